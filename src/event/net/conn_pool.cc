@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "event/net/conn_pool.h"
+
+#include "core/base/hash.h"
+
+namespace fairlead {
+
+PoolKey PoolKey::of(std::string_view text) { return PoolKey{text, hash_bytes(text)}; }
+
+std::unique_ptr<PooledConnection> ConnPool::remove(PooledConnection* idle) {
+  idle->lru_.unlink();
+  idle->bucket_.unlink();
+  idle->connection.watch().alert(nullptr);
+  idle->alert_->unlink();
+  --idle_;
+  return std::unique_ptr<PooledConnection>(idle);
+}
+
+std::unique_ptr<PooledConnection> ConnPool::take(PoolKey key) {
+  List<PooledConnection::BucketLink>& bucket = buckets_[key.hash % bucket_count];
+  for (auto* link = bucket.front(); link; link = bucket.next(*link)) {
+    PooledConnection* idle = link->owner;
+    if (idle->key_hash_ != key.hash || idle->key_text_ != key.text) continue;
+    // An event that has been seen but not handled yet says that the peer is gone: not this one.
+    if (idle->connection.watch().has_hung_up() || idle->alert_->linked()) continue;
+    return remove(idle);
+  }
+  return nullptr;
+}
+
+void ConnPool::put(std::unique_ptr<PooledConnection> idle) {
+  FL_ASSERT(idle->connection.unread().empty() && !idle->connection.is_broken());
+  uint64_t now = loop_.now_ms();
+  if (limits_.idle_max == 0 || idle->requests >= limits_.requests_max || now - idle->created_ms_ >= limits_.age_max_ms ||
+      idle->connection.watch().has_hung_up()) {
+    return;
+  }
+  if (idle_ >= limits_.idle_max) remove(lru_.front()->owner);
+  idle->connection.release_if_empty();
+  idle->idle_since_ms_ = now;
+  PooledConnection* kept = idle.release();
+  if (!kept->alert_) {
+    kept->alert_ = std::make_unique<PooledConnection::Alert>(&ConnPool::on_event);
+    kept->alert_->owner = kept;
+    kept->lru_.owner = kept->bucket_.owner = kept;
+  }
+  kept->alert_->pool = this;
+  kept->connection.watch().alert(kept->alert_.get(), true);
+  lru_.push_back(kept->lru_);
+  buckets_[kept->key_hash_ % bucket_count].push_front(kept->bucket_);
+  ++idle_;
+  if (!timer_.armed() && limits_.idle_timeout_ms) loop_.arm(timer_, limits_.idle_timeout_ms);
+}
+
+// The peer closed it, or sent something nobody asked for.
+void ConnPool::on_event(Resumable& self) {
+  auto& alert = static_cast<PooledConnection::Alert&>(self);
+  alert.pool->remove(alert.owner);
+}
+
+void ConnPool::close_expired() {
+  uint64_t now = loop_.now_ms();
+  while (auto* link = lru_.front()) {
+    uint64_t expires = link->owner->idle_since_ms_ + limits_.idle_timeout_ms;
+    if (expires > now) {
+      loop_.timers().arm(timer_, expires);
+      return;
+    }
+    remove(link->owner);
+  }
+}
+
+void ConnPool::clear() {
+  while (auto* link = lru_.front()) remove(link->owner);
+}
+
+}  // namespace fairlead

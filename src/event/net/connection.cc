@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "event/net/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <climits>
+
+namespace fairlead {
+
+IoResult Connection::fill(size_t capacity, size_t room_min) {
+  size_t unread_bytes = end_ - begin_;
+  if (!segment_) {
+    segment_ = SegmentRef::make(std::max(capacity, room_min));
+    begin_ = end_ = 0;
+  } else if (unread_bytes == 0 && segment_->references == 1) {
+    begin_ = end_ = 0;
+  }
+  if (segment_->capacity - end_ < room_min) {
+    if (segment_->references == 1 && segment_->capacity >= unread_bytes + room_min && begin_ > 0) {
+      std::memmove(segment_->bytes(), segment_->bytes() + begin_, unread_bytes);
+    } else {
+      SegmentRef larger = SegmentRef::make(std::max(capacity, unread_bytes + room_min));
+      std::memcpy(larger->bytes(), segment_->bytes() + begin_, unread_bytes);
+      segment_ = std::move(larger);
+    }
+    begin_ = 0;
+    end_ = static_cast<uint32_t>(unread_bytes);
+  }
+  IoResult result = transport_->read(segment_->bytes() + end_, segment_->capacity - end_);
+  if (result.status == IoStatus::ok) {
+    end_ += static_cast<uint32_t>(result.bytes);
+    received_ += result.bytes;
+  }
+  return result;
+}
+
+IoResult Connection::try_write(Chain& out) {
+  constexpr int vectors_max = 64;
+  size_t total = 0;
+  while (!out.empty()) {
+    iovec vectors[vectors_max];
+    int count = out.fill(vectors, vectors_max);
+    IoResult result = transport_->write(vectors, count);
+    if (result.status == IoStatus::failed) broken_ = true;
+    if (result.status != IoStatus::ok) return result;
+    sent_ += result.bytes;
+    total += result.bytes;
+    out.drop_front(result.bytes);
+    if (!out.empty() && !watch().is_ready(transport_->write_wait())) return {IoStatus::again};
+  }
+  return {IoStatus::ok, total};
+}
+
+IoResult Connection::try_send_file(int file, uint64_t offset, size_t bytes) {
+  IoResult result = transport_->send_file(file, offset, bytes);
+  if (result.status == IoStatus::ok) sent_ += result.bytes;
+  if (result.status == IoStatus::failed) broken_ = true;
+  return result;
+}
+
+namespace {
+// A write that is destroyed half done leaves bytes of an unknown count on the wire.
+struct BrokenUnlessDone {
+  Connection& connection;
+  bool done = false;
+  ~BrokenUnlessDone() { if (!done) connection.mark_broken(); }
+};
+}  // namespace
+
+Task<Result<Unit>> Connection::write(Chain& out, uint64_t timeout_ms) {
+  BrokenUnlessDone guard{*this};
+  while (!out.empty()) {
+    IoResult result = try_write(out);
+    if (result.status == IoStatus::failed) co_return error_of(result, "send() failed");
+    if (out.empty()) break;
+    WaitStatus status = co_await writable(loop().deadline(timeout_ms));
+    if (status == WaitStatus::timeout) co_return Error{Fault::timeout, side_, 0, "timed out while sending"};
+  }
+  guard.done = true;
+  co_return Unit();
+}
+
+void Connection::reset_on_close() {
+  linger linger_now{1, 0};
+  setsockopt(watch().fd(), SOL_SOCKET, SO_LINGER, &linger_now, sizeof linger_now);
+}
+
+}  // namespace fairlead

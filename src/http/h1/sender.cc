@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/h1/sender.h"
+
+#include <algorithm>
+
+#include "http/message/headers.h"
+
+namespace fairlead::http::h1 {
+
+// How much is gathered before a write: enough that the system call does not matter, little enough to stay in the cache.
+static constexpr size_t gather_bytes_max = 64 * 1024;
+// sendfile() is asked for at most this much at once, so that one fast client cannot hold the loop.
+static constexpr uint64_t file_bytes_max = 512 * 1024;
+
+Progress Sender::pump(Body& body) {
+  for (;;) {
+    Progress gathered = Progress::done;
+    if (!body_ended_ && !file_.is_file()) gathered = gather(body);
+    if (gathered == Progress::failed) return gathered;
+    Progress written = write_out();
+    if (written != Progress::done) return written;
+    if (file_.is_file()) {
+      written = write_file();
+      if (written != Progress::done) return written;
+      continue;
+    }
+    if (body_ended_) return Progress::done;
+    if (gathered == Progress::need_body) return gathered;
+  }
+}
+
+// done: something was gathered or the body ended; need_body: the body has nothing more now.
+Progress Sender::gather(Body& body) {
+  Chunk chunk;
+  while (out_.size() < gather_bytes_max) {
+    switch (body.poll(chunk)) {
+      case Poll::ready:
+        pulled_ = true;
+        frame(chunk);
+        if (file_.is_file() || body_ended_) return Progress::done;
+        break;
+      case Poll::pending: return Progress::need_body;
+      case Poll::failed: return fail(body.error());
+      case Poll::end:
+        if (framing_ == SendFraming::length && left_ > 0) return fail(Error{Fault::closed, Side::upstream, 0, "body is shorter than announced"});
+        finish_body(body);
+        return Progress::done;
+    }
+  }
+  return Progress::done;
+}
+
+void Sender::frame(Chunk& chunk) {
+  uint64_t bytes = chunk.size();
+  if (framing_ == SendFraming::length) {
+    if (bytes > left_) {  // more than announced: the rest has no place on the wire
+      if (chunk.is_file()) chunk.file_bytes = left_;
+      else chunk.bytes = chunk.bytes.cut_front(left_);
+      bytes = left_;
+    }
+    left_ -= bytes;
+    if (left_ == 0) body_ended_ = true;
+  }
+  body_bytes_ += bytes;
+  if (framing_ == SendFraming::chunked) {
+    ChainWriter writer(out_, 24);
+    writer.write_hex(bytes);
+    writer.write("\r\n");
+  }
+  if (chunk.is_file()) {
+    file_ = std::move(chunk);
+    file_chunk_open_ = framing_ == SendFraming::chunked;
+    return;
+  }
+  out_.push_back(std::move(chunk.bytes));
+  if (framing_ == SendFraming::chunked) out_.push_back(Slice("\r\n"));
+}
+
+void Sender::finish_body(const Body& body) {
+  body_ended_ = true;
+  if (framing_ != SendFraming::chunked) return;
+  const Headers* trailers = body.trailers();
+  if (!trailers || trailers->empty()) {
+    out_.push_back(Slice("0\r\n\r\n"));
+    return;
+  }
+  ChainWriter writer(out_, 256);
+  writer.write("0\r\n");
+  for (const auto& field : *trailers) {
+    writer.write(field.name);
+    writer.write(": ");
+    writer.write(field.value);
+    writer.write("\r\n");
+  }
+  writer.write("\r\n");
+}
+
+Progress Sender::write_out() {
+  if (out_.empty()) return Progress::done;
+  IoResult result = to_.try_write(out_);
+  if (result.status == IoStatus::failed) return fail(to_.error_of(result, "writev() failed"));
+  return out_.empty() ? Progress::done : Progress::need_write;
+}
+
+Progress Sender::write_file() {
+  while (file_.file_bytes > 0) {
+    IoResult result = to_.try_send_file(file_.file.fd(), file_.file_offset, std::min(file_.file_bytes, file_bytes_max));
+    if (result.status == IoStatus::again) return Progress::need_write;
+    if (result.status == IoStatus::end) {
+      to_.mark_broken();
+      return fail(Error{Fault::closed, Side::local, 0, "file was truncated while it was sent"});
+    }
+    if (result.status == IoStatus::failed) return fail(to_.error_of(result, "sendfile() failed"));
+    file_.file_offset += result.bytes;
+    file_.file_bytes -= result.bytes;
+    if (file_.file_bytes > 0 && !to_.watch().is_ready(Direction::write)) return Progress::need_write;
+  }
+  file_.clear();
+  if (file_chunk_open_) out_.push_back(Slice("\r\n"));
+  file_chunk_open_ = false;
+  return Progress::done;
+}
+
+}  // namespace fairlead::http::h1

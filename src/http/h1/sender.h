@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Sender: pulls a Body and writes it to a connection with HTTP/1 framing, behind whatever head was put before it. Used for responses to
+// clients and for requests to upstreams. Plain: pump() never waits.
+#pragma once
+
+#include "core/base/buffer.h"
+#include "event/net/connection.h"
+#include "http/message/body.h"
+#include "http/request/exchange.h"
+
+namespace fairlead::http::h1 {
+
+enum class SendFraming : uint8_t {
+  none,     // no body: only what is in out()
+  length,   // exactly the announced number of bytes
+  chunked,  // RFC 9112 section 7.1
+  until_close,
+};
+
+class Sender {
+ public:
+  explicit Sender(Connection& to) : to_(to) {}
+
+  // Bytes to go before the body: heads. Filled by the caller before the first pump.
+  Chain& out() { return out_; }
+  // `length`: with SendFraming::length, the announced bytes; a body that gives less fails, more is dropped.
+  void begin(SendFraming framing, uint64_t length = 0) {
+    framing_ = framing;
+    left_ = length;
+    body_ended_ = framing == SendFraming::none || (framing == SendFraming::length && length == 0);
+  }
+  // Pulls and writes until all is written (done), the socket is full (need_write), the body has nothing now (need_body; everything
+  // pulled so far is on its way), or it failed: then error() says on which side.
+  Progress pump(Body& body);
+
+  const Error& error() const { return error_; }
+  uint64_t sent_body_bytes() const { return body_bytes_; }
+  // A failure after this lost bytes that cannot be replayed: something was pulled from the body.
+  bool has_pulled() const { return pulled_; }
+
+ private:
+  Progress gather(Body& body);
+  Progress write_out();
+  Progress write_file();
+  void frame(Chunk& chunk);
+  void finish_body(const Body& body);
+  Progress fail(Error error) {
+    error_ = error;
+    return Progress::failed;
+  }
+
+  Connection& to_;
+  Chain out_;
+  Chunk file_;  // a file range that waits behind out_
+  uint64_t left_ = 0;
+  uint64_t body_bytes_ = 0;
+  SendFraming framing_ = SendFraming::none;
+  bool body_ended_ = true;
+  bool pulled_ = false;
+  bool file_chunk_open_ = false;  // chunked: the file range still needs its closing CRLF
+  Error error_;
+};
+
+}  // namespace fairlead::http::h1

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Body: a message body that is pulled. Nothing is read that nobody asked for; a filter is a Body that reads from a Body and implements
+// only poll(). What reads ahead is the spool (request/spool.h), with a limit. Sources of bytes that are already there live here; those that
+// read a connection belong to their protocol (h1/body.h).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unistd.h>
+
+#include "core/base/buffer.h"
+#include "core/base/error.h"
+#include "event/loop/task.h"
+
+namespace fairlead::http {
+
+class Headers;
+
+// An open file that several chunks look at. Closed with the last of them.
+class FileRef {
+ public:
+  FileRef() = default;
+  // Adopts `fd`.
+  static FileRef adopt(int fd) { return FileRef(new Shared{fd, 1}); }
+  FileRef(const FileRef& other) : shared_(other.shared_) { if (shared_) ++shared_->references; }
+  FileRef(FileRef&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
+  FileRef& operator=(FileRef other) noexcept { std::swap(shared_, other.shared_); return *this; }
+  ~FileRef() {
+    if (shared_ && --shared_->references == 0) {
+      ::close(shared_->fd);
+      delete shared_;
+    }
+  }
+  explicit operator bool() const { return shared_ != nullptr; }
+  int fd() const { return shared_->fd; }
+
+ private:
+  struct Shared {
+    int fd;
+    uint32_t references;
+  };
+  explicit FileRef(Shared* shared) : shared_(shared) {}
+  Shared* shared_ = nullptr;
+};
+
+// What a pull gives: bytes in memory, or a range of a file (then `file` is set).
+struct Chunk {
+  Slice bytes;
+  FileRef file;
+  uint64_t file_offset = 0;
+  uint64_t file_bytes = 0;
+
+  bool is_file() const { return static_cast<bool>(file); }
+  uint64_t size() const { return is_file() ? file_bytes : bytes.size; }
+  void clear() {
+    bytes = Slice();
+    file = FileRef();
+    file_bytes = 0;
+  }
+};
+
+enum class Poll : uint8_t {
+  ready,    // the chunk is filled, not empty
+  pending,  // nothing now: await ready(), then poll again
+  end,      // the body is complete; poll() stays at end
+  failed,   // error() says why; the body is cut short
+};
+
+class Body {
+ public:
+  virtual ~Body() = default;
+  // At most one chunk, without waiting.
+  virtual Poll poll(Chunk& chunk) = 0;
+  // Waits until poll() can give something else than pending. Call only after pending. Bounded by the source's own timeout: the error
+  // comes from here, or from poll() as failed.
+  virtual Task<Result<Unit>> ready() = 0;
+  // Bytes not yet pulled, if known.
+  virtual std::optional<uint64_t> size() const { return std::nullopt; }
+  // After failed.
+  virtual Error error() const { return Error{}; }
+  // After end: the trailer section, or nullptr.
+  virtual const Headers* trailers() const { return nullptr; }
+};
+
+// Pulls until end; for callers that want the waiting form. ready: `chunk` is filled.
+Task<Poll> next(Body& body, Chunk& chunk);
+
+class EmptyBody final : public Body {
+ public:
+  Poll poll(Chunk&) override { return Poll::end; }
+  Task<Result<Unit>> ready() override;
+  std::optional<uint64_t> size() const override { return 0; }
+};
+
+// Bytes that are there already.
+class BytesBody final : public Body {
+ public:
+  BytesBody() = default;
+  explicit BytesBody(Chain bytes) : bytes_(std::move(bytes)) {}
+  explicit BytesBody(Slice slice) { bytes_.push_back(std::move(slice)); }
+  Poll poll(Chunk& chunk) override;
+  Task<Result<Unit>> ready() override;
+  std::optional<uint64_t> size() const override { return bytes_.size(); }
+
+ private:
+  Chain bytes_;
+};
+
+// A range of an open file.
+class FileBody final : public Body {
+ public:
+  FileBody(FileRef file, uint64_t offset, uint64_t bytes) : file_(std::move(file)), offset_(offset), left_(bytes) {}
+  Poll poll(Chunk& chunk) override;
+  Task<Result<Unit>> ready() override;
+  std::optional<uint64_t> size() const override { return left_; }
+
+ private:
+  FileRef file_;
+  uint64_t offset_;
+  uint64_t left_;
+};
+
+}  // namespace fairlead::http

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Exchange: what any client protocol offers one request: its body, and a way to answer. One per request, owned by the protocol (for
+// HTTP/1 it lies in the request's arena). PeerExchange is the same for the upstream side. Neither knows phases or modules.
+#pragma once
+
+#include "event/net/connection.h"
+#include "http/message/body.h"
+#include "http/message/message.h"
+
+namespace fairlead::http {
+
+// How the framing of a response is bound to end, and what the protocol needs to know to write it. Filled by the engine (or a test), read
+// by the Exchange. `body` is never null.
+struct Outgoing {
+  explicit Outgoing(Arena& arena) : head(arena) {}
+  ResponseHead head;        // framing.content_length: no_length if unknown; Connection and framing fields are the protocol's
+  Body* body = nullptr;
+  bool head_only = false;   // HEAD, 204, 304: the body is not pulled
+  bool keep_alive = true;   // the engine allows the connection to live on
+  uint64_t send_timeout_ms = 60'000;
+};
+
+enum class Progress : uint8_t { done, need_write, need_body, failed };
+
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  virtual Connection& connection() = 0;
+  // The request's body; an ended one if there is none.
+  virtual Body& request_body() = 0;
+  // Sends an interim response (100, 103) ahead of the answer, if the protocol version has them.
+  virtual void send_interim(uint16_t status, const Headers* headers) = 0;
+  // Plain: sends the head, then as much of the body as is there and as the client takes. Called again until done or failed. error() says why
+  // it failed.
+  virtual Progress pump(Outgoing& response) = 0;
+  virtual Error error() const = 0;
+  virtual bool head_sent() const = 0;
+  // Bytes of this response on the wire, head included, so far; and of its body.
+  virtual uint64_t sent_bytes() const = 0;
+  virtual uint64_t sent_body_bytes() const = 0;
+};
+
+// Pumps until done, waiting for the client or the body. `pump` should be tried before: the small case needs no Task.
+Task<Result<Unit>> respond(Exchange& exchange, Outgoing& response);
+
+}  // namespace fairlead::http
