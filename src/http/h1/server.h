@@ -2,22 +2,32 @@
 // Copyright (C) The Fairlead authors
 //
 // HTTP/1 towards clients: the keepalive loop of one connection, and the Exchange it offers each request. Limits and times come from the
-// configuration by way of H1Rules; what a request means is decided by `handle`.
+// configuration by way of ServerRules; what a request means is decided by whoever handles it.
 #pragma once
 
 #include "http/h1/body.h"
 #include "http/h1/parse.h"
 #include "http/h1/sender.h"
 #include "http/request/exchange.h"
+#include "http/request/request.h"
 
 namespace fairlead::http::h1 {
 
+// What holds before the virtual server is known: the default server of the address. Times in milliseconds, 0: no limit.
+struct ServerRules {
+  HeadRules head;
+  BodyRules body;
+  size_t header_buffer_bytes = 1024;
+  uint64_t header_timeout_ms = 60'000;
+  uint64_t keepalive_timeout_ms = 75'000;
+  uint64_t keepalive_requests = 1000;
+  uint64_t lingering_time_ms = 30'000;
+  uint64_t lingering_timeout_ms = 5'000;
+};
+
 class ServerExchange final : public Exchange {
  public:
-  ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules)
-      : client_(client), head_(head), body_(client, head.framing, rules, head.headers.arena()), sender_(client) {
-    if (head.expect_continue && head.has_body()) body_.on_first_wait(this, &ServerExchange::send_continue);
-  }
+  ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers);
 
   Connection& connection() override { return client_; }
   Body& request_body() override { return body_; }
@@ -28,10 +38,9 @@ class ServerExchange final : public Exchange {
   uint64_t sent_bytes() const override { return client_.sent_bytes() - sent_before_; }
   uint64_t sent_body_bytes() const override { return sender_.sent_body_bytes(); }
 
-  // After the response: whether another request may follow on this connection, as far as the protocol is concerned.
-  bool keeps_alive() const { return keep_alive_ && !client_.is_broken(); }
-  RequestBody& body() { return body_; }
-  bool finished() const { return finished_; }
+  // After the response: whether another request may follow, as far as this exchange is concerned.
+  bool keeps_alive() const { return finished_ && keep_alive_ && !client_.is_broken(); }
+  ReceivedBody& body() { return body_; }
 
  private:
   static void send_continue(void* self);
@@ -39,12 +48,26 @@ class ServerExchange final : public Exchange {
 
   Connection& client_;
   const RequestHead& head_;
-  RequestBody body_;
+  ReceivedBody body_;
   Sender sender_;
-  uint64_t sent_before_ = client_.sent_bytes();
+  uint64_t sent_before_;
   bool head_written_ = false;
   bool finished_ = false;
   bool keep_alive_ = false;
 };
+
+// Who answers requests, and what is done with a head that cannot be one.
+class RequestSink {
+ public:
+  virtual Task<Unit> handle(Request& request) = 0;
+  // `error.status` is what the client gets (414, 494 and the like included).
+  virtual Task<Unit> refuse(Request& request, const ParseError& error) = 0;
+
+ protected:
+  ~RequestSink() = default;
+};
+
+// Serves requests on `client` until it ends. Never fails: what goes wrong is answered or logged.
+Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink);
 
 }  // namespace fairlead::http::h1

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// System calls on sockets as Results: non-blocking, close-on-exec, never waiting. Options that a `listen` line or a proxy directive names.
+#pragma once
+
+#include "core/base/addr.h"
+#include "core/base/error.h"
+
+namespace fairlead {
+
+// An accepted connection; the caller owns the descriptor.
+struct Accepted {
+  int fd = -1;
+  Addr peer;
+};
+// Fault::exhausted: out of descriptors or memory (back off). Error::sys EAGAIN: nothing to accept.
+Result<Accepted> accept_socket(int listen_fd);
+
+struct ConnectOptions {
+  Addr bind;                 // invalid: any
+  bool transparent = false;  // bind may be an address of somebody else (IP_TRANSPARENT)
+  bool keepalive = false;    // SO_KEEPALIVE
+  int send_buffer_bytes = 0; // 0: the system's
+};
+// A socket on its way to `to`. The connect may be under way: wait for writable, then connect_result().
+Result<int> connect_socket(const Addr& to, const ConnectOptions& options);
+// 0, or the error with which the connect ended.
+int connect_result(int fd);
+
+void set_nodelay(int fd);
+void set_cork(int fd, bool on);
+void set_keepalive(int fd);
+Addr local_address(int fd);
+
+}  // namespace fairlead

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/h1/server.h"
+
+#include <algorithm>
+
+#include "http/h1/write.h"
+#include "http/message/status.h"
+
+namespace fairlead::http::h1 {
+
+// The first block of a request's arena: head, exchange, request and a dozen small texts fit.
+static constexpr size_t request_arena_bytes = 4096;
+
+ServerExchange::ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers)
+    : client_(client),
+      head_(head),
+      body_(client, request_coding(head.framing), head.framing.content_length, rules, trailers),
+      sender_(client),
+      sent_before_(client.sent_bytes()) {
+  if (head.expect_continue && head.has_body()) body_.on_first_wait(this, &ServerExchange::send_continue);
+}
+
+void ServerExchange::send_continue(void* self) { static_cast<ServerExchange*>(self)->send_interim(100, nullptr); }
+
+// RFC 9110 section 15.2: not to a client of HTTP/1.0, and never once the final head is on its way.
+void ServerExchange::send_interim(uint16_t status, const Headers* headers) {
+  if (head_written_ || !head_.is_http_1_1()) return;
+  {
+    ChainWriter writer(sender_.out(), 64);
+    Headers none(head_.headers.arena(), 0);
+    write_response_head(writer, StatusLine{status, {}, 1}, headers ? *headers : none);
+  }
+  client_.try_write(sender_.out());  // what does not fit now leaves ahead of the head
+}
+
+void ServerExchange::write_head(Outgoing& response) {
+  ResponseHead& head = response.head;
+  HeadEnd end;
+  SendFraming framing = SendFraming::none;
+  int64_t length = head.framing.content_length;
+  bool bodiless = !has_body(head.status);
+  keep_alive_ = response.keep_alive && head_.framing.keep_alive;
+  if (head.status == 101) {
+    keep_alive_ = false;
+    end.connection = ConnectionOption::upgrade;
+    framing = SendFraming::until_close;
+  } else if (bodiless) {
+    end.length = head.status == 304 && length != no_length ? Length::known : Length::none;
+  } else if (length != no_length) {
+    end.length = Length::known;
+    framing = SendFraming::length;
+  } else if (head_.is_http_1_1()) {
+    end.length = Length::chunked;
+    framing = SendFraming::chunked;
+  } else {
+    end.length = Length::none;
+    framing = SendFraming::until_close;
+    if (!response.head_only) keep_alive_ = false;
+  }
+  if (response.head_only && head.status != 101) framing = SendFraming::none;
+  if (length != no_length) end.length_bytes = static_cast<uint64_t>(length);
+  if (end.connection != ConnectionOption::upgrade) end.connection = keep_alive_ ? ConnectionOption::keep_alive : ConnectionOption::close;
+  if (head_.version_major > 0) {  // HTTP/0.9 has no head
+    ChainWriter writer(sender_.out(), 1024);
+    write_response_head(writer, StatusLine{head.status, head.reason, 1}, head.headers, end);
+  }
+  sender_.begin(framing, length == no_length ? 0 : static_cast<uint64_t>(length));
+  head_written_ = true;
+}
+
+Progress ServerExchange::pump(Outgoing& response) {
+  if (!head_written_) write_head(response);
+  Progress progress = sender_.pump(*response.body);
+  if (progress == Progress::done) finished_ = true;
+  return progress;
+}
+
+namespace {
+
+enum class HeadStep : uint8_t { done, failed, need_read, closed };
+
+// Reads what is there and parses. Plain.
+HeadStep read_head(Connection& client, RequestParser& parser, const ServerRules& rules) {
+  for (;;) {
+    if (!client.unread().empty()) {
+      switch (parser.parse(client.unread())) {
+        case ParseResult::done: return HeadStep::done;
+        case ParseResult::failed: return HeadStep::failed;
+        default: break;
+      }
+    }
+    if (!client.watch().is_ready(client.transport().read_wait()) && !client.transport().has_pending()) return HeadStep::need_read;
+    // A head that outgrows the first buffer moves to one that any allowed head fits.
+    size_t capacity = client.unread().size() < rules.header_buffer_bytes ? rules.header_buffer_bytes : rules.head.head_bytes_max + 1;
+    IoResult result = client.fill(capacity);
+    if (result.status == IoStatus::again) return HeadStep::need_read;
+    if (result.status != IoStatus::ok) return HeadStep::closed;
+  }
+}
+
+// After the answer: what the client still sends of its request is read and dropped, for a while. True: the connection may go on.
+Task<bool> drop_rest(Connection& client, ReceivedBody& body, const ServerRules& rules) {
+  uint64_t ends_ms = client.loop().deadline(rules.lingering_time_ms);
+  while (!body.discard()) {
+    if (body.has_failed()) co_return false;
+    uint64_t deadline = std::min(ends_ms, client.loop().deadline(rules.lingering_timeout_ms));
+    if (client.loop().now_ms() >= ends_ms) co_return false;
+    WaitStatus status = co_await client.readable(deadline);
+    if (status == WaitStatus::timeout) co_return false;
+  }
+  co_return true;
+}
+
+// RFC 9112 section 9.6: closing with unread bytes would reset the connection and could take the answer with it.
+Task<Unit> linger(Connection& client, const ServerRules& rules) {
+  client.transport().shutdown_write();
+  uint64_t ends_ms = client.loop().deadline(rules.lingering_time_ms);
+  for (;;) {
+    client.consume(client.unread().size());
+    IoResult result = client.fill(4096);
+    if (result.status == IoStatus::end || result.status == IoStatus::failed) co_return Unit();
+    if (client.loop().now_ms() >= ends_ms) co_return Unit();
+    uint64_t deadline = std::min(ends_ms, client.loop().deadline(rules.lingering_timeout_ms));
+    WaitStatus status = co_await client.readable(deadline);
+    if (status == WaitStatus::timeout) co_return Unit();
+  }
+}
+
+enum class After : uint8_t { next_request, close, linger };
+
+// One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
+Task<After> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink, bool last) {
+  Arena::Owner arena = Arena::open(request_arena_bytes);
+  RequestHead* head = arena->make<RequestHead>(*arena);
+  RequestParser parser(*head, rules.head);
+  uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
+  HeadStep step;
+  while ((step = read_head(client, parser, rules)) == HeadStep::need_read) {
+    WaitStatus status = co_await client.readable(deadline);
+    if (status == WaitStatus::timeout) co_return After::close;
+  }
+  if (step == HeadStep::closed) co_return After::close;
+  SegmentRef pin = client.segment();  // views of the head point into it
+  if (step == HeadStep::done) client.consume(parser.consumed());
+  Trailers* trailers = head->framing.chunked ? arena->make<Trailers>(*arena, 0u) : nullptr;
+  ServerExchange* exchange = arena->make<ServerExchange>(client, *head, rules.body, trailers);
+  Request* request = arena->make<Request>(*arena, *head, *exchange);
+  if (step == HeadStep::failed) {
+    request->response.keep_alive = false;
+    co_await sink.refuse(*request, parser.error());
+    co_return After::linger;
+  }
+  if (last) request->response.keep_alive = false;
+  co_await sink.handle(*request);
+  if (client.is_broken()) co_return After::close;
+  if (!exchange->keeps_alive()) co_return exchange->body().is_complete() ? After::close : After::linger;
+  if (!exchange->body().is_complete()) {
+    bool complete = co_await drop_rest(client, exchange->body(), rules);
+    if (!complete) co_return After::close;
+  }
+  co_return After::next_request;
+}
+
+}  // namespace
+
+Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink) {
+  After after = After::next_request;
+  for (uint64_t served = 0; after == After::next_request; ++served) {
+    if (client.unread().empty()) {
+      client.release_if_empty();
+      uint64_t timeout_ms = served == 0 ? rules.header_timeout_ms : rules.keepalive_timeout_ms;
+      WaitStatus status = co_await client.readable(client.loop().deadline(timeout_ms));
+      if (status == WaitStatus::timeout) co_return Unit();
+    }
+    after = co_await serve_one(client, rules, sink, served + 1 >= rules.keepalive_requests);
+  }
+  if (after == After::linger) co_await linger(client, rules);
+  co_return Unit();
+}
+
+}  // namespace fairlead::http::h1
