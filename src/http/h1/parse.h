@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// HTTP/1 bytes to heads (RFC 9112). A parser is given the whole head so far, in one piece, each time more has arrived, and goes on
+// where it stopped: feeding a head whole, byte by byte or in any pieces gives the same result. The buffer may move between calls. It
+// reads no body, waits for nothing and owns nothing: fields go to the head it was made with, views point into the buffer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "http/h1/field_line.h"
+#include "http/message/message.h"
+
+namespace fairlead::http::h1 {
+
+enum class ParseResult : uint8_t {
+  need_more,  // every byte so far is part of a head that is not complete
+  done,       // the head is filled in; consumed() bytes were its own, the body begins there
+  failed,     // see error(); the connection cannot be used further
+  no_header,  // responses only: no status line, so all bytes are an HTTP/0.9 body
+};
+
+// Which limits and tolerances a server has.
+struct HeadRules {
+  bool ignore_invalid_headers = true;   // drop names with other than letters, digits and '-'; off: refuse those no token may hold
+  bool underscores = false;             // '_' counts as valid in names
+  uint32_t headers_max = 1000;          // lines, the dropped ones included
+  uint32_t line_bytes_max = 8192;       // of any line with its end
+  uint32_t head_bytes_max = 4u * 8192;  // of the whole head
+};
+
+struct ParseError {
+  uint16_t status = 0;       // what the client gets, 414 and 494 included; 502 for responses
+  const char* what = "";     // for the log, e.g. "client sent invalid method"
+  std::string_view detail;   // the text in question, unescaped, or empty; valid as long as the buffer
+};
+
+class RequestParser {
+ public:
+  // `head` is empty; it and its arena outlive the parser's last call.
+  RequestParser(RequestHead& head, const HeadRules& rules) : head_(head), rules_(rules) {}
+
+  // `buffer` begins with the bytes of the previous call, wherever they lie now. After `done` and `failed` gives the same again.
+  ParseResult parse(std::string_view buffer);
+
+  size_t consumed() const { return line_at_; }
+  const ParseError& error() const { return error_; }
+  // Whether something other than empty lines has arrived: until then the connection is idle.
+  bool started() const { return stage_ != Stage::empty_lines; }
+  // Whether the request line is complete: a head too large for its buffers is 414 before, 494 after.
+  bool has_request_line() const { return stage_ >= Stage::fields; }
+  // How many header lines were dropped for their name, and the first such name (after `done`, for the log).
+  uint32_t dropped() const { return dropped_; }
+  std::string_view first_dropped() const { return {base_ + dropped_at_, dropped_bytes_}; }
+
+ private:
+  enum class Stage : uint8_t { empty_lines, request_line, fields, done, failed };
+
+  bool skip_empty_lines(std::string_view buffer);
+  bool read_request_line(std::string_view buffer);
+  bool end_request_line(std::string_view buffer, const char* at);
+  bool read_fields(std::string_view buffer);
+  bool keep_field(const FieldLine& line);
+  bool finish();
+  bool finish_target();
+  bool finish_absolute();
+  bool finish_host();
+  bool finish_framing();
+  // All give false, so that a step can end with `return`.
+  bool more(size_t stop);
+  bool fail(size_t stop, uint16_t status, const char* what, std::string_view detail = {});
+  bool within_limits(size_t stop);
+
+  RequestHead& head_;
+  const HeadRules& rules_;
+  ParseError error_;
+  const char* base_ = nullptr;
+  size_t line_at_ = 0;  // where the line in work begins
+  size_t scanned_ = 0;  // its bytes before this were found to be harmless
+  uint32_t line_start_ = 0, method_bytes_ = 0, target_at_ = 0, target_bytes_ = 0, protocol_at_ = 0, protocol_bytes_ = 0;
+  uint32_t request_line_bytes_ = 0;
+  uint32_t lines_ = 0, dropped_ = 0;
+  size_t dropped_at_ = 0, dropped_bytes_ = 0;
+  Stage stage_ = Stage::empty_lines;
+};
+
+class ResponseParser {
+ public:
+  // `head` is empty; it and its arena outlive the parser's last call. The caller limits the size of the buffer.
+  explicit ResponseParser(ResponseHead& head) : head_(head) {}
+
+  // As RequestParser::parse. An interim response (1xx) is a head of its own: a new parser reads the next one.
+  ParseResult parse(std::string_view buffer);
+
+  size_t consumed() const { return line_at_; }
+  const ParseError& error() const { return error_; }
+
+ private:
+  enum class Stage : uint8_t { status_line, fields, done, failed, no_header };
+
+  bool read_status_line(std::string_view buffer);
+  bool end_status_line(std::string_view buffer, const char* at);
+  bool read_fields(std::string_view buffer);
+  bool finish();
+  bool fail(const char* what, std::string_view detail = {});
+  bool no_header();
+
+  ResponseHead& head_;
+  ParseError error_;
+  const char* base_ = nullptr;
+  size_t line_at_ = 0;
+  size_t scanned_ = 0;
+  size_t reason_at_ = 0, reason_bytes_ = 0, status_line_bytes_ = 0;
+  Stage stage_ = Stage::status_line;
+};
+
+// The trailer section of a chunked body, from the byte behind the last chunk's line to the empty line, both CRLF-strict. Adds the
+// fields to `trailers`, without those that would change framing, routing or authentication (RFC 9110 section 6.5.1). False if malformed
+// or more than `fields_max`.
+bool parse_trailers(std::string_view section, Trailers& trailers, uint32_t fields_max);
+
+}  // namespace fairlead::http::h1

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// The request side of http/h1/parse.h. Every step looks at bytes in order and decides nothing by what follows them, which is
+// what makes the result independent of how the bytes arrived.
+#include <limits>
+
+#include "core/base/text.h"
+#include "http/h1/parse.h"
+#include "http/message/authority.h"
+
+namespace fairlead::http::h1 {
+namespace {
+
+constexpr char invalid_request[] = "client sent invalid request";
+
+// Repeating one of these is refused: which one would the upstream believe?
+constexpr KnownHeaderSet sent_once(
+    KnownHeader::content_length, KnownHeader::transfer_encoding, KnownHeader::content_type, KnownHeader::content_encoding,
+    KnownHeader::content_language, KnownHeader::content_location, KnownHeader::content_disposition, KnownHeader::content_range,
+    KnownHeader::if_match, KnownHeader::if_none_match, KnownHeader::if_range, KnownHeader::if_modified_since,
+    KnownHeader::if_unmodified_since, KnownHeader::authorization, KnownHeader::expect, KnownHeader::host);
+
+bool is_alpha(char byte) { return lower(byte) >= 'a' && lower(byte) <= 'z'; }
+
+enum class Scan : uint8_t { more, ok, invalid, unsupported };
+
+// "HTTP/1.x" from `at` on. Leaves `at` at the byte that decided, or behind the digits.
+Scan scan_version(const char*& at, const char* end, unsigned& minor) {
+  for (char wanted : std::string_view("HTTP/")) {
+    if (at == end) return Scan::more;
+    if (*at != wanted) return Scan::invalid;
+    ++at;
+  }
+  if (at == end) return Scan::more;
+  if (*at < '1' || *at > '9') return Scan::invalid;
+  if (*at != '1') return Scan::unsupported;
+  if (++at == end) return Scan::more;
+  if (is_digit(*at)) return Scan::unsupported;
+  if (*at != '.') return Scan::invalid;
+  if (++at == end) return Scan::more;
+  if (!is_digit(*at)) return Scan::invalid;
+  for (minor = 0; at < end && is_digit(*at); ++at) {
+    minor = minor * 10 + static_cast<unsigned>(*at - '0');
+    if (minor > 999) return Scan::invalid;
+  }
+  return at == end ? Scan::more : Scan::ok;
+}
+
+}  // namespace
+
+ParseResult RequestParser::parse(std::string_view buffer) {
+  if (buffer.data() != base_) {
+    if (base_) head_.headers.rebase(base_, buffer.data());
+    base_ = buffer.data();
+  }
+  if (stage_ == Stage::empty_lines && !skip_empty_lines(buffer)) {
+    return stage_ == Stage::failed ? ParseResult::failed : ParseResult::need_more;
+  }
+  bool complete = stage_ != Stage::request_line || read_request_line(buffer);
+  if (complete && stage_ == Stage::fields) read_fields(buffer);
+  if (stage_ == Stage::done) return ParseResult::done;
+  return stage_ == Stage::failed ? ParseResult::failed : ParseResult::need_more;
+}
+
+bool RequestParser::within_limits(size_t stop) {
+  bool long_line = stop - line_at_ > rules_.line_bytes_max;
+  if (!long_line && stop <= rules_.head_bytes_max) return true;
+  if (stage_ == Stage::request_line) {
+    error_ = {414, "client sent too long URI", {}};
+  } else if (long_line) {
+    error_ = {494, "client sent too long header line", {}};
+  } else {
+    error_ = {494, "client sent too large request", {}};
+  }
+  stage_ = Stage::failed;
+  return false;
+}
+
+bool RequestParser::more(size_t stop) {
+  within_limits(stop);
+  return false;
+}
+
+bool RequestParser::fail(size_t stop, uint16_t status, const char* what, std::string_view detail) {
+  if (!within_limits(stop)) return false;  // the limit was passed before this byte was there
+  error_ = {status, what, detail};
+  stage_ = Stage::failed;
+  return false;
+}
+
+bool RequestParser::skip_empty_lines(std::string_view buffer) {
+  size_t at = line_at_;
+  bool lone_cr = false;
+  for (; at < buffer.size(); ++at) {
+    if (buffer[at] == '\n') continue;
+    if (buffer[at] != '\r' || at + 1 == buffer.size()) break;
+    lone_cr = buffer[at + 1] != '\n';
+    if (lone_cr) break;
+  }
+  line_at_ = at;
+  if (lone_cr || at > rules_.head_bytes_max) {
+    error_ = {400, lone_cr && at <= rules_.head_bytes_max ? "client sent invalid method" : invalid_request, {}};
+    stage_ = Stage::failed;
+    return false;
+  }
+  if (at == buffer.size() || buffer[at] == '\r') return false;
+  line_start_ = static_cast<uint32_t>(at);
+  stage_ = Stage::request_line;
+  return true;
+}
+
+bool RequestParser::read_request_line(std::string_view buffer) {
+  const char *end = base_ + buffer.size(), *at = base_ + line_at_;
+  auto stop = [&] { return static_cast<size_t>(at - base_) + 1; };
+  const char* method = at;
+  while (at < end && (scan::class_of(*at) & scan::method_byte)) ++at;
+  if (at == end) return more(buffer.size());
+  if (*at != ' ' || at == method) return fail(stop(), 400, "client sent invalid method");
+  method_bytes_ = static_cast<uint32_t>(at - method);
+  std::string_view name(method, method_bytes_);
+  while (at < end && *at == ' ') ++at;
+  if (at == end) return more(buffer.size());
+
+  const char* target = at;
+  if (*at != '/' && name != "CONNECT" && !is_alpha(*at) && !(*at == '*' && name == "OPTIONS")) {
+    return fail(stop(), 400, invalid_request);
+  }
+  at = scan::find_blank_or_control(base_ + std::max(static_cast<size_t>(at - base_), scanned_), end);
+  scanned_ = static_cast<size_t>(at - base_);
+  if (at == end) return more(buffer.size());
+  if (*at != ' ' && *at != '\r' && *at != '\n') return fail(stop(), 400, invalid_request);
+  target_at_ = static_cast<uint32_t>(target - base_);
+  target_bytes_ = static_cast<uint32_t>(at - target);
+  if (target_bytes_ == 0 || (*target == '*' && target_bytes_ != 1)) return fail(stop(), 400, invalid_request);
+  const char* line_end = at;
+  while (at < end && *at == ' ') ++at;
+  if (at == end) return more(buffer.size());
+  if (*at == '\r' || *at == '\n') {
+    request_line_bytes_ = static_cast<uint32_t>(line_end - method);
+    return end_request_line(buffer, at);
+  }
+
+  protocol_at_ = static_cast<uint32_t>(at - base_);
+  unsigned minor = 0;
+  switch (scan_version(at, end, minor)) {
+    case Scan::more: return more(buffer.size());
+    case Scan::invalid: return fail(stop(), 400, invalid_request);
+    case Scan::unsupported: return fail(stop(), 505, "client sent invalid version");
+    case Scan::ok: break;
+  }
+  protocol_bytes_ = static_cast<uint32_t>(at - base_) - protocol_at_;
+  request_line_bytes_ = static_cast<uint32_t>(at - method);
+  head_.version_minor = static_cast<uint8_t>(std::min(minor, 255u));
+  while (at < end && *at == ' ') ++at;
+  if (at == end) return more(buffer.size());
+  return end_request_line(buffer, at);
+}
+
+bool RequestParser::end_request_line(std::string_view buffer, const char* at) {
+  FieldLine line;
+  detail::end_line(line, LineKind::end, buffer, at, true);
+  if (line.kind == LineKind::more) return more(line.stop);
+  if (line.kind == LineKind::bad) return fail(line.stop, 400, invalid_request);
+  if (!within_limits(line.stop)) return false;
+  bool simple = protocol_bytes_ == 0;
+  if (simple && std::string_view(base_ + line_start_, method_bytes_) != "GET") {
+    return fail(line.stop, 400, "client sent invalid method in HTTP/0.9 request");
+  }
+  line_at_ = line.next;
+  scanned_ = 0;
+  stage_ = Stage::fields;
+  if (!simple) return true;
+  head_.version_major = 0;
+  head_.version_minor = 9;
+  return finish();
+}
+
+bool RequestParser::read_fields(std::string_view buffer) {
+  for (;;) {
+    FieldLine line = parse_field_line(buffer, line_at_, scanned_, {.lone_lf = true, .controls = false});
+    if (line.kind == LineKind::more) {
+      scanned_ = line.scanned;
+      return more(line.stop);
+    }
+    if (line.kind == LineKind::bad) {
+      size_t shown = std::min<size_t>(line.stop - line_at_, 256);
+      return fail(line.stop, 400, "client sent invalid header line", buffer.substr(line_at_, shown));
+    }
+    if (!within_limits(line.stop)) return false;
+    if (line.kind == LineKind::end) {
+      line_at_ = line.next;
+      return finish();
+    }
+    if (++lines_ > rules_.headers_max) return fail(line.stop, 400, "client sent too many header lines");
+    if (!keep_field(line)) return false;
+    line_at_ = line.next;
+    scanned_ = 0;
+  }
+}
+
+bool RequestParser::keep_field(const FieldLine& line) {
+  if (line.name_classes != scan::name_plain) [[unlikely]] {
+    unsigned wrong = line.name_classes & (scan::name_token | scan::name_foreign);
+    if (!rules_.underscores) wrong |= line.name_classes & scan::name_underscore;
+    if (wrong != 0 && rules_.ignore_invalid_headers) {
+      if (dropped_++ == 0) {
+        dropped_at_ = static_cast<size_t>(line.name.data() - base_);
+        dropped_bytes_ = line.name.size();
+      }
+      return true;
+    }
+    if (wrong & scan::name_foreign) return fail(line.stop, 400, "client sent invalid header line", line.name);
+  }
+  KnownHeader known = find_known_header(line.name);
+  if (sent_once.holds(known) && head_.headers.has(known)) {
+    const char* what = known == KnownHeader::host ? "client sent duplicate host header" : "client sent duplicate header line";
+    return fail(line.stop, 400, what, {line.name.data(), static_cast<size_t>(line.value.data() + line.value.size() - line.name.data())});
+  }
+  head_.headers.add(known, line.name, line.value);
+  return true;
+}
+
+bool RequestParser::finish() {
+  head_.request_line = {base_ + line_start_, request_line_bytes_};
+  head_.method_text = {base_ + line_start_, method_bytes_};
+  head_.method = parse_method(head_.method_text);
+  head_.target = {base_ + target_at_, target_bytes_};
+  head_.protocol = {base_ + protocol_at_, protocol_bytes_};
+  head_.bytes = line_at_;
+  if (!finish_target() || !finish_host() || !finish_framing()) return false;
+  stage_ = Stage::done;
+  return true;
+}
+
+bool RequestParser::finish_target() {
+  head_.request_uri = head_.target;
+  if (head_.method == Method::connect) {
+    head_.form = TargetForm::authority;
+    std::optional<Authority> authority = parse_authority(head_.target, head_.headers.arena());
+    if (!authority || !authority->has_port) return fail(line_at_, 400, "client sent invalid host in request line", head_.target);
+    head_.host = authority->host;
+    head_.port = authority->port;
+  } else if (head_.target[0] == '*') {
+    head_.form = TargetForm::asterisk;
+  } else if (head_.target[0] != '/' && !finish_absolute()) {
+    return false;
+  }
+  size_t query = head_.request_uri.find('?');
+  head_.path = head_.request_uri.substr(0, query);
+  if (query != std::string_view::npos) head_.args = head_.request_uri.substr(query + 1);
+  return true;
+}
+
+// RFC 9112 section 3.2.2. Any scheme will do: it is not what decides about this connection.
+bool RequestParser::finish_absolute() {
+  head_.form = TargetForm::absolute;
+  std::string_view rest = head_.target;
+  size_t colon = rest.find("://");
+  if (colon == std::string_view::npos) return fail(line_at_, 400, invalid_request);
+  head_.scheme = rest.substr(0, colon);
+  for (char byte : head_.scheme) {
+    if (!is_alpha(byte) && !is_digit(byte) && byte != '+' && byte != '-' && byte != '.') return fail(line_at_, 400, invalid_request);
+  }
+  rest.remove_prefix(colon + 3);
+  size_t authority_end = std::min(rest.find_first_of("/?#"), rest.size());
+  std::optional<Authority> authority = parse_authority(rest.substr(0, authority_end), head_.headers.arena());
+  if (!authority) return fail(line_at_, 400, "client sent invalid host in request line", head_.target);
+  head_.host = authority->host;
+  head_.port = authority->port;
+  rest.remove_prefix(authority_end);
+  if (rest.empty()) {
+    head_.request_uri = "/";
+  } else {
+    head_.request_uri = rest[0] == '/' ? rest : head_.headers.arena().join({"/", rest});
+  }
+  return true;
+}
+
+bool RequestParser::finish_host() {
+  const Headers::Field* field = head_.headers.find(KnownHeader::host);
+  if (!field) {
+    bool required = head_.is_http_1_1();
+    return !required || fail(line_at_, 400, "client sent HTTP/1.1 request without \"Host\" header");
+  }
+  std::optional<Authority> authority = parse_authority(field->value, head_.headers.arena());
+  if (!authority) return fail(line_at_, 400, "client sent invalid host header", field->value);
+  if (head_.host.empty()) {  // a host in the target is the one that counts
+    head_.host = authority->host;
+    head_.port = authority->port;
+  }
+  return true;
+}
+
+// RFC 9112 sections 6 and 9.3, without any of the lenience that smuggling lives on.
+bool RequestParser::finish_framing() {
+  const Headers& headers = head_.headers;
+  Framing& framing = head_.framing;
+  const Headers::Field* length = headers.find(KnownHeader::content_length);
+  if (length) {
+    std::optional<uint64_t> bytes = parse_decimal(length->value);
+    if (!bytes || *bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      return fail(line_at_, 400, "client sent invalid \"Content-Length\" header", length->value);
+    }
+    framing.content_length = static_cast<int64_t>(*bytes);
+  }
+  if (const Headers::Field* coding = headers.find(KnownHeader::transfer_encoding)) {
+    if (!head_.is_http_1_1()) {
+      return fail(line_at_, 400, "client sent HTTP/1.0 request with \"Transfer-Encoding\" header");
+    }
+    if (!equal_nocase(coding->value, "chunked")) {
+      return fail(line_at_, 501, "client sent unknown \"Transfer-Encoding\"", coding->value);
+    }
+    if (length) {
+      return fail(line_at_, 400, "client sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
+    }
+    framing.chunked = true;
+  }
+  bool listed = headers.has(KnownHeader::connection);
+  if (head_.is_http_1_1()) {
+    framing.keep_alive = !listed || !headers.any_names(KnownHeader::connection, "close");
+    if (const Headers::Field* expect = headers.find(KnownHeader::expect)) {
+      head_.expect_continue = equal_nocase(expect->value, "100-continue");
+    }
+    if (listed && headers.has(KnownHeader::upgrade) && headers.any_names(KnownHeader::connection, "upgrade")) {
+      head_.upgrade = headers.joined(KnownHeader::upgrade);
+    }
+  } else {
+    framing.keep_alive = head_.version_major == 1 && listed && headers.any_names(KnownHeader::connection, "keep-alive") &&
+                         !headers.any_names(KnownHeader::connection, "close");
+  }
+  return true;
+}
+
+}  // namespace fairlead::http::h1
