@@ -107,6 +107,12 @@ void Chain::steal(Chain& other) {
   other.size_ = 0;
 }
 
+Chain Chain::share() const {
+  Chain copy;
+  for (uint32_t i = first_; i < last_; ++i) copy.push_back(at_[i]);
+  return copy;
+}
+
 int Chain::fill(iovec* vectors, int most) const {
   int filled = 0;
   for (uint32_t i = first_; i < last_ && filled < most; ++i, ++filled) {

@@ -109,6 +109,8 @@ class Chain {
   // Forgets the first `bytes` (at most size()).
   void drop_front(size_t bytes);
   void clear();
+  // The same slices again, sharing the bytes.
+  Chain share() const;
   // Fills at most `most` entries, in order; gives how many.
   int fill(iovec* vectors, int most) const;
 

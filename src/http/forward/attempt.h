@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Attempt: one try of a request on one peer: connect or reuse, send, read the head of the reply. The upload goes on beside the reply if it
+// could not be written at once. Which peer, and whether there is another try, is decided above (forward.h). Lives in the frame
+// of forward(); destroying it ends the exchange, and gives the connection back if it is reusable.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "event/loop/child.h"
+#include "event/net/conn_pool.h"
+#include "event/net/socket.h"
+#include "http/h1/client.h"
+#include "http/request/request.h"
+
+namespace fairlead::http {
+
+// Where to and within which limits. Times in milliseconds, 0: none.
+struct AttemptTarget {
+  Addr address;
+  PoolKey key;
+  ConnPool* pool = nullptr;  // nullptr: no reuse
+  ConnectOptions connect;
+  uint64_t connect_timeout_ms = 60'000;
+  uint64_t send_timeout_ms = 60'000;
+  uint64_t read_timeout_ms = 60'000;
+  size_t head_bytes_max = 4096;
+  h1::BodyRules body;
+};
+
+// What to send. The head is shared by all tries.
+struct AttemptRequest {
+  Chain head;
+  Body* body = nullptr;
+  h1::SendFraming framing = h1::SendFraming::none;
+  uint64_t length = 0;
+};
+
+class Attempt {
+ public:
+  Attempt(Request& request, const AttemptTarget& target) : request_(request), target_(target), head(request.arena) {}
+  ~Attempt() { finish(); }
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+
+  // Ends with the head of the reply in `head`, or with the error, whose side says whose fault it was.
+  Task<Result<Unit>> run(const AttemptRequest& what);
+
+  // After run() succeeded.
+  Body& body() { return exchange_->body(); }
+  // Waits for the upload to end, if it still runs.
+  Child<Result<Unit>>& upload() { return upload_; }
+  // Puts the connection back into the pool if the exchange is complete, else closes it.
+  void finish();
+
+  bool is_reused() const { return reused_; }
+  bool has_answer_bytes() const { return exchange_ && exchange_->has_answer_bytes(); }
+
+ private:
+  Task<Result<Unit>> send_rest(Body& body);
+  Task<WaitStatus> wait_readable();
+  Task<Result<Unit>> head_beside_upload();
+
+  Request& request_;
+  const AttemptTarget& target_;
+  std::unique_ptr<PooledConnection> connection_;
+  std::optional<h1::ClientExchange> exchange_;
+  Child<Result<Unit>> upload_;
+  bool reused_ = false;
+
+ public:
+  ResponseHead head;
+};
+
+}  // namespace fairlead::http
