@@ -50,9 +50,11 @@ def summary(rounds):
 
 def show(result, title):
     print(title)
-    rows = [[n, m["per_second"], m["total_us"], m["user_us"], m["system_us"], m["p50_us"], m["p99_us"]] for n, m in result["median"].items()]
+    rows = [[n, m["per_second"], m["total_us"], m["user_us"], m["system_us"], m["p50_us"], m["p99_us"]]
+            for n, m in result["median"].items()]
     subjects.table(rows, ["subject", "req/s", "total us/req", "user us/req", "sys us/req", "p50 us", "p99 us"])
-    rows = [[n, r["per_second"], r["total_us"], r["pooled_total_us"], r["user_us"], r["pooled_user_us"]] for n, r in result["ratio"].items()]
+    rows = [[n, r["per_second"], r["total_us"], r["pooled_total_us"], r["user_us"], r["pooled_user_us"]]
+            for n, r in result["ratio"].items()]
     if rows:
         subjects.table(rows, ["ratio", "req/s", "total", "total pooled", "user", "user pooled"])
 

@@ -61,8 +61,8 @@ def measure_one(subject, total, settle):
 
 
 def measure(options, total=10000, settle=2.0):
-    # The client ends are in this process, the server ends in the subject's.
-    subjects.raise_descriptor_limit(total + 2000)
+    # The client ends are in this process, the server ends in the subject, which inherits the limit (haproxy wants two per client).
+    subjects.raise_descriptor_limit(3 * total + 4000)
     result = {}
     with subjects.Origin() as origin:
         for name, make in subjects.makers(options, connections=total + 1024).items():
@@ -73,7 +73,8 @@ def measure(options, total=10000, settle=2.0):
 
 def show(result, total):
     print(f"memory of {total} idle keepalive connections")
-    rows = [[n, r["worker_pss_before"] / 1024, r["worker_pss_after"] / 1024, r["bytes_per_connection"] / 1024, "yes" if r["all_open"] else "NO"]
+    rows = [[n, r["worker_pss_before"] / 1024, r["worker_pss_after"] / 1024, r["bytes_per_connection"] / 1024,
+             "yes" if r["all_open"] else "NO"]
             for n, r in result.items()]
     subjects.table(rows, ["subject", "PSS before KiB", "PSS after KiB", "KiB/connection", "all open"])
 

@@ -75,7 +75,8 @@ def measure(options):
 
 def show(result):
     print("milliseconds until an answer")
-    rows = [[n, r["median_start_ms"], max(r["start_ms"]), "-" if r["median_respawn_ms"] is None else r["median_respawn_ms"]] for n, r in result.items()]
+    rows = [[n, r["median_start_ms"], max(r["start_ms"]), "-" if r["median_respawn_ms"] is None else r["median_respawn_ms"]]
+            for n, r in result.items()]
     subjects.table(rows, ["subject", "start median", "start worst", "after SIGKILL of the worker"])
 
 

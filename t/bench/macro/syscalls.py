@@ -15,7 +15,9 @@ import time
 
 import subjects
 
-DATA_CALLS = {"read", "readv", "recv", "recvfrom", "recvmsg", "write", "writev", "send", "sendto", "sendmsg", "sendfile", "splice", "pread64"}
+DATA_CALLS = {
+    "read", "readv", "recv", "recvfrom", "recvmsg", "write", "writev", "send", "sendto", "sendmsg", "sendfile", "splice", "pread64",
+}
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 
 
@@ -97,8 +99,11 @@ def measure(options, requests=2000):
 
 
 def show(result):
-    names = sorted({n for r in result.values() for n in r["calls"]}, key=lambda n: -max(r["calls"].get(n, 0) for r in result.values()))
-    rows = [[n] + [r["calls"].get(n, 0.0) for r in result.values()] for n in names if max(r["calls"].get(n, 0) for r in result.values()) >= 0.001]
+    def most(name):
+        return max(r["calls"].get(name, 0.0) for r in result.values())
+
+    names = sorted({n for r in result.values() for n in r["calls"] if most(n) >= 0.001}, key=most, reverse=True)
+    rows = [[n] + [r["calls"].get(n, 0.0) for r in result.values()] for n in names]
     rows += [["data calls"] + [r["data"] for r in result.values()], ["all calls"] + [r["all"] for r in result.values()]]
     print("system calls per proxied request")
     subjects.table(rows, ["call"] + list(result))
