@@ -48,7 +48,10 @@ struct Proxy final : ServeAccepted, h1::RequestSink {
   void accept_failed(const Error& error) override { std::fprintf(stderr, "[alert] %s: %s\n", error.what, std::strerror(error.sys)); }
 
   Task<Unit> handle(Request& request) override {
-    bool finished = co_await UntilGone(request, has_origin ? forward(request) : echo(request));
+    Task<Unit> work;
+    if (has_origin) work = forward(request);
+    else work = echo(request);
+    bool finished = co_await UntilGone(request, std::move(work));
     if (!finished || !request.exchange.head_sent()) request.client().mark_broken();
     co_return Unit();
   }

@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Processor time per small proxied request: nginx, haproxy and fairlead in turns in one run, as ratios.
+
+Keepalive on both sides, replies of 256 bytes, the subject alone on its core. `total` is exact (schedstat); the split into user and system
+is sampled by the timer tick, so the user ratio is also given over all rounds together (`pooled`), which is the figure to judge by.
+"""
+
+import subjects
+
+
+def pooled(rounds, key):
+    requests = sum(r["requests"] for r in rounds)
+    return sum(r[key] * r["requests"] for r in rounds) / requests
+
+
+def compare(options, path="/", haproxy=True, location=""):
+    rounds = {}
+    with subjects.Origin() as origin:
+        makers = subjects.makers(options, haproxy, location=location,
+                                 keepalive=2 * options.connections, connections=1024 + 4 * options.connections)
+        running = {}
+        try:
+            for name, make in makers.items():
+                running[name] = make(origin.port).start()
+                subjects.wrk(running[name].port, path, options.connections, 1)
+            for _ in range(options.rounds):
+                for name, subject in running.items():
+                    load = subjects.measured_load(subject, path=path, connections=options.connections, seconds=options.seconds)
+                    rounds.setdefault(name, []).append(load)
+        finally:
+            for subject in running.values():
+                subject.stop()
+    return rounds
+
+
+def summary(rounds):
+    keys = ("per_second", "total_us", "user_us", "system_us", "p50_us", "p99_us")
+    result = {"rounds": rounds, "median": {n: {k: subjects.median_of(r, k) for k in keys} for n, r in rounds.items()}, "ratio": {}}
+    for other in ("nginx", "haproxy"):
+        if "fairlead" in rounds and other in rounds:
+            mine, theirs = rounds["fairlead"], rounds[other]
+            ratio = {k: subjects.ratio_of(mine, theirs, k) for k in keys}
+            for key in ("total_us", "user_us"):
+                ratio["pooled_" + key] = pooled(mine, key) / pooled(theirs, key)
+            result["ratio"]["fairlead/" + other] = ratio
+    return result
+
+
+def show(result, title):
+    print(title)
+    rows = [[n, m["per_second"], m["total_us"], m["user_us"], m["system_us"], m["p50_us"], m["p99_us"]]
+            for n, m in result["median"].items()]
+    subjects.table(rows, ["subject", "req/s", "total us/req", "user us/req", "sys us/req", "p50 us", "p99 us"])
+    rows = [[n, r["per_second"], r["total_us"], r["pooled_total_us"], r["user_us"], r["pooled_user_us"]]
+            for n, r in result["ratio"].items()]
+    if rows:
+        subjects.table(rows, ["ratio", "req/s", "total", "total pooled", "user", "user pooled"])
+
+
+def main():
+    options = subjects.arguments(__doc__).parse_args()
+    result = summary(compare(options))
+    show(result, f"256 bytes, {options.connections} connections, {options.rounds} rounds of {options.seconds:g} s")
+    subjects.finish(options, result)
+
+
+if __name__ == "__main__":
+    main()

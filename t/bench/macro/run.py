@@ -1,0 +1,82 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Runs every macro benchmark against one binary and prints one table: figure, limit, verdict. Exit status 1 if a limit is broken."""
+
+import argparse
+import sys
+
+import bodies
+import conns
+import cpu
+import idle
+import latency
+import size
+import start
+import subjects
+import syscalls
+
+MIB = 1048576
+
+
+def figures(options):
+    """(what, value, limit or None) for each figure; details go into the second value."""
+    found, details = [], {}
+
+    def keep(name, result, module, *more):
+        details[name] = result
+        module.show(result, *more)
+        print()
+        return result
+
+    def set_load(seconds, rounds, connections=32):
+        options.seconds, options.rounds, options.connections = seconds * options.scale, max(1, round(rounds * options.scale)), connections
+
+    set_load(4, 5)
+    small = keep("cpu", cpu.summary(cpu.compare(options)), cpu, "256 bytes, 32 connections")["ratio"]
+    found += [("cpu per request, total, of nginx's", small["fairlead/nginx"]["total_us"], 0.80),
+              ("cpu per request, user, of nginx's", small["fairlead/nginx"]["pooled_user_us"], 0.50),
+              ("cpu per request, total, of haproxy's", small["fairlead/haproxy"]["total_us"], None)]
+    found.append(("data system calls per request", keep("syscalls", syscalls.measure(options), syscalls)["fairlead"]["data"], 4.01))
+    set_load(3, 3, 16)
+    big = keep("bodies", bodies.measure(options), bodies)
+    found += [(f"cpu per {title} body, of nginx's", big[name]["ratio"]["fairlead/nginx"]["total_us"], 1.05) for name, title in bodies.SIZES]
+    set_load(4, 3, 512)
+    many = keep("conns", conns.measure(options), conns, 512)["ratio"]["fairlead/nginx"]
+    found += [("nginx's req/s of ours, 512 connections", 1 / many["per_second"], 1 / 0.95),
+              ("p99 of nginx's, 512 connections", many["p99_us"], 1.10)]
+    set_load(3, 3, 1)
+    one = keep("latency", latency.measure(options), latency)["fairlead/nginx"]
+    found += [("p50 of nginx's, 1 connection", one["p50_us"], 1.05), ("p99 of nginx's, 1 connection", one["p99_us"], 1.10)]
+    quiet = keep("idle", idle.measure(options), idle, 10000)["fairlead"]
+    found.append(("KiB per idle connection", quiet["bytes_per_connection"] / 1024 if quiet["all_open"] else float("inf"), 0.9))
+    set_load(1, 10)
+    began = keep("start", start.measure(options), start)["fairlead"]
+    found += [("ms from exec to first answer", began["median_start_ms"], 20.0)]
+    if began["median_respawn_ms"] is not None:
+        found.append(("ms from SIGKILL of the worker to an answer", began["median_respawn_ms"], None))
+    weight = keep("size", size.measure(options), size)["fairlead"]
+    found.append(("PSS of the sidecar, MB", weight["pss"] / 1e6, 5.0))
+    if "stripped_bytes" in weight:
+        found.append(("stripped binary, MiB", weight["stripped_bytes"] / MIB, None))
+    return found, details
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--binary", help="a built fairlead")
+    which.add_argument("--prototype", metavar="CMD", help="run as CMD LISTEN_PORT ORIGIN_PORT")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies durations and rounds: 0.5 for a quick look")
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    found, details = figures(options)
+    rows = [[what, float(value), "-" if limit is None else f"{limit:.2f}", "" if limit is None else ("ok" if value <= limit else "BROKEN")]
+            for what, value, limit in found]
+    subjects.table(rows, ["figure", "fairlead", "limit", ""])
+    subjects.finish(options, {"figures": [{"what": w, "value": v, "limit": l} for w, v, l in found], "details": details})
+    return any(limit is not None and value > limit for _, value, limit in found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Fixtures of the behaviour tests: factories whose products end with the test, servers with their clean-run assertions."""
+
+import pytest
+
+from lib.fairlead import Server
+from lib.nginx import Nginx
+from lib.upstreams import Upstream
+
+
+def _factory(kind, started):
+    made = []
+
+    def make(*arguments, **options):
+        product = kind(*arguments, **options)
+        made.append(product)
+        return product.start() if started else product
+    return make, made
+
+
+def _stop_all(made):
+    """Stops every product even if one complains; then the complaints."""
+    problems = []
+    for product in reversed(made):
+        try:
+            product.stop()
+        except AssertionError as problem:
+            problems.append(str(problem))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def upstream():
+    """upstream(*scripts, **options): a listening lib.upstreams.Upstream."""
+    make, made = _factory(Upstream, started=False)
+    yield make
+    _stop_all(made)
+
+
+@pytest.fixture
+def server(upstream):
+    """server(conf, **names): the server under test, started. It ends before the upstreams do."""
+    make, made = _factory(Server, started=True)
+    yield make
+    _stop_all(made)
+
+
+@pytest.fixture
+def idle_server(upstream):
+    """Like `server`, but not started: for -t, bad configurations and start-up tests."""
+    make, made = _factory(Server, started=False)
+    yield make
+    _stop_all(made)
+
+
+@pytest.fixture
+def nginx(upstream):
+    """nginx(conf, **names): Debian's nginx, started, for comparison."""
+    make, made = _factory(Nginx, started=True)
+    yield make
+    _stop_all(made)
