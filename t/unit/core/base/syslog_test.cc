@@ -99,7 +99,8 @@ TEST_F(SyslogTest, UnixSocketComesBack) {
   EXPECT_FALSE(sink.send("lost too"));
   EXPECT_EQ(sink.dropped(), 2u);
   ASSERT_EQ(reports.lines.size(), 1u);  // reported once
-  EXPECT_NE(reports.lines[0].find("connect() failed while logging to syslog, server: unix:" + path + " (2: No such file"), std::string::npos);
+  EXPECT_NE(reports.lines[0].find("connect() failed while logging to syslog, server: unix:" + path + " (2: No such file"),
+            std::string::npos);
   for (const char* text : {"first", "second"}) {
     Server server(Addr::local(path));
     sink.send(text);  // the first one after a restart may be lost: it finds the old socket dead
