@@ -38,8 +38,8 @@ TEST(ChunkedDecoder, extensions) {
 }
 
 TEST(ChunkedDecoder, refuses_other_framing) {
-  for (const char* body : {"\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 1\r\n", "1\nx\r\n", "1\rx", "1\r\nx\n", "1\r\nxx\r\n", "1\r\nx0\r\n",
-                           "0\r\n\n", "0\n", "0\r\nA: b\n", "0\r\nA: b\r\n\n", "0\r\nA b\r\n\r\n", "0\r\nA: b\r\n c\r\n\r\n",
+  for (const char* body : {"\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 1\r\n", "1\nx\r\n", "1\rx", "1\r\nx\n", "1\r\nxx\r\n",
+                           "1\r\nx0\r\n", "0\r\n\n", "0\n", "0\r\nA: b\n", "0\r\nA: b\r\n\n", "0\r\nA b\r\n\r\n", "0\r\nA: b\r\n c\r\n\r\n",
                            "0\r\nA: b\rc\r\n\r\n", "8000000000000000\r\n", "ffffffffffffffffff\r\n", ";a\r\n"}) {
     std::string said = answer(body);
     EXPECT_EQ(said.compare(0, 6, "failed"), 0) << body << said;

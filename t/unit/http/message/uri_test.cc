@@ -107,7 +107,8 @@ TEST(Uri, internal_uris_of_upstreams) {
   ASSERT_TRUE(good);
   EXPECT_EQ(good->path, "/a b/..c");
   EXPECT_EQ(good->args, "x=%2e%2e");
-  for (const char* text : {"", "?a", "..", "../a", "/a/..", "/a/../b", "/a/%2e%2e/b", "/a/.%2E", "/a%2f..%2fb", "%2e%2e/a", "/a%00", "/%zz"}) {
+  for (const char* text : {"", "?a", "..", "../a", "/a/..", "/a/../b",
+                           "/a/%2e%2e/b", "/a/.%2E", "/a%2f..%2fb", "%2e%2e/a", "/a%00", "/%zz"}) {
     EXPECT_FALSE(parse_internal_uri(text, *arena)) << text;
   }
   EXPECT_FALSE(is_safe_path(std::string_view("/a\0b", 4)));
