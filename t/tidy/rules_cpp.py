@@ -14,7 +14,7 @@ BANNED_CALLS = {
     "rand": "core/base/random.h", "srand": "core/base/random.h", "atoi": "core/base/text.h", "atol": "core/base/text.h",
     "atof": "core/base/text.h",
     "localtime": "localtime_r", "gmtime": "gmtime_r", "inet_ntoa": "core/base/addr.h", "gethostbyname": "the resolver",
-    "alloca": "the arena", "assert": "FL_ASSERT", "sleep": "event::sleep", "usleep": "event::sleep",
+    "alloca": "the arena", "assert": "FL_ASSERT", "usleep": "a wait of the loop", "nanosleep": "a wait of the loop",
 }
 PRINT_CALLS = ("printf", "fprintf", "snprintf", "vsnprintf", "vfprintf", "puts", "fputs", "perror")
 PRINTING_FILES = ("src/main.cc", "cmdline.cc", "cmdline.h")
@@ -65,6 +65,9 @@ def pragma_once(file):
         yield 1, "no #pragma once"
 
 
+_AWAIT = re.compile(r"(?<!operator )\bco_await\b")
+
+
 def _in_ternary(code, at):
     """Whether the co_await at `at` is part of a `?:`, in a branch (to the left) or in its condition (to the right)."""
     depth = 0
@@ -87,7 +90,7 @@ def _in_ternary(code, at):
 
 
 def await_ternary(file):
-    for match in re.finditer(r"\bco_await\b", file.code) if file.is_cpp else ():
+    for match in _AWAIT.finditer(file.code) if file.is_cpp else ():
         if _in_ternary(file.code, match.start()):
             yield file.line_of(match.start()), "co_await in ?: is miscompiled by g++ 12: use if"
 
@@ -112,7 +115,7 @@ def _brace_in_await(code, at):
 
 
 def await_brace(file):
-    for match in re.finditer(r"\bco_await\b", file.code) if file.is_cpp else ():
+    for match in _AWAIT.finditer(file.code) if file.is_cpp else ():
         where = _brace_in_await(file.code, match.end())
         if where is not None:
             yield file.line_of(where), "braced list inside an await expression is destroyed twice by g++ 12: name it first"

@@ -91,6 +91,7 @@ Task<Unit> f(Reader& reader, size_t n) {  // strcpy( and ? in a comment
   spool.printf(1);
   co_await plain(reader);
 }
+Awaiter operator co_await() const { return Awaiter{handle_}; }
 constexpr Set wide(A::a, A::b, A::c, A::d, A::e, A::f);
 Wide::Wide(int a) : a_{a}, b_(a) {}
 using Handler_of_phase = int;
