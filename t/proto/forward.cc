@@ -84,29 +84,35 @@ struct Proxy final : ServeAccepted, h1::RequestSink {
   }
 
   void build(Request& request, AttemptRequest& what) {
-    Headers& headers = *request.arena.make<Headers>(request.arena, 24u);
-    headers.add(KnownHeader::host, "origin");
-    for (const auto& field : request.head.headers) {
-      switch (field.known) {
-        case KnownHeader::host: case KnownHeader::connection: case KnownHeader::keep_alive: case KnownHeader::transfer_encoding:
-        case KnownHeader::content_length: case KnownHeader::expect: case KnownHeader::upgrade: continue;
-        default: headers.add(field.known, field.name, field.value);
+    {
+      ChainWriter writer(what.head, 1024);
+      writer.write(request.head.method_text);
+      writer.write(' ');
+      writer.write(request.head.request_uri);
+      writer.write(" HTTP/1.1\r\nHost: origin\r\n");
+      for (const auto& field : request.head.headers) {
+        switch (field.known) {
+          case KnownHeader::host: case KnownHeader::connection: case KnownHeader::keep_alive: case KnownHeader::transfer_encoding:
+          case KnownHeader::content_length: case KnownHeader::expect: case KnownHeader::upgrade: continue;
+          default: break;
+        }
+        writer.write(field.name);
+        writer.write(": ");
+        writer.write(field.value);
+        writer.write("\r\n");
       }
+      if (request.head.framing.chunked) {
+        writer.write("Transfer-Encoding: chunked\r\n");
+        what.framing = h1::SendFraming::chunked;
+      } else if (request.head.framing.content_length > 0) {
+        what.framing = h1::SendFraming::length;
+        what.length = static_cast<uint64_t>(request.head.framing.content_length);
+        writer.write("Content-Length: ");
+        writer.write_decimal(what.length);
+        writer.write("\r\n");
+      }
+      writer.write("\r\n");
     }
-    h1::HeadEnd end;
-    end.length = h1::Length::none;
-    end.connection = h1::ConnectionOption::none;
-    if (request.head.framing.chunked) {
-      end.length = h1::Length::chunked;
-      what.framing = h1::SendFraming::chunked;
-    } else if (request.head.framing.content_length > 0) {
-      end.length = h1::Length::known;
-      what.framing = h1::SendFraming::length;
-      what.length = end.length_bytes = static_cast<uint64_t>(request.head.framing.content_length);
-    }
-    ChainWriter writer(what.head, 512);
-    h1::write_request_head(writer, h1::RequestLine{request.head.method_text, request.head.request_uri, 1}, headers, end);
-    writer.flush();
     what.body = &request.exchange.request_body();
   }
 
@@ -129,14 +135,10 @@ struct Proxy final : ServeAccepted, h1::RequestSink {
     Outgoing& out = request.response;
     out.head.status = attempt.head.status;
     out.head.framing.content_length = attempt.head.framing.content_length;
-    add_common(out);
-    for (const auto& field : attempt.head.headers) {
-      switch (field.known) {
-        case KnownHeader::connection: case KnownHeader::keep_alive: case KnownHeader::transfer_encoding: case KnownHeader::content_length:
-        case KnownHeader::date: case KnownHeader::server: continue;
-        default: out.head.headers.add(field.known, field.name, field.value);
-      }
-    }
+    out.head.headers.adopt(attempt.head.headers);
+    out.head.headers.set(KnownHeader::server, "fairlead/0.1.0");
+    out.head.headers.set(KnownHeader::date, process_clock.http_date());
+    out.head.headers.remove(KnownHeader::keep_alive);
     out.head_only = request.head.method == Method::head;
     out.body = &attempt.body();
     if (request.exchange.pump(out) != Progress::done) {

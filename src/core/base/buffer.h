@@ -132,6 +132,7 @@ class ChainWriter {
   ChainWriter(const ChainWriter&) = delete;
   ChainWriter& operator=(const ChainWriter&) = delete;
   void write(std::string_view text) {
+    if (text.empty()) return;  // next_ may still be null
     if (text.size() > static_cast<size_t>(end_ - next_)) reserve(text.size());
     std::memcpy(next_, text.data(), text.size());
     next_ += text.size();

@@ -10,27 +10,15 @@
 #include "core/base/error.h"
 #include "core/base/list.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FL_POOL_IS_HEAP 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FL_POOL_IS_HEAP 1
-#endif
-#endif
-#ifndef FL_POOL_IS_HEAP
-#define FL_POOL_IS_HEAP 0
-#endif
-
 namespace fairlead {
+
+pool_detail::Front pool_detail::front;
+
 namespace {
 
-constexpr size_t slab_bytes = 64 * 1024;
-// Steps of 32 up to 512, then quarters of a power of two up to 16 KiB + room for a segment header.
-constexpr size_t small_step = 32, small_max = 512, class_bytes_max = 20 * 1024;
-constexpr size_t small_classes = small_max / small_step;
-constexpr size_t class_count = small_classes + 4 * 6;
+using namespace pool_detail;
 
-struct FreeBlock { FreeBlock* next; };
+constexpr size_t slab_bytes = 64 * 1024;
 
 // Lies at the start of its slab. In `partial` of its class while it has a free block, in `empty` while it has nothing else.
 struct Slab : Link {
@@ -46,21 +34,10 @@ struct SizeClass {
   List<Slab> empty;
 };
 
-struct Pool {
-  SizeClass classes[class_count];
-  PoolCounts counts;
-};
-
-Pool& pool() {
-  static Pool* the_pool = new Pool;  // never destroyed: frames may be released during exit
-  return *the_pool;
-}
-
-size_t class_of(size_t bytes) {
-  if (bytes <= small_max) return bytes == 0 ? 0 : (bytes - 1) / small_step;
-  unsigned log = 63u - static_cast<unsigned>(__builtin_clzll(bytes - 1));  // 2^log < bytes <= 2^(log+1)
-  size_t quarter = size_t{1} << (log - 2);
-  return small_classes + (log - 9) * 4 + (bytes - 1 - (size_t{1} << log)) / quarter;
+// Never destroyed: frames may be released during exit.
+SizeClass* size_classes() {
+  static SizeClass* classes = new SizeClass[class_count];
+  return classes;
 }
 
 size_t bytes_of(size_t index) {
@@ -101,24 +78,22 @@ void* take(Slab& slab) {
 
 }  // namespace
 
-size_t pool_rounded(size_t bytes) { return FL_POOL_IS_HEAP || bytes > class_bytes_max ? bytes : bytes_of(class_of(bytes)); }
+size_t pool_rounded(size_t bytes) { return is_heap || bytes > class_bytes_max ? bytes : bytes_of(class_of(bytes)); }
 
-void* pool_allocate(size_t bytes) {
-  Pool& p = pool();
-  ++p.counts.allocations;
-  if (FL_POOL_IS_HEAP || bytes > class_bytes_max) {
+void* pool_detail::allocate_slow(size_t bytes) {
+  if (is_heap || bytes > class_bytes_max) {
     void* block = std::malloc(bytes ? bytes : 1);
     if (!block) out_of_memory();
-    ++p.counts.large;
+    ++front.counts.large;
     return block;
   }
-  SizeClass& size_class = p.classes[class_of(bytes)];
+  SizeClass& size_class = size_classes()[class_of(bytes)];
   Slab* slab = size_class.partial.front();
   if (!slab) {
     slab = size_class.empty.pop_front();
     if (!slab) {
       slab = map_slab(bytes_of(class_of(bytes)));
-      ++p.counts.slabs;
+      ++front.counts.slabs;
     }
     size_class.partial.push_back(*slab);
   }
@@ -127,18 +102,9 @@ void* pool_allocate(size_t bytes) {
   return block;
 }
 
-void pool_release(void* block, size_t bytes) noexcept {
-  Pool& p = pool();
-  if (FL_POOL_IS_HEAP || bytes > class_bytes_max) {
-    --p.counts.large;
-    std::free(block);
-    return;
-  }
-  SizeClass& size_class = p.classes[class_of(bytes)];
+static void give_back(SizeClass& size_class, void* block) {
   Slab* slab = reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(block) & ~(slab_bytes - 1));
-  FreeBlock* free = static_cast<FreeBlock*>(block);
-  free->next = slab->free;
-  slab->free = free;
+  slab->free = new (block) FreeBlock{slab->free};
   FL_ASSERT(slab->live > 0);
   if (--slab->live == 0) {
     slab->unlink();
@@ -149,16 +115,31 @@ void pool_release(void* block, size_t bytes) noexcept {
   }
 }
 
+void pool_detail::release_slow(void* block, size_t bytes) noexcept {
+  if (is_heap || bytes > class_bytes_max) {
+    --front.counts.large;
+    std::free(block);
+    return;
+  }
+  give_back(size_classes()[class_of(bytes)], block);
+}
+
 bool pool_trim() {
-  Pool& p = pool();
   bool remain = false;
-  for (SizeClass& size_class : p.classes) {
+  for (size_t index = 0; index < class_count; ++index) {
+    SizeClass& size_class = size_classes()[index];
+    Magazine& magazine = front.magazines[index];
+    while (FreeBlock* block = magazine.first) {
+      magazine.first = block->next;
+      give_back(size_class, block);
+    }
+    magazine.count = 0;
     for (Slab* slab = size_class.empty.front(); slab;) {
       Slab* after = size_class.empty.next(*slab);
       if (slab->empty_since_trim++ > 0) {
         slab->~Slab();
         munmap(slab, slab_bytes);
-        --p.counts.slabs;
+        --front.counts.slabs;
       } else {
         remain = true;
       }
@@ -168,6 +149,6 @@ bool pool_trim() {
   return remain;
 }
 
-const PoolCounts& pool_counts() { return pool().counts; }
+const PoolCounts& pool_counts() { return pool_detail::front.counts; }
 
 }  // namespace fairlead

@@ -9,13 +9,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace fairlead {
 
 // At least `bytes`, aligned to 16. Never null: exhaustion ends the process (limits shed load long before).
-void* pool_allocate(size_t bytes);
+inline void* pool_allocate(size_t bytes);
 // Gives back a block; `bytes` is the number it was asked for.
-void pool_release(void* block, size_t bytes) noexcept;
+inline void pool_release(void* block, size_t bytes) noexcept;
 // The number of bytes that pool_allocate(bytes) really gives: use the slack.
 size_t pool_rounded(size_t bytes);
 
@@ -29,5 +30,77 @@ struct PoolCounts {
   size_t large = 0;          // blocks over the largest class, given by the heap, live now
 };
 const PoolCounts& pool_counts();
+
+namespace pool_detail {
+
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool is_heap = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+inline constexpr bool is_heap = true;
+#else
+inline constexpr bool is_heap = false;
+#endif
+#else
+inline constexpr bool is_heap = false;
+#endif
+
+// Steps of 32 up to 512, then quarters of a power of two up to 20 KiB.
+inline constexpr size_t small_step = 32, small_max = 512, class_bytes_max = 20 * 1024;
+inline constexpr size_t small_classes = small_max / small_step;
+inline constexpr size_t class_count = small_classes + 4 * 6;
+
+inline size_t class_of(size_t bytes) {
+  if (bytes <= small_max) return (bytes - (bytes != 0)) / small_step;
+  unsigned log = 63u - static_cast<unsigned>(__builtin_clzll(bytes - 1));  // 2^log < bytes <= 2^(log+1)
+  return small_classes + (log - 9) * 4 + ((bytes - 1 - (size_t{1} << log)) >> (log - 2));
+}
+
+struct FreeBlock { FreeBlock* next; };
+
+// A few blocks of each class in front of the slabs, last in first out: they are warm. Their slabs count them as live until pool_trim.
+struct Magazine {
+  FreeBlock* first = nullptr;
+  uint32_t count = 0;
+};
+inline constexpr uint32_t magazine_bytes_max = 256 * 1024, magazine_count_max = 64;
+
+struct Front {
+  Magazine magazines[class_count];
+  PoolCounts counts;
+};
+extern Front front;
+
+void* allocate_slow(size_t bytes);
+void release_slow(void* block, size_t bytes) noexcept;
+
+}  // namespace pool_detail
+
+inline void* pool_allocate(size_t bytes) {
+  using namespace pool_detail;
+  ++front.counts.allocations;
+  if (!is_heap && bytes <= class_bytes_max) {
+    Magazine& magazine = front.magazines[class_of(bytes)];
+    if (FreeBlock* block = magazine.first) {
+      magazine.first = block->next;
+      --magazine.count;
+      return block;
+    }
+  }
+  return allocate_slow(bytes);
+}
+
+inline void pool_release(void* block, size_t bytes) noexcept {
+  using namespace pool_detail;
+  if (!is_heap && bytes <= class_bytes_max) {
+    Magazine& magazine = front.magazines[class_of(bytes)];
+    if (magazine.count < magazine_count_max && magazine.count * bytes < magazine_bytes_max) {
+      magazine.first = new (block) FreeBlock{magazine.first};
+      ++magazine.count;
+      return;
+    }
+  }
+  release_slow(block, bytes);
+}
 
 }  // namespace fairlead

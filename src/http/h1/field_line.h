@@ -59,7 +59,8 @@ inline FieldLine parse_field_line(std::string_view buffer, size_t from, size_t s
 
   constexpr unsigned any_name = scan::name_plain | scan::name_underscore | scan::name_token | scan::name_foreign;
   const char* name = at;
-  unsigned seen = 0, bits = 0;
+  at = scan::find_short_plain_name(end, at);
+  unsigned seen = at == name ? 0 : scan::name_plain, bits = 0;
   while (at < end && ((bits = scan::class_of(*at)) & any_name)) {
     seen |= bits;
     ++at;

@@ -134,4 +134,17 @@ void Headers::rebase(const char* old_base, const char* new_base) {
   }
 }
 
+void Headers::adopt(Headers& other) {
+  FL_ASSERT(arena_ == other.arena_);
+  fields_ = other.fields_;
+  size_ = other.size_;
+  room_ = other.room_;
+  bytes_ = other.bytes_;
+  std::memcpy(slots_, other.slots_, sizeof slots_);
+  other.fields_ = nullptr;
+  other.size_ = other.room_ = 0;
+  other.bytes_ = 0;
+  std::memset(other.slots_, 0, sizeof other.slots_);
+}
+
 }  // namespace fairlead::http

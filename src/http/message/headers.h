@@ -99,6 +99,8 @@ class Headers {
     return removed;
   }
   void clear() { shrink_to(0); }
+  // Takes the fields of `other`, which is left empty; both lists have the same arena. What this list held is gone.
+  void adopt(Headers& other);
 
   // All texts are views of memory that moved as a whole from `old_base` to `new_base` (the parser's buffer grew).
   void rebase(const char* old_base, const char* new_base);

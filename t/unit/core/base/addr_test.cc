@@ -45,8 +45,8 @@ TEST(Addr, Texts) {
 }
 
 TEST(Addr, ParseIp) {
-  for (const char* bad : {"", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.", ".1.2.3", "1.2.3.0004", "1.2.3.4 ", "a.b.c.d", "1.2.3.-4", ":", ":::", "1::2::3",
-                          "::g", "[::1]", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "fe80::1%lo", "::1.2.3.256"}) {
+  for (const char* bad : {"", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.", ".1.2.3", "1.2.3.0004", "1.2.3.4 ", "a.b.c.d", "1.2.3.-4", ":",
+                          ":::", "1::2::3", "::g", "[::1]", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "fe80::1%lo", "::1.2.3.256"}) {
     EXPECT_FALSE(Addr::parse_ip(bad)) << bad;
   }
   EXPECT_FALSE(Addr::parse_ip(std::string_view("::1\0", 4)));
@@ -171,11 +171,24 @@ TEST(AddrText, Names) {
 }
 
 TEST(AddrText, Refused) {
-  const char* cases[][2] = {{"127.0.0.1:0", "invalid port"}, {"127.0.0.1:65536", "invalid port"}, {"127.0.0.1:", "invalid port"},
-                            {"127.0.0.1:8a", "invalid port"}, {"127.0.0.1:90-80", "invalid port range"}, {"90-80", "invalid port range"}, {"127.0.0.1:80-65536", "invalid port"}, {"0", "invalid port"},
-                            {"65536", "invalid port"}, {"", "no host"}, {":80", "no host"}, {"[::1", "invalid host"},
-                            {"[::1]80", "invalid host"}, {"[]:80", "no host"}, {"[1.2.3.4]:80", "invalid IPv6 address"},
-                            {"[::1]:0", "invalid port"}, {"unix:", "no path in the unix domain socket"}, {"::1", "invalid port"}};
+  const char* cases[][2] = {{"127.0.0.1:0", "invalid port"},
+                            {"127.0.0.1:65536", "invalid port"},
+                            {"127.0.0.1:", "invalid port"},
+                            {"127.0.0.1:8a", "invalid port"},
+                            {"127.0.0.1:90-80", "invalid port range"},
+                            {"90-80", "invalid port range"},
+                            {"127.0.0.1:80-65536", "invalid port"},
+                            {"0", "invalid port"},
+                            {"65536", "invalid port"},
+                            {"", "no host"},
+                            {":80", "no host"},
+                            {"[::1", "invalid host"},
+                            {"[::1]80", "invalid host"},
+                            {"[]:80", "no host"},
+                            {"[1.2.3.4]:80", "invalid IPv6 address"},
+                            {"[::1]:0", "invalid port"},
+                            {"unix:", "no path in the unix domain socket"},
+                            {"::1", "invalid port"}};
   for (const auto& c : cases) {
     ConfResult<AddrText> parsed = parse_addr(c[0], 80, AddrUse::listen);
     ASSERT_FALSE(parsed) << c[0];
@@ -231,7 +244,8 @@ TEST(Cidr, LowBits) {
 }
 
 TEST(Cidr, Refused) {
-  for (const char* bad : {"", "/8", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/8/8", "10.0/8", "host", "10.0.0.0/255.0.0.0", "unix:/a"}) {
+  for (const char* bad :
+       {"", "/8", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/8/8", "10.0/8", "host", "10.0.0.0/255.0.0.0", "unix:/a"}) {
     EXPECT_FALSE(Cidr::parse(bad)) << bad;
   }
 }

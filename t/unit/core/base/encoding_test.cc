@@ -21,8 +21,8 @@ TEST(Encoding, Hex) {
 
 // RFC 4648 section 10.
 TEST(Encoding, Base64Vectors) {
-  const char* pairs[][2] = {{"", ""},          {"f", "Zg=="},      {"fo", "Zm8="},       {"foo", "Zm9v"},
-                            {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const char* pairs[][2] = {
+      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
   for (const auto& pair : pairs) {
     EXPECT_EQ(base64(pair[0]), pair[1]);
     EXPECT_EQ(base64_decode(pair[1]), pair[0]);
@@ -53,7 +53,8 @@ TEST(Encoding, Base64RoundTripOfAllLengths) {
 }
 
 TEST(Encoding, Base64Refused) {
-  for (const char* bad : {"Z", "Zg=", "Zg=x", "Zg==Zg==", "====", "=", "Zm9v=", "Zm9v====", "Zm 9v", "Zm9vY", "Zg===", "Z===", "\xff\xff\xff\xff"}) {
+  for (const char* bad :
+       {"Z", "Zg=", "Zg=x", "Zg==Zg==", "====", "=", "Zm9v=", "Zm9v====", "Zm 9v", "Zm9vY", "Zg===", "Z===", "\xff\xff\xff\xff"}) {
     EXPECT_FALSE(base64_decode(bad)) << bad;
   }
   EXPECT_EQ(base64_decode("Zh=="), "f");  // stray bits in the last character
