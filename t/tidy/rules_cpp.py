@@ -56,8 +56,10 @@ def banned_word(file):
         if name in BANNED_INCLUDES:
             yield number, f"{name} is banned: use {BANNED_INCLUDES[name]}"
     if file.path.endswith(".h"):
+        bodies = [(f.body, f.end) for f in file.functions if f.body is not None]
         for match in re.finditer(r"\busing\s+namespace\b", file.code):
-            yield file.line_of(match.start()), "using namespace in a header"
+            if not any(body < match.start() < end for body, end in bodies):
+                yield file.line_of(match.start()), "using namespace in a header, outside a function"
 
 
 def pragma_once(file):
