@@ -24,10 +24,9 @@ struct Reader::Source {
   uint32_t line = 0;  // of the statement in work
 };
 
-static ConfResult<std::string> read_whole(const std::string& path) {
+static ConfResult<Unit> read_whole(const std::string& path, std::string& text) {
   int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return format("open() \"{}\" failed ({}: {})", path, errno, std::strerror(errno));
-  std::string text;
   char buffer[16384];
   for (;;) {
     ssize_t got = read(fd, buffer, sizeof buffer);
@@ -39,7 +38,7 @@ static ConfResult<std::string> read_whole(const std::string& path) {
     if (got < 0 && err == EINTR) continue;
     close(fd);
     if (got < 0) return format("read() \"{}\" failed ({}: {})", path, err, std::strerror(err));
-    return text;
+    return Unit();
   }
 }
 
@@ -56,12 +55,13 @@ std::string Reader::located(std::string reason) const {
 }
 
 ConfResult<Unit> Reader::with_file(const std::string& path, const std::function<ConfResult<Unit>()>& each) {
-  auto text = read_whole(path);
-  if (!text) return located(text.error());
+  std::string text;
+  auto whole = read_whole(path, text);
+  if (!whole) return located(std::move(whole.error()));
   bool seen = std::any_of(files_.begin(), files_.end(), [&](const ConfFile& f) { return f.path == path; });
-  if (!seen) files_.push_back({path, *text});
+  if (!seen) files_.push_back({path, text});
   Arena& arena = generation_.arena();
-  Source source{arena.copy(path), false, Lexer(arena.copy(*text), arena)};
+  Source source{arena.copy(path), false, Lexer(arena.copy(text), arena)};
   Source* outer = std::exchange(source_, &source);
   ++depth_;
   auto read = each();
