@@ -3,6 +3,7 @@
 #include "core/conf/generation.h"
 
 #include "core/base/format.h"
+#include "core/conf/error_log.h"
 
 namespace fairlead {
 
@@ -35,6 +36,12 @@ ConfResult<Unit> Generation::read(Generation*) {
   root_ = arena_->make<Block>(nullptr, uint32_t{in_main}, Place{arena_->copy(request_.conf_path), 0}, *arena_);
   if (!request_.global_directives.empty()) FL_TRY(reader_->read_text("command line", request_.global_directives, *root_));
   FL_TRY(reader_->read_file(request_.conf_path, *root_));
+  // Without a line in the main part, the compiled (or -e) file takes errors.
+  ErrorLogConf& main_log = own_conf<ErrorLogConf>(*root_);
+  if (!main_log.log) {
+    main_log.log = arena_->make<Log>();
+    main_log.log->add(log_file(request_.error_log_path), LogLevel::error);
+  }
   FL_TRY(root_->resolve());
   for (const Module* module : modules().all())
     if (module->generation) FL_TRY(module->generation(*this));

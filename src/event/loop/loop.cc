@@ -138,6 +138,14 @@ void Watch::arm_deadline(uint64_t deadline_ms) {
   if (!armed() || expires_ms() > deadline_ms) loop_->timers().arm(*this, deadline_ms);
 }
 
+void Watch::limit_read_wait(uint64_t deadline_ms) {
+  for (IoWait* waiter = waiting_[0]; waiter; waiter = waiter->next_) {
+    if (waiter->deadline_ms_ && waiter->deadline_ms_ <= deadline_ms) continue;
+    waiter->deadline_ms_ = deadline_ms;
+    arm_deadline(deadline_ms);
+  }
+}
+
 void Watch::on_timer(Timer& timer) {
   Watch& w = static_cast<Watch&>(timer);
   Loop& loop = *w.loop_;

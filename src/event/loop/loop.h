@@ -46,6 +46,8 @@ class Watch : private Timer {
   bool is_ready(Direction direction) const { return ready_[static_cast<int>(direction)]; }
   void set_ready(Direction direction, bool ready) { ready_[static_cast<int>(direction)] = ready; }
   bool has_hung_up() const { return hangup_; }
+  // Moves the deadline of whoever waits to read forward to `deadline_ms` (absolute; never back): a draining worker and its idle clients.
+  void limit_read_wait(uint64_t deadline_ms);
   // Fired through the ready list at each event that sets hangup, or any event if `on_readable` (idle upstream connections).
   // At most one; nullptr removes it. The owner outlives the registration.
   void alert(Resumable* resumable, bool on_readable = false) {
