@@ -76,7 +76,7 @@ class Slab {
   Slab() = default;
   static uint32_t class_of(size_t bytes);
   static uint32_t bin_of(uint32_t pages);
-  static uint32_t blocks_per_page(uint32_t block_class) { return page_bytes / (block_bytes_min << block_class); }
+  static uint32_t blocks_per_page(uint32_t block_class) { return static_cast<uint32_t>(page_bytes / block_bytes_min) >> block_class; }
   void* allocate_block(uint32_t block_class);
   void* allocate_run(size_t bytes);
   void release_block(uint32_t index, char* block);
