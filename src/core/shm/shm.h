@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/shm/shm_lock.h"
+#include "core/shm/lock.h"
 #include "core/shm/slab.h"
 
 namespace fairlead {

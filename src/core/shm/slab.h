@@ -93,7 +93,8 @@ class Slab {
   const Page* pages() const { return reinterpret_cast<const Page*>(this + 1); }
   char* page_at(uint32_t index) { return reinterpret_cast<char*>(this) + first_page_offset_ + size_t{index} * page_bytes; }
   uint32_t index_of(const void* block) const {
-    return static_cast<uint32_t>((reinterpret_cast<const char*>(block) - reinterpret_cast<const char*>(this) - first_page_offset_) / page_bytes);
+    auto offset = static_cast<size_t>(static_cast<const char*>(block) - reinterpret_cast<const char*>(this));
+    return static_cast<uint32_t>((offset - first_page_offset_) / page_bytes);
   }
 
   size_t first_page_offset_;

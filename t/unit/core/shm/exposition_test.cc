@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view labels[] = {"server", "path"};
 constexpr double bounds[] = {0.5, 10};
-constexpr MetricFamily requests = {.name = "requests", .kind = MetricKind::counter, .help = "All \"requests\".\nBy C:\\.", .labels = labels};
+constexpr MetricFamily requests = {
+    .name = "requests", .kind = MetricKind::counter, .help = "All \"requests\".\nBy C:\\.", .labels = labels};
 constexpr MetricFamily active = {.name = "active", .kind = MetricKind::gauge, .help = "Now."};
 constexpr MetricFamily latency = {.name = "latency_ms", .kind = MetricKind::histogram, .help = "Time.", .bounds = bounds};
 
@@ -117,7 +118,7 @@ class Reader {
       text.remove_prefix(end + 1);
       if (ended) return "text behind # EOF";
       if (open_ && line == "# EOF") ended = true;
-      else if (std::string wrong = line.starts_with('#') ? comment(line) : sample(line); !wrong.empty()) return wrong + ": " + std::string(line);
+      else if (std::string wrong = read_line(line); !wrong.empty()) return wrong + ": " + std::string(line);
     }
     if (open_ && !ended) return "no # EOF";
     return end_family();
@@ -125,14 +126,16 @@ class Reader {
   std::map<std::string, double> samples;
 
  private:
+  std::string read_line(std::string_view line) { return line.starts_with('#') ? comment(line) : sample(line); }
   static bool take(std::string_view& text, std::string_view start) {
     if (!text.starts_with(start)) return false;
     text.remove_prefix(start.size());
     return true;
   }
   static std::string take_name(std::string_view& text, bool colon) {
+    auto fits = [&](char c, bool first) { return isalpha(c) || c == '_' || (colon && c == ':') || (!first && isdigit(c)); };
     size_t size = 0;
-    while (size < text.size() && (isalpha(text[size]) || text[size] == '_' || (colon && text[size] == ':') || (size && isdigit(text[size])))) ++size;
+    while (size < text.size() && fits(text[size], size == 0)) ++size;
     std::string name(text.substr(0, size));
     text.remove_prefix(size);
     return name;

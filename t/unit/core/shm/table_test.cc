@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "core/shm/shm_table.h"
+#include "core/shm/table.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

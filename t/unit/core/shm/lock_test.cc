@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "core/shm/shm_lock.h"
+#include "core/shm/lock.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -29,6 +29,11 @@ ShmRepair repair_of(Board& board) {
             ++b.repairs;
           },
           &board};
+}
+
+void lock_twice(Board& board) {
+  ShmLockGuard one(board.lock, repair_of(board));
+  ShmLockGuard two(board.lock, repair_of(board));
 }
 
 class ShmLockTest : public testing::Test {
@@ -204,12 +209,7 @@ TEST_F(ShmLockTest, KilledHoldersUnderLoadNeverStopTheOthers) {
 
 TEST_F(ShmLockTest, MisuseIsAnAssertion) {
   EXPECT_DEATH(board->lock.unlock(), "assertion failed");
-  EXPECT_DEATH(
-      {
-        ShmLockGuard one(board->lock, repair_of(*board));
-        ShmLockGuard two(board->lock, repair_of(*board));
-      },
-      "assertion failed");
+  EXPECT_DEATH(lock_twice(*board), "assertion failed");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "core/shm/shm_lock.h"
+#include "core/shm/lock.h"
 
 #include <errno.h>
 #include <pthread.h>
