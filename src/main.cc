@@ -22,10 +22,6 @@
 #include "module_list.h"
 
 namespace fairlead {
-namespace http {
-extern const Module http_blocks_module;
-extern const Module http_variables_module;
-}
 
 static ConfResult<Unit> assign_modules() {
   std::vector<const Module*> all = {&error_log_module, &events_module, &http::http_blocks_module, &http::http_core_module};

@@ -51,7 +51,7 @@ std::string Reader::located(std::string reason) const {
   if (!reason.empty() && reason.back() == '\n') return reason;
   if (!source_) return reason + "\n";
   if (source_->is_command_line) return reason + " in command line\n";
-  return reason + at_place({source_->name, source_->line});
+  return reason + at_place({source_->name, source_->line}) + "\n";
 }
 
 ConfResult<Unit> Reader::with_file(const std::string& path, const std::function<ConfResult<Unit>()>& each) {

@@ -185,11 +185,12 @@ static void fill_rules(Server& server) {
   rules.head.underscores = core.underscores_in_headers;
   rules.head.headers_max = static_cast<uint32_t>(core.max_headers);
   rules.head.line_bytes_max = static_cast<uint32_t>(std::max<uint64_t>(core.large_client_header_buffers.bytes, core.client_header_buffer_size));
-  rules.head.head_bytes_max = static_cast<uint32_t>(core.large_client_header_buffers.count * core.large_client_header_buffers.bytes);
-  rules.header_buffer_bytes = core.client_header_buffer_size;
-  rules.header_timeout_ms = core.client_header_timeout;
+  rules.head.head_bytes_max =
+      static_cast<uint32_t>(core.large_client_header_buffers.count * core.large_client_header_buffers.bytes);
+  rules.header_buffer_bytes = core.client_header_buffer_size.bytes;
+  rules.header_timeout_ms = core.client_header_timeout.ms;
   rules.keepalive_timeout_ms = core.keepalive_timeout;
-  rules.lingering_time_ms = core.lingering_close == Lingering::off ? 0 : core.lingering_time;
+  rules.lingering_time_ms = core.lingering_close == Lingering::off ? 0 : core.lingering_time.ms;
   rules.lingering_timeout_ms = core.lingering_timeout;
   rules.linger_always = core.lingering_close == Lingering::always;
 }

@@ -18,6 +18,8 @@ struct HttpBlock {
   ListenPlan listens;
 };
 
+extern const Module http_blocks_module;
+
 // The http block of a generation, or nullptr.
 HttpBlock* http_block_of(Generation& generation);
 // Makes a Location for a block that the line opens inside `outer` (location, if, limit_except) and attaches it. `if` and

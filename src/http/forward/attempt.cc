@@ -32,7 +32,7 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   if (upload_.is_started()) co_return co_await head_beside_upload();
   uint64_t deadline = loop.deadline(target_.read_timeout_ms);
   for (;;) {
-    HeadPoll polled = exchange_->poll_head(request_.arena, request_.head.method);
+    HeadPoll polled = exchange_->poll_head(request_.arena(), request_.head.method);
     if (polled == HeadPoll::done) co_return Unit();
     if (polled == HeadPoll::failed) co_return exchange_->error();
     if (sent == Progress::failed) co_return sender.error();
@@ -44,7 +44,7 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
 // The reply may begin before the upload ends, and a peer that stops reading may have said why.
 Task<Result<Unit>> Attempt::head_beside_upload() {
   for (;;) {
-    HeadPoll polled = exchange_->poll_head(request_.arena, request_.head.method);
+    HeadPoll polled = exchange_->poll_head(request_.arena(), request_.head.method);
     if (polled == HeadPoll::done) co_return Unit();
     if (polled == HeadPoll::failed) co_return exchange_->error();
     if (upload_.is_done()) {

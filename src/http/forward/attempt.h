@@ -40,7 +40,7 @@ struct AttemptRequest {
 
 class Attempt {
  public:
-  Attempt(Request& request, const AttemptTarget& target) : request_(request), target_(target), head(request.arena) {}
+  Attempt(Request& request, const AttemptTarget& target) : request_(request), target_(target), head(request.arena()) {}
   ~Attempt() { finish(); }
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
