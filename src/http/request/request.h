@@ -46,6 +46,9 @@ struct Response : Outgoing {
   std::string_view content_type;       // with its charset; goes out as Content-Type
   int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
   std::string_view etag;
+  // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
+  int64_t last_modified_of_reply = -1;
+  std::string_view content_type_of_reply;
   bool allow_ranges = false;           // byte ranges of this body make sense
   uint64_t rate_bytes = 0;             // limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate); 0: the configuration's
   bool is_error_page = false;
@@ -81,6 +84,8 @@ class Request : public Session, public LogContext {
   bool logged = false;
   uint64_t started_ms = 0;       // monotonic
   TryRecord* tries = nullptr;    // oldest first
+  const Headers* upstream_headers = nullptr;   // of the last reply, for $upstream_http_*
+  const Body* upstream_body = nullptr;         // of the last reply, for its trailers
   std::string_view fail_reason;  // short flag for $fail_reason
   Spool* spooled_body = nullptr; // the request's body once it was read ahead; in the arena
   std::string_view matched_server_name;
@@ -100,6 +105,7 @@ class Request : public Session, public LogContext {
  private:
   friend class UntilGone;
   friend class AbortScope;
+  friend class AbortPause;
   int abort_scopes_ = 0;
   Resumable* until_gone_ = nullptr;
 };
@@ -123,6 +129,19 @@ class AbortScope {
 
  private:
   Request& request_;
+};
+
+// While one lives, the client's leaving is not an abort: a tunnel sees it as the end of a stream.
+class AbortPause {
+ public:
+  explicit AbortPause(Request& request) : request_(request), scopes_(request.abort_scopes_) { request_.abort_scopes_ = 0; }
+  ~AbortPause() { request_.abort_scopes_ = scopes_; }
+  AbortPause(const AbortPause&) = delete;
+  AbortPause& operator=(const AbortPause&) = delete;
+
+ private:
+  Request& request_;
+  int scopes_;
 };
 
 // co_await UntilGone(request, task): runs `task`; if the client goes away while an AbortScope lives, destroys it. True: it ran to its
