@@ -75,6 +75,9 @@ class Request : public Session, public LogContext {
   Method method;                 // may be changed to GET by redirects
   std::string_view method_text;
   bool uri_changed = false;      // differs from what the client sent: `request_uri` may not be passed on as it is
+  bool wants_location = false;   // a rewrite changed the URI: its location is found when the script has ended
+  bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
+  bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;
   uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
