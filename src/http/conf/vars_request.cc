@@ -2,6 +2,9 @@
 // Copyright (C) The Fairlead authors
 //
 // Variables of the request and of the response to it.
+#include <cerrno>
+#include <cstdlib>
+
 #include "core/base/clock.h"
 #include "core/base/encoding.h"
 #include "core/base/format.h"
@@ -11,6 +14,7 @@
 #include "http/conf/core_conf.h"
 #include "http/conf/variables.h"
 #include "http/message/status.h"
+#include "http/request/file_path.h"
 #include "http/request/request.h"
 
 namespace fairlead::http {
@@ -90,6 +94,27 @@ Value get_remote_user(Session& session, uintptr_t) {
   size_t colon = decoded->find(':');
   if (colon == std::string::npos) return Value::missing();
   return text_value(session, std::string_view(*decoded).substr(0, colon));
+}
+
+// -- files: nothing is opened --
+
+Value get_document_root(Session& session, uintptr_t) { return Value{root_path(as_request(session))}; }
+// Asks the file system each time it is not cached; missing if the folder does not exist.
+Value get_realpath_root(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  char* path = realpath(request.arena().copy_z(root_path(request)), nullptr);
+  if (!path) {
+    request.logger.crit(Errno{errno}, "realpath() \"{}\" failed", root_path(request));
+    return Value::missing();
+  }
+  Value value = text_value(session, path);
+  free(path);
+  return value;
+}
+Value get_request_filename(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  std::string_view path = map_path(request, request.uri);
+  return path.empty() ? Value::missing() : Value{path};
 }
 
 // -- the response --
@@ -182,6 +207,9 @@ constexpr VariableDef request_variables[] = {
     {"request_id", get_request_id, 0, http_variable},
     {"server_protocol", get_server_protocol, 0, http_variable},
     {"host", get_host, 0, http_variable},
+    {"document_root", get_document_root, variable_volatile, http_variable},
+    {"realpath_root", get_realpath_root, variable_volatile, http_variable},
+    {"request_filename", get_request_filename, variable_volatile, http_variable},
     {"content_length", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::content_length>},
     {"content_type", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::content_type>},
     {"http_host", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::host>},
