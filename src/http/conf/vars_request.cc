@@ -41,10 +41,10 @@ Value get_request_method(Session& session, uintptr_t) {
   if (request.method_text.empty()) return Value::missing();
   return Value{request.method_text};
 }
+// Empty for HTTP/0.9, which does not name itself.
 Value get_server_protocol(Session& session, uintptr_t) {
   const RequestHead& head = as_request(session).head;
-  if (!head.protocol.empty()) return Value{head.protocol};
-  if (head.version_major == 0) return Value{"HTTP/0.9"};
+  if (!head.protocol.empty() || head.version_major < 2) return Value{head.protocol};
   return text_value(session, format("HTTP/{}.{}", head.version_major, head.version_minor));
 }
 // HTTP/2 has no such line: it is put together.
