@@ -126,6 +126,7 @@ ConfResult<Unit> set_root_or_alias(Line& line, CoreConf& own) {
   if (!compiled) return compiled.error();
   own.root = std::move(*compiled);
   own.is_alias = alias;
+  own.alias_of = alias ? &location_of(line.block()) : nullptr;
   return Unit();
 }
 
@@ -219,9 +220,10 @@ constexpr Directive core_rows[] = {
         .takes("code ... [=[response]] uri"),
     slot<CoreConf, &CoreConf::limit_rate>("limit_rate", any | in_location_if, "Bytes per second to one client, 0 for no limit."),
     slot<CoreConf, &CoreConf::limit_rate_after>("limit_rate_after", any | in_location_if, "Bytes of a response that are not limited."),
-    custom<set_root_or_alias, CoreConf, &CoreConf::root, &CoreConf::is_alias>("root", any | in_location_if, words(1), "Folder that paths are looked up in.")
+    custom<set_root_or_alias, CoreConf, &CoreConf::root, &CoreConf::is_alias, &CoreConf::alias_of>("root", any | in_location_if, words(1),
+                                                                                                   "Folder that paths are looked up in.")
         .takes("path"),
-    custom<set_root_or_alias, CoreConf, &CoreConf::root, &CoreConf::is_alias>("alias", in_location, words(1),
+    custom<set_root_or_alias, CoreConf, &CoreConf::root, &CoreConf::is_alias, &CoreConf::alias_of>("alias", in_location, words(1),
                                                                               "What stands in for the location's own part of the path.")
         .takes("path"),
     custom<set_types, CoreConf, &CoreConf::types>("types", any, words(0), "Media types by file name extension.").block(),

@@ -137,7 +137,6 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
   Response& response = request.response;
   // $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept if the configuration uses such a variable.
   request.upstream_headers = &reply.headers;
-  request.upstream_body = &attempt.body();
   if (reply.status == 101) {
     if (!plan.pass_upgrade) {
       request.logger.error("upstream sent 101 that nobody asked for while reading response header from upstream");
@@ -172,6 +171,7 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
     if (plan.conf.buffering && !unbuffered) read_ahead(request, plan.conf);
     verdict = co_await finish_send(request);
   }
+  request.upstream_trailers = attempt.body().trailers();
   co_return verdict;
 }
 

@@ -47,6 +47,15 @@ static void add_dates(Request& request) {
   if (!response.etag.empty()) headers.set(KnownHeader::etag, response.etag);
 }
 
+// RFC 9110 section 15.3.5: nothing is said about a body that cannot be.
+static void drop_content(Response& response) {
+  response.content_type = {};
+  response.last_modified = -1;
+  response.head.framing.content_length = no_length;
+  response.head.headers.remove(KnownHeader::content_type);
+  response.head_only = true;
+}
+
 static void settle_head(Request& request) {
   Response& response = request.response;
   const CoreConf& core = conf<CoreConf>(request);
@@ -56,6 +65,7 @@ static void settle_head(Request& request) {
   }
   for (const ResponseFilter* filter : request.location->plan.filters) filter->apply(request);
   make_location_absolute(request);
+  if (response.head.status == 204) drop_content(response);
   add_dates(request);
   if (request.method == Method::head || request.head.method == Method::head) response.head_only = true;
   if (response.head.framing.content_length == no_length && response.body) {
