@@ -91,11 +91,10 @@ void bind_to_cpu(const ProcessSettings& settings, unsigned slot, const Logger& l
 ConfResult<Identity> find_identity(const std::string& user, const std::string& group) {
   const passwd* account = getpwnam(user.c_str());
   if (!account) return format("getpwnam(\"{}\") failed", user);
-  Identity identity = {account->pw_uid, 0};
-  const std::string& name = group.empty() ? user : group;
-  const ::group* members = getgrnam(name.c_str());
-  if (!members) return format("getgrnam(\"{}\") failed", name);
-  identity.group = members->gr_gid;
+  Identity identity = {account->pw_uid, account->pw_gid};
+  const ::group* members = getgrnam(group.empty() ? user.c_str() : group.c_str());
+  if (members) identity.group = members->gr_gid;
+  else if (!group.empty()) return format("getgrnam(\"{}\") failed", group);
   return identity;
 }
 

@@ -20,7 +20,7 @@ struct Identity {
   uid_t user;
   gid_t group;
 };
-// For the `user` directive; an empty group is the one named like the user, as nginx has it. The error (`getpwnam("x") failed`) is to be
+// For the `user` directive; an empty group is the one named like the user, as in nginx, or else the user's own. The error (`getpwnam("x") failed`) is to be
 // followed by file and line.
 ConfResult<Identity> find_identity(const std::string& user, const std::string& group);
 
