@@ -13,6 +13,7 @@ class Line;
 namespace fairlead::http {
 
 class Request;
+struct Location;
 
 enum class ScriptStep : uint8_t {
   next,      // the following statement
@@ -34,5 +35,7 @@ void add_statement(const Line& line, ScriptStatement* statement);
 // Runs the script of the request's current location. Behind it, request.wants_location tells that the URI changed and a location is to be
 // found for it.
 ScriptStep run_script(Request& request, Verdict& verdict);
+// The same for the statements of one block, for those of them that open blocks.
+ScriptStep run_statements(const Location& place, Request& request, Verdict& verdict);
 
 }  // namespace fairlead::http
