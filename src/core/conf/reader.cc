@@ -24,7 +24,7 @@ struct Reader::Source {
   uint32_t line = 0;  // of the statement in work
 };
 
-static ConfResult<Unit> read_whole(const std::string& path, std::string& text) {
+ConfResult<Unit> read_whole_file(const std::string& path, std::string& text) {
   int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return format("open() \"{}\" failed ({}: {})", path, errno, std::strerror(errno));
   char buffer[16384];
@@ -56,7 +56,7 @@ std::string Reader::located(std::string reason) const {
 
 ConfResult<Unit> Reader::with_file(const std::string& path, const std::function<ConfResult<Unit>()>& each) {
   std::string text;
-  auto whole = read_whole(path, text);
+  auto whole = read_whole_file(path, text);
   if (!whole) return located(std::move(whole.error()));
   bool seen = std::any_of(files_.begin(), files_.end(), [&](const ConfFile& f) { return f.path == path; });
   if (!seen) files_.push_back({path, text});

@@ -21,6 +21,9 @@ struct ConfFile {
   std::string text;
 };
 
+// The text of a file; the error names it and the system's reason.
+ConfResult<Unit> read_whole_file(const std::string& path, std::string& text);
+
 class Reader {
  public:
   // `conf_folder`: what relative includes start from.
