@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/format.h"
 #include "core/base/log_sinks.h"
 #include "core/base/text.h"
@@ -196,6 +197,7 @@ class TinyProgram final : public Program {
 // The main() of such a server; `-s` signals one.
 inline int server_main(int argc, char** argv) {
   hold_signals();
+  clock().update();
   std::vector<std::string> arguments = take_arguments(argc, argv);
   std::vector<const char*> words;
   for (size_t i = 1; i < arguments.size(); ++i) words.push_back(arguments[i].c_str());
