@@ -84,8 +84,11 @@ ConfResult<Unit> set_member(Line& line, void* conf) {
   auto& field = static_cast<Conf*>(conf)->*Member;
   return ConfValue<std::remove_cvref_t<decltype(field)>>::parse(line, field);
 }
-template <class Conf, auto Member>
-void inherit_member(void* to, const void* from) { static_cast<Conf*>(to)->*Member = static_cast<const Conf*>(from)->*Member; }
+// One function per set of members: rows of one module that set the same members (allow, deny) are known by it.
+template <class Conf, auto... Members>
+void inherit_members(void* to, const void* from) {
+  ((static_cast<Conf*>(to)->*Members = static_cast<const Conf*>(from)->*Members), ...);
+}
 template <auto Function, class Conf>
 ConfResult<Unit> set_custom(Line& line, void* conf) { return Function(line, *static_cast<Conf*>(conf)); }
 }  // namespace detail
@@ -100,7 +103,7 @@ constexpr Directive slot(std::string_view name, uint32_t contexts, std::string_v
   d.words = ConfValue<Field>::words;
   d.repeatable = ConfValue<Field>::repeatable;
   d.set = &detail::set_member<Conf, Member>;
-  d.inherit = &detail::inherit_member<Conf, Member>;
+  d.inherit = &detail::inherit_members<Conf, Member>;
   d.type = ConfValue<Field>::type;
   d.text = text;
   return d;
@@ -112,7 +115,8 @@ constexpr Directive local_slot(std::string_view name, uint32_t contexts, std::st
   d.inherit = nullptr;
   return d;
 }
-// A row whose setter is a function: ConfResult<Unit> set(Line&, Conf&). `Inherited`: the fields it sets that inner blocks take over.
+// A row whose setter is a function: ConfResult<Unit> set(Line&, Conf&). `Inherited`: the fields it sets that inner blocks take over. Rows
+// with equal fields (allow, deny) are inherited as one: if any was set in a block, none is taken from outside.
 template <auto Function, class Conf, auto... Inherited>
 constexpr Directive custom(std::string_view name, uint32_t contexts, WordCount count, std::string_view text = {}) {
   Directive d;
@@ -120,8 +124,7 @@ constexpr Directive custom(std::string_view name, uint32_t contexts, WordCount c
   d.contexts = contexts;
   d.words = count;
   d.set = &detail::set_custom<Function, Conf>;
-  if constexpr (sizeof...(Inherited) > 0)
-    d.inherit = [](void* to, const void* from) { (detail::inherit_member<Conf, Inherited>(to, from), ...); };
+  if constexpr (sizeof...(Inherited) > 0) d.inherit = &detail::inherit_members<Conf, Inherited...>;
   d.text = text;
   return d;
 }
