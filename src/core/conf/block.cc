@@ -24,6 +24,7 @@ Block* Block::enclosing(uint32_t contexts) {
 }
 
 void* Block::own_conf(uint16_t module) {
+  FL_ASSERT(module < own_.size());  // else its module is not in the list
   if (!own_[module]) {
     const Module& m = *modules().all()[module];
     own_[module] = arena_.make_array<bool>(m.directives.size() + 1).data();

@@ -18,6 +18,7 @@
 
 #include "core/base/log.h"
 #include "core/conf/block.h"
+#include "core/conf/error_log.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
 #include "core/conf/session.h"
@@ -94,6 +95,7 @@ class Loaded {
  public:
   explicit Loaded(std::vector<const Module*> list = {}) {
     list.push_back(&engine::module);
+    list.push_back(&error_log_module);
     auto assigned = modules().assign(std::move(list));
     EXPECT_TRUE(assigned) << assigned.error();
     char pattern[] = "/tmp/fairlead-conf-XXXXXX";
