@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// geo: a variable whose value is looked up by an address, in networks (the longest prefix holds) or in ranges (an inner one holds). Tables lie
-// in the arena of the generation.
+// geo: a variable whose value is looked up by an address, in networks (the longest prefix holds) or in ranges (an inner one holds).
+// Tables lie in the arena of the generation.
 #include <algorithm>
 #include <map>
 #include <optional>

@@ -9,7 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "core/base/error.h"
 
@@ -51,6 +53,7 @@ constexpr WordCount words_from(uint16_t least) { return {least, many_words}; }
 struct Directive {
   using Set = ConfResult<Unit> (*)(Line& line, void* conf);
   using Inherit = void (*)(void* to, const void* from);
+  using Show = std::string (*)(const void* conf);
 
   std::string_view name;
   uint32_t contexts = 0;
@@ -62,6 +65,7 @@ struct Directive {
   ConfResult<size_t> (*raw_block_end)(std::string_view rest) = nullptr;
   Set set = nullptr;           // `conf` is the module's Conf of the block the line stands in
   Inherit inherit = nullptr;   // copies what the row sets from the outer block's Conf; nullptr: the value is of this block alone
+  Show show = nullptr;         // for the reference: the value in a Conf as it would be written; empty or nullptr: cannot be said
   std::string_view type;       // for the reference: "on | off", "time", "size", "number", "string ..."
   std::string_view text;       // for the reference: what it does, in a sentence
 
@@ -75,6 +79,7 @@ struct Directive {
 // Parses the words of a line into a field; specialised in value.h for each type a field may have.
 //   static constexpr WordCount words; static constexpr std::string_view type; static constexpr bool repeatable;
 //   static ConfResult<Unit> parse(Line&, T& field);
+//   static std::string show(const T& field);   (may be absent) the value as it would be written; empty: there is no way to write it
 template <class T>
 struct ConfValue;
 
@@ -88,6 +93,11 @@ ConfResult<Unit> set_member(Line& line, void* conf) {
 template <class Conf, auto... Members>
 void inherit_members(void* to, const void* from) {
   ((static_cast<Conf*>(to)->*Members = static_cast<const Conf*>(from)->*Members), ...);
+}
+template <class Conf, auto Member>
+std::string show_member(const void* conf) {
+  const auto& field = static_cast<const Conf*>(conf)->*Member;
+  return ConfValue<std::remove_cvref_t<decltype(field)>>::show(field);
 }
 template <auto Function, class Conf>
 ConfResult<Unit> set_custom(Line& line, void* conf) { return Function(line, *static_cast<Conf*>(conf)); }
@@ -104,6 +114,7 @@ constexpr Directive slot(std::string_view name, uint32_t contexts, std::string_v
   d.repeatable = ConfValue<Field>::repeatable;
   d.set = &detail::set_member<Conf, Member>;
   d.inherit = &detail::inherit_members<Conf, Member>;
+  if constexpr (requires(const Field& field) { ConfValue<Field>::show(field); }) d.show = &detail::show_member<Conf, Member>;
   d.type = ConfValue<Field>::type;
   d.text = text;
   return d;

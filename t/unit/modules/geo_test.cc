@@ -119,7 +119,8 @@ TEST_F(GeoTest, Proxies) {
       {"10.0.0.1, 11.0.0.1", "eleven|ten|lo|d|$uri|"},
   };
   ASSERT_EQ(error(R"CONF(
-    geo $p { default d; proxy 127.0.0.0/8; proxy ::1; 10.0.0.0/8 ten; 127.0.0.1 lo; 11.0.0.0/8 eleven; 255.255.255.255 none; 2001:db8::/32 v6; }
+    geo $p { default d; proxy 127.0.0.0/8; proxy ::1; 10.0.0.0/8 ten; 127.0.0.1 lo; 11.0.0.0/8 eleven; 255.255.255.255 none;
+             2001:db8::/32 v6; }
     geo $pr { default d; proxy 127.0.0.0/8; proxy 11.0.0.0/8; proxy_recursive; 10.0.0.0/8 ten; 127.0.0.1 lo; 11.0.0.0/8 eleven;
               2001:db8::/32 v6; }
     geo $np { default d; 10.0.0.0/8 ten; 127.0.0.1 lo; }
@@ -185,7 +186,8 @@ TEST_F(GeoTest, Warnings) {
       {"geo $x { 10.0.0.1/8 1; }", "low address bits of 10.0.0.1/8 are meaningless"},
       {"geo $x { proxy 10.0.0.1/8; }", "low address bits of 10.0.0.1/8 are meaningless"},
       {"geo $x { delete 10.0.0.0/8; }", "no network \"10.0.0.0/8\" to delete"},
-      {"geo $x { ranges; 10.0.0.0-10.0.0.5 1; 10.0.0.0-10.0.0.5 2; }", "duplicate range \"10.0.0.0-10.0.0.5\", value: \"2\", old value: \"1\""},
+      {"geo $x { ranges; 10.0.0.0-10.0.0.5 1; 10.0.0.0-10.0.0.5 2; }",
+       "duplicate range \"10.0.0.0-10.0.0.5\", value: \"2\", old value: \"1\""},
       {"geo $x { ranges; default 1; default 2; }", "duplicate default geo range value: \"2\", old value: \"1\""},
       {"geo $x { ranges; delete 1.2.3.4-1.2.3.5; }", "no address range \"1.2.3.4-1.2.3.5\" to delete"},
   };

@@ -95,7 +95,8 @@ TEST_F(SplitClientsTest, Wording) {
       {"split_clients $nosuch $x { * a; }", "unknown \"nosuch\" variable"},
   };
   for (const Case& c : cases) EXPECT_EQ(error(c.block), std::string(c.want) + " in CONF:2") << c.block;
-  for (std::string_view block : {"split_clients a $x { 100% a; * b; }", "split_clients a $x { * a; * b; }", "split_clients a $x { .5% a; 5.% b; }",
+  for (std::string_view block :
+       {"split_clients a $x { 100% a; * b; }", "split_clients a $x { * a; * b; }", "split_clients a $x { .5% a; 5.% b; }",
                                  "split_clients a $x {}"})
     EXPECT_EQ(error(block), "") << block;
 }

@@ -122,7 +122,8 @@ TEST_F(ReaderTest, Accepted) {
 
 TEST_F(ReaderTest, DidYouMean) {
   EXPECT_EQ(error("deamon on;"), "unknown directive \"deamon\" in CONF:1, did you mean \"daemon\"?");
-  EXPECT_EQ(error("http { keep_alive_requests 3; }"), "unknown directive \"keep_alive_requests\" in CONF:1, did you mean \"keepalive_requests\"?");
+  EXPECT_EQ(error("http { keep_alive_requests 3; }"),
+            "unknown directive \"keep_alive_requests\" in CONF:1, did you mean \"keepalive_requests\"?");
   // Only what may stand there is proposed.
   EXPECT_EQ(error("keepalive_request 3;"), "unknown directive \"keepalive_request\" in CONF:1");
 }
@@ -175,7 +176,8 @@ TEST_F(ReaderTest, BlocksInAnotherLanguage) {
 TEST_F(ReaderTest, CommandLine) {
   EXPECT_EQ(loaded_.load("", "daemon off;"), "");
   EXPECT_FALSE(conf<Conf>(loaded_.generation().root()).daemon);
-  EXPECT_EQ(loaded_.load("", "daemon offx;"), "invalid value \"offx\" in \"daemon\" directive, it must be \"on\" or \"off\" in command line");
+  EXPECT_EQ(loaded_.load("", "daemon offx;"),
+            "invalid value \"offx\" in \"daemon\" directive, it must be \"on\" or \"off\" in command line");
   EXPECT_EQ(loaded_.load("daemon on;", "daemon off;"), "\"daemon\" directive is duplicate in CONF:1");
   EXPECT_EQ(loaded_.load("", "daemon off; }"), "unexpected \"}\" in command line");
   EXPECT_EQ(loaded_.load("", "daemon off"), "unexpected end of parameter, expecting \";\" in command line");

@@ -65,7 +65,8 @@ class VariableTest : public testing::Test {
  protected:
   VariableTest() { asked = 0; }
   std::string evaluated(std::string_view text) {
-    EXPECT_EQ(loaded_.load("http { text \"" + std::string(text) + "\"; define mine value; define vol volatile; set late; cycle round; }"), "");
+    EXPECT_EQ(loaded_.load("http { text \"" + std::string(text) +
+                           "\"; define mine value; define vol volatile; set late; cycle round; }"), "");
     return loaded_.evaluate(conf<test::texts::Conf>(loaded_.block({0})).text);
   }
   test::Loaded loaded_{{&module, &test::texts::module}};
