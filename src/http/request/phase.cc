@@ -71,7 +71,11 @@ class AccessSum {
     if (!any_ || !denial || !sum_.is_status() || verdict.status() == 401) sum_ = verdict;
     return !any_ || !denial;
   }
-  Verdict sum() const { return sum_; }
+  // To be called once, at the end. A check leaves it to this to tell of a denial that another check could have outweighed.
+  Verdict sum() const {
+    if (any_ && sum_.is_status() && sum_.status() == 403) request_.logger.error("access forbidden by rule");
+    return sum_;
+  }
 
  private:
   Request& request_;
