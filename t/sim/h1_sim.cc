@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// h1::serve over a memory transport against a client that pipelines at random: split, delayed, half-closed, reset. Every complete request gets
+// h1::serve over a memory transport against a client that pipelines at random: split, delayed, half-closed, reset.
+// Every complete request gets
 // exactly one well-formed answer, in order, with its body; nothing hangs and nothing is left behind.
 #include <algorithm>
 #include <charconv>
@@ -48,7 +49,8 @@ struct Planned {
   bool closes = false;  // no request behind it is answered
 };
 
-// Answers "/ID/DELAY/BYTES": after DELAY ms the request's body, or BYTES of the pattern if it has none. If 3 divides ID the answer is of unknown
+// Answers "/ID/DELAY/BYTES": after DELAY ms the request's body, or BYTES of the pattern if it has none. If 3 divides
+// ID the answer is of unknown
 // length; if 4 does the request's body is not read, but the same bytes are made.
 struct EchoSink final : h1::RequestSink {
   explicit EchoSink(World& w) : world(w) {}
@@ -208,13 +210,18 @@ constexpr const char* ending_names[] = {"waits", "half-closes", "half-closes in 
 class Simulation {
  public:
   explicit Simulation(uint64_t seed)
-      : random_(seed), to_server_(random_, random_.one_in(5)), to_client_(random_, random_.one_in(5)), nursery_(world_.loop()), sink_(world_) {}
+      : random_(seed),
+        to_server_(random_, random_.one_in(5)),
+        to_client_(random_, random_.one_in(5)),
+        nursery_(world_.loop()),
+        sink_(world_) {}
 
   Outcome run(uint64_t seed) {
     plan();
     size_t buffer = random_.one_in(3) ? random_.between(100, 3000) : 65536;
     MemoryPair pair = MemoryPair::make(world_.loop(), &to_client_, &to_server_, buffer);
-    world_.note("seed {}: {} requests, {} bytes, client {}", seed, planned_.size(), stream_.size(), ending_names[static_cast<int>(ending_)]);
+    const char* ending = ending_names[static_cast<int>(ending_)];
+    world_.note("seed {}: {} requests, {} bytes, client {}", seed, planned_.size(), stream_.size(), ending);
     client_ = std::move(pair.b);
     nursery_.spawn(serve(std::move(pair.a)));
     nursery_.spawn(write_requests());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// What simulations share: random numbers from a seed, a trace with virtual times, the loop that moves the virtual clock, and main(): without
+// What simulations share: random numbers from a seed, a trace with virtual times, the loop that moves the virtual
+// clock, and main(): without
 // arguments it runs many seeds, each twice, and the traces must be equal; SEED=n runs one and prints its trace; SEEDS=n sets how many.
 // A simulation says what one seed does: Outcome simulate(uint64_t seed).
 #pragma once

@@ -20,7 +20,7 @@ namespace fairlead {
 class Connection {
  public:
   // Takes the socket of `watch` (registered edge-triggered) and its descriptor.
-  Connection(Watch* watch, Side side) : transport_(new (&plain_) PlainTransport(watch)), side_(side) {}
+  Connection(Watch* watch, Side side) : side_(side) { transport_ = new (&plain_) PlainTransport(watch); }
   // Over any transport, which is owned elsewhere and outlives the connection.
   Connection(Transport& transport, Side side) : transport_(&transport), side_(side) {}
   ~Connection() {
@@ -85,7 +85,7 @@ class Connection {
 
  private:
   union { PlainTransport plain_; };  // alive if it is the transport
-  Transport* transport_;
+  Transport* transport_ = nullptr;
   SegmentRef segment_;
   uint32_t begin_ = 0, end_ = 0;
   uint64_t received_ = 0, sent_ = 0;

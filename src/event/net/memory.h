@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// MemoryPair: two transports that are connected in memory, for simulations and unit tests: bytes take the time and the portions that a script
-// says, and the pair can be reset. Behaves as a TCP connection seen through edge-triggered polling (plain.cc). With a virtual clock everything that
+// MemoryPair: two transports that are connected in memory, for simulations and unit tests: bytes take the time and the
+// portions that a script
+// says, and the pair can be reset. Behaves as a TCP connection seen through edge-triggered polling (plain.cc). With a
+// virtual clock everything that
 // happens follows from the script alone. Nothing for production. Each end is owned by its user; the wire between them by both.
 #pragma once
 
