@@ -12,7 +12,7 @@
 
 #include "core/base/buffer.h"
 #include "core/base/error.h"
-#include "event/file/file_ref.h"
+#include "event/file/ref.h"
 #include "event/loop/task.h"
 
 namespace fairlead::http {
