@@ -81,6 +81,7 @@ struct CoreConf {
   // Files
   Template root{"html"};
   bool is_alias = false;
+  bool has_own_root = false;             // root or alias stands in this very block
   std::shared_ptr<const TypeMap> types;  // nullptr: nginx's three
   std::string_view default_type = "text/plain";
   bool log_not_found = true;

@@ -8,6 +8,7 @@
 #include "event/net/socket.h"
 #include "core/conf/error_log.h"
 #include "http/conf/core_conf.h"
+#include "http/message/status.h"
 #include "http/message/uri.h"
 #include "http/request/client_facts.h"
 #include "http/request/identity.h"
@@ -58,7 +59,7 @@ static void settle_head(Request& request) {
   make_location_absolute(request);
   add_dates(request);
   if (request.method == Method::head || request.head.method == Method::head) response.head_only = true;
-  if (response.head.framing.content_length == no_length && response.body) {
+  if (response.head.framing.content_length == no_length && response.body && has_body(response.head.status)) {
     if (auto bytes = response.body->size()) response.head.framing.content_length = static_cast<int64_t>(*bytes);
   }
   response.send_timeout_ms = core.send_timeout;
