@@ -48,14 +48,18 @@ static void add_dates(Request& request) {
   if (!response.etag.empty()) headers.set(KnownHeader::etag, response.etag);
 }
 
-static void settle_head(Request& request) {
+// False: a filter refused the response.
+static bool settle_head(Request& request) {
   Response& response = request.response;
   const CoreConf& core = conf<CoreConf>(request);
   if (request.error_status) {
     response.head.status = request.error_status;
     response.head.reason = {};
   }
-  for (const ResponseFilter* filter : request.location->plan.filters) filter->apply(request);
+  for (const ResponseFilter* filter : request.location->plan.filters) {
+    filter->apply(request);
+    if (response.refused_status) return false;
+  }
   make_location_absolute(request);
   add_dates(request);
   if (request.method == Method::head || request.head.method == Method::head) response.head_only = true;
@@ -71,6 +75,22 @@ static void settle_head(Request& request) {
   }
   if (response.keep_alive && core.keepalive_header && response.head.status != 101)
     response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));
+  return true;
+}
+
+// A page takes the response's place: what the response said of itself does not hold for it.
+static Verdict drop_refused(Request& request) {
+  Response& response = request.response;
+  unsigned status = std::exchange(response.refused_status, uint16_t{0});
+  response.head.headers.remove_if([](const Headers::Field& field) { return field.known != KnownHeader::content_range; });
+  response.head.framing.content_length = no_length;
+  response.head_only = false;
+  response.body = nullptr;
+  response.content_type = {};
+  response.last_modified = -1;
+  response.etag = {};
+  response.allow_ranges = false;
+  return Verdict::status(status);
 }
 
 static Verdict sent_or_cut(Request& request, Progress progress) {
@@ -84,7 +104,10 @@ static Verdict sent_or_cut(Request& request, Progress progress) {
 
 bool try_send(Request& request, Verdict& verdict) {
   if (!request.response.body) request.response.body = request.arena().make<EmptyBody>();
-  settle_head(request);
+  if (!settle_head(request)) {
+    verdict = drop_refused(request);
+    return true;
+  }
   Progress progress = request.exchange.pump(request.response);
   verdict = sent_or_cut(request, progress);
   return progress == Progress::done || progress == Progress::failed;
