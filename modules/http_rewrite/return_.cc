@@ -5,7 +5,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/template.h"
-#include "http/request/file_path.h"
+#include "http/request/content_type.h"
 #include "http/request/response.h"
 #include "http/request/script.h"
 
@@ -39,7 +39,7 @@ class Return final : public http::ScriptStatement {
       set_location(request, text);
       return Verdict::status(status_);
     }
-    set_text(request, status_, media_type(request), text);
+    set_text(request, status_, content_type_of(request), text);
     return Verdict::respond();
   }
 

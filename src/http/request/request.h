@@ -50,6 +50,8 @@ struct Response : Outgoing {
   // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
   uint64_t rate_bytes = 0;
   bool is_error_page = false;
+  // Set by a filter instead of settling the head: the response is dropped (but for Content-Range) and the request goes on with this status.
+  uint16_t refused_status = 0;
   uint64_t keepalive_timeout_ms = UINT64_MAX;  // of the idle connection behind it; UINT64_MAX: the default server's
 };
 

@@ -8,6 +8,7 @@
 #include "event/net/socket.h"
 #include "core/conf/error_log.h"
 #include "http/conf/core_conf.h"
+#include "http/message/status.h"
 #include "http/message/uri.h"
 #include "http/request/client_facts.h"
 #include "http/request/identity.h"
@@ -56,19 +57,23 @@ static void drop_content(Response& response) {
   response.head_only = true;
 }
 
-static void settle_head(Request& request) {
+// False: a filter refused the response.
+static bool settle_head(Request& request) {
   Response& response = request.response;
   const CoreConf& core = conf<CoreConf>(request);
   if (request.error_status) {
     response.head.status = request.error_status;
     response.head.reason = {};
   }
-  for (const ResponseFilter* filter : request.location->plan.filters) filter->apply(request);
+  for (const ResponseFilter* filter : request.location->plan.filters) {
+    filter->apply(request);
+    if (response.refused_status) return false;
+  }
   make_location_absolute(request);
   if (response.head.status == 204) drop_content(response);
   add_dates(request);
   if (request.method == Method::head || request.head.method == Method::head) response.head_only = true;
-  if (response.head.framing.content_length == no_length && response.body) {
+  if (response.head.framing.content_length == no_length && response.body && has_body(response.head.status)) {
     if (auto bytes = response.body->size()) response.head.framing.content_length = static_cast<int64_t>(*bytes);
   }
   response.send_timeout_ms = core.send_timeout;
@@ -80,6 +85,22 @@ static void settle_head(Request& request) {
   }
   if (response.keep_alive && core.keepalive_header && response.head.status != 101)
     response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));
+  return true;
+}
+
+// A page takes the response's place: what the response said of itself does not hold for it.
+static Verdict drop_refused(Request& request) {
+  Response& response = request.response;
+  unsigned status = std::exchange(response.refused_status, uint16_t{0});
+  response.head.headers.remove_if([](const Headers::Field& field) { return field.known != KnownHeader::content_range; });
+  response.head.framing.content_length = no_length;
+  response.head_only = false;
+  response.body = nullptr;
+  response.content_type = {};
+  response.last_modified = -1;
+  response.etag = {};
+  response.allow_ranges = false;
+  return Verdict::status(status);
 }
 
 static Verdict sent_or_cut(Request& request, Progress progress) {
@@ -93,7 +114,10 @@ static Verdict sent_or_cut(Request& request, Progress progress) {
 
 bool try_send(Request& request, Verdict& verdict) {
   if (!request.response.body) request.response.body = request.arena().make<EmptyBody>();
-  settle_head(request);
+  if (!settle_head(request)) {
+    verdict = drop_refused(request);
+    return true;
+  }
   Progress progress = request.exchange.pump(request.response);
   verdict = sent_or_cut(request, progress);
   return progress == Progress::done || progress == Progress::failed;
