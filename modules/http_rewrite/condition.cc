@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "core/base/format.h"
+#include "quoting.h"
 #include "rewrite_conf.h"
 
 namespace fairlead {
@@ -88,14 +89,14 @@ bool Condition::test(Request& request) const {
       std::string_view text = request.variable(variable_).text;
       return !text.empty() && text != "0";
     }
-    case Kind::equals: return request.variable(variable_).text == operand_.evaluate(request);
+    case Kind::equals: return request.variable(variable_).text == evaluate_in_script(request, operand_);
     case Kind::matches: return match_rule(request, *regex_, request.variable(variable_).text);
     default: return test_file(request);
   }
 }
 
 bool Condition::test_file(Request& request) const {
-  const char* path = request.arena().copy_z(operand_.evaluate(request));
+  const char* path = request.arena().copy_z(evaluate_in_script(request, operand_));
   struct stat found;
   if (stat(path, &found) < 0) {
     if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) request.logger.crit(Errno{errno}, "stat() \"{}\" failed", path);

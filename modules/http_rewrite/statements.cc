@@ -7,6 +7,7 @@
 #include "core/conf/block.h"
 #include "http/conf/http_block.h"
 #include "http/request/script.h"
+#include "quoting.h"
 #include "rewrite_conf.h"
 
 namespace fairlead {
@@ -30,7 +31,7 @@ class Set final : public http::ScriptStatement {
  public:
   Set(uint32_t variable, Template value) : variable_(variable), value_(std::move(value)) {}
   ScriptStep run(Request& request, Verdict&) const override {
-    request.set_variable(variable_, value_.evaluate(request));
+    request.set_variable(variable_, evaluate_in_script(request, value_));
     return ScriptStep::next;
   }
 

@@ -79,6 +79,7 @@ class Request : public Session, public LogContext {
   bool uri_changed = false;      // differs from what the client sent: `request_uri` may not be passed on as it is
   bool wants_location = false;   // a rewrite changed the URI: its location is found when the script has ended
   bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
+  bool script_quotes_captures = true;  // no rewrite has matched in this run of the script: captures in its texts are escaped, as in nginx
   bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;
