@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "condition.h"
+#include "modules/http_rewrite/condition.h"
 
 #include <sys/stat.h>
 
 #include <cerrno>
 
 #include "core/base/format.h"
-#include "quoting.h"
-#include "rewrite_conf.h"
+#include "modules/http_rewrite/quoting.h"
+#include "modules/http_rewrite/rewrite_conf.h"
 
 namespace fairlead {
 
@@ -33,6 +33,7 @@ ConfResult<Condition> Condition::compile(Line& line) {
   if (inner.size() > 1 && inner.front().empty()) inner.erase(inner.begin());
   if (inner.size() > 1 && inner.back().empty()) inner.pop_back();
   std::string_view first_word = inner.front(), last_word = inner.back();
+  if (first_word.empty()) return invalid(")");
 
   Condition condition;
   size_t between = inner.size() - 1;

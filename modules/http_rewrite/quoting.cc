@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "quoting.h"
+#include "modules/http_rewrite/quoting.h"
 
 #include "core/base/escape.h"
 

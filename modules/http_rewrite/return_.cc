@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "return_.h"
+#include "modules/http_rewrite/return_.h"
 
 #include "core/base/format.h"
 #include "core/base/text.h"
@@ -53,7 +53,8 @@ ConfResult<Unit> add_return(Line& line) {
   std::string_view first = line.word(1);
   auto status = parse_decimal(first);
   size_t text_at = 2;
-  if (!status && line.word_count() == 1 && (first.starts_with("http://") || first.starts_with("https://") || first.starts_with("$scheme"))) {
+  bool is_url = first.starts_with("http://") || first.starts_with("https://") || first.starts_with("$scheme");
+  if (!status && line.word_count() == 1 && is_url) {
     status = 302;
     text_at = 1;
   }

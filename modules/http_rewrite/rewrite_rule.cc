@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "rewrite_rule.h"
+#include "modules/http_rewrite/rewrite_rule.h"
 
 #include <string>
 #include <vector>
 
-#include "condition.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "http/message/uri.h"
 #include "http/request/response.h"
 #include "http/request/script.h"
-#include "quoting.h"
-#include "rewrite_conf.h"
+#include "modules/http_rewrite/condition.h"
+#include "modules/http_rewrite/quoting.h"
+#include "modules/http_rewrite/rewrite_conf.h"
 
 namespace fairlead {
 namespace {

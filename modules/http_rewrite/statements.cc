@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "statements.h"
+#include "modules/http_rewrite/statements.h"
 
-#include "condition.h"
 #include "core/base/format.h"
 #include "core/conf/block.h"
 #include "http/conf/http_block.h"
 #include "http/request/script.h"
-#include "quoting.h"
-#include "rewrite_conf.h"
+#include "modules/http_rewrite/condition.h"
+#include "modules/http_rewrite/quoting.h"
+#include "modules/http_rewrite/rewrite_conf.h"
 
 namespace fairlead {
 namespace {

@@ -2,6 +2,9 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/response.h"
 
+#include <algorithm>
+#include <string>
+
 #include "core/base/clock.h"
 #include "core/base/escape.h"
 #include "core/base/format.h"
@@ -149,7 +152,20 @@ void set_text(Request& request, unsigned status, std::string_view content_type, 
   response.body = request.arena().make<BytesBody>(Slice(text));
 }
 
-void set_location(Request& request, std::string_view uri) { request.response.head.headers.set(KnownHeader::location, uri); }
+static bool is_control(char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }
+
+// A line feed that a client smuggled into a variable ($uri is decoded) must not begin another field: control bytes go out as %XX.
+void set_location(Request& request, std::string_view uri) {
+  if (std::any_of(uri.begin(), uri.end(), is_control)) {
+    std::string safe;
+    for (char byte : uri) {
+      if (is_control(byte)) safe += format("%{:02X}", static_cast<unsigned>(byte));
+      else safe += byte;
+    }
+    uri = request.arena().copy(safe);
+  }
+  request.response.head.headers.set(KnownHeader::location, uri);
+}
 
 Verdict redirect_with_slash(Request& request) {
   std::string_view path = escaped(Escape::uri, request.uri, request.arena());
