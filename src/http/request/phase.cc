@@ -6,6 +6,7 @@
 
 #include "core/conf/module.h"
 #include "http/conf/core_conf.h"
+#include "http/request/file_path.h"
 #include "http/request/response.h"
 #include "http/request/script.h"
 
@@ -181,7 +182,7 @@ static Task<Verdict> run_content(Request& request) {
   Verdict verdict = co_await run_entries(request, Phase::content);
   if (!verdict.is_next()) co_return verdict;
   if (request.uri.empty() || request.uri.back() != '/') co_return Verdict::status(404);
-  request.logger.error("directory index of \"{}\" is forbidden", request.uri);
+  request.logger.error("directory index of \"{}\" is forbidden", map_path(request, request.uri));
   co_return Verdict::status(403);
 }
 
