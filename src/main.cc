@@ -14,17 +14,21 @@
 #include "core/base/clock.h"
 #include "core/conf/error_log.h"
 #include "core/conf/generation.h"
+#include "core/conf/session_vars.h"
 #include "event/events_conf.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
+#include "http/conf/variables.h"
 #include "http/request/serve.h"
 #include "module_list.h"
 
 namespace fairlead {
 
 static ConfResult<Unit> assign_modules() {
-  std::vector<const Module*> all = {&error_log_module, &events_module, &http::http_blocks_module, &http::http_core_module};
+  std::vector<const Module*> all = {&error_log_module, &events_module, &http::http_blocks_module, &http::http_core_module,
+                                    &session_variables_module, &http::http_request_variables_module,
+                                    &http::http_connection_variables_module, &http::http_upstream_variables_module};
   for (const Module* module : linked_modules) all.push_back(module);
   return modules().assign(std::move(all));
 }

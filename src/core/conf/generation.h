@@ -17,6 +17,7 @@
 #include "core/conf/block.h"
 #include "core/conf/reader.h"
 #include "core/conf/variable.h"
+#include "core/shm/shm.h"
 
 namespace fairlead {
 
@@ -59,6 +60,9 @@ class Generation {
   void reopen_logs();
   // For the master: the descriptors whose files go to the workers' user.
   std::span<FileSink* const> log_files() const { return log_files_; }
+
+  // Shared memory by name; attached (taken over from the previous generation) before the workers are forked.
+  ZoneSet zones;
 
   // Messages of the load that do not stop it.
   void warn(std::string_view text);

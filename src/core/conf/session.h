@@ -61,6 +61,7 @@ class Session {
   const Block* block = nullptr;       // the innermost block whose values hold now
   const Addr* client_addr = nullptr;  // of the peer, or what realip made of it
   const Addr* local_addr = nullptr;
+  int client_fd = -1;                 // of the connection, for what only the kernel knows
   Logger logger;
 
  private:

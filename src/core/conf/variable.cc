@@ -49,6 +49,7 @@ ConfResult<uint32_t> VariableTable::define(const VariableDef& def, Place place) 
   Entry& entry = *entries_[index];
   const VariableDef* known = built_in(entry.name);
   if (known && !(known->flags & (variable_changeable | variable_prefix))) return format("the duplicate \"{}\" variable", def.name);
+  if ((def.flags & variable_weak) && (known || entry.get)) return index;
   if (entry.get && def.get && !(entry.flags & variable_changeable)) return format("the duplicate \"{}\" variable", def.name);
   if (known && !(known->flags & variable_prefix) && !def.get) return index;  // `set $args`: the built-in keeps its getter
   if (!def.get && entry.get) return index;

@@ -13,6 +13,8 @@
 
 namespace fairlead::http {
 
+struct Location;
+
 enum class Satisfy : uint8_t { all, any };
 enum class ServerTokens : uint8_t { on, off, build };
 enum class Lingering : uint8_t { off, on, always };
@@ -81,6 +83,7 @@ struct CoreConf {
   // Files
   Template root{"html"};
   bool is_alias = false;
+  const Location* alias_of = nullptr;  // the location `alias` was written in: its name is what the alias stands for
   bool has_own_root = false;             // root or alias stands in this very block
   std::shared_ptr<const TypeMap> types;  // nullptr: nginx's three
   std::string_view default_type = "text/plain";

@@ -126,6 +126,7 @@ ConfResult<Unit> set_root_or_alias(Line& line, CoreConf& own) {
   if (!compiled) return compiled.error();
   own.root = std::move(*compiled);
   own.is_alias = alias;
+  own.alias_of = alias ? &location_of(line.block()) : nullptr;
   own.has_own_root = true;
   return Unit();
 }
@@ -139,6 +140,7 @@ constexpr Directive root_row(std::string_view name, uint32_t contexts, std::stri
     if (own->has_own_root) return;
     own->root = outer->root;
     own->is_alias = outer->is_alias;
+    own->alias_of = outer->alias_of;
   };
   return row;
 }

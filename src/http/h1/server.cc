@@ -18,7 +18,8 @@ ServerExchange::ServerExchange(Connection& client, const RequestHead& head, cons
       rules_(rules),
       body_(client, request_coding(head.framing), head.framing.content_length, rules_, trailers),
       sender_(client),
-      sent_before_(client.sent_bytes()) {
+      sent_before_(client.sent_bytes()),
+      received_before_(client.received_bytes() - client.unread().size()) {
   if (head.expect_continue && head.has_body()) body_.on_first_wait(this, &ServerExchange::send_continue);
 }
 
@@ -32,6 +33,7 @@ void ServerExchange::send_interim(uint16_t status, const Headers* headers) {
     Headers none(head_.headers.arena(), 0);
     write_response_head(writer, StatusLine{status, {}, 1}, headers ? *headers : none);
   }
+  head_bytes_ = sent_bytes() + sender_.out().size();
   client_.try_write(sender_.out());  // what does not fit now leaves ahead of the head
 }
 
@@ -68,6 +70,7 @@ void ServerExchange::write_head(Outgoing& response) {
     ChainWriter writer(sender_.out(), 1024);
     write_response_head(writer, StatusLine{head.status, head.reason, 1}, head.headers, end);
   }
+  head_bytes_ = sent_bytes() + sender_.out().size();
   sender_.begin(framing, length == no_length ? 0 : static_cast<uint64_t>(length));
   head_written_ = true;
 }
@@ -152,6 +155,8 @@ Task<After> after_answer(Connection& client, const ServerRules& rules, ServerExc
 
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
 Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
+  uint64_t started_ms = client.loop().now_ms();
+  bool pipelined = sink.facts().requests > 0 && !client.unread().empty();
   Arena::Owner arena = Arena::open(request_arena_bytes);
   RequestHead* head = arena->make<RequestHead>(*arena);
   RequestParser parser(*head, rules.head);
@@ -171,6 +176,8 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   ServerExchange* exchange = arena->make<ServerExchange>(client, *head, rules.body, trailers);
   ++sink.facts().requests;
   Request* request = arena->make<Request>(*arena, *head, *exchange, sink.facts());
+  request->started_ms = started_ms;
+  request->is_pipelined = pipelined;
   if (step == HeadStep::done) {
     if (sink.is_draining()) request->response.keep_alive = false;
     co_await sink.handle(*request);

@@ -30,7 +30,8 @@ class ServerExchange final : public Exchange {
   Error error() const override { return sender_.error(); }
   bool head_sent() const override { return head_written_; }
   uint64_t sent_bytes() const override { return client_.sent_bytes() - sent_before_; }
-  uint64_t sent_body_bytes() const override { return sender_.sent_body_bytes(); }
+  uint64_t sent_body_bytes() const override { return sent_bytes() > head_bytes_ ? sent_bytes() - head_bytes_ : 0; }
+  uint64_t received_body_bytes() const override { return client_.received_bytes() - client_.unread().size() - received_before_; }
 
   // After the response: whether another request may follow, as far as this exchange is concerned.
   bool keeps_alive() const { return finished_ && keep_alive_ && !client_.is_broken(); }
@@ -45,7 +46,8 @@ class ServerExchange final : public Exchange {
   BodyRules rules_;  // this request's own: the location changes them
   ReceivedBody body_;
   Sender sender_;
-  uint64_t sent_before_;
+  uint64_t sent_before_, received_before_;
+  uint64_t head_bytes_ = 0;  // of what leaves before the body, interim responses included
   bool head_written_ = false;
   bool finished_ = false;
   bool keep_alive_ = false;

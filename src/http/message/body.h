@@ -9,43 +9,16 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <unistd.h>
 
 #include "core/base/arena.h"
 #include "core/base/buffer.h"
 #include "core/base/error.h"
+#include "event/file/file_ref.h"
 #include "event/loop/task.h"
 
 namespace fairlead::http {
 
 class Headers;
-
-// An open file that several chunks look at. Closed with the last of them.
-class FileRef {
- public:
-  FileRef() = default;
-  // Adopts `fd`.
-  static FileRef adopt(int fd) { return FileRef(new Shared{fd, 1}); }
-  FileRef(const FileRef& other) : shared_(other.shared_) { if (shared_) ++shared_->references; }
-  FileRef(FileRef&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
-  FileRef& operator=(FileRef other) noexcept { std::swap(shared_, other.shared_); return *this; }
-  ~FileRef() {
-    if (shared_ && --shared_->references == 0) {
-      ::close(shared_->fd);
-      delete shared_;
-    }
-  }
-  explicit operator bool() const { return shared_ != nullptr; }
-  int fd() const { return shared_->fd; }
-
- private:
-  struct Shared {
-    int fd;
-    uint32_t references;
-  };
-  explicit FileRef(Shared* shared) : shared_(shared) {}
-  Shared* shared_ = nullptr;
-};
 
 // What a pull gives: bytes in memory, or a range of a file (then `file` is set).
 struct Chunk {

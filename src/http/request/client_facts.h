@@ -26,6 +26,7 @@ struct ClientFacts {
   Addr local;                    // resolved when asked for, if the listener is a wildcard
   uint64_t requests = 0;         // served on it, the current one counted
   uint64_t started_ms = 0;
+  bool is_secure = false;        // over TLS
 };
 
 }  // namespace fairlead::http

@@ -40,7 +40,9 @@ class Exchange {
   virtual Progress pump(Outgoing& response) = 0;
   virtual Error error() const = 0;
   virtual bool head_sent() const = 0;
-  // Bytes of this response on the wire, head included, so far; and of its body.
+  // Bytes of the request's body on the wire that were consumed so far, its framing included.
+  virtual uint64_t received_body_bytes() const = 0;
+  // Bytes of this response on the wire, head included, so far; and of its body with its framing.
   virtual uint64_t sent_bytes() const = 0;
   virtual uint64_t sent_body_bytes() const = 0;
 };

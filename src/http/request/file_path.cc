@@ -4,24 +4,29 @@
 
 #include "core/conf/generation.h"
 #include "http/conf/core_conf.h"
-#include "http/request/request.h"
 
 namespace fairlead::http {
 
-// The part of the URI that `alias` stands in for: the name of the location that was found, `if` and `limit_except` being inside it. A
-// regular expression stands for all of it.
-static size_t aliased_bytes(const Location* place, std::string_view uri) {
-  while (place->match == Location::Match::none && place->outer) place = place->outer;
-  if (place->match == Location::Match::regex) return uri.size();
-  return std::min(place->name.size(), uri.size());
+std::string_view root_path(Request& request) {
+  std::string_view path = conf<CoreConf>(request).root.evaluate(request);
+  if (!path.empty() && path[0] == '/') return path;
+  return request.arena().join({request.generation().request().prefix, path});
 }
 
 std::string_view map_path(Request& request, std::string_view uri) {
   const CoreConf& core = conf<CoreConf>(request);
-  std::string_view root = core.root.evaluate(request);
-  if (root.empty() || root[0] != '/') root = request.arena().copy(request.generation().absolute_path(root));
-  if (core.is_alias) uri.remove_prefix(aliased_bytes(request.location, uri));
-  std::string_view path = request.arena().join({root, uri, std::string_view("", 1)});
+  std::string_view rest = uri;
+  if (core.is_alias) {
+    const Location& place = *core.alias_of;
+    bool regex = place.match == Location::Match::regex;
+    if (request.left_location || (!regex && place.name.size() > uri.size())) {
+      request.logger.error("\"alias\" cannot be used in location \"{}\" where URI was rewritten", place.name);
+      return {};
+    }
+    if (!regex) rest.remove_prefix(place.name.size());
+    else if (!request.alias_takes_uri) rest = {};
+  }
+  std::string_view path = request.arena().join({root_path(request), rest, std::string_view("\0", 1)});
   path.remove_suffix(1);
   return path;
 }

@@ -5,6 +5,7 @@
 #include "core/conf/error_log.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/listen.h"
+#include "http/message/status.h"
 #include "http/message/uri.h"
 #include "http/request/client_facts.h"
 #include "http/request/error_page.h"
@@ -55,9 +56,10 @@ static void redirect(Request& request, const Verdict& to) {
   }
   request.is_internal = true;
   request.uri_changed = true;
+  request.left_location = false;
+  request.alias_takes_uri = false;
   ++request.redirects;
   Response& response = request.response;
-  response.head.headers.remove(KnownHeader::location);
   response.head.framing.content_length = no_length;
   response.body = nullptr;
   response.content_type = {};
@@ -84,8 +86,9 @@ static Task<Verdict> answer_status(Request& request, unsigned status) {
     if (!page->is_status()) co_return *page;
     status = page->status();
   }
-  if (request.error_status && status < 300) request.error_status = request.error_status;  // a `return 204` in a page keeps the page's status
-  set_built_in_page(request, request.in_error_page && request.error_status >= 300 && status < 300 ? request.error_status : status);
+  if (request.error_status && status < 300) status = request.error_status;  // a 204 for an error page keeps the error's status
+  if (request.error_status) request.error_status = static_cast<uint16_t>(wire_status(status));
+  set_built_in_page(request, status);
   co_return co_await send(request);
 }
 
@@ -111,6 +114,10 @@ static Task<Unit> run(Request& request, Verdict verdict) {
           continue;
         }
         verdict = co_await run_phases(request, named);
+        continue;
+      }
+      case Verdict::Kind::respond: {
+        if (!try_send(request, verdict)) verdict = co_await finish_send(request);
         continue;
       }
       case Verdict::Kind::close: request.client().mark_broken(); co_return Unit();

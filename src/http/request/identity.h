@@ -6,14 +6,14 @@
 
 #include <string_view>
 
+#include "core/base/version.h"
 #include "http/conf/core_conf.h"
 
 namespace fairlead::http {
 
 constexpr std::string_view product_with_version = "fairlead/" FAIRLEAD_VERSION;
 constexpr std::string_view product = "fairlead";
-// Of the software whose configuration and behaviour ours follows; $nginx_version.
-constexpr std::string_view compatible_version = "1.31.4";
+using fairlead::compatible_version;
 
 constexpr std::string_view server_header(ServerTokens tokens) { return tokens == ServerTokens::off ? product : product_with_version; }
 

@@ -110,21 +110,27 @@ static Verdict enter_location(Request& request) {
 
 // The rewrite scripts of the location, of the one a rewrite leads to, and so on.
 static Verdict run_location_scripts(Request& request) {
-  for (int turn = 0; turn <= internal_redirects_max; ++turn) {
+  while (request.location != request.server->root) {  // where no location matched, the server's script has run already
     Verdict verdict = Verdict::next();
-    ScriptStep step = run_script(request, verdict);
-    if (step == ScriptStep::finished) return verdict;
-    if (step != ScriptStep::restart) return Verdict::next();
+    if (run_script(request, verdict) == ScriptStep::finished) return verdict;
+    if (!request.wants_location) break;
+    request.wants_location = false;
+    if (++request.redirects > internal_redirects_max) {
+      request.logger.error("rewrite or internal redirection cycle while processing \"{}\"", request.uri);
+      return Verdict::status(500);
+    }
     verdict = enter_location(request);
     if (!verdict.is_next()) return verdict;
   }
-  request.logger.error("rewrite or internal redirection cycle while processing \"{}\"", request.uri);
-  return Verdict::status(500);
+  return Verdict::next();
 }
 
+// What it does to the URI is seen by the search for the location, which follows.
 static Verdict run_server_script(Request& request) {
   Verdict verdict = Verdict::next();
-  return run_script(request, verdict) == ScriptStep::finished ? verdict : Verdict::next();
+  ScriptStep step = run_script(request, verdict);
+  request.wants_location = false;
+  return step == ScriptStep::finished ? verdict : Verdict::next();
 }
 
 static Verdict check_server_phases(Request& request) {

@@ -17,6 +17,7 @@ Request::Request(Arena& own_arena, const RequestHead& request_head, Exchange& cl
       method_text(request_head.method_text) {
   client_addr = &facts.peer;
   local_addr = &facts.local;
+  client_fd = client().watch().fd();
   started_ms = client().loop().now_ms();
 }
 

@@ -47,7 +47,8 @@ struct Response : Outgoing {
   int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
   std::string_view etag;
   bool allow_ranges = false;           // byte ranges of this body make sense
-  uint64_t rate_bytes = 0;             // limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate); 0: the configuration's
+  // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
+  uint64_t rate_bytes = 0;
   bool is_error_page = false;
   // Set by a filter instead of settling the head: the response is dropped (but for Content-Range) and the request goes on with this status.
   uint16_t refused_status = 0;
@@ -76,13 +77,19 @@ class Request : public Session, public LogContext {
   Method method;                 // may be changed to GET by redirects
   std::string_view method_text;
   bool uri_changed = false;      // differs from what the client sent: `request_uri` may not be passed on as it is
+  bool wants_location = false;   // a rewrite changed the URI: its location is found when the script has ended
+  bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
+  bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;
   uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
   int redirects = 0;             // internal ones, bounded
   bool logged = false;
-  uint64_t started_ms = 0;       // monotonic
+  bool is_pipelined = false;     // its first bytes came before the answer to the request before it was sent
+  uint64_t started_ms = 0;       // monotonic, at the first byte of the head
   TryRecord* tries = nullptr;    // oldest first
+  const Headers* upstream_headers = nullptr;   // of the last reply; in the arena
+  const Headers* upstream_trailers = nullptr;  // behind its body, once that was read
   std::string_view fail_reason;  // short flag for $fail_reason
   Spool* spooled_body = nullptr; // the request's body once it was read ahead; in the arena
   std::string_view matched_server_name;

@@ -48,6 +48,15 @@ static void add_dates(Request& request) {
   if (!response.etag.empty()) headers.set(KnownHeader::etag, response.etag);
 }
 
+// RFC 9110 section 15.3.5: nothing is said about a body that cannot be.
+static void drop_content(Response& response) {
+  response.content_type = {};
+  response.last_modified = -1;
+  response.head.framing.content_length = no_length;
+  response.head.headers.remove(KnownHeader::content_type);
+  response.head_only = true;
+}
+
 // False: a filter refused the response.
 static bool settle_head(Request& request) {
   Response& response = request.response;
@@ -61,6 +70,7 @@ static bool settle_head(Request& request) {
     if (response.refused_status) return false;
   }
   make_location_absolute(request);
+  if (response.head.status == 204) drop_content(response);
   add_dates(request);
   if (request.method == Method::head || request.head.method == Method::head) response.head_only = true;
   if (response.head.framing.content_length == no_length && response.body && has_body(response.head.status)) {

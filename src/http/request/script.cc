@@ -10,13 +10,15 @@ namespace fairlead::http {
 
 void add_statement(const Line& line, ScriptStatement* statement) { location_of(line.block()).script.push_back(statement); }
 
-ScriptStep run_script(Request& request, Verdict& verdict) {
-  // An `if` that holds moves the request into its own location and runs that script itself; this list goes on behind it.
-  for (const ScriptStatement* statement : request.location->script) {
+ScriptStep run_statements(const Location& place, Request& request, Verdict& verdict) {
+  for (const ScriptStatement* statement : place.script) {
     ScriptStep step = statement->run(request, verdict);
     if (step != ScriptStep::next) return step;
   }
   return ScriptStep::next;
 }
+
+// An `if` that holds moves the request into its own location and runs the statements there; this list goes on behind it.
+ScriptStep run_script(Request& request, Verdict& verdict) { return run_statements(*request.location, request, verdict); }
 
 }  // namespace fairlead::http

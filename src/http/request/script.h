@@ -13,11 +13,11 @@ class Line;
 namespace fairlead::http {
 
 class Request;
+struct Location;
 
 enum class ScriptStep : uint8_t {
   next,      // the following statement
-  stop,      // no further statement of this phase, in whatever block (break)
-  restart,   // the URI changed and a location is to be found for it (rewrite ... last)
+  stop,      // no further statement of this phase, in whatever block (break, rewrite ... last)
   finished,  // `verdict` says how the request ends
 };
 
@@ -32,7 +32,10 @@ class ScriptStatement {
 // Adds a statement to the block the line stands in. The statement lies in the generation's arena.
 void add_statement(const Line& line, ScriptStatement* statement);
 
-// Runs the script of the request's current location. `restart`: the location was left.
+// Runs the script of the request's current location. Behind it, request.wants_location tells that the URI changed and a location is to be
+// found for it.
 ScriptStep run_script(Request& request, Verdict& verdict);
+// The same for the statements of one block, for those of them that open blocks.
+ScriptStep run_statements(const Location& place, Request& request, Verdict& verdict);
 
 }  // namespace fairlead::http

@@ -21,11 +21,13 @@ class Verdict {
     status,    // finish with this status: error_page, a built-in page, or an empty reply
     redirect,  // start again with another URI
     named,     // go on in a named location
+    respond,   // request.response is filled and whole: send it
     close,     // end the connection without a reply (444)
   };
   static Verdict next() { return Verdict(Kind::next); }
   static Verdict allow() { return Verdict(Kind::allow); }
   static Verdict done() { return Verdict(Kind::done); }
+  static Verdict respond() { return Verdict(Kind::respond); }
   static Verdict close() { return Verdict(Kind::close); }
   static Verdict status(unsigned status) {
     Verdict v(Kind::status);
