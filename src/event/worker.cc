@@ -15,6 +15,7 @@ Worker::Worker(std::unique_ptr<Loop> loop, Generation& generation, int slot)
     : loop_(std::move(loop)),
       generation_(generation),
       slot_(slot),
+      files_(*loop_),
       acceptors_(*loop_),
       connections_(*loop_),
       background_(*loop_),

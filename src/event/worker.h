@@ -11,6 +11,7 @@
 #include "core/base/list.h"
 #include "core/conf/generation.h"
 #include "event/events_conf.h"
+#include "event/file/blocking.h"
 #include "event/loop/loop.h"
 #include "event/loop/nursery.h"
 #include "event/net/acceptor.h"
@@ -62,6 +63,8 @@ class Worker {
   // Runs until drained or stopped.
   void run();
 
+  BlockingPool& files() { return files_; }
+
   // State of a module for this worker, made on first use as T(worker).
   template <class T>
   T& state() {
@@ -91,6 +94,7 @@ class Worker {
   size_t connections_in_use_ = 0;
   uint64_t next_number_ = 1;
   bool draining_ = false;
+  BlockingPool files_;
   std::vector<std::unique_ptr<HolderBase>> states_;
   Nursery acceptors_, connections_, background_, own_;
   struct HardStop : Timer {

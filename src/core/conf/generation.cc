@@ -46,6 +46,10 @@ ConfResult<Unit> Generation::read(Generation*) {
   for (const Module* module : modules().all())
     if (module->generation) FL_TRY(module->generation(*this));
   FL_TRY(http_variables_.finish());
+  for (uint32_t i = 0; i < http_variables_.size(); ++i) {
+    const std::string& name = http_variables_.entry(i).name;
+    if (name.starts_with("upstream_http_") || name.starts_with("upstream_cookie_")) shows_upstream_fields = true;
+  }
   return stream_variables_.finish();
 }
 

@@ -64,6 +64,9 @@ class Generation {
   // Shared memory by name; attached (taken over from the previous generation) before the workers are forked.
   ZoneSet zones;
 
+  // Some variable of the configuration shows the fields of upstream replies as they came (set when variables are complete).
+  bool shows_upstream_fields = false;
+
   // Messages of the load that do not stop it.
   void warn(std::string_view text);
 

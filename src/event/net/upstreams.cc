@@ -30,7 +30,8 @@ Result<Unit> Upstream::replace(std::vector<PeerSpec> specs) {
   return Unit();
 }
 
-Upstreams::Upstreams(Worker& worker) : worker_(worker), random_(Random::from_system()) {
+Upstreams::Upstreams(Worker& worker)
+    : worker_(worker), random_(Random::from_system()), shared_pool_(worker.loop(), limits_of(KeepaliveLimits{})) {
   all_.resize(upstreams_of(worker.generation()).groups.size());
 }
 

@@ -32,11 +32,14 @@ class Upstreams {
   explicit Upstreams(Worker& worker);
   Upstream& of(const GroupSpec& group);
   Random& random() { return random_; }
+  // For targets that only a variable names.
+  ConnPool& shared_pool() { return shared_pool_; }
 
  private:
   Worker& worker_;
   Random random_;
   std::vector<std::unique_ptr<Upstream>> all_;
+  ConnPool shared_pool_;
 };
 
 }  // namespace fairlead

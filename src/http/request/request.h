@@ -46,6 +46,9 @@ struct Response : Outgoing {
   std::string_view content_type;       // with its charset; goes out as Content-Type
   int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
   std::string_view etag;
+  // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
+  int64_t last_modified_of_reply = -1;
+  std::string_view content_type_of_reply;
   bool allow_ranges = false;           // byte ranges of this body make sense
   // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
   uint64_t rate_bytes = 0;
@@ -109,6 +112,7 @@ class Request : public Session, public LogContext {
  private:
   friend class UntilGone;
   friend class AbortScope;
+  friend class AbortPause;
   int abort_scopes_ = 0;
   Resumable* until_gone_ = nullptr;
 };
@@ -132,6 +136,19 @@ class AbortScope {
 
  private:
   Request& request_;
+};
+
+// While one lives, the client's leaving is not an abort: a tunnel sees it as the end of a stream.
+class AbortPause {
+ public:
+  explicit AbortPause(Request& request) : request_(request), scopes_(request.abort_scopes_) { request_.abort_scopes_ = 0; }
+  ~AbortPause() { request_.abort_scopes_ = scopes_; }
+  AbortPause(const AbortPause&) = delete;
+  AbortPause& operator=(const AbortPause&) = delete;
+
+ private:
+  Request& request_;
+  int scopes_;
 };
 
 // co_await UntilGone(request, task): runs `task`; if the client goes away while an AbortScope lives, destroys it. True: it ran to its
