@@ -15,6 +15,8 @@
 #include "core/conf/error_log.h"
 #include "core/conf/generation.h"
 #include "core/conf/session_vars.h"
+#include "core/upstream/upstream_block.h"
+#include "event/dns/resolver_conf.h"
 #include "event/events_conf.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
@@ -28,7 +30,8 @@ namespace fairlead {
 static ConfResult<Unit> assign_modules() {
   std::vector<const Module*> all = {&error_log_module, &events_module, &http::http_blocks_module, &http::http_core_module,
                                     &session_variables_module, &http::http_request_variables_module,
-                                    &http::http_connection_variables_module, &http::http_upstream_variables_module};
+                                    &http::http_connection_variables_module, &http::http_upstream_variables_module,
+                                    &upstream_module, &resolver_module};
   for (const Module* module : linked_modules) all.push_back(module);
   return modules().assign(std::move(all));
 }

@@ -163,6 +163,8 @@ ConfResult<Unit> complete_groups(Generation& generation) {
       for (const ServerLine& server : group->servers)
         if (server.spec.backup)
           return format("balancing method \"{}\" does not support parameter \"backup\"{}\n", group->balancer_name, at_place(group->place));
+    // An address that is the name of a group means the group: http_proxy binds it.
+    if (group->is_implicit && find_group(generation, group->name) != group.get()) continue;
     FL_TRY(list_peers(generation, *group, all.resolve_strictly));
   }
   return Unit();
@@ -208,9 +210,13 @@ ConfResult<Unit> set_balancer(const Line& line, std::unique_ptr<Balancer> balanc
 UpstreamsConf& upstreams_of(Generation& generation) { return conf<UpstreamsConf>(generation.root()); }
 
 GroupSpec* find_group(Generation& generation, std::string_view name) {
-  for (auto& group : upstreams_of(generation).groups)
-    if (equal_nocase(group->name, name)) return group.get();
-  return nullptr;
+  GroupSpec* implicit = nullptr;
+  for (auto& group : upstreams_of(generation).groups) {
+    if (!equal_nocase(group->name, name)) continue;
+    if (!group->is_implicit) return group.get();
+    if (!implicit) implicit = group.get();
+  }
+  return implicit;
 }
 
 ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address, uint16_t default_port) {

@@ -67,7 +67,7 @@ GroupSpec& group_of(const Line& line);
 // Sets the balancer of the group the line stands in; the second balancing directive warns as nginx does.
 ConfResult<Unit> set_balancer(const Line& line, std::unique_ptr<Balancer> balancer);
 
-// The group of that name, or nullptr; complete when the configuration is read.
+// The group of that name (a written one before an implicit one), or nullptr; complete when the configuration is read.
 GroupSpec* find_group(Generation& generation, std::string_view name);
 // A group for "host:port" or "unix:path" as in proxy_pass; used again for the same text.
 ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address, uint16_t default_port);

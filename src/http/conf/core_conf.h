@@ -94,3 +94,13 @@ struct CoreConf {
 extern const Module http_core_module;
 
 }  // namespace fairlead::http
+
+namespace fairlead {
+template <>
+struct ConfValue<http::TempPath> {
+  static constexpr WordCount words{1, 4};
+  static constexpr std::string_view type = "path [level1 [level2 [level3]]]";
+  static constexpr bool repeatable = false;
+  static ConfResult<Unit> parse(Line& line, http::TempPath& field);
+};
+}  // namespace fairlead

@@ -41,22 +41,16 @@ struct EnumWords<http::KeepaliveDisable> {
   static constexpr EnumWord<http::KeepaliveDisable> all[] = {
       {"none", http::KeepaliveDisable::none}, {"msie6", http::KeepaliveDisable::msie6}, {"safari", http::KeepaliveDisable::safari}};
 };
-template <>
-struct ConfValue<http::TempPath> {
-  static constexpr WordCount words{1, 4};
-  static constexpr std::string_view type = "path [level1 [level2 [level3]]]";
-  static constexpr bool repeatable = false;
-  static ConfResult<Unit> parse(Line& line, http::TempPath& field) {
-    http::TempPath path{line.generation().absolute_path(line.word(1)), {0, 0, 0}};
-    for (size_t i = 2; i < line.words().size(); ++i) {
-      auto level = parse_decimal(line.word(i));
-      if (!level || *level < 1 || *level > 3) return line.invalid_value(i);
-      path.levels[i - 2] = static_cast<uint8_t>(*level);
-    }
-    field = path;
-    return Unit();
+ConfResult<Unit> ConfValue<http::TempPath>::parse(Line& line, http::TempPath& field) {
+  http::TempPath path{line.generation().absolute_path(line.word(1)), {0, 0, 0}};
+  for (size_t i = 2; i < line.words().size(); ++i) {
+    auto level = parse_decimal(line.word(i));
+    if (!level || *level < 1 || *level > 3) return line.invalid_value(i);
+    path.levels[i - 2] = static_cast<uint8_t>(*level);
   }
-};
+  field = path;
+  return Unit();
+}
 
 }  // namespace fairlead
 
