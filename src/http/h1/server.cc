@@ -187,6 +187,10 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
     else left.after = co_await after_answer(client, rules, *exchange);
     co_return left;
   }
+  if (head->request_line.empty()) {  // what there is of it, for the logs
+    std::string_view line = client.unread();
+    head->request_line = line.substr(0, line.find_first_of("\r\n"));
+  }
   ParseError error = parser.error();
   if (step == HeadStep::timed_out) error = ParseError{408, "client timed out", {}};
   request->response.keep_alive = false;
