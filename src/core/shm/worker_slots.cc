@@ -32,10 +32,10 @@ WorkerSlots::~WorkerSlots() {
 BoardSlot WorkerSlots::claim(uint32_t generation) {
   for (BoardSlot slot = master_slot + 1; slot < worker_slots_max; ++slot) {
     WorkerRow& each = rows_[slot];
-    if (each.state.load(std::memory_order_relaxed) != WorkerState::free) continue;
+    WorkerState expected = WorkerState::free;
+    if (!each.state.compare_exchange_strong(expected, WorkerState::starting)) continue;
     each.generation.store(generation, std::memory_order_relaxed);
     each.turn_ms.store(0, std::memory_order_relaxed);
-    each.state.store(WorkerState::starting, std::memory_order_relaxed);
     return slot;
   }
   return no_slot;

@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // The board of worker slots: who runs in which slot, in which state, and the counters of stub_status. The master makes it once, before
-// the first fork, and keeps it over all generations. It claims and releases slots; a worker writes only its own row, without locks.
+// the first fork, and keeps it over all generations. A worker claims a slot and writes only its own row, without locks; the master releases it.
 #pragma once
 
 #include <sys/types.h>
@@ -64,7 +64,7 @@ class WorkerSlots {
   WorkerSlots& operator=(WorkerSlots&&) = delete;
   ~WorkerSlots();
 
-  // Master, before fork: a free slot, now `starting`; no_slot when all are taken. `set_pid` follows in the parent.
+  // A fresh worker (or the master, before fork): a free slot, now `starting`; no_slot when all are taken. `set_pid` follows.
   BoardSlot claim(uint32_t generation);
   void set_pid(BoardSlot slot, pid_t pid);
   // Master, after the process was reaped (or could not be forked): the slot is free, its momentary counts are zero, the others stay.

@@ -17,9 +17,11 @@ Progress Sender::pump(Body& body) {
   for (;;) {
     Progress gathered = Progress::done;
     if (!body_ended_ && !file_.is_file()) gathered = gather(body);
-    if (gathered == Progress::failed) return gathered;
+    // What was pulled before the failure still goes out; a body that gave nothing leaves the head to its owner's judgement.
+    if (gathered == Progress::failed && !pulled_) return gathered;
     Progress written = write_out();
     if (written != Progress::done) return written;
+    if (gathered == Progress::failed) return gathered;
     if (file_.is_file()) {
       written = write_file();
       if (written != Progress::done) return written;
@@ -43,7 +45,9 @@ Progress Sender::gather(Body& body) {
       case Poll::pending: return Progress::need_body;
       case Poll::failed: return fail(body.error());
       case Poll::end:
-        if (framing_ == SendFraming::length && left_ > 0) return fail(Error{Fault::closed, Side::upstream, 0, "body is shorter than announced"});
+        if (framing_ == SendFraming::length && left_ > 0) {
+          return fail(Error{Fault::closed, Side::upstream, 0, "body is shorter than announced"});
+        }
         finish_body(body);
         return Progress::done;
     }

@@ -54,13 +54,15 @@ void ServerExchange::write_head(Outgoing& response) {
   } else if (length != no_length) {
     end.length = Length::known;
     framing = SendFraming::length;
+  } else if (response.head_only) {
+    end.length = Length::none;  // of a body that will not come, nothing is known to say
   } else if (head_.is_http_1_1() && response.allow_chunked) {
     end.length = Length::chunked;
     framing = SendFraming::chunked;
   } else {
     end.length = Length::none;
     framing = SendFraming::until_close;
-    if (!response.head_only) keep_alive_ = false;
+    keep_alive_ = false;
   }
   if (response.head_only && head.status != 101) framing = SendFraming::none;
   if (length != no_length) end.length_bytes = static_cast<uint64_t>(length);
