@@ -36,6 +36,7 @@ ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const
   if (request.test_only) made->settings_.worker_processes = 1;
   FL_TRY(g.open_logs());
   FL_TRY(g.zones.attach(before ? &before->zones : nullptr));
+  if (g.metrics) FL_TRY(g.metrics->open());
   if (http::HttpBlock* http = http::http_block_of(g)) {
     for (auto& group : http->listens.groups) {
       made->listeners_.add(group->own->spec);
@@ -67,17 +68,29 @@ ConfResult<std::unique_ptr<Configuration>> Server::load(Configuration* previous)
 
 void Server::worker_exited(unsigned, pid_t pid, int) {
   BoardSlot slot = board_.find(pid);
-  if (slot != no_slot && slot != master_slot) board_.release(slot);
   for (LoadedConfiguration* each : alive_) each->generation().zones.break_locks(pid);
+  if (slot == no_slot || slot == master_slot) return;
+  for (LoadedConfiguration* each : alive_)
+    if (Metrics* metrics = each->generation().metrics.get()) metrics->reset_gauges(slot);
+  board_.release(slot);
 }
 
 namespace {
 
+// The row of this process on the board of all.
+struct BoardPlace {
+  WorkerSlots& board;
+  BoardSlot slot;
+};
+
 // One configuration at work in this process.
 class Serving {
  public:
-  Serving(Loop& loop, LoadedConfiguration& configuration, unsigned slot, WorkerRow& row)
-      : configuration_(configuration), worker_(loop, configuration.generation(), row), slot_(slot) {}
+  Serving(Loop& loop, LoadedConfiguration& configuration, unsigned slot, BoardPlace place)
+      : configuration_(configuration), worker_(loop, configuration.generation(), place.board.row(place.slot)), slot_(slot) {
+    worker_.use_board(place.board);
+    if (Metrics* metrics = configuration.generation().metrics.get()) metrics->use_slot(place.slot);
+  }
 
   void start() {
     ListenSet& sockets = configuration_.listeners();
@@ -114,8 +127,8 @@ class Serving {
 // drained).
 class WorkerProcess {
  public:
-  WorkerProcess(Loop& loop, const WorkerSlot& slot, WorkerRow& row)
-      : loop_(loop), slot_(slot), row_(row), drained_(this), signals_(this), commands_(this) {}
+  WorkerProcess(Loop& loop, const WorkerSlot& slot, BoardPlace place)
+      : loop_(loop), slot_(slot), place_(place), drained_(this), signals_(this), commands_(this) {}
   int run(LoadedConfiguration& first);
 
  private:
@@ -135,7 +148,7 @@ class WorkerProcess {
 
   Loop& loop_;
   const WorkerSlot& slot_;
-  WorkerRow& row_;
+  BoardPlace place_;
   std::vector<std::unique_ptr<Serving>> serving_;  // the newest last
   Watch* signal_watch_ = nullptr;
   Watch* channel_watch_ = nullptr;
@@ -168,8 +181,8 @@ int WorkerProcess::run(LoadedConfiguration& first) {
 }
 
 void WorkerProcess::start(LoadedConfiguration& configuration) {
-  serving_.push_back(std::make_unique<Serving>(loop_, configuration, slot_.index, row_));
-  row_.state.store(WorkerState::serving, std::memory_order_relaxed);
+  serving_.push_back(std::make_unique<Serving>(loop_, configuration, slot_.index, place_));
+  place_.board.row(place_.slot).state.store(WorkerState::serving, std::memory_order_relaxed);
   serving_.back()->start();
 }
 
@@ -272,7 +285,7 @@ int Server::run_worker(Configuration& configuration, const WorkerSlot& slot) {
     return fatal_exit;
   }
   board_.set_pid(place, getpid());
-  WorkerProcess process(**loop, slot, board_.row(place));
+  WorkerProcess process(**loop, slot, BoardPlace{board_, place});
   return process.run(loaded);
 }
 

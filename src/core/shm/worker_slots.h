@@ -53,6 +53,9 @@ struct ConnectionCounts {
   uint64_t active = 0, reading = 0, writing = 0, waiting = 0;
 };
 
+// The counts of one row.
+ConnectionCounts counts_of(const WorkerRow& row);
+
 class WorkerSlots {
  public:
   // Maps the board. Fault::exhausted without memory.
