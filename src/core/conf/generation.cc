@@ -53,21 +53,27 @@ ConfResult<Unit> Generation::read(Generation*) {
   return stream_variables_.finish();
 }
 
-std::string_view Generation::absolute_path(std::string_view path) {
-  if (!path.empty() && path[0] == '/') return arena_->copy_z(path);
-  return arena_->copy_z(request_.prefix + std::string(path));
+std::string_view Generation::absolute_path_in(std::string_view path, Arena& arena) const {
+  if (!path.empty() && path[0] == '/') return arena.copy_z(path);
+  return arena.copy_z(request_.prefix + std::string(path));
 }
 
 std::string_view Generation::absolute_conf_path(std::string_view path) { return arena_->copy_z(reader_->absolute(path)); }
 
 LogSink& Generation::log_file(std::string_view path) {
   if (path == "stderr") return standard_error();
+  return file_sink(path);
+}
+
+FileSink& Generation::file_sink(std::string_view path) {
   std::string_view full = absolute_path(path);
   for (FileSink* file : log_files_)
     if (file->path() == full) return *file;
   auto made = std::make_unique<FileSink>(std::string(full));
-  log_files_.push_back(made.get());
-  return keep_sink(std::move(made));
+  FileSink& file = *made;
+  log_files_.push_back(&file);
+  sinks_.push_back(std::move(made));
+  return file;
 }
 
 LogSink& Generation::keep_sink(std::unique_ptr<LogSink> sink) {

@@ -48,12 +48,16 @@ class Generation {
   Generation* previous() const { return previous_; }  // while loading
   const std::vector<ConfFile>& files() const { return reader_->files(); }
   // "logs/x" below the prefix, "/x" as it is.
-  std::string_view absolute_path(std::string_view path);
+  std::string_view absolute_path(std::string_view path) { return absolute_path_in(path, *arena_); }
+  // The same at run time; made in `arena`, a zero byte follows it.
+  std::string_view absolute_path_in(std::string_view path, Arena& arena) const;
   // The same below the folder of the configuration file (for included data files).
   std::string_view absolute_conf_path(std::string_view path);
 
   // The sink of a path, shared by all settings that name it. Opened when the load is complete.
   LogSink& log_file(std::string_view path);
+  // The same for what can only be a file.
+  FileSink& file_sink(std::string_view path);
   LogSink& keep_sink(std::unique_ptr<LogSink> sink);
   // Opens (again) all error log files; the first error is returned, the rest is tried all the same.
   ConfResult<Unit> open_logs();

@@ -16,21 +16,24 @@ static constexpr uint64_t file_bytes_max = 512 * 1024;
 Progress Sender::pump(Body& body) {
   for (;;) {
     Progress gathered = Progress::done;
-    if (!body_ended_ && !cut_ && !file_.is_file()) gathered = gather(body);
+    if (!body_ended_ && !file_.is_file()) gathered = gather(body);
+    // What was pulled before the failure still goes out; a body of our own that gave nothing leaves the head to its owner's judgement.
+    bool had_nothing = gathered == Progress::failed && !pulled_ && error_.side == Side::local;
+    if (had_nothing) return gathered;
     Progress written = write_out();
     if (written != Progress::done) return written;
+    if (gathered == Progress::failed) return gathered;
     if (file_.is_file()) {
       written = write_file();
       if (written != Progress::done) return written;
       continue;
     }
-    if (cut_) return Progress::failed;
     if (body_ended_) return Progress::done;
     if (gathered == Progress::need_body) return gathered;
   }
 }
 
-// done: something was gathered, the body ended or failed; need_body: the body has nothing more now.
+// done: something was gathered or the body ended; need_body: the body has nothing more now.
 Progress Sender::gather(Body& body) {
   Chunk chunk;
   while (out_.size() < gather_bytes_max) {
@@ -41,11 +44,10 @@ Progress Sender::gather(Body& body) {
         if (file_.is_file() || body_ended_) return Progress::done;
         break;
       case Poll::pending: return Progress::need_body;
-      case Poll::failed: cut(body.error()); return Progress::done;
+      case Poll::failed: return fail(body.error());
       case Poll::end:
         if (framing_ == SendFraming::length && left_ > 0) {
-          cut(Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"});
-          return Progress::done;
+          return fail(Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"});
         }
         finish_body(body);
         return Progress::done;

@@ -46,10 +46,6 @@ class Sender {
   Progress write_file();
   void frame(Chunk& chunk);
   void finish_body(const Body& body);
-  void cut(const Error& error) {
-    error_ = error;
-    cut_ = true;
-  }
   Progress fail(Error error) {
     error_ = error;
     return Progress::failed;
@@ -63,7 +59,6 @@ class Sender {
   SendFraming framing_ = SendFraming::none;
   bool body_ended_ = true;
   bool pulled_ = false;
-  bool cut_ = false;  // the body failed: what was pulled before goes out, then error_ is told
   bool file_chunk_open_ = false;  // chunked: the file range still needs its closing CRLF
   Error error_;
 };
