@@ -17,8 +17,9 @@ Progress Sender::pump(Body& body) {
   for (;;) {
     Progress gathered = Progress::done;
     if (!body_ended_ && !file_.is_file()) gathered = gather(body);
-    // What was pulled before the failure still goes out; a body that gave nothing leaves the head to its owner's judgement.
-    if (gathered == Progress::failed && !pulled_) return gathered;
+    // What was pulled before the failure still goes out; a body of our own that gave nothing leaves the head to its owner's judgement.
+    bool had_nothing = gathered == Progress::failed && !pulled_ && error_.side == Side::local;
+    if (had_nothing) return gathered;
     Progress written = write_out();
     if (written != Progress::done) return written;
     if (gathered == Progress::failed) return gathered;
@@ -46,7 +47,7 @@ Progress Sender::gather(Body& body) {
       case Poll::failed: return fail(body.error());
       case Poll::end:
         if (framing_ == SendFraming::length && left_ > 0) {
-          return fail(Error{Fault::closed, Side::upstream, 0, "body is shorter than announced"});
+          return fail(Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"});
         }
         finish_body(body);
         return Progress::done;

@@ -141,6 +141,18 @@ static Task<Unit> run(Request& request, Verdict verdict) {
   }
 }
 
+static void log_abort(Request& request) {
+  const TryRecord* record = request.last_try();
+  if (!record) {
+    request.logger.info("client prematurely closed connection");
+    return;
+  }
+  std::string_view doing = record->connect_ms < 0 ? "connecting to upstream"
+                           : record->header_ms < 0 ? "reading response header from upstream" : "reading upstream";
+  While at(request, doing);
+  request.logger.info("client prematurely closed connection, so upstream connection is closed too");
+}
+
 Task<Unit> handle(Request& request, Verdict first) {
   LogAtExit log(request);
   UntilGone gone(request, run(request, first));
@@ -148,7 +160,7 @@ Task<Unit> handle(Request& request, Verdict first) {
   if (!finished) {
     if (!request.exchange.head_sent()) request.response.head.status = 499;
     request.fail_reason = "DC";
-    request.logger.info("client prematurely closed connection");
+    log_abort(request);
     request.client().mark_broken();
   }
   co_return Unit();

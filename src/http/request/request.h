@@ -5,6 +5,7 @@
 // its slot (Session::slot); a member of this class is used by three files or more.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "core/conf/session.h"
@@ -44,6 +45,7 @@ struct Response : Outgoing {
   using Outgoing::Outgoing;
   uint16_t status() const { return head.status; }
   std::string_view content_type;       // with its charset; goes out as Content-Type
+  std::string_view content_type_given; // by an X-Accel-Redirect: goes before whatever the new location says, error pages excepted
   int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
   std::string_view etag;
   // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
@@ -97,6 +99,7 @@ class Request : public Session, public LogContext {
   std::string_view fail_reason;  // short flag for $fail_reason
   Spool* spooled_body = nullptr; // the request's body once it was read ahead; in the arena
   std::string_view matched_server_name;
+  std::string_view doing;        // for the error log: "reading upstream" and the like; empty: nothing that needs saying (see While)
 
   // The body as a module should read it: the spooled one if there is one.
   Body& body();
@@ -119,6 +122,19 @@ class Request : public Session, public LogContext {
 };
 
 constexpr int internal_redirects_max = 10;
+
+// While one lives, lines of the error log say what was being done: " while reading upstream".
+class [[nodiscard]] While {
+ public:
+  While(Request& request, std::string_view doing) : request_(request), before_(std::exchange(request.doing, doing)) {}
+  ~While() { request_.doing = before_; }
+  While(const While&) = delete;
+  While& operator=(const While&) = delete;
+
+ private:
+  Request& request_;
+  std::string_view before_;
+};
 
 // For variables and hooks of http: the session is a Request.
 inline Request& as_request(Session& session) { return static_cast<Request&>(session); }

@@ -42,6 +42,8 @@ static void add_dates(Request& request) {
   Headers& headers = response.head.headers;
   if (!headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
   if (!headers.has(KnownHeader::date)) headers.add(KnownHeader::date, request.arena().copy(process_clock.http_date()));
+  if (!response.content_type_given.empty() && !response.is_error_page && !response.content_type.empty())
+    response.content_type = response.content_type_given;
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
   // A date of the page that explains an error would say nothing of what was asked for.
   bool dated = response.head.status == 200 || response.head.status == 206 || response.head.status == 304;
@@ -108,13 +110,16 @@ static Verdict drop_refused(Request& request) {
   return Verdict::status(status);
 }
 
-static Verdict sent_or_cut(Request& request, Progress progress) {
-  if (progress == Progress::failed) {
-    const Error& error = request.exchange.error();
-    if (error.side == Side::client) request.logger.info(Errno{error.sys}, "{} while sending to client", error.what);
-    request.client().mark_broken();  // a response cut short must not look complete
+// A response that was cut short must not look complete: its connection ends.
+static void cut_response(Request& request, const Error& error) {
+  {
+    While doing(request, error.side == Side::upstream ? "reading upstream" : "sending to client");
+    if (error.side == Side::client) request.logger.info(Errno{error.sys}, "{}", error.what);
+    else request.logger.error(Errno{error.sys}, "{}", error.what);
   }
-  return Verdict::done();
+  if (error.fault == Fault::timeout && error.side == Side::client && conf<CoreConf>(request).reset_timedout_connection)
+    request.client().reset_on_close();
+  request.client().mark_broken();
 }
 
 bool try_send(Request& request, Verdict& verdict) {
@@ -124,19 +129,14 @@ bool try_send(Request& request, Verdict& verdict) {
     return true;
   }
   Progress progress = request.exchange.pump(request.response);
-  verdict = sent_or_cut(request, progress);
+  verdict = Verdict::done();
+  if (progress == Progress::failed) cut_response(request, request.exchange.error());
   return progress == Progress::done || progress == Progress::failed;
 }
 
 Task<Verdict> finish_send(Request& request) {
   auto sent = co_await respond(request.exchange, request.response);
-  if (!sent) {
-    const Error& error = sent.error();
-    if (error.side == Side::client && error.fault == Fault::timeout) request.logger.info(Errno{ETIMEDOUT}, "client timed out while sending to client");
-    if (error.side == Side::upstream) request.logger.error(Errno{error.sys}, "{} while reading upstream", error.what);
-    if (error.fault == Fault::timeout && conf<CoreConf>(request).reset_timedout_connection) request.client().reset_on_close();
-    request.client().mark_broken();
-  }
+  if (!sent) cut_response(request, sent.error());
   co_return Verdict::done();
 }
 
