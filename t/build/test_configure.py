@@ -43,7 +43,8 @@ class Tree:
         return {**os.environ, "PATH": self.bin + ":" + os.environ["PATH"], "FAIRLEAD_POLICY_RC_D": self.policy}
 
     def configure(self, *options, shell="/bin/dash"):
-        return subprocess.run([shell, "./configure", *options], cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=60)
+        return subprocess.run([shell, "./configure", *options], cwd=self.folder, env=self.environment(),
+                              capture_output=True, text=True, timeout=60)
 
     def read(self, name):
         with open(os.path.join(self.folder, name)) as f:

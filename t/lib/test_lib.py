@@ -4,12 +4,14 @@
 
 import os
 import signal
+import ssl
 import threading
 import time
 
 import pytest
 
 from lib import upstreams as up
+from lib.certs import Authority
 from lib.client import Client, chunked, get, post, raw, request
 from lib.fairlead import Server, title_of
 from lib.nginx import BINARY, Nginx
@@ -169,3 +171,31 @@ def test_unix_socket_upstream_and_port_claims():
     with Nginx("events {} http { server { listen unix:%%PREFIX%%/s; listen 127.0.0.1:%%PORT_1%%; return 200 x; } }") as s:
         assert len(set(s.ports)) == 2
         assert get(0, unix=s.prefix + "/s").text == "x"
+
+
+TLS = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%% ssl;
+        ssl_certificate %%CERT%%;
+        ssl_certificate_key %%KEY%%;
+        location / {
+            proxy_pass https://127.0.0.1:%%UP%%;
+            proxy_ssl_certificate %%CLIENT%%;
+            proxy_ssl_certificate_key %%CLIENT_KEY%%;
+        }
+    }
+}
+"""
+
+
+def test_certificates_serve_both_sides(server, upstream, tmp_path):
+    authority = Authority(tmp_path)
+    cert, key = authority.leaf("front.test")
+    client, client_key = authority.leaf("client.test", client=True)
+    u = upstream(up.serve(lambda r: up.reply(200, "secret")), tls=authority.server_context(authority.leaf("up.test"), client_ca=True))
+    s = server(TLS, CERT=cert, KEY=key, CLIENT=client, CLIENT_KEY=client_key, UP=u.port)
+    assert get(s.port, tls=authority.client_context(), server_name="front.test").text == "secret"
+    with pytest.raises(ssl.SSLCertVerificationError):
+        get(s.port, tls=authority.client_context(), server_name="other.test")

@@ -14,7 +14,7 @@ BANNED_CALLS = {
     "rand": "core/base/random.h", "srand": "core/base/random.h", "atoi": "core/base/text.h", "atol": "core/base/text.h",
     "atof": "core/base/text.h",
     "localtime": "localtime_r", "gmtime": "gmtime_r", "inet_ntoa": "core/base/addr.h", "gethostbyname": "the resolver",
-    "alloca": "the arena", "assert": "FL_ASSERT", "sleep": "event::sleep", "usleep": "event::sleep",
+    "alloca": "the arena", "assert": "FL_ASSERT", "usleep": "a wait of the loop", "nanosleep": "a wait of the loop",
 }
 PRINT_CALLS = ("printf", "fprintf", "snprintf", "vsnprintf", "vfprintf", "puts", "fputs", "perror")
 PRINTING_FILES = ("src/main.cc", "cmdline.cc", "cmdline.h")
@@ -56,13 +56,18 @@ def banned_word(file):
         if name in BANNED_INCLUDES:
             yield number, f"{name} is banned: use {BANNED_INCLUDES[name]}"
     if file.path.endswith(".h"):
+        bodies = [(f.body, f.end) for f in file.functions if f.body is not None]
         for match in re.finditer(r"\busing\s+namespace\b", file.code):
-            yield file.line_of(match.start()), "using namespace in a header"
+            if not any(body < match.start() < end for body, end in bodies):
+                yield file.line_of(match.start()), "using namespace in a header, outside a function"
 
 
 def pragma_once(file):
     if file.is_cpp and file.path.endswith(".h") and not re.search(r"^#pragma once$", file.text, re.M):
         yield 1, "no #pragma once"
+
+
+_AWAIT = re.compile(r"(?<!operator )\bco_await\b")
 
 
 def _in_ternary(code, at):
@@ -87,7 +92,7 @@ def _in_ternary(code, at):
 
 
 def await_ternary(file):
-    for match in re.finditer(r"\bco_await\b", file.code) if file.is_cpp else ():
+    for match in _AWAIT.finditer(file.code) if file.is_cpp else ():
         if _in_ternary(file.code, match.start()):
             yield file.line_of(match.start()), "co_await in ?: is miscompiled by g++ 12: use if"
 
@@ -112,7 +117,7 @@ def _brace_in_await(code, at):
 
 
 def await_brace(file):
-    for match in re.finditer(r"\bco_await\b", file.code) if file.is_cpp else ():
+    for match in _AWAIT.finditer(file.code) if file.is_cpp else ():
         where = _brace_in_await(file.code, match.end())
         if where is not None:
             yield file.line_of(where), "braced list inside an await expression is destroyed twice by g++ 12: name it first"

@@ -91,6 +91,7 @@ Task<Unit> f(Reader& reader, size_t n) {  // strcpy( and ? in a comment
   spool.printf(1);
   co_await plain(reader);
 }
+Awaiter operator co_await() const { return Awaiter{handle_}; }
 constexpr Set wide(A::a, A::b, A::c, A::d, A::e, A::f);
 Wide::Wide(int a) : a_{a}, b_(a) {}
 using Handler_of_phase = int;
@@ -98,6 +99,7 @@ using Handler_of_phase = int;
 """.replace("using Handler_of_phase = int;\n", "")),
     ("modules/http_proxy/module.cc",
      TOP + '#include "modules/http_proxy/target.h"\n#include "redirect.h"\n#include "http/forward/plan.h"\n'),
+    ("src/core/a.h", HEADER + "inline int f() {\n  using namespace x;\n  return 1;\n}\n"),
     ("src/core/a.cc", TOP.replace("// A sample.\n", "") + '#include "core/a.h"\n'),
     ("src/main.cc", TOP + '#include "module_list.h"\n#include "http/h1/serve.h"\nint main() { std::printf("x"); }\n'),
     ("t/x.py", "# SPDX-License-Identifier: BSD-2-Clause\n# Copyright (C) The Fairlead authors\nx = 1\n"),

@@ -69,7 +69,7 @@ void Loop::raise(Watch& w, bool readable, bool writable, bool hangup) {
   if (readable) w.ready_[0] = true;
   if (writable) w.ready_[1] = true;
   if (hangup) w.hangup_ = true;
-  if (w.alert_ && (hangup || (readable && w.alert_on_readable_))) ready(*w.alert_);
+  if (w.alerts_on(readable, writable, hangup)) ready(*w.alert_);
   for (int d = 0; d < 2; ++d)
     if (w.ready_[d])
       for (IoWait* waiter = w.waiting_[d]; waiter; waiter = waiter->next_) ready(*waiter);
@@ -82,7 +82,7 @@ void Loop::dispatch(const PollEvent& event) {
   if (event.readable) w->ready_[0] = true;
   if (event.writable) w->ready_[1] = true;
   if (event.hangup) w->hangup_ = true;
-  if (w->alert_ && (event.hangup || (event.readable && w->alert_on_readable_))) ready(*w->alert_);
+  if (w->alerts_on(event.readable, event.writable, event.hangup)) ready(*w->alert_);
   if (event.readable) w->wake(Direction::read, WaitStatus::ready);
   if (event.writable && w->sequence_ == sequence) w->wake(Direction::write, WaitStatus::ready);
 }
@@ -136,6 +136,14 @@ void Watch::wake(Direction direction, WaitStatus status) {
 
 void Watch::arm_deadline(uint64_t deadline_ms) {
   if (!armed() || expires_ms() > deadline_ms) loop_->timers().arm(*this, deadline_ms);
+}
+
+void Watch::limit_read_wait(uint64_t deadline_ms) {
+  for (IoWait* waiter = waiting_[0]; waiter; waiter = waiter->next_) {
+    if (waiter->deadline_ms_ && waiter->deadline_ms_ <= deadline_ms) continue;
+    waiter->deadline_ms_ = deadline_ms;
+    arm_deadline(deadline_ms);
+  }
 }
 
 void Watch::on_timer(Timer& timer) {

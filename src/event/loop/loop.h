@@ -46,11 +46,14 @@ class Watch : private Timer {
   bool is_ready(Direction direction) const { return ready_[static_cast<int>(direction)]; }
   void set_ready(Direction direction, bool ready) { ready_[static_cast<int>(direction)] = ready; }
   bool has_hung_up() const { return hangup_; }
-  // Fired through the ready list at each event that sets hangup, or any event if `on_readable` (idle upstream connections).
-  // At most one; nullptr removes it. The owner outlives the registration.
-  void alert(Resumable* resumable, bool on_readable = false) {
+  // Moves the deadline of whoever waits to read forward to `deadline_ms` (absolute; never back): a draining worker and its idle clients.
+  void limit_read_wait(uint64_t deadline_ms);
+  // Fired through the ready list at each event that sets hangup, or makes it readable if `on_readable` (idle upstream connections), or
+  // writable if `on_writable` (sockets of c-ares). At most one; nullptr removes it. The owner outlives the registration.
+  void alert(Resumable* resumable, bool on_readable = false, bool on_writable = false) {
     alert_ = resumable;
     alert_on_readable_ = on_readable;
+    alert_on_writable_ = on_writable;
   }
 
  private:
@@ -58,6 +61,9 @@ class Watch : private Timer {
   friend class IoWait;
   explicit Watch(Loop& loop) : Timer(&Watch::on_timer), loop_(&loop) {}
   static void on_timer(Timer& timer);
+  bool alerts_on(bool readable, bool writable, bool hangup) const {
+    return alert_ && (hangup || (readable && alert_on_readable_) || (writable && alert_on_writable_));
+  }
   void wake(Direction direction, WaitStatus status);
   void arm_deadline(uint64_t deadline_ms);
 
@@ -68,6 +74,7 @@ class Watch : private Timer {
   bool ready_[2] = {false, false};
   bool hangup_ = false;
   bool alert_on_readable_ = false;
+  bool alert_on_writable_ = false;
   Resumable* alert_ = nullptr;
   IoWait* waiting_[2] = {nullptr, nullptr};  // singly linked: TLS may add a reader that needs to write
 };

@@ -47,7 +47,7 @@ class PromiseBase {
 
   std::suspend_always initial_suspend() noexcept { return {}; }
   std::suspend_always final_suspend() noexcept { return {}; }
-  void unhandled_exception() noexcept { FL_ASSERT(!"exception"); }
+  void unhandled_exception() noexcept { assertion_failed("no exceptions", __FILE__, __LINE__); }
 
   std::coroutine_handle<PromiseBase> handle() { return std::coroutine_handle<PromiseBase>::from_promise(*this); }
   void set_parent(PromiseBase* parent) { next_ = reinterpret_cast<uintptr_t>(parent); }

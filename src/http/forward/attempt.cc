@@ -2,25 +2,51 @@
 // Copyright (C) The Fairlead authors
 #include "http/forward/attempt.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 
 #include "event/net/connector.h"
 
 namespace fairlead::http {
 
+#if defined(__linux__)
+// The kernel's struct tcp_info up to the field we want; libc's may end before it (linux/tcp.h, since 4.1).
+struct tcp_info_with_bytes {
+  struct tcp_info known;
+  uint64_t pacing_rate, max_pacing_rate, bytes_acked;
+};
+#endif
+
 using HeadPoll = h1::ClientExchange::HeadPoll;
 
 static Error read_timed_out() { return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"}; }
 
+// The earlier of a deadline (0: none) and the try's own.
+uint64_t Attempt::bounded(uint64_t deadline_ms) const {
+  if (!try_deadline_ms_) return deadline_ms;
+  return deadline_ms ? std::min(deadline_ms, try_deadline_ms_) : try_deadline_ms_;
+}
+
 Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   Loop& loop = request_.loop();
+  started_ms_ = loop.now_ms();
+  try_deadline_ms_ = loop.deadline(target_.try_timeout_ms);
   if (target_.pool) connection_ = target_.pool->take(target_.key);
   reused_ = connection_ != nullptr;
   if (!connection_) {
-    auto connected = co_await connect(loop, target_.address, target_.connect, target_.key, loop.deadline(target_.connect_timeout_ms));
+    uint64_t deadline = bounded(loop.deadline(target_.connect_timeout_ms));
+    auto connected = co_await connect(loop, target_.address, target_.connect, target_.key, deadline);
     if (!connected) co_return connected.error();
     connection_ = std::move(*connected);
   }
+  connect_ms_ = static_cast<int64_t>(loop.now_ms() - started_ms_);
+  sent_before_ = connection_->connection.sent_bytes();
+  received_before_ = connection_->connection.received_bytes();
   exchange_.emplace(connection_->connection, head, target_.body, target_.head_bytes_max);
   h1::Sender& sender = exchange_->sender();
   sender.out() = what.head.share();
@@ -28,40 +54,52 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   Progress sent = sender.pump(*what.body);
   if (sent == Progress::failed && sender.error().side == Side::client) co_return sender.error();
   // A failed write says that the peer closed: it may have answered before, so its answer is looked for all the same.
-  if (sent == Progress::need_write || sent == Progress::need_body) upload_.start(send_rest(*what.body));
-  if (upload_.is_started()) co_return co_await head_beside_upload();
-  uint64_t deadline = loop.deadline(target_.read_timeout_ms);
+  if (sent == Progress::need_write || sent == Progress::need_body) {
+    upload_.start(send_rest(*what.body));
+    co_return co_await head_beside_upload();
+  }
+  uint64_t deadline = bounded(loop.deadline(target_.read_timeout_ms));
   for (;;) {
-    HeadPoll polled = exchange_->poll_head(request_.arena, request_.head.method);
-    if (polled == HeadPoll::done) co_return Unit();
+    HeadPoll polled = exchange_->poll_head(request_.arena(), request_.method);
+    if (polled == HeadPoll::done) break;
     if (polled == HeadPoll::failed) co_return exchange_->error();
     if (sent == Progress::failed) co_return sender.error();
     WaitStatus status = co_await connection_->connection.readable(deadline);
     if (status == WaitStatus::timeout) co_return read_timed_out();
   }
+  header_ms_ = static_cast<int64_t>(loop.now_ms() - started_ms_);
+  co_return Unit();
 }
 
 // The reply may begin before the upload ends, and a peer that stops reading may have said why.
 Task<Result<Unit>> Attempt::head_beside_upload() {
   for (;;) {
-    HeadPoll polled = exchange_->poll_head(request_.arena, request_.head.method);
-    if (polled == HeadPoll::done) co_return Unit();
+    HeadPoll polled = exchange_->poll_head(request_.arena(), request_.method);
+    if (polled == HeadPoll::done) {
+      header_ms_ = static_cast<int64_t>(request_.loop().now_ms() - started_ms_);
+      co_return Unit();
+    }
     if (polled == HeadPoll::failed) co_return exchange_->error();
-    if (upload_.is_done()) {
+    if (upload_.is_done() && !upload_seen_) {
+      upload_seen_ = true;
       Result<Unit> uploaded = upload_.take();
       if (!uploaded && uploaded.error().side == Side::client) co_return uploaded.error();
       if (!uploaded && !connection_->connection.watch().has_hung_up()) co_return uploaded.error();
-      WaitStatus status = co_await connection_->connection.readable(request_.loop().deadline(target_.read_timeout_ms));
+      continue;
+    }
+    if (upload_seen_) {
+      WaitStatus status = co_await connection_->connection.readable(bounded(request_.loop().deadline(target_.read_timeout_ms)));
       if (status == WaitStatus::timeout) co_return read_timed_out();
       continue;
     }
     Child<WaitStatus> readable;
     readable.start(wait_readable());
     co_await AnyOf(readable, upload_);
+    if (readable.is_done() && readable.take() == WaitStatus::timeout) co_return read_timed_out();
   }
 }
 
-Task<WaitStatus> Attempt::wait_readable() { co_return co_await connection_->connection.readable(0); }
+Task<WaitStatus> Attempt::wait_readable() { co_return co_await connection_->connection.readable(try_deadline_ms_); }
 
 Task<Result<Unit>> Attempt::send_rest(Body& body) {
   Connection& peer = connection_->connection;
@@ -81,15 +119,47 @@ Task<Result<Unit>> Attempt::send_rest(Body& body) {
 
 void Attempt::finish() {
   if (!connection_) return;
+  TryRecord ignored;
+  note_times(ignored);
+  sent_ = ignored.sent_bytes;
+  received_ = ignored.received_bytes;
   bool uploaded = !upload_.is_started() || upload_.is_done();
   upload_.cancel();
-  bool reusable = exchange_ && uploaded && exchange_->is_reusable();
+  bool reusable = exchange_ && uploaded && !is_tunnel_ && exchange_->is_reusable();
   exchange_.reset();
   if (reusable && target_.pool) {
     ++connection_->requests;
     target_.pool->put(std::move(connection_));
   }
   connection_.reset();
+}
+
+Connection& Attempt::tunnel() {
+  is_tunnel_ = true;
+  return connection_->connection;
+}
+
+bool Attempt::nothing_acknowledged() const {
+#if defined(__linux__)
+  if (!connection_ || !target_.address.is_ip()) return false;
+  tcp_info_with_bytes info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(connection_->connection.watch().fd(), IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return false;
+  if (size < offsetof(tcp_info_with_bytes, bytes_acked) + sizeof info.bytes_acked) return false;
+  return info.bytes_acked <= sent_before_ + 1;  // the handshake's SYN counts as one
+#else
+  return false;
+#endif
+}
+
+void Attempt::note_times(TryRecord& record) const {
+  record.connect_ms = connect_ms_;
+  record.header_ms = header_ms_;
+  record.sent_bytes = sent_;
+  record.received_bytes = received_;
+  if (!connection_) return;
+  record.sent_bytes = connection_->connection.sent_bytes() - sent_before_;
+  record.received_bytes = connection_->connection.received_bytes() - received_before_;
 }
 
 }  // namespace fairlead::http

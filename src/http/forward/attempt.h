@@ -26,6 +26,7 @@ struct AttemptTarget {
   uint64_t connect_timeout_ms = 60'000;
   uint64_t send_timeout_ms = 60'000;
   uint64_t read_timeout_ms = 60'000;
+  uint64_t try_timeout_ms = 0;  // of the whole try until the head of the reply
   size_t head_bytes_max = 4096;
   h1::BodyRules body;
 };
@@ -40,7 +41,7 @@ struct AttemptRequest {
 
 class Attempt {
  public:
-  Attempt(Request& request, const AttemptTarget& target) : request_(request), target_(target), head(request.arena) {}
+  Attempt(Request& request, const AttemptTarget& target) : request_(request), target_(target), head(request.arena()) {}
   ~Attempt() { finish(); }
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
@@ -56,6 +57,18 @@ class Attempt {
   void finish();
 
   bool is_reused() const { return reused_; }
+  bool is_connected() const { return connection_ != nullptr; }
+  // Some byte of this request was written.
+  bool has_sent() const { return connection_ && connection_->connection.sent_bytes() > sent_before_; }
+  // Something was taken from the body, which only a kept one can give again.
+  bool has_pulled_body() const { return exchange_ && exchange_->sender().has_pulled(); }
+  // The peer's TCP acknowledged no byte of this request: it cannot have read any. A system call; for failures only.
+  bool nothing_acknowledged() const;
+  // Writes what is known so far into the record: phases, bytes.
+  void note_times(TryRecord& record) const;
+  // After run(): the connection for a tunnel, which then is this object's no longer to pool.
+  Connection& tunnel();
+  h1::Sender& sender() { return exchange_->sender(); }
   bool has_answer_bytes() const { return exchange_ && exchange_->has_answer_bytes(); }
 
  private:
@@ -69,6 +82,13 @@ class Attempt {
   std::optional<h1::ClientExchange> exchange_;
   Child<Result<Unit>> upload_;
   bool reused_ = false;
+  bool is_tunnel_ = false;
+  bool upload_seen_ = false;
+  uint64_t started_ms_ = 0, try_deadline_ms_ = 0;
+  uint64_t sent_before_ = 0, received_before_ = 0;
+  int64_t connect_ms_ = -1, header_ms_ = -1;
+  uint64_t sent_ = 0, received_ = 0;  // kept when the connection is given away
+  uint64_t bounded(uint64_t deadline_ms) const;
 
  public:
   ResponseHead head;

@@ -18,6 +18,7 @@ class ClientExchange {
 
   // The request: its head goes to sender().out(), then sender().begin() and pump.
   Sender& sender() { return sender_; }
+  const Sender& sender() const { return sender_; }
 
   enum class HeadPoll : uint8_t { done, pending, failed };
   // Reads what is there. done: the head of the answer is complete (interim ones except 101 are skipped), body() may be used. failed: error().

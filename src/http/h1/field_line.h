@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/message/known_header.h"
 #include "http/message/scan.h"
 
 namespace fairlead::http::h1 {
@@ -17,7 +18,8 @@ enum class LineKind : uint8_t { more, field, end, bad };
 
 struct FieldLine {
   LineKind kind = LineKind::more;
-  uint8_t name_classes = 0;  // the scan::ByteClass bits of all bytes of the name
+  uint8_t name_classes = 0;  // the scan::name_ bits of all bytes of the name
+  KnownHeader known = KnownHeader::other;
   size_t next = 0;           // field, end: where the next line begins
   size_t stop = 0;           // one behind the last byte looked at
   size_t scanned = 0;        // more: where the search for the line's end may go on
@@ -32,14 +34,14 @@ struct FieldSyntax {
 
 namespace detail {
 
-inline FieldLine& finish_line(FieldLine& line, LineKind kind, const char* base, const char* stop) {
+inline LineKind finish_line(FieldLine& line, LineKind kind, const char* base, const char* stop) {
   line.kind = kind;
   line.stop = line.next = static_cast<size_t>(stop - base);
-  return line;
+  return kind;
 }
 
 // `at` is where a line ends if CR LF or LF stands there.
-inline FieldLine& end_line(FieldLine& line, LineKind kind, std::string_view buffer, const char* at, bool lone_lf) {
+inline LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const char* at, bool lone_lf) {
   const char* base = buffer.data();
   if (*at == '\n') return finish_line(line, lone_lf ? kind : LineKind::bad, base, at + 1);
   if (*at != '\r') return finish_line(line, LineKind::bad, base, at + 1);
@@ -50,25 +52,23 @@ inline FieldLine& end_line(FieldLine& line, LineKind kind, std::string_view buff
 }  // namespace detail
 
 // Reads the line that begins at `from` (less than or equal to buffer.size()); `scanned` is the field of that name from the previous
-// call for this line, or 0.
-inline FieldLine parse_field_line(std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax) {
+// call for this line, or 0. Fills in `line` (not returned: a copy of it right after it was written would stall) and gives its kind.
+inline LineKind parse_field_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax) {
   const char *base = buffer.data(), *end = base + buffer.size(), *at = base + from;
-  FieldLine line;
+  line.scanned = 0;
   if (at == end) return detail::finish_line(line, LineKind::more, base, end);
   if (*at == '\r' || *at == '\n') return detail::end_line(line, LineKind::end, buffer, at, syntax.lone_lf);
 
-  constexpr unsigned any_name = scan::name_plain | scan::name_underscore | scan::name_token | scan::name_foreign;
   const char* name = at;
-  at = scan::find_short_plain_name(end, at);
-  unsigned seen = at == name ? 0 : scan::name_plain, bits = 0;
-  while (at < end && ((bits = scan::class_of(*at)) & any_name)) {
-    seen |= bits;
-    ++at;
-  }
+  at = scan::find_name_end(at, end);
   if (at == end) return detail::finish_line(line, LineKind::more, base, end);
   if (*at != ':' || at == name) return detail::finish_line(line, LineKind::bad, base, at + 1);
-  line.name_classes = static_cast<uint8_t>(seen);
   line.name = {name, static_cast<size_t>(at - name)};
+  line.known = find_known_header(line.name);
+  line.name_classes = scan::name_plain;  // which all known names are made of
+  if (line.known == KnownHeader::other) {
+    for (char byte : line.name) line.name_classes |= static_cast<uint8_t>(scan::class_of(byte));
+  }
 
   ++at;
   while (at < end && (*at == ' ' || *at == '\t')) ++at;
@@ -77,10 +77,10 @@ inline FieldLine parse_field_line(std::string_view buffer, size_t from, size_t s
   while (syntax.controls && at < end && *at != '\0' && *at != '\r' && *at != '\n') at = scan::find_control(at + 1, end);
   line.scanned = static_cast<size_t>(at - base);
   if (at == end) return detail::finish_line(line, LineKind::more, base, end);
-  detail::end_line(line, LineKind::field, buffer, at, syntax.lone_lf);
+  LineKind kind = detail::end_line(line, LineKind::field, buffer, at, syntax.lone_lf);
   while (at > value && (at[-1] == ' ' || at[-1] == '\t')) --at;
   line.value = {value, static_cast<size_t>(at - value)};
-  return line;
+  return kind;
 }
 
 }  // namespace fairlead::http::h1

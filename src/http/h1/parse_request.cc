@@ -64,14 +64,12 @@ ParseResult RequestParser::parse(std::string_view buffer) {
 }
 
 bool RequestParser::within_limits(size_t stop) {
-  bool long_line = stop - line_at_ > rules_.line_bytes_max;
-  if (!long_line && stop <= rules_.head_bytes_max) return true;
+  size_t line_limit = line_at_ + rules_.line_bytes_max;
+  if (stop <= line_limit && stop <= rules_.head_bytes_max) return true;
   if (stage_ == Stage::request_line) {
     error_ = {414, "client sent too long URI", {}};
-  } else if (long_line) {
-    error_ = {494, "client sent too long header line", {}};
-  } else {
-    error_ = {494, "client sent too large request", {}};
+  } else {  // whichever limit the bytes met first
+    error_ = {494, line_limit <= rules_.head_bytes_max ? "client sent too long header line" : "client sent too large request", {}};
   }
   stage_ = Stage::failed;
   return false;
@@ -177,18 +175,19 @@ bool RequestParser::end_request_line(std::string_view buffer, const char* at) {
 }
 
 bool RequestParser::read_fields(std::string_view buffer) {
+  FieldLine line;
   for (;;) {
-    FieldLine line = parse_field_line(buffer, line_at_, scanned_, {.lone_lf = true, .controls = false});
-    if (line.kind == LineKind::more) {
+    LineKind kind = parse_field_line(line, buffer, line_at_, scanned_, {.lone_lf = true, .controls = false});
+    if (kind == LineKind::more) {
       scanned_ = line.scanned;
       return more(line.stop);
     }
-    if (line.kind == LineKind::bad) {
+    if (kind == LineKind::bad) {
       size_t shown = std::min<size_t>(line.stop - line_at_, 256);
       return fail(line.stop, 400, "client sent invalid header line", buffer.substr(line_at_, shown));
     }
     if (!within_limits(line.stop)) return false;
-    if (line.kind == LineKind::end) {
+    if (kind == LineKind::end) {
       line_at_ = line.next;
       return finish();
     }
@@ -200,7 +199,8 @@ bool RequestParser::read_fields(std::string_view buffer) {
 }
 
 bool RequestParser::keep_field(const FieldLine& line) {
-  if (line.name_classes != scan::name_plain) [[unlikely]] {
+  constexpr unsigned other_classes = scan::name_underscore | scan::name_token | scan::name_foreign;
+  if (line.name_classes & other_classes) [[unlikely]] {
     unsigned wrong = line.name_classes & (scan::name_token | scan::name_foreign);
     if (!rules_.underscores) wrong |= line.name_classes & scan::name_underscore;
     if (wrong != 0 && rules_.ignore_invalid_headers) {
@@ -212,7 +212,7 @@ bool RequestParser::keep_field(const FieldLine& line) {
     }
     if (wrong & scan::name_foreign) return fail(line.stop, 400, "client sent invalid header line", line.name);
   }
-  KnownHeader known = find_known_header(line.name);
+  KnownHeader known = line.known;
   if (sent_once.holds(known) && head_.headers.has(known)) {
     const char* what = known == KnownHeader::host ? "client sent duplicate host header" : "client sent duplicate header line";
     return fail(line.stop, 400, what, {line.name.data(), static_cast<size_t>(line.value.data() + line.value.size() - line.name.data())});

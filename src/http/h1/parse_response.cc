@@ -102,9 +102,9 @@ bool ResponseParser::end_status_line(std::string_view buffer, const char* at) {
 }
 
 bool ResponseParser::read_fields(std::string_view buffer) {
+  FieldLine line;
   for (;;) {
-    FieldLine line = parse_field_line(buffer, line_at_, scanned_, {.lone_lf = true, .controls = true});
-    switch (line.kind) {
+    switch (parse_field_line(line, buffer, line_at_, scanned_, {.lone_lf = true, .controls = true})) {
       case LineKind::more: scanned_ = line.scanned; return false;
       case LineKind::bad:
         return fail("upstream sent invalid header", buffer.substr(line_at_, std::min<size_t>(line.stop - line_at_, 256)));
@@ -114,7 +114,7 @@ bool ResponseParser::read_fields(std::string_view buffer) {
     line_at_ = line.next;
     scanned_ = 0;
     if (!is_token_name(line)) continue;  // HTTP/2 could not carry it, and nobody can mean it
-    KnownHeader known = find_known_header(line.name);
+    KnownHeader known = line.known;
     bool frames = known == KnownHeader::content_length || known == KnownHeader::transfer_encoding;
     if (frames && head_.headers.has(known)) return fail("upstream sent duplicate header line", line.name);
     head_.headers.add(known, line.name, line.value);
@@ -151,10 +151,11 @@ bool ResponseParser::finish() {
 bool parse_trailers(std::string_view section, Trailers& trailers, uint32_t fields_max) {
   size_t at = 0;
   for (uint32_t count = 0;; ++count) {
-    FieldLine line = parse_field_line(section, at, 0, {.lone_lf = false, .controls = false});
-    if (line.kind == LineKind::end) return line.next == section.size();
-    if (line.kind != LineKind::field || !is_token_name(line) || count >= fields_max) return false;
-    KnownHeader known = find_known_header(line.name);
+    FieldLine line;
+    LineKind kind = parse_field_line(line, section, at, 0, {.lone_lf = false, .controls = false});
+    if (kind == LineKind::end) return line.next == section.size();
+    if (kind != LineKind::field || !is_token_name(line) || count >= fields_max) return false;
+    KnownHeader known = line.known;
     if (!not_in_trailers.holds(known)) trailers.add(known, line.name, line.value);
     at = line.next;
   }

@@ -15,9 +15,11 @@ static constexpr size_t request_arena_bytes = 4096;
 ServerExchange::ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers)
     : client_(client),
       head_(head),
-      body_(client, request_coding(head.framing), head.framing.content_length, rules, trailers),
+      rules_(rules),
+      body_(client, request_coding(head.framing), head.framing.content_length, rules_, trailers),
       sender_(client),
-      sent_before_(client.sent_bytes()) {
+      sent_before_(client.sent_bytes()),
+      received_before_(client.received_bytes() - client.unread().size()) {
   if (head.expect_continue && head.has_body()) body_.on_first_wait(this, &ServerExchange::send_continue);
 }
 
@@ -31,6 +33,7 @@ void ServerExchange::send_interim(uint16_t status, const Headers* headers) {
     Headers none(head_.headers.arena(), 0);
     write_response_head(writer, StatusLine{status, {}, 1}, headers ? *headers : none);
   }
+  head_bytes_ = sent_bytes() + sender_.out().size();
   client_.try_write(sender_.out());  // what does not fit now leaves ahead of the head
 }
 
@@ -50,7 +53,7 @@ void ServerExchange::write_head(Outgoing& response) {
   } else if (length != no_length) {
     end.length = Length::known;
     framing = SendFraming::length;
-  } else if (head_.is_http_1_1()) {
+  } else if (head_.is_http_1_1() && response.allow_chunked) {
     end.length = Length::chunked;
     framing = SendFraming::chunked;
   } else {
@@ -65,6 +68,7 @@ void ServerExchange::write_head(Outgoing& response) {
     ChainWriter writer(sender_.out(), 1024);
     write_response_head(writer, StatusLine{head.status, head.reason, 1}, head.headers, end);
   }
+  head_bytes_ = sent_bytes() + sender_.out().size();
   sender_.begin(framing, length == no_length ? 0 : static_cast<uint64_t>(length));
   head_written_ = true;
 }
@@ -78,7 +82,7 @@ Progress ServerExchange::pump(Outgoing& response) {
 
 namespace {
 
-enum class HeadStep : uint8_t { done, failed, need_read, closed };
+enum class HeadStep : uint8_t { done, failed, need_read, closed, timed_out };
 
 // Reads what is there and parses. Plain.
 HeadStep read_head(Connection& client, RequestParser& parser, const ServerRules& rules) {
@@ -129,8 +133,28 @@ Task<Unit> linger(Connection& client, const ServerRules& rules) {
 
 enum class After : uint8_t { next_request, close, linger };
 
+// How a request left its connection, and how long that may be idle then.
+struct Left {
+  After after = After::close;
+  uint64_t idle_timeout_ms = 0;
+};
+
+// After the answer, as far as this request decides.
+Task<After> after_answer(Connection& client, const ServerRules& rules, ServerExchange& exchange) {
+  ReceivedBody& body = exchange.body();
+  if (client.is_broken()) co_return After::close;
+  if (!exchange.keeps_alive()) co_return body.is_complete() && !rules.linger_always ? After::close : After::linger;
+  if (!body.is_complete()) {
+    bool complete = co_await drop_rest(client, body, rules);
+    if (!complete) co_return After::close;
+  }
+  co_return After::next_request;
+}
+
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
-Task<After> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink, bool last) {
+Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
+  uint64_t started_ms = client.loop().now_ms();
+  bool pipelined = sink.facts().requests > 0 && !client.unread().empty();
   Arena::Owner arena = Arena::open(request_arena_bytes);
   RequestHead* head = arena->make<RequestHead>(*arena);
   RequestParser parser(*head, rules.head);
@@ -138,44 +162,52 @@ Task<After> serve_one(Connection& client, const ServerRules& rules, RequestSink&
   HeadStep step;
   while ((step = read_head(client, parser, rules)) == HeadStep::need_read) {
     WaitStatus status = co_await client.readable(deadline);
-    if (status == WaitStatus::timeout) co_return After::close;
+    if (status == WaitStatus::timeout) {
+      step = HeadStep::timed_out;
+      break;
+    }
   }
-  if (step == HeadStep::closed) co_return After::close;
+  if (step == HeadStep::closed || (step == HeadStep::timed_out && !parser.started())) co_return Left();
   SegmentRef pin = client.segment();  // views of the head point into it
   if (step == HeadStep::done) client.consume(parser.consumed());
   Trailers* trailers = head->framing.chunked ? arena->make<Trailers>(*arena, 0u) : nullptr;
   ServerExchange* exchange = arena->make<ServerExchange>(client, *head, rules.body, trailers);
-  Request* request = arena->make<Request>(*arena, *head, *exchange);
-  if (step == HeadStep::failed) {
-    request->response.keep_alive = false;
-    co_await sink.refuse(*request, parser.error());
-    co_return After::linger;
+  ++sink.facts().requests;
+  Request* request = arena->make<Request>(*arena, *head, *exchange, sink.facts());
+  request->started_ms = started_ms;
+  request->is_pipelined = pipelined;
+  if (step == HeadStep::done) {
+    if (sink.is_draining()) request->response.keep_alive = false;
+    co_await sink.handle(*request);
+    Left left{After::close, request->response.keepalive_timeout_ms};
+    bool simple = exchange->keeps_alive() && exchange->body().is_complete();
+    if (simple) left.after = After::next_request;
+    else left.after = co_await after_answer(client, rules, *exchange);
+    co_return left;
   }
-  if (last) request->response.keep_alive = false;
-  co_await sink.handle(*request);
-  if (client.is_broken()) co_return After::close;
-  if (!exchange->keeps_alive()) co_return exchange->body().is_complete() ? After::close : After::linger;
-  if (!exchange->body().is_complete()) {
-    bool complete = co_await drop_rest(client, exchange->body(), rules);
-    if (!complete) co_return After::close;
-  }
-  co_return After::next_request;
+  ParseError error = parser.error();
+  if (step == HeadStep::timed_out) error = ParseError{408, "client timed out", {}};
+  request->response.keep_alive = false;
+  co_await sink.refuse(*request, error);
+  co_return Left{client.is_broken() ? After::close : After::linger, 0};
 }
 
 }  // namespace
 
 Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink) {
-  After after = After::next_request;
-  for (uint64_t served = 0; after == After::next_request; ++served) {
+  Left left{After::next_request, rules.header_timeout_ms};
+  while (left.after == After::next_request) {
     if (client.unread().empty()) {
       client.release_if_empty();
-      uint64_t timeout_ms = served == 0 ? rules.header_timeout_ms : rules.keepalive_timeout_ms;
+      uint64_t timeout_ms = left.idle_timeout_ms == UINT64_MAX ? rules.keepalive_timeout_ms : left.idle_timeout_ms;
+      sink.idle(true);
       WaitStatus status = co_await client.readable(client.loop().deadline(timeout_ms));
+      sink.idle(false);
       if (status == WaitStatus::timeout) co_return Unit();
     }
-    after = co_await serve_one(client, rules, sink, served + 1 >= rules.keepalive_requests);
+    left = co_await serve_one(client, rules, sink);
   }
-  if (after == After::linger) co_await linger(client, rules);
+  if (left.after == After::linger && rules.lingering_time_ms > 0) co_await linger(client, rules);
   co_return Unit();
 }
 

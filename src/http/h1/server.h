@@ -6,37 +6,32 @@
 #pragma once
 
 #include "http/h1/body.h"
-#include "http/h1/parse.h"
+#include "http/h1/rules.h"
 #include "http/h1/sender.h"
 #include "http/request/exchange.h"
+#include "http/request/client_facts.h"
 #include "http/request/request.h"
 
 namespace fairlead::http::h1 {
 
-// What holds before the virtual server is known: the default server of the address. Times in milliseconds, 0: no limit.
-struct ServerRules {
-  HeadRules head;
-  BodyRules body;
-  size_t header_buffer_bytes = 1024;
-  uint64_t header_timeout_ms = 60'000;
-  uint64_t keepalive_timeout_ms = 75'000;
-  uint64_t keepalive_requests = 1000;
-  uint64_t lingering_time_ms = 30'000;
-  uint64_t lingering_timeout_ms = 5'000;
-};
-
 class ServerExchange final : public Exchange {
  public:
   ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers);
+  ServerExchange(const ServerExchange&) = delete;
 
   Connection& connection() override { return client_; }
   Body& request_body() override { return body_; }
+  void limit_body(uint64_t bytes_max, uint64_t timeout_ms) override {
+    rules_.bytes_max = bytes_max;
+    rules_.timeout_ms = timeout_ms;
+  }
   void send_interim(uint16_t status, const Headers* headers) override;
   Progress pump(Outgoing& response) override;
   Error error() const override { return sender_.error(); }
   bool head_sent() const override { return head_written_; }
   uint64_t sent_bytes() const override { return client_.sent_bytes() - sent_before_; }
-  uint64_t sent_body_bytes() const override { return sender_.sent_body_bytes(); }
+  uint64_t sent_body_bytes() const override { return sent_bytes() > head_bytes_ ? sent_bytes() - head_bytes_ : 0; }
+  uint64_t received_body_bytes() const override { return client_.received_bytes() - client_.unread().size() - received_before_; }
 
   // After the response: whether another request may follow, as far as this exchange is concerned.
   bool keeps_alive() const { return finished_ && keep_alive_ && !client_.is_broken(); }
@@ -48,20 +43,28 @@ class ServerExchange final : public Exchange {
 
   Connection& client_;
   const RequestHead& head_;
+  BodyRules rules_;  // this request's own: the location changes them
   ReceivedBody body_;
   Sender sender_;
-  uint64_t sent_before_;
+  uint64_t sent_before_, received_before_;
+  uint64_t head_bytes_ = 0;  // of what leaves before the body, interim responses included
   bool head_written_ = false;
   bool finished_ = false;
   bool keep_alive_ = false;
 };
 
-// Who answers requests, and what is done with a head that cannot be one.
+// Who answers requests, and what is done with a head that cannot be one. One per connection.
 class RequestSink {
  public:
+  // Both give the request's whole life as a task. Plain work may be done before it is made.
   virtual Task<Unit> handle(Request& request) = 0;
   // `error.status` is what the client gets (414, 494 and the like included).
   virtual Task<Unit> refuse(Request& request, const ParseError& error) = 0;
+  virtual ClientFacts& facts() = 0;
+  // While the connection is idle, from before the wait to behind it; a draining worker shortens that wait.
+  virtual void idle(bool begins) = 0;
+  // No further request is to be expected on this connection: say so in the response.
+  virtual bool is_draining() const = 0;
 
  protected:
   ~RequestSink() = default;

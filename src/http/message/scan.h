@@ -76,22 +76,19 @@ inline const char* find_blank_or_control(const char* at, const char* end) {
   return at;
 }
 
-// The end of a run of letters, digits and '-' that a ':' ends within the sixteen bytes at `at`; `at` itself if it is not so simple.
-inline const char* find_short_plain_name([[maybe_unused]] const char* end, const char* at) {
+// The first byte that can be in no header name, however lenient one is (control, space, colon), or `end`: those of class 0.
+inline const char* find_name_end(const char* at, const char* end) {
 #if defined(__SSE2__)
-  if (end - at < 16) return at;
-  __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-  unsigned colons = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(':'))));
-  if (colons == 0) return at;
-  unsigned size = static_cast<unsigned>(__builtin_ctz(colons));
-  // Signed comparisons: bytes over 0x7f are negative and so in no range.
-  __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-  __m128i letters = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
-  __m128i digits = _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(bytes, _mm_set1_epi8('9' + 1)));
-  __m128i plain = _mm_or_si128(_mm_or_si128(letters, digits), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
-  unsigned run = static_cast<unsigned>(_mm_movemask_epi8(plain)) & ((1u << size) - 1);
-  if (run == (1u << size) - 1) return at + size;
+  const __m128i high = _mm_set1_epi8(0x20), del = _mm_set1_epi8(0x7f), colon = _mm_set1_epi8(':');
+  for (; end - at >= 16; at += 16) {
+    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, high), bytes);
+    __m128i hits = _mm_or_si128(low, _mm_or_si128(_mm_cmpeq_epi8(bytes, del), _mm_cmpeq_epi8(bytes, colon)));
+    int mask = _mm_movemask_epi8(hits);
+    if (mask != 0) return at + __builtin_ctz(static_cast<unsigned>(mask));
+  }
 #endif
+  while (at < end && class_of(*at) != 0) ++at;
   return at;
 }
 

@@ -19,6 +19,7 @@ struct Outgoing {
   Body* body = nullptr;
   bool head_only = false;   // HEAD, 204, 304: the body is not pulled
   bool keep_alive = true;   // the engine allows the connection to live on
+  bool allow_chunked = true;  // off: a body of unknown length ends with the connection
   uint64_t send_timeout_ms = 60'000;
 };
 
@@ -30,6 +31,8 @@ class Exchange {
   virtual Connection& connection() = 0;
   // The request's body; an ended one if there is none.
   virtual Body& request_body() = 0;
+  // From now on: more body bytes than `bytes_max` fail with Fault::too_large, waits for them with timeout after `timeout_ms`.
+  virtual void limit_body(uint64_t bytes_max, uint64_t timeout_ms) = 0;
   // Sends an interim response (100, 103) ahead of the answer, if the protocol version has them.
   virtual void send_interim(uint16_t status, const Headers* headers) = 0;
   // Plain: sends the head, then as much of the body as is there and as the client takes. Called again until done or failed. error() says why
@@ -37,7 +40,9 @@ class Exchange {
   virtual Progress pump(Outgoing& response) = 0;
   virtual Error error() const = 0;
   virtual bool head_sent() const = 0;
-  // Bytes of this response on the wire, head included, so far; and of its body.
+  // Bytes of the request's body on the wire that were consumed so far, its framing included.
+  virtual uint64_t received_body_bytes() const = 0;
+  // Bytes of this response on the wire, head included, so far; and of its body with its framing.
   virtual uint64_t sent_bytes() const = 0;
   virtual uint64_t sent_body_bytes() const = 0;
 };

@@ -1,36 +1,124 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Request: one HTTP request from its head to the log. Lies in its own arena, which the protocol's serve frame owns.
+// Request: one HTTP request from its head to the log. Lies in its own arena, which the protocol's serve frame owns. A module's state goes to
+// its slot (Session::slot); a member of this class is used by three files or more.
 #pragma once
 
-#include "core/base/arena.h"
+#include <vector>
+
+#include "core/conf/session.h"
+#include "http/conf/server.h"
 #include "http/message/message.h"
 #include "http/request/exchange.h"
+#include "http/request/verdict.h"
 
+namespace fairlead {
+class Worker;
+}
 namespace fairlead::http {
 
-class UntilGone;
+class Body;
+class Spool;
+struct ClientFacts;
 
-class Request {
+// What became of one try on a peer. In the request's arena; finished by ~Attempt, so the log has it whatever was destroyed.
+struct TryRecord {
+  std::string_view peer;            // as in $upstream_addr
+  std::string_view group;           // the upstream's name, or the host
+  std::string_view url;             // "http://127.0.0.1:80/path", for the error log
+  uint64_t started_ms = 0;
+  int64_t connect_ms = -1;          // -1: the phase was not reached
+  int64_t header_ms = -1;
+  int64_t response_ms = -1;
+  uint16_t status = 0;              // of the reply, or what its failure stands for (502, 504)
+  uint64_t sent_bytes = 0, received_bytes = 0, body_bytes = 0;  // body: decoded
+  Error error;                      // fault none: it was answered
+  std::string_view reason;          // short flag for $upstream_fail_reason: UF, UT, UC, ...
+  bool new_group = false;           // the first try of another group (after an internal redirect): joined with " : "
+  TryRecord* next = nullptr;
+};
+
+// The response as the engine sees it: what goes to the Exchange plus what filters need to know.
+struct Response : Outgoing {
+  using Outgoing::Outgoing;
+  uint16_t status() const { return head.status; }
+  std::string_view content_type;       // with its charset; goes out as Content-Type
+  int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
+  std::string_view etag;
+  // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
+  int64_t last_modified_of_reply = -1;
+  std::string_view content_type_of_reply;
+  bool allow_ranges = false;           // byte ranges of this body make sense
+  // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
+  uint64_t rate_bytes = 0;
+  bool is_error_page = false;
+  uint64_t keepalive_timeout_ms = UINT64_MAX;  // of the idle connection behind it; UINT64_MAX: the default server's
+};
+
+class Request : public Session, public LogContext {
  public:
-  Request(Arena& own_arena, const RequestHead& request_head, Exchange& client_exchange)
-      : arena(own_arena), head(request_head), exchange(client_exchange), response(own_arena) {}
+  Request(Arena& own_arena, const RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts);
+  ~Request();
 
-  Arena& arena;
   const RequestHead& head;
   Exchange& exchange;
-  Outgoing response;
+  const ClientFacts& facts;
+  Response response;
 
   Connection& client() { return exchange.connection(); }
   Loop& loop() { return client().loop(); }
+  Worker& worker() const;
+
+  Server* server = nullptr;
+  Location* location = nullptr;
+  std::string_view uri;          // normalised, decoded; changed by rewrite and redirects
+  std::string_view args;
+  std::string_view uri_extension;
+  Method method;                 // may be changed to GET by redirects
+  std::string_view method_text;
+  bool uri_changed = false;      // differs from what the client sent: `request_uri` may not be passed on as it is
+  bool wants_location = false;   // a rewrite changed the URI: its location is found when the script has ended
+  bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
+  bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
+  bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
+  bool in_error_page = false;
+  uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
+  int redirects = 0;             // internal ones, bounded
+  bool logged = false;
+  bool is_pipelined = false;     // its first bytes came before the answer to the request before it was sent
+  uint64_t started_ms = 0;       // monotonic, at the first byte of the head
+  TryRecord* tries = nullptr;    // oldest first
+  const Headers* upstream_headers = nullptr;   // of the last reply; in the arena
+  const Headers* upstream_trailers = nullptr;  // behind its body, once that was read
+  std::string_view fail_reason;  // short flag for $fail_reason
+  Spool* spooled_body = nullptr; // the request's body once it was read ahead; in the arena
+  std::string_view matched_server_name;
+
+  // The body as a module should read it: the spooled one if there is one.
+  Body& body();
+  std::string_view host() const;  // of the request line or Host, else the server's name
+  TryRecord& add_try();
+  TryRecord* last_try() const;
+
+  // ", client: ..., server: ..., request: \"...\"" and so on, as nginx ends its error lines.
+  void append(LogText& to) const override;
+
+  // Takes the values of a location (or server level) from now on.
+  void enter(Location& place);
 
  private:
   friend class UntilGone;
   friend class AbortScope;
+  friend class AbortPause;
   int abort_scopes_ = 0;
   Resumable* until_gone_ = nullptr;
 };
+
+constexpr int internal_redirects_max = 10;
+
+// For variables and hooks of http: the session is a Request.
+inline Request& as_request(Session& session) { return static_cast<Request&>(session); }
 
 // While one lives, a client that goes away destroys the running request. Static files and `return` hold none, so a half-closed client
 // still gets its answer.
@@ -46,6 +134,19 @@ class AbortScope {
 
  private:
   Request& request_;
+};
+
+// While one lives, the client's leaving is not an abort: a tunnel sees it as the end of a stream.
+class AbortPause {
+ public:
+  explicit AbortPause(Request& request) : request_(request), scopes_(request.abort_scopes_) { request_.abort_scopes_ = 0; }
+  ~AbortPause() { request_.abort_scopes_ = scopes_; }
+  AbortPause(const AbortPause&) = delete;
+  AbortPause& operator=(const AbortPause&) = delete;
+
+ private:
+  Request& request_;
+  int scopes_;
 };
 
 // co_await UntilGone(request, task): runs `task`; if the client goes away while an AbortScope lives, destroys it. True: it ran to its
@@ -78,18 +179,8 @@ class UntilGone : public Resumable, public Completion {
   }
 
  private:
-  static void on_gone(Resumable& self) {
-    auto& gone = static_cast<UntilGone&>(self);
-    if (gone.done_ || gone.request_.abort_scopes_ == 0) return;
-    gone.task_.reset();
-    gone.request_.loop().resume(gone.frame_);
-  }
-  void stop_watching() {
-    if (request_.until_gone_ != this) return;
-    request_.until_gone_ = nullptr;
-    request_.client().watch().alert(nullptr);
-    unlink();
-  }
+  static void on_gone(Resumable& self);
+  void stop_watching();
   Request& request_;
   Task<Unit> task_;
   PromiseBase* frame_ = nullptr;

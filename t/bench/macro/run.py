@@ -43,7 +43,7 @@ def figures(options):
     found += [(f"cpu per {title} body, of nginx's", big[name]["ratio"]["fairlead/nginx"]["total_us"], 1.05) for name, title in bodies.SIZES]
     set_load(4, 3, 512)
     many = keep("conns", conns.measure(options), conns, 512)["ratio"]["fairlead/nginx"]
-    found += [("nginx's req/s of ours, 512 connections", 1 / many["per_second"], 1 / 0.95),
+    found += [("nginx's req/s over ours, 512 connections", 1 / many["per_second"], 1 / 0.95),
               ("p99 of nginx's, 512 connections", many["p99_us"], 1.10)]
     set_load(3, 3, 1)
     one = keep("latency", latency.measure(options), latency)["fairlead/nginx"]

@@ -42,9 +42,15 @@ def pin(core):
 
 
 def raise_descriptor_limit(wanted):
+    """For this process and those it starts. The hard limit is raised too where that is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
+    if soft >= wanted:
+        return
+    try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
+    except ValueError:
+        if hard < wanted:
+            raise SystemExit(f"{wanted} descriptors are needed, the hard limit is {hard}") from None
 
 
 def wait_for_port(port, process, seconds=10.0):
@@ -265,6 +271,7 @@ class Prototype(Running):
 HAPROXY_CONF = """\
 global
     nbthread 1
+    no strict-limits
     maxconn {connections}
 defaults
     mode http

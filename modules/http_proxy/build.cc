@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// The request that goes to the peer: its URI, its fields, its body; and the content function.
+#include "core/base/escape.h"
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "http/message/headers.h"
+#include "http/message/uri.h"
+#include "modules/http_proxy/proxy.h"
+
+namespace fairlead::http::proxy {
+
+namespace {
+
+// Never copied from the client: of its connection, or said anew.
+constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding, KnownHeader::content_length,
+                                       KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade, KnownHeader::proxy_connection,
+                                       KnownHeader::trailer, KnownHeader::host);
+
+bool is_replaced(const ProxyConf& conf, std::string_view name) {
+  for (std::string_view one : conf.replaced)
+    if (equal_nocase(one, name)) return true;
+  return false;
+}
+
+void write_field(ChainWriter& to, std::string_view name, std::string_view value) {
+  to.write(name);
+  to.write(": ");
+  to.write(value);
+  to.write("\r\n");
+}
+
+// "http://host[:port][/uri]" evaluated from variables. False: the log says why.
+bool read_runtime_url(Request& request, ProxyRequest& proxy) {
+  std::string_view url = proxy.conf.pass.url.evaluate(request);
+  if (!starts_with_nocase(url, "http://")) {
+    request.logger.error("invalid URL prefix in \"{}\"", url);
+    return false;
+  }
+  std::string_view rest = url.substr(7);
+  size_t end = rest.starts_with("unix:") ? rest.find(':', 5) : rest.find_first_of("/?");
+  std::string_view authority = rest.substr(0, end);
+  std::string_view uri = end == std::string_view::npos ? std::string_view() : rest.substr(end);
+  if (authority.starts_with("unix:") && !uri.empty()) uri.remove_prefix(1);
+  auto parsed = parse_addr(authority, 80, AddrUse::connect);
+  if (!parsed) {
+    request.logger.error("{} in upstream \"{}\"", parsed.error(), url);
+    return false;
+  }
+  proxy.target.host = parsed->is_name() ? parsed->host : authority;
+  proxy.target.port = parsed->port;
+  proxy.target.has_port = parsed->has_port;
+  proxy.host_header = authority;
+  proxy.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : "80";
+  if (!uri.empty()) proxy.uri = uri[0] == '/' ? uri : request.arena().join({"/", uri});
+  return true;
+}
+
+// The URI of the request as the client sent it, unless something changed it.
+std::string_view own_uri(Request& request) {
+  if (!request.uri_changed) return request.head.request_uri;
+  std::string_view path = escaped(Escape::uri, request.uri, request.arena());
+  return request.args.empty() ? path : request.arena().join({path, "?", request.args});
+}
+
+std::string_view replaced_uri(Request& request, const Pass& pass) {
+  std::string_view rest = request.uri.size() > pass.location_bytes ? request.uri.substr(pass.location_bytes) : std::string_view();
+  rest = escaped(Escape::uri, rest, request.arena());
+  if (request.args.empty()) return request.arena().join({pass.uri, rest});
+  return request.arena().join({pass.uri, rest, "?", request.args});
+}
+
+void set_framing(Request& request, const ProxyConf& conf, AttemptRequest& what) {
+  if (conf.set_body.is_set()) {
+    std::string_view text = conf.set_body.evaluate(request);
+    what.body = request.arena().make<BytesBody>(Slice(text));
+    what.framing = h1::SendFraming::length;
+    what.length = text.size();
+    return;
+  }
+  if (!request.head.has_body() || !conf.pass_request_body) {
+    what.body = request.arena().make<EmptyBody>();
+    what.framing = h1::SendFraming::none;
+    return;
+  }
+  auto bytes = what.body->size();
+  what.framing = bytes ? h1::SendFraming::length : h1::SendFraming::chunked;
+  what.length = bytes.value_or(0);
+}
+
+// Whether the head announces a length: a body, or a method that one is expected of.
+bool announces_length(const Request& request, const AttemptRequest& what) {
+  if (what.framing == h1::SendFraming::length) return true;
+  return what.framing == h1::SendFraming::none && request.head.framing.content_length == 0;
+}
+
+void write_fields(Request& request, const ProxyRequest& proxy, const AttemptRequest& what, ChainWriter& to) {
+  const ProxyConf& conf = proxy.conf;
+  bool host_given = false;
+  for (const SetHeader& header : conf.sent) {
+    std::string_view value = header.value.evaluate(request);
+    bool is_host = equal_nocase(header.name, "host");
+    if (is_host) host_given = true;
+    if (value.empty() || !is_field_value(value)) continue;
+    write_field(to, header.name, value);
+  }
+  if (!host_given) write_field(to, "Host", proxy.host_header);
+  if (conf.http_version == Version::http_1_0 && !is_replaced(conf, "Connection")) to.write("Connection: close\r\n");
+  if (announces_length(request, what)) {
+    to.write("Content-Length: ");
+    to.write_decimal(what.length);
+    to.write("\r\n");
+  } else if (what.framing == h1::SendFraming::chunked) {
+    to.write("Transfer-Encoding: chunked\r\n");
+  }
+  if (conf.pass_request_headers) {
+    for (const Headers::Field& field : request.head.headers) {
+      if (of_connection.holds(field.known) || (!conf.replaced.empty() && is_replaced(conf, field.name))) continue;
+      write_field(to, field.name, field.value);
+    }
+  }
+}
+
+void build(Request& request, AttemptRequest& what, const void* proxy_request) {
+  const ProxyRequest& proxy = *static_cast<const ProxyRequest*>(proxy_request);
+  const ProxyConf& conf = proxy.conf;
+  set_framing(request, conf, what);
+  std::string_view method = request.method_text;
+  if (conf.method.is_set()) method = conf.method.evaluate(request);
+  ChainWriter to(what.head, 1024);
+  to.write(method);
+  to.write(' ');
+  to.write(proxy.uri);
+  to.write(conf.http_version == Version::http_1_0 ? std::string_view(" HTTP/1.0\r\n") : std::string_view(" HTTP/1.1\r\n"));
+  write_fields(request, proxy, what, to);
+  to.write("\r\n");
+}
+
+}  // namespace
+
+// nginx's defaults (1.31) unless proxy_set_header names the field; an empty value drops it.
+ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
+  conf.sent.clear();
+  conf.replaced.clear();
+  conf.sends_upgrade = false;
+  for (const SetHeader& header : conf.set_headers) {
+    if (equal_nocase(header.name, "upgrade")) conf.sends_upgrade = true;
+    conf.replaced.push_back(header.name);
+    if (equal_nocase(header.name, "content-length") || equal_nocase(header.name, "transfer-encoding")) continue;  // framing is ours
+    conf.sent.push_back(header);
+  }
+  return Unit();
+}
+
+Task<Verdict> run_proxy(Request& request) {
+  const ProxyConf& conf = fairlead::conf<ProxyConf>(request);
+  ProxyRequest& proxy = request.slot<ProxySlot>().begin(conf);
+  if (conf.pass.url.is_set()) {
+    if (!read_runtime_url(request, proxy)) co_return Verdict::status(500);
+  } else {
+    proxy.host_header = conf.pass.host_header;
+    proxy.port = conf.pass.port;
+  }
+  if (proxy.uri.empty()) {
+    bool replaces = conf.pass.has_uri && !conf.pass.url.is_set();
+    proxy.uri = replaces ? replaced_uri(request, conf.pass) : own_uri(request);
+  }
+  ForwardPlan plan{conf};
+  plan.group = conf.pass.group;
+  plan.target = proxy.target;
+  plan.url_path = proxy.uri;
+  plan.build = &build;
+  plan.edit_reply = &edit_reply;
+  plan.module_plan = &proxy;
+  plan.pass_upgrade = conf.sends_upgrade;
+  co_return co_await forward(request, plan);
+}
+
+}  // namespace fairlead::http::proxy

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// http_proxy: proxy_pass and everything named proxy_*. Forwarding itself is the engine's (http/forward); this is what HTTP as a protocol
+// to peers adds: URI replacement, header fields, rewriting of replies.
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "core/conf/module.h"
+#include "http/conf/location.h"
+#include "modules/http_proxy/proxy.h"
+
+namespace fairlead {
+
+template <>
+struct ConfValue<http::proxy::Version> {
+  static constexpr WordCount words{1, 1};
+  static constexpr std::string_view type = "1.0 | 1.1";
+  static constexpr bool repeatable = false;
+  static ConfResult<Unit> parse(Line& line, http::proxy::Version& field) {
+    if (line.word(1) == "1.0") field = http::proxy::Version::http_1_0;
+    else if (line.word(1) == "1.1") field = http::proxy::Version::http_1_1;
+    else if (line.word(1) == "2") return std::string("\"proxy_http_version 2\" needs HTTP/2, which this version does not have yet");
+    else return line.invalid_value(1);
+    return Unit();
+  }
+};
+
+}  // namespace fairlead
+
+namespace fairlead::http::proxy {
+namespace {
+
+// The part of the URL behind host and port.
+std::string_view cut_uri(std::string_view& authority) {
+  size_t at;
+  if (authority.starts_with("unix:")) {
+    at = authority.find(':', 5);
+    if (at == std::string_view::npos) return {};
+    std::string_view uri = authority.substr(at + 1);
+    authority = authority.substr(0, at);
+    return uri;
+  }
+  at = authority.find_first_of("/?");
+  if (at == std::string_view::npos) return {};
+  std::string_view uri = authority.substr(at);
+  authority = authority.substr(0, at);
+  return uri;
+}
+
+ConfResult<Unit> set_fixed_pass(Line& line, ProxyConf& conf, const Location& location, std::string_view url) {
+  if (starts_with_nocase(url, "https://")) return std::string("https protocol requires SSL support");
+  if (!starts_with_nocase(url, "http://")) return std::string("invalid URL prefix");
+  std::string_view authority = url.substr(7);
+  std::string_view uri = cut_uri(authority);
+  Pass& pass = conf.pass;
+  pass.host_header = authority.starts_with("unix:") ? std::string_view("localhost") : authority;
+  pass.url_text = url;
+  pass.has_uri = !uri.empty();
+  pass.uri = uri.starts_with('?') ? line.arena().join({"/", uri}) : uri;
+  using Match = Location::Match;
+  bool no_prefix = location.match == Match::regex || location.match == Match::named || (location.match == Match::none && location.outer);
+  if (pass.has_uri && no_prefix && location.match != Match::none)
+    return std::string("\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" "
+                       "statement, or inside \"limit_except\" block");
+  if (pass.has_uri && no_prefix)
+    return std::string("\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" "
+                       "statement, or inside \"limit_except\" block");
+  pass.location_bytes = location.name.size();
+  auto parsed = parse_addr(authority, 80, AddrUse::connect);
+  if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), url.substr(7));
+  pass.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : "80";
+  auto group = implicit_group(line, authority, 80);
+  if (!group) return group.error();
+  pass.group = *group;
+  return Unit();
+}
+
+ConfResult<Unit> set_pass(Line& line, ProxyConf& conf) {
+  Location& location = location_of(line.block());
+  if (location.content) return line.directive_reason("is duplicate");
+  conf.pass = Pass();
+  conf.pass.is_set = true;
+  location.content = &run_proxy;
+  if (location.match == Location::Match::prefix || location.match == Location::Match::prefix_no_regex)
+    location.redirects_without_slash = location.name.ends_with('/');
+  std::string_view url = line.word(1);
+  if (url.find('$') == std::string_view::npos) return set_fixed_pass(line, conf, location, url);
+  auto compiled = compile_word(line, 1);
+  if (!compiled) return compiled.error();
+  conf.pass.url = std::move(*compiled);
+  return Unit();
+}
+
+ConfResult<Unit> add_header(Line& line, ProxyConf& conf) {
+  SetHeader header;
+  header.name = line.word(1);
+  auto value = compile_word(line, 2);
+  if (!value) return value.error();
+  header.value = std::move(*value);
+  conf.set_headers.push_back(std::move(header));
+  return Unit();
+}
+
+ConfResult<Unit> check_number(Line& line, ProxyConf&) {
+  if (!parse_decimal(line.word(1))) return line.directive_reason("invalid number");
+  return Unit();
+}
+
+// A target is of its own block, but an `if` or `limit_except` inside goes where its location goes. A host that names a group means it.
+ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
+  bool within = block.context() & (in_location_if | in_limit_except);
+  if (within && !conf.pass.is_set) conf.pass = fairlead::conf<ProxyConf>(*block.parent()).pass;
+  if (conf.busy_buffers_size == 0) conf.busy_buffers_size.bytes = 2 * conf.buffer_size;
+  if (conf.temp_file_write_size == 0) conf.temp_file_write_size.bytes = 2 * conf.buffer_size;
+  return prepare_headers(block, conf);
+}
+
+// When all groups are known: `proxy_pass http://name` without a port means the group of that name.
+ConfResult<Unit> bind_groups(Generation& generation) {
+  auto bind = [&](auto&& self, Block& block) -> void {
+    ProxyConf& conf = fairlead::conf<ProxyConf>(block);
+    if (conf.pass.group && conf.pass.group->is_implicit) {
+      for (auto& group : upstreams_of(generation).groups)
+        if (!group->is_implicit && equal_nocase(group->name, conf.pass.group->name)) conf.pass.group = group.get();
+    }
+    for (Block* child : block.children()) self(self, *child);
+  };
+  bind(bind, generation.root());
+  return Unit();
+}
+
+Value proxy_host(Session& session, uintptr_t) {
+  const ProxySlot* slot = as_request(session).find_slot<ProxySlot>();
+  if (!slot || !slot->last) return Value::missing();
+  return Value{slot->last->host_header};
+}
+Value proxy_port(Session& session, uintptr_t) {
+  const ProxySlot* slot = as_request(session).find_slot<ProxySlot>();
+  if (!slot || !slot->last) return Value::missing();
+  return Value{slot->last->port};
+}
+// The client's X-Forwarded-For with the client's address behind it.
+Value add_x_forwarded_for(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  char text[Addr::text_max];
+  std::string_view client{text, static_cast<size_t>(request.client_addr->write_host(text) - text)};
+  std::string_view before = request.head.headers.joined(KnownHeader::x_forwarded_for);
+  if (before.empty()) return Value{request.arena().copy(client)};
+  return Value{request.arena().join({before, ", ", client})};
+}
+
+constexpr std::array<Directive, 11> own_rows = {
+    custom<set_pass, ProxyConf>("proxy_pass", in_location | in_location_if | in_limit_except, words(1), "Where requests are forwarded to.").takes("URL"),
+    slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers."),
+    slot<ProxyConf, &ProxyConf::method>("proxy_method", in_http_any, "Method sent instead of the client's."),
+    slot<ProxyConf, &ProxyConf::set_body>("proxy_set_body", in_http_any, "Body sent instead of the client's."),
+    custom<add_header, ProxyConf, &ProxyConf::set_headers>("proxy_set_header", in_http_any, words(2),
+                                                           "A header field of the request to the peer; an empty value drops it.")
+        .many()
+        .takes("field value"),
+    custom<set_redirect, ProxyConf, &ProxyConf::redirects, &ProxyConf::redirect_off, &ProxyConf::redirects_given>(
+        "proxy_redirect", in_http_any, words(1, 2), "How Location and Refresh of replies are rewritten.")
+        .many()
+        .takes("default | off | redirect replacement"),
+    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_domains>("proxy_cookie_domain", in_http_any, words(1, 2), "Rewrites the domain of cookies.")
+        .many()
+        .takes("off | domain replacement"),
+    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_paths>("proxy_cookie_path", in_http_any, words(1, 2), "Rewrites the path of cookies.")
+        .many()
+        .takes("off | path replacement"),
+    custom<set_cookie_flags, ProxyConf, &ProxyConf::cookie_flags>("proxy_cookie_flags", in_http_any, words(1, 5), "Sets or clears flags of cookies.")
+        .many()
+        .takes("off | cookie [flag ...]"),
+    custom<check_number, ProxyConf>("proxy_headers_hash_max_size", in_http_any, words(1), "Accepted; tables of names size themselves."),
+    custom<check_number, ProxyConf>("proxy_headers_hash_bucket_size", in_http_any, words(1), "Accepted; tables of names size themselves."),
+};
+
+constexpr auto rows = join(forward_directives<ProxyConf, "proxy">, own_rows);
+
+constexpr VariableDef variables[] = {
+    {.name = "proxy_host", .get = &proxy_host, .engines = http_variable},
+    {.name = "proxy_port", .get = &proxy_port, .engines = http_variable},
+    {.name = "proxy_add_x_forwarded_for", .get = &add_x_forwarded_for, .engines = http_variable},
+};
+
+}  // namespace
+}  // namespace fairlead::http::proxy
+
+namespace fairlead {
+
+extern constinit const Module http_proxy_module = {
+    .name = "http_proxy",
+    .conf = conf_of<http::proxy::ProxyConf>,
+    .directives = http::proxy::rows,
+    .variables = http::proxy::variables,
+    .finish = finish_of<http::proxy::finish_proxy, http::proxy::ProxyConf>,
+    .generation = http::proxy::bind_groups,
+};
+
+}  // namespace fairlead

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// The parts of http_proxy: its Conf, the request it builds, the reply fields it rewrites. Private to this folder.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/conf/regex_rule.h"
+#include "core/conf/template.h"
+#include "http/forward/forward.h"
+#include "http/forward/forward_conf.h"
+
+namespace fairlead::http::proxy {
+
+enum class Version : uint8_t { http_1_0, http_1_1 };
+
+struct SetHeader {
+  std::string_view name;
+  Template value;
+};
+
+// proxy_redirect and proxy_cookie_domain|path: what is replaced by what.
+struct Rewrite {
+  bool is_default = false;             // proxy_redirect default
+  bool caseless = false;
+  Template from;
+  std::shared_ptr<RegexRule> regex;    // instead of `from`
+  Template to;
+};
+
+struct CookieFlags {
+  std::shared_ptr<RegexRule> regex;
+  Template name;
+  uint8_t set = 0, clear = 0;          // bits of CookieFlag
+  std::string_view same_site;          // with set: strict, lax, none
+};
+enum CookieFlag : uint8_t { cookie_secure = 1, cookie_httponly = 2, cookie_samesite = 4 };
+
+// proxy_pass of one block.
+struct Pass {
+  bool is_set = false;
+  const GroupSpec* group = nullptr;
+  Template url;                  // with variables
+  std::string_view host_header;  // "host:port" as written, for $proxy_host
+  std::string_view port;
+  std::string_view uri;          // replaces the location's part of the path
+  bool has_uri = false;
+  std::string_view url_text;     // as written, for the default redirect
+  size_t location_bytes = 0;     // of the request's path that `uri` replaces
+};
+
+struct ProxyConf : ForwardConf {
+  Pass pass;
+  Version http_version = Version::http_1_1;
+  Template method;
+  Template set_body;
+  std::vector<SetHeader> set_headers;
+  bool redirect_off = false;
+  std::vector<Rewrite> redirects;
+  bool redirects_given = false;
+  std::vector<Rewrite> cookie_domains, cookie_paths;
+  std::vector<CookieFlags> cookie_flags;
+  // Made by finish: what is sent, in order, and the names of client fields that are not.
+  std::vector<SetHeader> sent;
+  std::vector<std::string_view> replaced;
+  bool sends_upgrade = false;
+};
+
+// What was found out about the target of one request.
+struct ProxyRequest {
+  explicit ProxyRequest(const ProxyConf& of) : conf(of) {}
+  const ProxyConf& conf;
+  RuntimeTarget target;
+  std::string_view host_header, port, scheme = "http";
+  std::string_view uri;  // as it goes to the peer
+};
+
+// The module's state in a request: the last proxied target, for $proxy_host and the like.
+struct ProxySlot {
+  std::optional<ProxyRequest> last;
+  ProxyRequest& begin(const ProxyConf& of) { return last.emplace(of); }
+};
+
+// build.cc
+ConfResult<Unit> prepare_headers(Block& block, ProxyConf& conf);
+Task<Verdict> run_proxy(Request& request);
+// redirect.cc
+ConfResult<Unit> set_redirect(Line& line, ProxyConf& conf);
+ConfResult<Unit> set_cookie_rewrite(Line& line, ProxyConf& conf);
+ConfResult<Unit> set_cookie_flags(Line& line, ProxyConf& conf);
+void edit_reply(Request& request, ResponseHead& reply, const void* proxy_request);
+
+}  // namespace fairlead::http::proxy

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// What is rewritten in a reply's fields: Location and Refresh (proxy_redirect), Set-Cookie (proxy_cookie_*).
+#include <string>
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "http/conf/location.h"
+#include "modules/http_proxy/proxy.h"
+
+namespace fairlead::http::proxy {
+
+namespace {
+
+// `text` with what the rule matches at its beginning replaced; nothing if it does not match.
+std::optional<std::string_view> apply(Request& request, const Rewrite& rule, std::string_view text) {
+  if (rule.regex) {
+    if (!rule.regex->match(request, text)) return std::nullopt;
+    std::string_view whole = request.capture(0);
+    size_t at = static_cast<size_t>(whole.data() - text.data());
+    std::string_view before = text.substr(0, at), behind = text.substr(at + whole.size());
+    return request.arena().join({before, rule.to.evaluate(request), behind});
+  }
+  std::string_view from = rule.from.evaluate(request);
+  if (from.empty() || text.size() < from.size()) return std::nullopt;
+  bool same = rule.caseless ? equal_nocase(text.substr(0, from.size()), from) : text.starts_with(from);
+  if (!same) return std::nullopt;
+  return request.arena().join({rule.to.evaluate(request), text.substr(from.size())});
+}
+
+std::optional<std::string_view> apply_default(Request& request, const ProxyRequest& proxy, std::string_view text) {
+  const Pass& pass = proxy.conf.pass;
+  if (pass.url.is_set()) return std::nullopt;
+  const Location* location = request.location;
+  while (location->match == Location::Match::none && location->outer) location = location->outer;
+  std::string_view from = pass.has_uri ? pass.url_text : request.arena().join({pass.url_text, "/"});
+  std::string_view to = pass.has_uri ? location->name : std::string_view("/");
+  if (location->match == Location::Match::regex || location->match == Location::Match::named) return std::nullopt;
+  if (!text.starts_with(from)) return std::nullopt;
+  return request.arena().join({to, text.substr(from.size())});
+}
+
+std::optional<std::string_view> redirected(Request& request, const ProxyRequest& proxy, std::string_view text) {
+  const ProxyConf& conf = proxy.conf;
+  if (conf.redirect_off) return std::nullopt;
+  if (!conf.redirects_given) return apply_default(request, proxy, text);
+  for (const Rewrite& rule : conf.redirects) {
+    auto changed = rule.is_default ? apply_default(request, proxy, text) : apply(request, rule, text);
+    if (changed) return changed;
+  }
+  return std::nullopt;
+}
+
+void edit_refresh(Request& request, const ProxyRequest& proxy, Headers& headers) {
+  const Headers::Field* refresh = headers.find(KnownHeader::refresh);
+  if (!refresh) return;
+  std::string_view value = refresh->value;
+  size_t at = find_nocase(value, "url=", 0);
+  if (at == std::string_view::npos) return;
+  at += 4;
+  if (auto changed = redirected(request, proxy, value.substr(at)))
+    headers.set(KnownHeader::refresh, request.arena().join({value.substr(0, at), *changed}));
+}
+
+// One attribute of a cookie, "; name=value" or "; flag", in the order it came.
+struct Attribute {
+  std::string_view name, value;
+  bool has_value = false;
+};
+
+std::vector<Attribute> cut_cookie(std::string_view text) {
+  std::vector<Attribute> parts;
+  Splitter split(text, ';');
+  for (std::string_view part; split.next(part);) {
+    part = trim(part);
+    size_t equals = part.find('=');
+    Attribute attribute;
+    attribute.name = part.substr(0, equals);
+    if (equals != std::string_view::npos) {
+      attribute.has_value = true;
+      attribute.value = part.substr(equals + 1);
+    }
+    parts.push_back(attribute);
+  }
+  return parts;
+}
+
+std::string_view put_together(Request& request, const std::vector<Attribute>& parts) {
+  std::string text;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) text += "; ";
+    text += parts[i].name;
+    if (parts[i].has_value) {
+      text += '=';
+      text += parts[i].value;
+    }
+  }
+  return request.arena().copy(text);
+}
+
+bool rewrite_attribute(Request& request, const std::vector<Rewrite>& rules, std::vector<Attribute>& parts, std::string_view name) {
+  bool changed = false;
+  for (size_t i = 1; i < parts.size(); ++i) {
+    if (!equal_nocase(parts[i].name, name) || !parts[i].has_value) continue;
+    std::string_view value = parts[i].value;
+    bool dot = name == "domain" && value.starts_with('.');  // nginx ignores a leading dot
+    for (const Rewrite& rule : rules) {
+      auto result = apply(request, rule, dot ? value.substr(1) : value);
+      if (!result) continue;
+      parts[i].value = *result;
+      changed = true;
+      break;
+    }
+  }
+  return changed;
+}
+
+void set_flag(std::vector<Attribute>& parts, std::string_view name, std::string_view value, bool present) {
+  for (size_t i = 1; i < parts.size(); ++i) {
+    if (!equal_nocase(parts[i].name, name)) continue;
+    if (present) parts[i] = Attribute{name, value, !value.empty()};
+    else parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(i));
+    return;
+  }
+  if (present) parts.push_back(Attribute{name, value, !value.empty()});
+}
+
+bool apply_flags(Request& request, const ProxyConf& conf, std::vector<Attribute>& parts) {
+  for (const CookieFlags& rule : conf.cookie_flags) {
+    bool matches = rule.regex ? rule.regex->match(request, parts[0].name) : rule.name.evaluate(request) == parts[0].name;
+    if (!matches) continue;
+    if (rule.set & cookie_secure) set_flag(parts, "Secure", {}, true);
+    if (rule.clear & cookie_secure) set_flag(parts, "Secure", {}, false);
+    if (rule.set & cookie_httponly) set_flag(parts, "HttpOnly", {}, true);
+    if (rule.clear & cookie_httponly) set_flag(parts, "HttpOnly", {}, false);
+    if (rule.set & cookie_samesite) set_flag(parts, "SameSite", rule.same_site, true);
+    if (rule.clear & cookie_samesite) set_flag(parts, "SameSite", {}, false);
+    return true;
+  }
+  return false;
+}
+
+void edit_cookies(Request& request, const ProxyConf& conf, Headers& headers) {
+  if (conf.cookie_domains.empty() && conf.cookie_paths.empty() && conf.cookie_flags.empty()) return;
+  std::vector<std::string_view> edited;
+  for (const Headers::Field* field = headers.find(KnownHeader::set_cookie); field; field = headers.next_same(*field)) {
+    std::vector<Attribute> parts = cut_cookie(field->value);
+    bool changed = rewrite_attribute(request, conf.cookie_domains, parts, "domain");
+    changed = rewrite_attribute(request, conf.cookie_paths, parts, "path") || changed;
+    changed = apply_flags(request, conf, parts) || changed;
+    edited.push_back(changed ? put_together(request, parts) : field->value);
+  }
+  headers.remove(KnownHeader::set_cookie);
+  for (std::string_view value : edited) headers.add(KnownHeader::set_cookie, value);
+}
+
+// "~re", "~*re" or a text, and what replaces it.
+ConfResult<Unit> read_rewrite(Line& line, bool caseless_text, Rewrite& rule) {
+  std::string_view from = line.word(1);
+  rule.caseless = caseless_text;
+  if (from.starts_with('~')) {
+    bool caseless = from.starts_with("~*");
+    auto regex = RegexRule::compile(line, from.substr(caseless ? 2 : 1), caseless);
+    if (!regex) return regex.error();
+    rule.regex = std::move(*regex);
+  } else {
+    auto text = compile_text(line, caseless_text && from.starts_with('.') ? from.substr(1) : from);
+    if (!text) return text.error();
+    rule.from = std::move(*text);
+  }
+  auto to = compile_word(line, 2);
+  if (!to) return to.error();
+  rule.to = std::move(*to);
+  return Unit();
+}
+
+}  // namespace
+
+void edit_reply(Request& request, ResponseHead& reply, const void* proxy_request) {
+  const ProxyRequest& proxy = *static_cast<const ProxyRequest*>(proxy_request);
+  if (const Headers::Field* location = reply.headers.find(KnownHeader::location)) {
+    if (auto changed = redirected(request, proxy, location->value)) reply.headers.set(KnownHeader::location, *changed);
+  }
+  edit_refresh(request, proxy, reply.headers);
+  edit_cookies(request, proxy.conf, reply.headers);
+}
+
+ConfResult<Unit> set_redirect(Line& line, ProxyConf& conf) {
+  conf.redirects_given = true;
+  if (line.word_count() == 1) {
+    if (line.word(1) == "off") {
+      conf.redirect_off = true;
+      return Unit();
+    }
+    if (line.word(1) != "default") return line.invalid_parameter(1);
+    Rewrite rule;
+    rule.is_default = true;
+    conf.redirects.push_back(std::move(rule));
+    return Unit();
+  }
+  Rewrite rule;
+  FL_TRY(read_rewrite(line, false, rule));
+  conf.redirects.push_back(std::move(rule));
+  return Unit();
+}
+
+ConfResult<Unit> set_cookie_rewrite(Line& line, ProxyConf& conf) {
+  bool domain = line.name() == "proxy_cookie_domain";
+  if (line.word_count() == 1) {
+    if (line.word(1) == "off") return Unit();
+    return line.invalid_parameter(1);
+  }
+  Rewrite rule;
+  FL_TRY(read_rewrite(line, domain, rule));
+  (domain ? conf.cookie_domains : conf.cookie_paths).push_back(std::move(rule));
+  return Unit();
+}
+
+ConfResult<Unit> set_cookie_flags(Line& line, ProxyConf& conf) {
+  if (line.word_count() == 1) {
+    if (line.word(1) == "off") return Unit();
+    return line.invalid_parameter(1);
+  }
+  CookieFlags rule;
+  if (line.word(1).starts_with('~')) {
+    auto regex = RegexRule::compile(line, line.word(1).substr(1), true);
+    if (!regex) return regex.error();
+    rule.regex = std::move(*regex);
+  } else {
+    auto name = compile_word(line, 1);
+    if (!name) return name.error();
+    rule.name = std::move(*name);
+  }
+  for (size_t i = 2; i < line.words().size(); ++i) {
+    std::string_view word = line.word(i);
+    if (word == "secure") rule.set |= cookie_secure;
+    else if (word == "nosecure") rule.clear |= cookie_secure;
+    else if (word == "httponly") rule.set |= cookie_httponly;
+    else if (word == "nohttponly") rule.clear |= cookie_httponly;
+    else if (word == "nosamesite") rule.clear |= cookie_samesite;
+    else if (word == "samesite=strict" || word == "samesite=lax" || word == "samesite=none") {
+      rule.set |= cookie_samesite;
+      rule.same_site = word == "samesite=strict" ? "Strict" : word == "samesite=lax" ? "Lax" : "None";
+    } else {
+      return line.invalid_parameter(i);
+    }
+  }
+  conf.cookie_flags.push_back(std::move(rule));
+  return Unit();
+}
+
+}  // namespace fairlead::http::proxy

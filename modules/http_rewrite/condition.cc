@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "condition.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "core/base/format.h"
+#include "rewrite_conf.h"
+
+namespace fairlead {
+
+using http::Request;
+
+bool match_rule(Request& request, const RegexRule& rule, std::string_view subject) {
+  bool matched = rule.match(request, subject);
+  if (!matched) request.keep_captures({}, {});
+  if (conf<RewriteConf>(request).rewrite_log)
+    request.logger.notice("\"{}\" {} \"{}\"", rule.regex().pattern(), matched ? "matches" : "does not match", subject);
+  return matched;
+}
+
+ConfResult<Condition> Condition::compile(Line& line) {
+  auto invalid = [](std::string_view word) { return format("invalid condition \"{}\"", word); };
+  // The words without the outer brackets, which may stand alone or stick to the first and the last of them.
+  std::vector<std::string_view> inner(line.words().begin() + 1, line.words().end());
+  if (!inner.front().starts_with('(')) return invalid(inner.front());
+  inner.front().remove_prefix(1);
+  if (!inner.back().ends_with(')')) return invalid(inner.back());
+  inner.back().remove_suffix(1);
+  if (inner.size() > 1 && inner.front().empty()) inner.erase(inner.begin());
+  if (inner.size() > 1 && inner.back().empty()) inner.pop_back();
+  std::string_view first_word = inner.front(), last_word = inner.back();
+
+  Condition condition;
+  size_t between = inner.size() - 1;
+  bool file_test = (first_word.size() == 2 && first_word[0] == '-') || (first_word.size() == 3 && first_word.starts_with("!-"));
+  if (first_word.size() > 1 && first_word[0] == '$') {
+    if (between != 0 && between != 2) return invalid(first_word);
+    condition.variable_ = variables_of(line).use(first_word.substr(1), line.place());
+    if (between == 2) FL_TRY(condition.compile_comparison(line, inner[1], last_word));
+    return condition;
+  }
+  if (!file_test || between != 1) return invalid(first_word);
+  FL_TRY(condition.compile_file_test(line, first_word, last_word));
+  return condition;
+}
+
+ConfResult<Unit> Condition::compile_comparison(const Line& line, std::string_view op, std::string_view operand) {
+  negated_ = op.starts_with('!');
+  std::string_view plain = op.substr(negated_ ? 1 : 0);
+  if (plain == "=") {
+    kind_ = Kind::equals;
+    auto compiled = compile_text(line, operand);
+    if (!compiled) return compiled.error();
+    operand_ = std::move(*compiled);
+    return Unit();
+  }
+  if (plain != "~" && plain != "~*") return format("unexpected \"{}\" in condition", op);
+  kind_ = Kind::matches;
+  auto rule = RegexRule::compile(line, operand, plain == "~*");
+  if (!rule) return rule.error();
+  regex_ = std::move(*rule);
+  return Unit();
+}
+
+ConfResult<Unit> Condition::compile_file_test(const Line& line, std::string_view op, std::string_view path) {
+  negated_ = op[0] == '!';
+  switch (op.back()) {
+    case 'f': kind_ = Kind::is_file; break;
+    case 'd': kind_ = Kind::is_folder; break;
+    case 'e': kind_ = Kind::exists; break;
+    case 'x': kind_ = Kind::is_executable; break;
+    default: return format("invalid condition \"{}\"", op);
+  }
+  auto compiled = compile_text(line, path);
+  if (!compiled) return compiled.error();
+  operand_ = std::move(*compiled);
+  return Unit();
+}
+
+bool Condition::holds(Request& request) const { return test(request) != negated_; }
+
+bool Condition::test(Request& request) const {
+  switch (kind_) {
+    case Kind::truth: {
+      std::string_view text = request.variable(variable_).text;
+      return !text.empty() && text != "0";
+    }
+    case Kind::equals: return request.variable(variable_).text == operand_.evaluate(request);
+    case Kind::matches: return match_rule(request, *regex_, request.variable(variable_).text);
+    default: return test_file(request);
+  }
+}
+
+bool Condition::test_file(Request& request) const {
+  const char* path = request.arena().copy_z(operand_.evaluate(request));
+  struct stat found;
+  if (stat(path, &found) < 0) {
+    if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) request.logger.crit(Errno{errno}, "stat() \"{}\" failed", path);
+    return false;
+  }
+  switch (kind_) {
+    case Kind::is_file: return S_ISREG(found.st_mode);
+    case Kind::is_folder: return S_ISDIR(found.st_mode);
+    case Kind::is_executable: return (found.st_mode & S_IXUSR) != 0;
+    default: return true;
+  }
+}
+
+}  // namespace fairlead

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// random: the balancing methods of core/upstream/random.h as a directive.
+#include "core/upstream/random.h"
+
+#include "core/base/format.h"
+#include "core/upstream/upstream_block.h"
+
+namespace fairlead {
+namespace {
+
+struct NoConf {};
+
+ConfResult<Unit> set_random(Line& line, NoConf&) {
+  if (line.word_count() == 0) return set_balancer(line, std::make_unique<RandomChoice>(RandomChoice::Way::one));
+  if (line.word(1) != "two") return line.invalid_parameter(1);
+  if (line.word_count() == 2 && line.word(2) != "least_conn") return line.invalid_parameter(2);
+  return set_balancer(line, std::make_unique<RandomChoice>(RandomChoice::Way::two_least_conn));
+}
+
+constexpr Directive rows[] = {
+    custom<set_random, NoConf>("random", in_upstream_any, words(0, 2), "Choose a peer by chance; two: the less busy of two.").takes("[two [least_conn]]"),
+};
+
+}  // namespace
+
+extern constinit const Module upstream_random_module = {
+    .name = "upstream_random",
+    .conf = conf_of<NoConf>,
+    .directives = rows,
+};
+
+}  // namespace fairlead

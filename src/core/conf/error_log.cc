@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/conf/error_log.h"
+
+#include "core/base/format.h"
+#include "core/base/log_sinks.h"
+#include "core/base/syslog.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "core/conf/resolve_now.h"
+
+namespace fairlead {
+namespace {
+
+ConfResult<LogSink*> open_syslog(Line& line, std::string_view parameters) {
+  auto target = parse_syslog(parameters);
+  if (!target) return target.error();
+  if (!target->server.valid()) {
+    auto resolved = resolve_now(target->server_name, target->server_port);
+    if (!resolved) return format("{} in syslog server \"{}\"", resolved.error(), target->server_name);
+    target->server = resolved->front();
+  }
+  return &line.generation().keep_sink(std::make_unique<SyslogSink>(std::move(*target)));
+}
+
+ConfResult<LogSink*> open_target(Line& line, std::string_view target) {
+  if (target.starts_with("syslog:")) return open_syslog(line, target.substr(7));
+  if (target.starts_with("memory:")) {
+    auto bytes = parse_size(target.substr(7), SizeUnits::up_to_mega);
+    if (!bytes || *bytes < log_line_max) return format("invalid buffer size \"{}\"", target.substr(7));
+    return &line.generation().keep_sink(std::make_unique<MemorySink>(*bytes));
+  }
+  if (target.empty()) return std::string("invalid log file name \"\"");
+  return &line.generation().log_file(target);
+}
+
+ConfResult<Unit> set_error_log(Line& line, ErrorLogConf& own) {
+  LogLevel level = LogLevel::error;
+  if (line.word_count() == 2) {
+    auto named = parse_log_level(line.word(2));
+    if (!named) return format("invalid log level \"{}\"", line.word(2));
+    level = *named;
+  }
+  auto sink = open_target(line, line.word(1));
+  if (!sink) return sink.error();
+  if (!own.log) own.log = line.arena().make<Log>();
+  own.log->add(**sink, level);
+  return Unit();
+}
+
+}  // namespace
+
+constexpr Directive error_log_rows[] = {
+    custom<set_error_log, ErrorLogConf, &ErrorLogConf::log>(
+        "error_log", in_main | in_http_any | in_stream_any, words(1, 2),
+        "Where messages go (a file, stderr, syslog:, memory:) and the least severe level that is kept. May be given several times.")
+        .many()
+        .takes("file [debug | info | notice | warn | error | crit | alert | emerg]"),
+};
+
+constinit const Module error_log_module = {
+    .name = "error_log",
+    .conf = conf_of<ErrorLogConf>,
+    .directives = error_log_rows,
+};
+
+}  // namespace fairlead

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/conf/session.h"
+
+#include "core/conf/generation.h"
+
+namespace fairlead {
+
+// Deeper than any sane map of maps; a cycle ends here.
+static constexpr uint16_t variable_depth_max = 100;
+
+Session::Session(Arena& arena, Generation& generation, const VariableTable& variables)
+    : arena_(arena), generation_(generation), variables_(variables) {
+  generation_.retain();
+}
+
+Session::~Session() { generation_.release(); }
+
+Session::Cached& Session::cached(uint32_t index) {
+  if (!values_) values_ = arena_.make_array<Cached>(variables_.size()).data();
+  return values_[index];
+}
+
+Value Session::variable(uint32_t index) {
+  Cached& cache = cached(index);
+  if (cache.state == 1) return Value{cache.text, true};
+  if (cache.state == 2) return Value::missing();
+  const VariableTable::Entry& entry = variables_.entry(index);
+  if (depth_ >= variable_depth_max) {
+    logger.error("cycle while evaluating variable \"{}\"", entry.name);
+    return Value::missing();
+  }
+  ++depth_;
+  Value value = entry.get(*this, entry.datum);
+  --depth_;
+  if (!(entry.flags & variable_volatile)) {
+    cache.text = value.text;
+    cache.state = value.found ? 1 : 2;
+  }
+  return value;
+}
+
+void Session::set_variable(uint32_t index, std::string_view text) {
+  const VariableTable::Entry& entry = variables_.entry(index);
+  if (entry.set) {
+    entry.set(*this, text, entry.datum);
+    forget_variable(index);
+    return;
+  }
+  Cached& cache = cached(index);
+  cache.text = text;
+  cache.state = 1;
+}
+
+void Session::forget_variable(uint32_t index) { cached(index).state = 0; }
+
+std::string_view Session::capture(uint32_t group) const {
+  if (2 * group + 1 >= capture_offsets_.size() || capture_offsets_[2 * group] == SIZE_MAX) return {};
+  return capture_subject_.substr(capture_offsets_[2 * group], capture_offsets_[2 * group + 1] - capture_offsets_[2 * group]);
+}
+
+void Session::keep_captures(std::string_view subject, std::span<const size_t> offsets) {
+  if (capture_offsets_.size() < offsets.size()) {
+    capture_offsets_ = arena_.make_array<size_t>(std::max<size_t>(offsets.size(), 20)).first(offsets.size());
+  }
+  capture_offsets_ = {capture_offsets_.data(), offsets.size()};
+  capture_subject_ = subject;
+  std::copy(offsets.begin(), offsets.end(), capture_offsets_.begin());
+}
+
+void*& Session::slot_place(uint16_t index) {
+  if (!slots_) slots_ = arena_.make_array<void*>(session_slot_count).data();
+  return slots_[index];
+}
+
+}  // namespace fairlead

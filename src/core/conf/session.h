@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Session: one unit of client work (an HTTP request, a stream connection) as far as both engines share it: its arena, its variables, its
+// captures, the slots of modules, and the generation it holds. Request and Flow derive from it.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "core/base/addr.h"
+#include "core/base/arena.h"
+#include "core/base/log.h"
+#include "core/conf/variable.h"
+
+namespace fairlead {
+
+class Block;
+class Generation;
+class RegexMatch;
+
+// Per-session state of a module: session_slot<T> is given at start (slot_of in the module's hooks is not needed: the first use numbers it).
+inline uint16_t session_slot_count = 0;
+template <class T>
+inline const uint16_t session_slot = session_slot_count++;
+
+class Session {
+ public:
+  Session(Arena& arena, Generation& generation, const VariableTable& variables);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  Arena& arena() const { return arena_; }
+  Generation& generation() const { return generation_; }
+  const VariableTable& variables() const { return variables_; }
+
+  // The value of a variable, evaluated at first use unless it is volatile.
+  Value variable(uint32_t index);
+  // Gives it a value for the rest of the session; built-in ones with a setter act on it. The text lives as long as the session.
+  void set_variable(uint32_t index, std::string_view text);
+  // Evaluates it again at the next use.
+  void forget_variable(uint32_t index);
+
+  // $0 to $9 of the last successful match in this session; empty if there is none. The subject must live as long as the session.
+  std::string_view capture(uint32_t group) const;
+  void keep_captures(std::string_view subject, std::span<const size_t> offsets);
+
+  // State of a module, made on first use in the arena; T is default-constructed.
+  template <class T>
+  T& slot() {
+    void*& place = slot_place(session_slot<T>);
+    if (!place) place = arena_.make<T>();
+    return *static_cast<T*>(place);
+  }
+  // nullptr if there is none yet.
+  template <class T>
+  T* find_slot() { return static_cast<T*>(slot_place(session_slot<T>)); }
+
+  // -- what the engines fill in --
+  const Block* block = nullptr;       // the innermost block whose values hold now
+  const Addr* client_addr = nullptr;  // of the peer, or what realip made of it
+  const Addr* local_addr = nullptr;
+  int client_fd = -1;                 // of the connection, for what only the kernel knows
+  Logger logger;
+
+ private:
+  struct Cached {
+    std::string_view text;
+    uint8_t state = 0;  // 0: not evaluated, 1: found, 2: missing
+  };
+  void*& slot_place(uint16_t index);
+  Cached& cached(uint32_t index);
+
+  Arena& arena_;
+  Generation& generation_;
+  const VariableTable& variables_;
+  Cached* values_ = nullptr;
+  void** slots_ = nullptr;
+  std::string_view capture_subject_;
+  std::span<size_t> capture_offsets_;
+  uint16_t depth_ = 0;  // of variables evaluating variables
+};
+
+// The Conf of a module as it holds for the session now.
+template <class Conf>
+const Conf& conf(const Session& session);
+
+}  // namespace fairlead
+
+#include "core/conf/block.h"
+
+namespace fairlead {
+template <class Conf>
+const Conf& conf(const Session& session) { return conf<Conf>(*session.block); }
+}  // namespace fairlead

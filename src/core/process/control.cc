@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/process/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "core/base/clock.h"
+#include "core/base/text.h"
+#include "core/process/pid_file.h"
+#include "core/process/small_file.h"
+
+namespace fairlead {
+namespace {
+
+constexpr int look_every_ms = 10;
+constexpr size_t pid_bytes_max = 22;  // what nginx reads
+
+struct Action {
+  std::string_view name;
+  int signal;
+};
+constexpr Action actions[] = {{"stop", SIGTERM}, {"quit", SIGQUIT}, {"reopen", SIGUSR1}, {"reload", SIGHUP}};
+
+int signal_of(std::string_view name) {
+  for (const Action& action : actions) {
+    if (action.name == name) return action.signal;
+  }
+  FL_ASSERT(!"a signal that parse_command_line() lets through");
+  return 0;
+}
+
+std::optional<pid_t> read_pid(const std::string& path, const Logger& log) {
+  auto text = read_small_file(path, pid_bytes_max);
+  if (!text) {
+    log.error(Errno{errno}, "open() \"{}\" failed", path);
+    return std::nullopt;
+  }
+  while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
+  auto number = parse_decimal(*text);
+  if (number && *number > 0 && *number <= INT32_MAX) return static_cast<pid_t>(*number);
+  log.error("invalid PID number \"{}\" in \"{}\"", *text, path);
+  return std::nullopt;
+}
+
+// Until the master has finished a reload that it began after `before` was read.
+int wait_for_verdict(const ReloadStatus& before, const std::string& pid_path, uint64_t wait_ms, const Logger& log) {
+  clock().update();
+  uint64_t end_ms = clock().now_ms() + wait_ms;
+  for (;;) {
+    auto now = read_status(pid_path);
+    if (now && now->pid == before.pid && now->finished > before.started) {
+      if (now->ok) return 0;
+      log.error("reload failed: {}", now->reason);
+      return 1;
+    }
+    if (kill(before.pid, 0) < 0 && errno == ESRCH) {
+      log.error("process {} exited before it answered", before.pid);
+      return 1;
+    }
+    clock().update();
+    if (clock().now_ms() >= end_ms) {
+      log.error("no answer from process {} within {} ms", before.pid, wait_ms);
+      return 1;
+    }
+    poll(nullptr, 0, look_every_ms);
+  }
+}
+
+}  // namespace
+
+int send_signal(const CommandLine& line, const std::string& pid_path, const Logger& log) {
+  log.notice("signal process started");
+  auto pid = read_pid(pid_path, log);
+  if (!pid) return 1;
+  auto before = read_status(pid_path);
+  int signal = signal_of(line.signal);
+  if (kill(*pid, signal) < 0) {
+    log.alert(Errno{errno}, "kill({}, {}) failed", *pid, signal);
+    return 1;
+  }
+  bool answers = before && before->pid == *pid;
+  if (signal != SIGHUP || !line.wait || !answers) return 0;
+  return wait_for_verdict(*before, pid_path, line.wait_ms, log);
+}
+
+}  // namespace fairlead

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/process/generations.h"
+
+#include <unistd.h>
+
+namespace fairlead {
+
+Generations::Generations(Program& program, InheritedSockets inherited) : program_(program), inherited_(std::move(inherited)) {}
+
+unsigned Generations::slots_of(const ProcessSettings& settings) const { return settings.master_process ? settings.worker_processes : 1; }
+
+bool Generations::parent_is_there() const { return getppid() == parent_; }
+
+bool Generations::start() {
+  auto loaded = program_.load(nullptr);
+  if (!loaded) {
+    Logger().emerg("{}", loaded.error());
+    return false;
+  }
+  std::unique_ptr<Configuration> first = std::move(*loaded);
+  ListenPlan plan{.mode = ListenPlan::Mode::start, .workers = slots_of(first->settings()), .inherited = &inherited_};
+  Logger log(first->log());
+  auto opened = first->listeners().open(plan, log);
+  if (!opened) {
+    log.emerg("{}", opened.error());
+    return false;
+  }
+  alive_.push_back({std::move(first), 1});
+  return true;
+}
+
+bool Generations::commit_start() {
+  pid_file_ = PidFile(current().settings().pid_path);
+  auto created = pid_file_.create();
+  if (!created) {
+    log().emerg("{}", created.error());
+    return false;
+  }
+  current().listeners().commit(nullptr, false, log());
+  current().commit();
+  inherited_.close_unused();
+  status_.pid = getpid();
+  pid_file_.write_status(status_, log());
+  return true;
+}
+
+ConfResult<> Generations::load_next() {
+  auto loaded = program_.load(&current());
+  if (!loaded) return std::move(loaded.error());
+  return take_over(std::move(*loaded));
+}
+
+ConfResult<> Generations::take_over(std::unique_ptr<Configuration> next) {
+  ListenSet& before = current().listeners();
+  ListenPlan plan{.mode = ListenPlan::Mode::reload, .workers = slots_of(next->settings()), .previous = &before};
+  FL_TRY(next->listeners().open(plan, Logger(next->log())));
+  FL_TRY(pid_file_.move(next->settings().pid_path));
+  next->listeners().commit(&before, sole_owner(), Logger(next->log()));
+  next->commit();
+  alive_.push_back({std::move(next), number() + 1});
+  return Unit();
+}
+
+bool Generations::reload() {
+  ++status_.started;
+  pid_file_.write_status(status_, log());
+  auto done = load_next();
+  status_.ok = done.ok();
+  status_.generation = number();
+  status_.reason.clear();
+  if (done) return true;
+  log().emerg("{}", done.error());
+  status_.reason = done.error();
+  finish_reload();
+  return false;
+}
+
+void Generations::finish_reload() {
+  status_.finished = status_.started;
+  pid_file_.write_status(status_, log());
+}
+
+void Generations::release(Configuration& replaced) {
+  std::erase_if(alive_, [&](const Alive& one) { return one.configuration.get() == &replaced && one.number != number(); });
+}
+
+void Generations::reopen_logs() {
+  for (Alive& one : alive_) one.configuration->reopen_logs();
+}
+
+void Generations::return_to_name() {
+  pid_file_.return_to_name(log());
+  pid_file_.write_status(status_, log());
+}
+
+}  // namespace fairlead

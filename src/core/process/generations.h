@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// The configurations that are alive, the newest last, and the way from one to the next: load, open, commit or leave everything as it was.
+// Shared by the master and the single process.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/process/master.h"
+#include "core/process/pid_file.h"
+
+namespace fairlead {
+
+class Generations {
+ public:
+  Generations(Program& program, InheritedSockets inherited);
+
+  // The first configuration with its sockets listening, not committed. The error is logged.
+  bool start();
+  // Behind the fork of a daemon: the pid file, then the point of no return. False is logged.
+  bool commit_start();
+  // The next one, committed; not while a new binary has the pid file. False is logged, everything is as before. The verdict is told by finish_reload().
+  bool reload();
+  // Writes the verdict for whoever waits for it, once the new workers serve.
+  void finish_reload();
+
+  Configuration& current() { return *alive_.back().configuration; }
+  uint64_t number() const { return alive_.back().number; }
+  Logger log() { return Logger(current().log()); }
+  // Destroys those before the current one of which `in_use(number)` says no.
+  template <class InUse>
+  void retire(InUse in_use) {
+    std::erase_if(alive_, [&](const Alive& one) { return one.number != number() && !in_use(one.number); });
+  }
+  void release(Configuration& replaced);
+  void reopen_logs();
+
+  // The new binary has the pid file now, or it is ours again.
+  bool give_way() { return pid_file_.give_way(log()); }
+  void return_to_name();
+  void remove_pid_file() { pid_file_.remove(log()); }
+
+  // The parent from which we were started; once it is gone, inherited sockets are ours alone.
+  void note_parent(pid_t parent) { parent_ = parent; }
+  bool parent_is_there() const;
+  bool from_old_binary() const { return inherited_.from_old_binary(); }
+  // No other binary serves our sockets, as far as our parent goes.
+  bool sole_owner() const { return !(from_old_binary() && parent_is_there()); }
+
+ private:
+  struct Alive {
+    std::unique_ptr<Configuration> configuration;
+    uint64_t number;
+  };
+  ConfResult<> load_next();
+  ConfResult<> take_over(std::unique_ptr<Configuration> next);
+  unsigned slots_of(const ProcessSettings& settings) const;
+
+  Program& program_;
+  InheritedSockets inherited_;
+  std::vector<Alive> alive_;
+  PidFile pid_file_{""};
+  ReloadStatus status_;
+  pid_t parent_ = 0;
+};
+
+}  // namespace fairlead

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/process/listen_set.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+
+namespace fairlead {
+namespace {
+
+constexpr int bind_tries = 5;
+constexpr int bind_pause_ms = 500;
+constexpr int first_activated = 3;  // SD_LISTEN_FDS_START
+
+}  // namespace
+
+// ---- inherited
+
+void InheritedSockets::add(int descriptor, ListenSocket::Origin origin, const Logger& log) {
+  sockaddr_storage where;
+  socklen_t size = sizeof(where);
+  int type = 0;
+  socklen_t type_size = sizeof(type);
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&where), &size) < 0 ||
+      getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_size) < 0) {
+    log.crit(Errno{errno}, "getsockname() of the inherited socket #{} failed", descriptor);
+    return;
+  }
+  Addr addr = Addr::from_sockaddr(reinterpret_cast<sockaddr*>(&where), size);
+  if (!addr.valid()) {
+    log.crit("the inherited socket #{} has an unsupported protocol family", descriptor);
+    return;
+  }
+  entries_.push_back({ListenSocket::adopt(descriptor, addr, origin, type == SOCK_STREAM)});
+}
+
+void InheritedSockets::add_list(std::string_view list, const Logger& log) {
+  log.notice("using inherited sockets from \"{}\"", list);
+  from_old_binary_ = true;
+  while (!list.empty()) {
+    size_t end = list.find_first_of(";:");
+    if (end == std::string_view::npos) {
+      log.emerg("invalid socket number \"{}\" in NGINX environment variable, ignoring", list);
+      return;
+    }
+    auto number = parse_decimal(list.substr(0, end));
+    if (!number || *number > INT32_MAX) {
+      log.emerg("invalid socket number \"{}\" in NGINX environment variable, ignoring the rest of the variable", list);
+      return;
+    }
+    add(static_cast<int>(*number), ListenSocket::Origin::inherited, log);
+    list.remove_prefix(end + 1);
+  }
+}
+
+InheritedSockets InheritedSockets::from_environment(const Logger& log) {
+  InheritedSockets found;
+  if (const char* list = getenv("NGINX")) found.add_list(list, log);
+  const char* pid = getenv("LISTEN_PID");
+  const char* count = getenv("LISTEN_FDS");
+  if (pid && count && parse_decimal(pid) == static_cast<uint64_t>(getpid())) {
+    uint64_t sockets = std::min<uint64_t>(parse_decimal(count).value_or(0), 65536);
+    for (uint64_t i = 0; i < sockets; ++i) found.add(first_activated + static_cast<int>(i), ListenSocket::Origin::activated, log);
+  }
+  for (const char* name : {"NGINX", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) unsetenv(name);
+  return found;
+}
+
+std::shared_ptr<ListenSocket> InheritedSockets::take(const ListenSpec& spec) {
+  for (Entry& entry : entries_) {
+    if (entry.taken || entry.socket->is_stream() != spec.stream || !(entry.socket->addr() == spec.addr)) continue;
+    entry.taken = true;
+    return entry.socket;
+  }
+  return nullptr;
+}
+
+void InheritedSockets::close_unused() { entries_.clear(); }
+
+// ---- opening
+
+ListenSet::~ListenSet() {
+  if (committed_) return;
+  for (auto& socket : opened_) socket->unlink_file(Logger());
+}
+
+size_t ListenSet::add(ListenSpec spec) {
+  FL_ASSERT(!find(spec));
+  listeners_.push_back({std::move(spec), {}});
+  return listeners_.size() - 1;
+}
+
+const ListenSet::Listener* ListenSet::find(const ListenSpec& spec) const {
+  for (const Listener& listener : listeners_) {
+    if (listener.spec.same_place(spec)) return &listener;
+  }
+  return nullptr;
+}
+
+bool ListenSet::uses(const ListenSocket* socket) const {
+  for (const Listener& listener : listeners_) {
+    for (auto& own : listener.sockets) {
+      if (own.get() == socket) return true;
+    }
+  }
+  return false;
+}
+
+// Fills the slots from the front with what is already bound there.
+void ListenSet::adopt(Listener& listener, const ListenPlan& plan, const Logger& log) {
+  size_t wanted = listener.spec.reuseport ? plan.workers : 1;
+  const Listener* before = plan.previous ? plan.previous->find(listener.spec) : nullptr;
+  for (size_t i = 0; before && i < before->sockets.size() && listener.sockets.size() < wanted; ++i) {
+    if (before->sockets[i]->descriptor() >= 0) listener.sockets.push_back(before->sockets[i]);
+  }
+  while (plan.inherited && listener.sockets.size() < wanted) {
+    auto socket = plan.inherited->take(listener.spec);
+    if (!socket) break;
+    listener.sockets.push_back(std::move(socket));
+  }
+  while (auto surplus = plan.inherited ? plan.inherited->take(listener.spec) : nullptr) retired_.push_back(std::move(surplus));
+  if (!listener.spec.reuseport) return;
+  for (auto& socket : listener.sockets) socket->allow_reuseport(log);
+}
+
+ConfResult<> ListenSet::open_once(const ListenPlan& plan, const Logger& log, bool& in_use) {
+  in_use = false;
+  for (Listener& listener : listeners_) {
+    if (listener.sockets.empty()) adopt(listener, plan, log);
+    size_t wanted = listener.spec.reuseport ? plan.workers : 1;
+    while (listener.sockets.size() < wanted) {
+      auto socket = ListenSocket::open(listener.spec, log);
+      if (socket) {
+        opened_.push_back(*socket);
+        listener.sockets.push_back(std::move(*socket));
+        continue;
+      }
+      bool busy = socket.error().sys == EADDRINUSE;
+      if (busy && plan.mode == ListenPlan::Mode::test) break;
+      if (!busy || plan.mode == ListenPlan::Mode::reload) return std::move(socket.error().text);
+      log.emerg("{}", socket.error().text);
+      in_use = true;
+      break;
+    }
+  }
+  return Unit();
+}
+
+// Only when all are bound: a socket that listens cannot be undone unseen by clients.
+ConfResult<> ListenSet::start_listening(const ListenPlan& plan, const Logger& log) {
+  if (plan.mode == ListenPlan::Mode::test) return Unit();
+  for (Listener& listener : listeners_) {
+    for (auto& socket : listener.sockets) {
+      socket->configure(listener.spec, log);
+      FL_TRY(socket->listen(listener.spec));
+    }
+  }
+  return Unit();
+}
+
+ConfResult<> ListenSet::open(const ListenPlan& plan, const Logger& log) {
+  FL_ASSERT(plan.workers > 0);
+  for (int tries = 0; tries < bind_tries; ++tries) {
+    bool in_use = false;
+    FL_TRY(open_once(plan, log, in_use));
+    if (!in_use) return start_listening(plan, log);
+    log.notice("try again to bind() after {}ms", bind_pause_ms);
+    poll(nullptr, 0, bind_pause_ms);
+  }
+  return std::string("still could not bind()");
+}
+
+// ---- from one configuration to the next
+
+void ListenSet::commit(ListenSet* previous, bool unlink_files, const Logger& log) {
+  committed_ = true;
+  opened_.clear();
+  for (Listener& old : previous ? std::span(previous->listeners_) : std::span<Listener>()) {
+    if (find(old.spec)) {
+      retire_unused(old);
+      continue;
+    }
+    for (auto& socket : old.sockets) {
+      socket->close();
+      if (unlink_files) socket->unlink_file(log);
+    }
+  }
+  for (const Listener& listener : listeners_) {
+    const Listener* old = previous ? previous->find(listener.spec) : nullptr;
+    bool grows = old && old->spec.reuseport && old->sockets.size() < listener.sockets.size();
+    auto same_place = [&](auto& socket) { return socket->addr() == listener.spec.addr && socket->is_stream() == listener.spec.stream; };
+    if (grows || std::any_of(retired_.begin(), retired_.end(), same_place)) steer(listener, log);
+  }
+}
+
+// Sockets of `old`, of the configuration before, that this set has no slot for are taken out of it, so that they close with the last
+// holder here.
+void ListenSet::retire_unused(Listener& old) {
+  for (auto& socket : old.sockets) {
+    if (socket->descriptor() >= 0 && !uses(socket.get())) retired_.push_back(std::move(socket));
+  }
+  std::erase(old.sockets, nullptr);
+}
+
+// Slots are opened in order, so that the live sockets are the first of the kernel's group. It keeps the program: more slots need a new one.
+void ListenSet::steer(const Listener& listener, const Logger& log) const {
+  unsigned live = static_cast<unsigned>(listener.sockets.size());
+  if (steer_reuseport_group(*listener.sockets[0], listener.spec, live)) return;
+  log.warn(Errno{errno}, "connections to {} cannot be steered to the {} sockets in use", listener.spec.addr.text(), live);
+}
+
+void ListenSet::keep_slot(unsigned slot) {
+  for (Listener& listener : listeners_) {
+    if (!listener.spec.reuseport) continue;
+    for (size_t i = 0; i < listener.sockets.size(); ++i) {
+      if (i != slot) listener.sockets[i]->close();
+    }
+  }
+  if (slot != 0) retired_.clear();
+}
+
+void ListenSet::close_all(bool unlink_files, const Logger& log) {
+  for (Listener& listener : listeners_) {
+    for (auto& socket : listener.sockets) {
+      if (socket->descriptor() < 0) continue;
+      socket->close();
+      if (unlink_files) socket->unlink_file(log);
+    }
+  }
+  retired_.clear();
+}
+
+std::string ListenSet::descriptor_list() const {
+  std::string list;
+  for (const Listener& listener : listeners_) {
+    for (auto& socket : listener.sockets) list += format("{};", socket->descriptor());
+  }
+  return list;
+}
+
+void ListenSet::keep_over_exec() const {
+  for (const Listener& listener : listeners_) {
+    for (auto& socket : listener.sockets) fcntl(socket->descriptor(), F_SETFD, 0);
+  }
+}
+
+}  // namespace fairlead

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// The listening sockets of one configuration: opened as a whole or not at all, adopted by address from the configuration before, from an
+// old binary (environment variable NGINX) or from the service manager (LISTEN_FDS). A ListenSet shares its sockets with the sets before
+// and after it; files of unix sockets are removed only where it is said.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/process/listen_socket.h"
+
+namespace fairlead {
+
+// Descriptors handed over by whoever executed us. Closes what nobody took when told to, not before: until the configuration stands, a
+// failed start must leave them as they were.
+class InheritedSockets {
+ public:
+  // From NGINX ("7;8;", also with ':') and LISTEN_FDS; both are then removed from the environment, so that it holds for one start.
+  static InheritedSockets from_environment(const Logger& log);
+  // "7;8;" as nginx reads it: what is no number ends it, with an [emerg] line.
+  void add_list(std::string_view list, const Logger& log);
+  void add(int descriptor, ListenSocket::Origin origin, const Logger& log);
+
+  // The next socket bound to that place, or null.
+  std::shared_ptr<ListenSocket> take(const ListenSpec& spec);
+  // What nobody took. Sockets that a set holds stay open.
+  void close_unused();
+  // Another binary, still there or not, executed us to take its place.
+  bool from_old_binary() const { return from_old_binary_; }
+
+ private:
+  struct Entry {
+    std::shared_ptr<ListenSocket> socket;
+    bool taken = false;
+  };
+  std::vector<Entry> entries_;
+  bool from_old_binary_ = false;
+};
+
+class ListenSet;
+
+struct ListenPlan {
+  enum class Mode : uint8_t {
+    start,   // an address in use is tried again: five times in all, 500 ms apart
+    reload,  // once
+    test,    // an address in use is no error, nothing listens, files are removed at once
+  };
+  Mode mode = Mode::start;
+  unsigned workers = 1;                   // slots, for reuseport
+  const ListenSet* previous = nullptr;    // whose sockets may be adopted
+  InheritedSockets* inherited = nullptr;  // likewise
+};
+
+class ListenSet {
+ public:
+  struct Listener {
+    ListenSpec spec;
+    std::vector<std::shared_ptr<ListenSocket>> sockets;  // one, or with reuseport one per worker slot
+
+    // What the worker in `slot` accepts from.
+    int descriptor(unsigned slot) const { return sockets[spec.reuseport ? slot : 0]->descriptor(); }
+  };
+
+  ListenSet() = default;
+  ListenSet(const ListenSet&) = delete;
+  ListenSet& operator=(const ListenSet&) = delete;
+  // A set that was never committed takes back what it opened: its socket files go, too.
+  ~ListenSet();
+
+  // Before open(); no two at one place (FL_ASSERT): who reads `listen` lines merges them. Gives its index.
+  size_t add(ListenSpec spec);
+
+  // All or nothing; the error is the line for the log, written nowhere yet (except for the tries at start). Reversible until commit().
+  ConfResult<> open(const ListenPlan& plan, const Logger& log);
+  // The point of no return. Closes the sockets of `previous` that this set did not adopt and, if `unlink_files`, removes their files.
+  // Sockets of slots that are gone (or that an old binary had more of) get no new connections from here on and become retired().
+  void commit(ListenSet* previous, bool unlink_files, const Logger& log);
+
+  std::span<const Listener> listeners() const { return listeners_; }
+  // Sockets of slots that are gone. The worker in slot 0 accepts from them until they are empty and a handshake's time (a second) has
+  // passed, then closes them.
+  std::span<const std::shared_ptr<ListenSocket>> retired() const { return retired_; }
+
+  // In a new worker: closes the sockets of the other slots.
+  void keep_slot(unsigned slot);
+  // In the master, after the workers were forked: the retired ones are theirs.
+  void release_retired() { retired_.clear(); }
+  // In the master when it leaves or stops listening. Files stay if another binary serves the same sockets.
+  void close_all(bool unlink_files, const Logger& log);
+
+  // "7;8;": the descriptors for the environment variable NGINX of a new binary.
+  std::string descriptor_list() const;
+  // In the child that is about to execute it: lets them survive that.
+  void keep_over_exec() const;
+
+ private:
+  ConfResult<> open_once(const ListenPlan& plan, const Logger& log, bool& in_use);
+  ConfResult<> start_listening(const ListenPlan& plan, const Logger& log);
+  const Listener* find(const ListenSpec& spec) const;
+  void adopt(Listener& listener, const ListenPlan& plan, const Logger& log);
+  bool uses(const ListenSocket* socket) const;
+  void retire_unused(Listener& old);
+  void steer(const Listener& listener, const Logger& log) const;
+
+  std::vector<Listener> listeners_;
+  std::vector<std::shared_ptr<ListenSocket>> opened_;  // by this set, to be taken back until commit()
+  std::vector<std::shared_ptr<ListenSocket>> retired_;
+  bool committed_ = false;
+};
+
+}  // namespace fairlead

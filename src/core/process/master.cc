@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/process/master.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/base/clock.h"
+#include "core/base/format.h"
+#include "core/process/channel.h"
+#include "core/process/generations.h"
+#include "core/process/process.h"
+#include "core/process/signals.h"
+#include "core/process/title.h"
+#include "core/process/workers.h"
+
+namespace fairlead {
+namespace {
+
+constexpr uint64_t first_term_pause_ms = 50;  // doubled each time; once beyond a second, SIGKILL
+constexpr uint64_t last_term_pause_ms = 1000;
+constexpr uint64_t ready_wait_ms = 100;  // for new workers to serve before the old ones leave
+constexpr uint64_t drain_wait_ms = 200;  // for the old ones to have stopped accepting before the caller hears of it
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text.append(" ").append(word);
+  return text;
+}
+
+void log_start(const Logger& log) {
+  log.notice("fairlead/{}", FAIRLEAD_VERSION);
+  utsname system;
+  if (uname(&system) == 0) log.notice("OS: {} {}", system.sysname, system.release);
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) log.notice("getrlimit(RLIMIT_NOFILE): {}:{}", files.rlim_cur, files.rlim_max);
+}
+
+// `master_process off`: the reloads and log files of a process that is its own worker.
+class Alone final : public SingleProcess {
+ public:
+  explicit Alone(Generations& generations) : generations_(generations) {}
+
+  Configuration* reload() override {
+    generations_.log().notice("reconfiguring");
+    if (!generations_.reload()) return nullptr;
+    generations_.current().listeners().release_retired();
+    generations_.finish_reload();
+    return &generations_.current();
+  }
+  void release(Configuration& replaced) override { generations_.release(replaced); }
+  void reopen_logs() override {
+    generations_.log().notice("reopening logs");
+    generations_.reopen_logs();
+  }
+
+ private:
+  Generations& generations_;
+};
+
+class Master {
+ public:
+  Master(Program& program, std::vector<std::string> arguments, InheritedSockets inherited)
+      : program_(program), arguments_(std::move(arguments)), generations_(program, std::move(inherited)) {}
+
+  int run();
+
+ private:
+  enum class State : uint8_t { serving, quitting, terminating };
+
+  bool start();
+  int run_alone();
+  int supervise();
+  int leave();
+  Logger log() { return generations_.log(); }
+
+  void take_signals(int timeout_ms);
+  void note(Signal signal);
+  void act();
+  int wait_ms();
+
+  void start_workers();
+  void spawn(unsigned slot);
+  [[noreturn]] void become_worker(unsigned slot, int channel);
+  void reap();
+  void child_ended(pid_t pid, int status);
+  void worker_ended(const Worker& worker, int status);
+  void new_binary_ended(pid_t pid, int status);
+
+  void reload();
+  void reopen();
+  void upgrade();
+  [[noreturn]] void become_new_binary();
+  void stop_accepting();
+  void quit();
+  void terminate();
+  void press_on();
+  bool sole_owner() { return new_binary_ == 0 && generations_.sole_owner(); }
+
+  Program& program_;
+  std::vector<std::string> arguments_;
+  Generations generations_;
+  WorkerTable workers_;
+  Daemon daemon_;
+  State state_ = State::serving;
+  bool daemonized_ = false;
+  bool not_accepting_ = false;  // after WINCH: slots stay empty
+  pid_t new_binary_ = 0;
+  uint64_t term_pause_ms_ = 0;
+  uint64_t term_again_ms_ = 0;
+
+  // Signals that came and have not been acted upon.
+  struct {
+    bool child, terminate, quit, reload, reopen, upgrade, stop_accepting;
+  } asked_ = {};
+};
+
+// ---- start and end
+
+int Master::run() {
+  clock().update();
+  if (!start()) return 1;
+  log_start(log());
+  daemon_.ready();
+  copy_log_to_console(false);
+  if (!generations_.current().settings().master_process) return run_alone();
+  set_process_title(format("fairlead: master process{}", joined(arguments_)));
+  return supervise();
+}
+
+bool Master::start() {
+  copy_log_to_console(true);
+  generations_.note_parent(getppid());
+  if (!generations_.start()) return false;
+  // The successor of another binary is a child of that and already what it should be.
+  daemonized_ = generations_.from_old_binary();
+  if (generations_.current().settings().daemon && !daemonized_) {
+    generations_.note_parent(getpid());
+    auto detached = Daemon::detach();
+    if (!detached) {
+      log().emerg("{}", detached.error());
+      return false;
+    }
+    daemon_ = *detached;
+    daemonized_ = true;
+  }
+  return generations_.commit_start();
+}
+
+int Master::run_alone() {
+  const ProcessSettings& settings = generations_.current().settings();
+  replace_environment(filtered_environment(settings.environment, current_environment()));
+  Alone alone(generations_);
+  int status = program_.run_worker(generations_.current(), WorkerSlot{.single = &alone});
+  generations_.current().listeners().close_all(sole_owner(), log());
+  generations_.remove_pid_file();
+  log().notice("exit");
+  return status;
+}
+
+int Master::supervise() {
+  start_workers();
+  generations_.current().listeners().release_retired();
+  for (;;) {
+    take_signals(wait_ms());
+    if (asked_.child) reap();
+    act();
+    if (state_ != State::serving && workers_.empty()) return leave();
+  }
+}
+
+int Master::leave() {
+  generations_.remove_pid_file();
+  generations_.current().listeners().close_all(sole_owner(), log());
+  log().notice("exit");
+  return 0;
+}
+
+// ---- signals
+
+int Master::wait_ms() {
+  clock().update();
+  if (state_ != State::terminating) return workers_.next_due_ms(clock().now_ms());
+  return static_cast<int>(std::max(term_again_ms_, clock().now_ms()) - clock().now_ms());
+}
+
+void Master::take_signals(int timeout_ms) {
+  auto signal = next_signal(timeout_ms);
+  clock().update();
+  for (; signal; signal = next_signal(0)) note(*signal);
+}
+
+void Master::note(Signal signal) {
+  std::string_view action;
+  switch (signal.number) {
+    case SIGCHLD: asked_.child = true; break;
+    case SIGTERM:
+    case SIGINT:
+      asked_.terminate = true;
+      action = ", exiting";
+      break;
+    case SIGQUIT:
+      asked_.quit = true;
+      action = ", shutting down";
+      break;
+    case SIGHUP:
+      asked_.reload = true;
+      action = ", reconfiguring";
+      break;
+    case SIGUSR1:
+      asked_.reopen = true;
+      action = ", reopening logs";
+      break;
+    case SIGUSR2:
+      asked_.upgrade = new_binary_ == 0 && !generations_.parent_is_there();
+      action = asked_.upgrade ? ", changing binary" : ", ignoring";
+      break;
+    case SIGWINCH:
+      // Without a daemon it is the terminal that changed its size.
+      asked_.stop_accepting = daemonized_;
+      action = daemonized_ ? ", stop accepting connections" : ", ignoring: not a daemon";
+      break;
+    default: break;
+  }
+  log_signal(log(), signal, action);
+  if (signal.number != SIGUSR2 || asked_.upgrade) return;
+  log().crit("the changing binary signal is ignored: you should shutdown or terminate before either old or new binary's process");
+}
+
+// One thing after the other, the end first: whoever ends does nothing else any more.
+void Master::act() {
+  if (std::exchange(asked_.terminate, false) && state_ != State::terminating) terminate();
+  if (std::exchange(asked_.quit, false) && state_ == State::serving) quit();
+  if (state_ == State::terminating) press_on();
+  if (state_ != State::serving) {
+    asked_ = {};
+    return;
+  }
+  if (std::exchange(asked_.reload, false)) reload();
+  if (std::exchange(asked_.reopen, false)) reopen();
+  if (std::exchange(asked_.upgrade, false)) upgrade();
+  if (std::exchange(asked_.stop_accepting, false)) stop_accepting();
+  for (unsigned slot : workers_.due(clock().now_ms())) {
+    if (slot < generations_.current().settings().worker_processes && !workers_.serves(slot, generations_.number())) spawn(slot);
+  }
+}
+
+// ---- workers
+
+void Master::start_workers() {
+  log().notice("start worker processes");
+  workers_.forget_plans();
+  for (unsigned slot = 0; slot < generations_.current().settings().worker_processes; ++slot) {
+    if (!workers_.serves(slot, generations_.number())) spawn(slot);
+  }
+}
+
+void Master::spawn(unsigned slot) {
+  clock().update();
+  auto ends = open_channel();
+  if (!ends) {
+    log().alert("{} while spawning \"worker process\"", ends.error());
+    workers_.plan_respawn(slot, clock().now_ms() + RespawnPace::pause_max_ms);
+    return;
+  }
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(ends->master);
+    become_worker(slot, ends->worker);
+  }
+  int err = errno;
+  close(ends->worker);
+  if (pid < 0) {
+    close(ends->master);
+    log().alert(Errno{err}, "fork() failed while spawning \"worker process\"");
+    workers_.plan_respawn(slot, clock().now_ms() + RespawnPace::pause_max_ms);
+    return;
+  }
+  workers_.add({pid, slot, generations_.number(), clock().now_ms(), ends->master, false});
+  log().notice("start worker process {}", pid);
+}
+
+void Master::become_worker(unsigned slot, int channel) {
+  workers_.close_channels();
+  set_process_title("fairlead: worker process");
+  Configuration& configuration = generations_.current();
+  const ProcessSettings& settings = configuration.settings();
+  if (!enter_worker(settings, slot, log())) exit(fatal_exit);
+  configuration.listeners().keep_slot(slot);
+  exit(program_.run_worker(configuration, {slot, settings.worker_processes, generations_.number(), channel, nullptr}));
+}
+
+void Master::reap() {
+  asked_.child = false;
+  int status = 0;
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) child_ended(pid, status);
+  generations_.retire([&](uint64_t number) { return workers_.any_of(number); });
+}
+
+void Master::child_ended(pid_t pid, int status) {
+  if (pid == new_binary_) {
+    new_binary_ended(pid, status);
+    return;
+  }
+  if (auto worker = workers_.remove(pid)) {
+    worker_ended(*worker, status);
+    return;
+  }
+  // As process 1 of a container we inherit the orphans of others.
+  log().notice("unknown process {} ended with status {}", pid, status);
+}
+
+void Master::worker_ended(const Worker& worker, int status) {
+  if (WIFSIGNALED(status)) {
+    log().alert("worker process {} exited on signal {}{}", worker.pid, WTERMSIG(status), WCOREDUMP(status) ? " (core dumped)" : "");
+  } else {
+    log().notice("worker process {} exited with code {}", worker.pid, WEXITSTATUS(status));
+  }
+  program_.worker_exited(worker.slot, worker.pid, status);
+  if (state_ != State::serving || not_accepting_ || worker.leaving || worker.generation != generations_.number()) return;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == fatal_exit) {
+    log().alert("worker process {} exited with fatal code {} and cannot be respawned", worker.pid, fatal_exit);
+    return;
+  }
+  uint64_t pause_ms = workers_.pace(worker.slot).died(clock().now_ms() - worker.started_ms);
+  if (pause_ms == 0) spawn(worker.slot);
+  else workers_.plan_respawn(worker.slot, clock().now_ms() + pause_ms);
+}
+
+// ---- reload, log files
+
+void Master::reload() {
+  if (new_binary_ != 0) {  // a way back: our own workers, as they were
+    not_accepting_ = false;
+    start_workers();
+    return;
+  }
+  log().notice("reconfiguring");
+  uint64_t before = generations_.number();
+  if (!generations_.reload()) return;
+  not_accepting_ = false;
+  start_workers();
+  generations_.current().listeners().release_retired();
+  workers_.await(WorkerReport::ready, generations_.number(), ready_wait_ms);
+  workers_.tell(WorkerCommand::quit, SIGQUIT, before);
+  workers_.await(WorkerReport::drained, before, drain_wait_ms);
+  generations_.finish_reload();
+  generations_.retire([&](uint64_t number) { return workers_.any_of(number); });
+}
+
+void Master::reopen() {
+  log().notice("reopening logs");
+  generations_.reopen_logs();
+  workers_.tell(WorkerCommand::reopen, SIGUSR1);
+}
+
+// ---- another binary
+
+void Master::upgrade() {
+  log().notice("changing binary");
+  if (!generations_.give_way()) return;
+  pid_t pid = fork();
+  if (pid == 0) become_new_binary();
+  if (pid < 0) {
+    log().alert(Errno{errno}, "fork() failed while spawning \"new binary process\"");
+    generations_.return_to_name();
+    return;
+  }
+  new_binary_ = pid;
+  log().notice("start new binary process {}", pid);
+}
+
+void Master::become_new_binary() {
+  ListenSet& listeners = generations_.current().listeners();
+  auto variables = filtered_environment(generations_.current().settings().environment, current_environment());
+  variables.push_back("NGINX=" + listeners.descriptor_list());
+  std::vector<char*> environment;
+  for (std::string& variable : variables) environment.push_back(variable.data());
+  environment.push_back(nullptr);
+  std::vector<char*> arguments;
+  for (std::string& argument : arguments_) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  std::string path = executable_path(arguments_[0]);
+  listeners.keep_over_exec();
+  release_signals();
+  execve(path.c_str(), arguments.data(), environment.data());
+  log().alert(Errno{errno}, "execve() failed while executing new binary process \"{}\"", path);
+  _exit(1);
+}
+
+void Master::new_binary_ended(pid_t pid, int status) {
+  if (WIFSIGNALED(status)) log().alert("new binary process {} exited on signal {}", pid, WTERMSIG(status));
+  else log().notice("new binary process {} exited with code {}", pid, WEXITSTATUS(status));
+  new_binary_ = 0;
+  generations_.return_to_name();
+  if (state_ != State::serving || !not_accepting_) return;
+  not_accepting_ = false;
+  start_workers();
+}
+
+void Master::stop_accepting() {
+  not_accepting_ = true;
+  workers_.forget_plans();
+  workers_.tell(WorkerCommand::quit, SIGQUIT);
+}
+
+// ---- the end
+
+void Master::quit() {
+  state_ = State::quitting;
+  workers_.tell(WorkerCommand::quit, SIGQUIT);
+  generations_.current().listeners().close_all(sole_owner(), log());
+}
+
+void Master::terminate() {
+  state_ = State::terminating;
+  term_pause_ms_ = first_term_pause_ms;
+  term_again_ms_ = clock().now_ms() + term_pause_ms_;
+  workers_.tell(WorkerCommand::terminate, SIGTERM);
+}
+
+void Master::press_on() {
+  if (clock().now_ms() < term_again_ms_) return;
+  term_pause_ms_ *= 2;
+  term_again_ms_ = clock().now_ms() + term_pause_ms_;
+  workers_.kill_all(term_pause_ms_ > last_term_pause_ms ? SIGKILL : SIGTERM);
+}
+
+}  // namespace
+
+int run_master(Program& program, std::vector<std::string> arguments, InheritedSockets inherited) {
+  return Master(program, std::move(arguments), std::move(inherited)).run();
+}
+
+}  // namespace fairlead

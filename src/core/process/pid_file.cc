@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/process/pid_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/process/small_file.h"
+
+namespace fairlead {
+
+std::string format_status(const ReloadStatus& status) {
+  std::string reason = status.reason;
+  std::replace(reason.begin(), reason.end(), '\n', ' ');
+  return format("pid {}\nstarted {}\nfinished {}\ngeneration {}\nresult {}\nreason {}\n", status.pid, status.started, status.finished,
+                status.generation, status.ok ? "ok" : "failed", reason);
+}
+
+std::optional<ReloadStatus> parse_status(std::string_view text) {
+  ReloadStatus status;
+  int found = 0;
+  Splitter lines(text, '\n');
+  for (std::string_view line; lines.next(line);) {
+    size_t end = std::min(line.find(' '), line.size());
+    std::string_view name = line.substr(0, end);
+    std::string_view value = line.substr(std::min(end + 1, line.size()));
+    if (name == "result") status.ok = value == "ok";
+    if (name == "reason") status.reason = value;
+    auto number = parse_decimal(value);
+    if (!number) continue;
+    if (name == "pid") status.pid = static_cast<pid_t>(*number), ++found;
+    if (name == "started") status.started = *number, ++found;
+    if (name == "finished") status.finished = *number, ++found;
+    if (name == "generation") status.generation = *number, ++found;
+  }
+  if (found != 4) return std::nullopt;
+  return status;
+}
+
+std::optional<ReloadStatus> read_status(const std::string& pid_path) {
+  auto text = read_small_file(pid_path + ".status");
+  if (!text) return std::nullopt;
+  return parse_status(*text);
+}
+
+ConfResult<> PidFile::create() const {
+  if (path_.empty() || replace_file(path_, format("{}\n", getpid()))) return Unit();
+  int err = errno;
+  char buffer[128];
+  return format("open() \"{}\" failed ({}: {})", path_, err, strerror_r(err, buffer, sizeof(buffer)));
+}
+
+ConfResult<> PidFile::move(const std::string& path) {
+  if (path == path_) return Unit();
+  PidFile next(path);
+  FL_TRY(next.create());
+  remove(Logger());
+  *this = next;
+  return Unit();
+}
+
+bool PidFile::give_way(const Logger& log) {
+  if (path_.empty()) return true;
+  std::string old = path_ + ".oldbin";
+  if (rename(path_.c_str(), old.c_str()) < 0) {
+    log.alert(Errno{errno}, "rename() {} to {} failed before executing new binary process", path_, old);
+    return false;
+  }
+  gave_way_ = true;
+  return true;
+}
+
+void PidFile::return_to_name(const Logger& log) {
+  if (!gave_way_) return;
+  std::string old = own_path();
+  gave_way_ = false;
+  if (rename(old.c_str(), path_.c_str()) < 0) {
+    log.alert(Errno{errno}, "rename() {} back to {} failed after the new binary process exited", old, path_);
+  }
+}
+
+void PidFile::remove(const Logger& log) {
+  if (path_.empty()) return;
+  std::string own = own_path();
+  if (unlink(own.c_str()) < 0) log.alert(Errno{errno}, "unlink() \"{}\" failed", own);
+  if (!gave_way_) unlink((path_ + ".status").c_str());  // may never have been written
+}
+
+void PidFile::write_status(const ReloadStatus& status, const Logger& log) const {
+  if (path_.empty() || gave_way_) return;
+  std::string path = path_ + ".status";
+  if (!replace_file(path, format_status(status))) log.error(Errno{errno}, "cannot write \"{}\"", path);
+}
+
+}  // namespace fairlead

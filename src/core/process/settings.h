@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// What the main context of a configuration says about processes, as plain values: filled by the configuration, read by the master and by
+// a worker's start. Paths are absolute.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/process/cpu.h"
+
+namespace fairlead {
+
+struct ProcessSettings {
+  bool daemon = true;
+  bool master_process = true;
+  unsigned worker_processes = 1;  // "auto" already resolved: usable_cpus()
+  std::string pid_path;           // empty: no pid file
+  std::string user_name;          // for initgroups(); empty: workers keep the master's identity
+  uid_t user = static_cast<uid_t>(-1);
+  gid_t group = static_cast<gid_t>(-1);
+  std::optional<uint64_t> open_files_max;  // worker_rlimit_nofile
+  std::optional<uint64_t> core_bytes_max;  // worker_rlimit_core
+  int priority = 0;                        // worker_priority, as in setpriority(); 0: as it is
+  CpuAffinity affinity;
+  std::vector<std::string> environment;  // `env`: NAME or NAME=VALUE
+  std::string working_directory;         // empty: as it is
+  bool transparent = false;              // some socket will be bound to foreign addresses: keep CAP_NET_RAW
+};
+
+}  // namespace fairlead

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Files of a few lines, read or replaced as a whole: pid, status, /proc. Not for configuration or content.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace fairlead {
+
+// At most `bytes_max` bytes of the file; nothing, with errno set, if it cannot be opened or read.
+std::optional<std::string> read_small_file(const std::string& path, size_t bytes_max = 1 << 20);
+
+// Writes a file beside it and renames it, so that a reader sees all of it or none. False with errno set; nothing is left behind then.
+bool replace_file(const std::string& path, std::string_view content);
+
+// Without line ends and blanks behind it.
+std::string_view trim_line(std::string_view text);
+
+}  // namespace fairlead

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// The board of worker slots: who runs in which slot, in which state, and the counters of stub_status. The master makes it once, before
+// the first fork, and keeps it over all generations. It claims and releases slots; a worker writes only its own row, without locks.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/base/error.h"
+
+namespace fairlead {
+
+// A small number that names a process among the living: per-worker places in shared memory are indexed by it. Slot 0 is the master (and
+// the only process when there are no workers); a worker's slot is given to a successor after the worker has been reaped.
+using WorkerSlot = uint32_t;
+constexpr WorkerSlot master_slot = 0;
+constexpr WorkerSlot no_slot = UINT32_MAX;
+// Slots, the master's included: workers of the newest generation and those that still drain.
+constexpr WorkerSlot worker_slots_max = 256;
+
+enum class WorkerState : uint32_t { free, starting, serving, draining };
+
+// A worker's own row. Two cache lines that no other process writes.
+struct alignas(64) WorkerRow {
+  // Written by the master.
+  std::atomic<pid_t> pid{0};
+  std::atomic<uint32_t> generation{0};
+  std::atomic<WorkerState> state{WorkerState::free};  // serving and draining are written by the worker
+  // Written by the worker: when its loop last began a turn (Clock::now_ms()), for a watchdog.
+  std::atomic<uint64_t> turn_ms{0};
+
+  // Since the master started, over all workers that had this slot.
+  std::atomic<uint64_t> accepted{0}, handled{0}, requests{0};
+  // Now.
+  std::atomic<uint64_t> active{0}, reading{0}, writing{0}, waiting{0};
+};
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+
+// For a value with one writer: no locked instruction.
+inline void add_to(std::atomic<uint64_t>& value, uint64_t n = 1) {
+  value.store(value.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+inline void take_from(std::atomic<uint64_t>& value, uint64_t n = 1) { add_to(value, uint64_t{0} - n); }
+
+// What stub_status prints, summed over all rows.
+struct ConnectionCounts {
+  uint64_t accepted = 0, handled = 0, requests = 0;
+  uint64_t active = 0, reading = 0, writing = 0, waiting = 0;
+};
+
+class WorkerSlots {
+ public:
+  // Maps the board. Fault::exhausted without memory.
+  static Result<WorkerSlots> create();
+  WorkerSlots(WorkerSlots&& other) noexcept;
+  WorkerSlots& operator=(WorkerSlots&&) = delete;
+  ~WorkerSlots();
+
+  // Master, before fork: a free slot, now `starting`; no_slot when all are taken. `set_pid` follows in the parent.
+  WorkerSlot claim(uint32_t generation);
+  void set_pid(WorkerSlot slot, pid_t pid);
+  // Master, after the process was reaped (or could not be forked): the slot is free, its momentary counts are zero, the others stay.
+  void release(WorkerSlot slot);
+  // The slot of a process, or no_slot.
+  WorkerSlot find(pid_t pid) const;
+
+  WorkerRow& row(WorkerSlot slot) {
+    FL_ASSERT(slot < worker_slots_max);
+    return rows_[slot];
+  }
+  const WorkerRow& row(WorkerSlot slot) const { return const_cast<WorkerSlots*>(this)->row(slot); }
+  ConnectionCounts counts() const;
+  // How many slots are in `state`; the master's row does not count.
+  size_t count(WorkerState state) const;
+
+ private:
+  explicit WorkerSlots(WorkerRow* rows) : rows_(rows) {}
+  WorkerRow* rows_;
+};
+
+}  // namespace fairlead

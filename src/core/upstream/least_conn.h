@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// least_conn: the peer with the fewest connections for its weight; round robin among equals.
+#pragma once
+
+#include "core/upstream/balancer.h"
+
+namespace fairlead {
+
+// Negative: `a` is less loaded than `b` for its weight; 0: equal.
+inline int compare_load(const Peer& a, const Peer& b) {
+  uint64_t left = uint64_t{a.state->conns} * b.spec.weight, right = uint64_t{b.state->conns} * a.spec.weight;
+  return left < right ? -1 : left > right;
+}
+
+class LeastConn final : public Balancer {
+ public:
+  std::string_view name() const override { return "least_conn"; }
+
+ protected:
+  const Peer* choose(const PeerSet& set, const PickRequest& request) const override;
+  const Peer* choose_backup(const PeerSet& set, const PickRequest& request) const override;
+};
+
+}  // namespace fairlead

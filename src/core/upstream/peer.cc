@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/upstream/peer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace fairlead {
+
+PeerSet::PeerSet(std::vector<PeerSpec> specs, const PeerShare* share) : share_(share) {
+  std::stable_partition(specs.begin(), specs.end(), [](const PeerSpec& spec) { return !spec.backup; });
+  peers_.reserve(specs.size());
+  for (PeerSpec& spec : specs) {
+    FL_ASSERT(spec.weight > 0);
+    if (!spec.backup) {
+      ++primary_count_;
+      total_weight_ += spec.weight;
+    }
+    if (!spec.down) ++try_count_;
+    Peer& peer = peers_.emplace_back();
+    peer.index = static_cast<uint32_t>(peers_.size() - 1);
+    peer.spec = std::move(spec);
+  }
+}
+
+PeerSet::PeerSet(std::vector<PeerSpec> specs) : PeerSet(std::move(specs), nullptr) {
+  own_states_ = std::make_unique<PeerState[]>(peers_.size());
+  for (Peer& peer : peers_) {
+    peer.state = &own_states_[peer.index];
+    peer.state->set_weight(peer.spec.weight);
+  }
+}
+
+Result<PeerSet> PeerSet::make_shared(std::vector<PeerSpec> specs, const PeerShare& share) {
+  PeerSet set(std::move(specs), &share);
+  set.maker_pid_ = getpid();
+  bool complete = true;
+  {
+    PeerGuard guard(set);
+    for (Peer& peer : set.peers_) {
+      peer.state = share.table->acquire(make_peer_key(peer.spec.address, peer.spec.name, peer.spec.server), peer.spec.weight);
+      complete = complete && peer.state;
+    }
+  }
+  if (!complete) return Error{Fault::exhausted, Side::local, 0, "no room for the peers in the zone"};
+  return set;
+}
+
+PeerSet::PeerSet(PeerSet&& other) noexcept
+    : peers_(std::move(other.peers_)),
+      own_states_(std::move(other.own_states_)),
+      share_(std::exchange(other.share_, nullptr)),
+      maker_pid_(other.maker_pid_),
+      primary_count_(std::exchange(other.primary_count_, 0)),
+      try_count_(other.try_count_),
+      total_weight_(other.total_weight_),
+      index_(std::move(other.index_)) {
+  other.peers_.clear();
+}
+
+PeerSet::~PeerSet() {
+  if (!share_ || maker_pid_ != getpid()) return;
+  PeerGuard guard(*this);
+  for (Peer& peer : peers_) {
+    if (peer.state) share_->table->release(peer.state);
+  }
+}
+
+void PeerSet::begin_try(const Peer& peer) const {
+  ++peer.state->requests;
+  if (share_) {
+    share_->table->count_conn(peer.state, share_->slot);
+  } else {
+    ++peer.state->conns;
+  }
+}
+
+bool PeerSet::end_try(const Peer& peer, const TryReport& report) const {
+  PeerGuard guard(*this);
+  if (share_) {
+    share_->table->discount_conn(peer.state, share_->slot);
+  } else {
+    FL_ASSERT(peer.state->conns > 0);
+    --peer.state->conns;
+  }
+  if (report.end == TryEnd::failed) return note_failure(peer, report.now_s);
+  if (report.end == TryEnd::ok) note_success(peer, report);
+  return false;
+}
+
+bool PeerSet::note_failure(const Peer& peer, int64_t now_s) const {
+  PeerState& state = *peer.state;
+  ++state.failures;
+  if (is_single()) return false;
+  ++state.fails;
+  state.accessed_s = state.checked_s = now_s;
+  if (peer.spec.max_fails == 0) return false;
+  state.effective_weight = std::max<int64_t>(0, state.effective_weight - peer.spec.weight / peer.spec.max_fails);
+  return state.fails >= peer.spec.max_fails;
+}
+
+// A success counts as the end of the trouble only if the peer was picked again after the last failure by a probe (checked_s moved).
+void PeerSet::note_success(const Peer& peer, const TryReport& report) const {
+  PeerState& state = *peer.state;
+  if (!is_single() && state.accessed_s < state.checked_s) state.fails = 0;
+  auto sample = [](double& average, int64_t ms) {
+    if (ms < 0) return;
+    average = average == 0 ? static_cast<double>(ms) : 0.95 * average + 0.05 * static_cast<double>(ms);
+  };
+  sample(state.header_ms, report.header_ms);
+  sample(state.last_byte_ms, report.last_byte_ms);
+}
+
+void PeerSet::set_veto(const Peer& peer, uint32_t bit, bool on) const {
+  PeerGuard guard(*this);
+  peer.state->vetoes = on ? peer.state->vetoes | bit : peer.state->vetoes & ~bit;
+}
+
+}  // namespace fairlead

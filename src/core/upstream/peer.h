@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Peers of a group: PeerSpec (as configured or resolved), Peer (spec and state), PeerSet (one version of a group's peers), PeerLease (a try
+// in flight). Which peer serves next is a Balancer's; parsing is the configuration's; names are resolved in event. A PeerSet owns its
+// specs and, unless workers share them, the states.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/addr.h"
+#include "core/base/error.h"
+#include "core/upstream/peer_state.h"
+
+namespace fairlead {
+
+struct PeerSpec {
+  Addr address;
+  std::string name;    // as in logs and $upstream_addr: "127.0.0.1:80", "unix:/path"
+  std::string server;  // the address of the `server` line as written, shared by all addresses of a name
+  uint32_t weight = 1;
+  uint32_t max_conns = 0;  // 0: any number
+  uint32_t max_fails = 1;  // 0: failures are not counted
+  int64_t fail_timeout_s = 10;
+  bool backup = false;
+  bool down = false;
+  bool drain = false;  // only what is bound to it goes there
+};
+
+// The lock around shared states: held for nanoseconds, never across a wait.
+class PeerLock {
+ public:
+  virtual void lock() = 0;
+  virtual void unlock() = 0;
+
+ protected:
+  ~PeerLock() = default;
+};
+// Any lock with lock() and unlock() as a PeerLock; the lock outlives it.
+template <class Lock>
+class PeerLockOn final : public PeerLock {
+ public:
+  explicit PeerLockOn(Lock& lock) : lock_(lock) {}
+  void lock() override { lock_.lock(); }
+  void unlock() override { lock_.unlock(); }
+
+ private:
+  Lock& lock_;
+};
+
+// How a process takes part in shared states. Outlives the sets made with it. The worker sets its slot after the fork.
+struct PeerShare {
+  PeerTable* table = nullptr;
+  PeerLock* lock = nullptr;
+  uint32_t slot = 0;
+};
+
+// One peer of one version of a set. The state is behind a pointer: const peers count.
+struct Peer {
+  PeerState* state = nullptr;
+  PeerSpec spec;
+  uint32_t index = 0;  // in PeerSet::all()
+
+  // Failed max_fails times, and the ban of fail_timeout is not over.
+  bool is_banned(int64_t now_s) const {
+    return spec.max_fails > 0 && state->fails >= spec.max_fails && now_s - state->checked_s <= spec.fail_timeout_s;
+  }
+  bool is_full() const { return spec.max_conns > 0 && state->conns >= spec.max_conns; }
+  // May what is bound to it (a sticky session) go there?
+  bool can_serve_bound(int64_t now_s) const { return !spec.down && state->vetoes == 0 && !is_banned(now_s) && !is_full(); }
+  bool can_serve(int64_t now_s) const { return !spec.drain && can_serve_bound(now_s); }
+  // Taken by a balancer that found it eligible: at most one probe per fail_timeout.
+  void note_picked(int64_t now_s) const {
+    if (now_s - state->checked_s > spec.fail_timeout_s) state->checked_s = now_s;
+  }
+};
+
+// What a balancer prepares once per version of a set (a hash ring, ranges). Belongs to that version.
+class PeerIndex {
+ public:
+  virtual ~PeerIndex() = default;
+};
+
+enum class TryEnd : uint8_t {
+  ok,       // answered; also with a status that means "try the next" without being a failure (403, 404)
+  failed,   // a failure in the sense of max_fails
+  unknown,  // given up without learning anything: the client left
+};
+
+// How a try ended. Times of the try in milliseconds, negative: not reached; counted for TryEnd::ok only.
+struct TryReport {
+  TryEnd end = TryEnd::unknown;
+  int64_t now_s = 0;
+  int64_t header_ms = -1;
+  int64_t last_byte_ms = -1;
+};
+
+// One version of a group's peers: primaries in the order given, then backups. Immutable but for the states. Held by Live<PeerSet>,
+// pinned by each request that may still report to it.
+class PeerSet {
+ public:
+  // States of its own, for this process.
+  explicit PeerSet(std::vector<PeerSpec> specs);
+  // States in `share`, found by key. Fault::exhausted: no room for all of them (then none is held).
+  static Result<PeerSet> make_shared(std::vector<PeerSpec> specs, const PeerShare& share);
+  PeerSet(PeerSet&& other) noexcept;
+  PeerSet& operator=(PeerSet&&) = delete;
+  // References to shared states go back, by the process that took them only: the copy that a fork made does nothing.
+  ~PeerSet();
+
+  std::span<const Peer> all() const { return peers_; }
+  std::span<const Peer> primaries() const { return {peers_.data(), primary_count_}; }
+  std::span<const Peer> backups() const { return all().subspan(primary_count_); }
+  size_t size() const { return peers_.size(); }
+  bool is_shared() const { return share_ != nullptr; }
+  // One primary and no backup: never banned.
+  bool is_single() const { return peers_.size() == 1; }
+  // Sum over the primaries, those that are down included.
+  uint64_t total_weight() const { return total_weight_; }
+  // How many tries a request has at most: the peers that are not down.
+  size_t try_count() const { return try_count_; }
+
+  void set_index(std::unique_ptr<PeerIndex> index) { index_ = std::move(index); }
+  const PeerIndex* index() const { return index_.get(); }
+
+  // Begins a try. The lock is held by the caller (PeerGuard).
+  void begin_try(const Peer& peer) const;
+  // Ends it; takes the lock. True: this failure was the one that bans the peer (a log line is due).
+  bool end_try(const Peer& peer, const TryReport& report) const;
+  // Sets or clears one veto bit; takes the lock.
+  void set_veto(const Peer& peer, uint32_t bit, bool on) const;
+
+ private:
+  friend class PeerGuard;
+  PeerSet(std::vector<PeerSpec> specs, const PeerShare* share);
+  bool note_failure(const Peer& peer, int64_t now_s) const;
+  void note_success(const Peer& peer, const TryReport& report) const;
+
+  std::vector<Peer> peers_;
+  std::unique_ptr<PeerState[]> own_states_;  // null if shared
+  const PeerShare* share_ = nullptr;
+  int maker_pid_ = 0;
+  size_t primary_count_ = 0;
+  size_t try_count_ = 0;
+  uint64_t total_weight_ = 0;
+  std::unique_ptr<PeerIndex> index_;
+};
+
+// Holds the lock of a set's states, if they have one.
+class [[nodiscard]] PeerGuard {
+ public:
+  explicit PeerGuard(const PeerSet& set) : lock_(set.share_ ? set.share_->lock : nullptr) {
+    if (lock_) lock_->lock();
+  }
+  ~PeerGuard() {
+    if (lock_) lock_->unlock();
+  }
+  PeerGuard(const PeerGuard&) = delete;
+  PeerGuard& operator=(const PeerGuard&) = delete;
+
+ private:
+  PeerLock* lock_;
+};
+
+// A try in flight: counted in the peer's connections until finish(), or until destroyed (TryEnd::unknown). The set outlives it.
+class PeerLease {
+ public:
+  PeerLease() = default;
+  // Takes over a try that begin_try() counted.
+  PeerLease(const PeerSet& set, const Peer& peer) : set_(&set), peer_(&peer) {}
+  PeerLease(PeerLease&& other) noexcept : set_(other.set_), peer_(std::exchange(other.peer_, nullptr)) {}
+  PeerLease& operator=(PeerLease&& other) noexcept {
+    if (this != &other) {
+      finish({});
+      set_ = other.set_;
+      peer_ = std::exchange(other.peer_, nullptr);
+    }
+    return *this;
+  }
+  ~PeerLease() { finish({}); }
+
+  explicit operator bool() const { return peer_ != nullptr; }
+  const Peer& operator*() const { return *peer_; }
+  const Peer* operator->() const { return peer_; }
+  // True: the peer is banned from now on. Nothing on an empty lease.
+  bool finish(const TryReport& report) {
+    const Peer* peer = std::exchange(peer_, nullptr);
+    return peer && set_->end_try(*peer, report);
+  }
+
+ private:
+  const PeerSet* set_ = nullptr;
+  const Peer* peer_ = nullptr;
+};
+
+}  // namespace fairlead

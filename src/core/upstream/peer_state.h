@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// PeerState: what changes about a peer while it serves; PeerTable: where states lie when workers share them (a zone's memory), keyed by
+// address and names so that they outlive a reload one by one. Plain numbers and offsets, no pointers: every process maps the same bytes.
+// The zone owns the memory; PeerSets hold one reference per state. Locking is the caller's (PeerGuard).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/base/addr.h"
+#include "core/base/error.h"
+
+namespace fairlead {
+
+// Digest of what names a peer: the same in the next generation for the same peer.
+using PeerKey = std::array<unsigned char, 16>;
+PeerKey make_peer_key(const Addr& address, std::string_view name, std::string_view server);
+
+// Guarded by the set's lock if shared. Times in seconds since 1970.
+struct PeerState {
+  int64_t current_weight = 0;
+  int64_t effective_weight = 0;
+  uint32_t weight = 0;  // nominal one that the two above were made for
+  uint32_t conns = 0;   // tries in flight, not idle connections
+  uint32_t fails = 0;
+  uint32_t vetoes = 0;  // bits of those who say no: health checks, outlier ejection; 0: nobody
+  int64_t accessed_s = 0;
+  int64_t checked_s = 0;
+  uint64_t requests = 0;
+  uint64_t failures = 0;
+  double header_ms = 0;     // moving averages over successful tries; 0: no sample yet
+  double last_byte_ms = 0;
+
+  // Brings the weights to what a peer of this weight starts with, unless they are made for it already.
+  void set_weight(uint32_t nominal) {
+    if (weight == nominal) return;
+    weight = nominal;
+    current_weight = 0;
+    effective_weight = nominal;
+  }
+};
+
+// A fixed number of states in memory somebody else owns, found by key. Each record also counts the connections of each worker slot, so
+// that those of a killed worker can be taken away.
+class PeerTable {
+ public:
+  // The bytes that `peers` records for `slots` workers need; a set needs as many records as it has peers, and during a reload as many
+  // again as are new.
+  static size_t bytes_for(size_t peers, uint32_t slots);
+  // Makes an empty table of as many records as fit. `memory` is aligned to 16 and at least bytes_for(1, slots).
+  static PeerTable* create(void* memory, size_t bytes, uint32_t slots);
+  // The table that create() made there.
+  static PeerTable* at(void* memory);
+
+  // The state of `key`, one more reference: the one that is there, or a new one. nullptr: full.
+  PeerState* acquire(const PeerKey& key, uint32_t weight);
+  // Gives one reference back; the last one frees the record.
+  void release(PeerState* state);
+
+  void count_conn(PeerState* state, uint32_t slot);
+  void discount_conn(PeerState* state, uint32_t slot);
+  // The worker in `slot` is gone: its connections are not.
+  void clear_slot(uint32_t slot);
+  // After a lock owner died: makes every number hold its invariants again (connections = sum of slots, weights in range).
+  void repair();
+
+  uint32_t used() const { return used_; }
+  uint32_t capacity() const { return capacity_; }
+  uint32_t slots() const { return slots_; }
+
+ private:
+  struct Record;
+  PeerTable(uint32_t capacity, uint32_t slots) : capacity_(capacity), slots_(slots) {}
+  static size_t record_bytes(uint32_t slots);
+  Record* record(uint32_t index);
+  static Record* record_of(PeerState* state);
+
+  uint64_t magic_ = magic;
+  uint32_t capacity_;
+  uint32_t slots_;
+  uint32_t used_ = 0;
+
+  static constexpr uint64_t magic = 0x7065'6572'7461'626c;
+};
+
+}  // namespace fairlead

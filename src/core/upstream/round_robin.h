@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Smooth weighted round robin, the default method, and the last resort of the keyed and random ones.
+#pragma once
+
+#include <span>
+
+#include "core/upstream/balancer.h"
+
+namespace fairlead {
+
+// The peer with the most credit among those the request may try, or nullptr. The lock is held.
+const Peer* choose_round_robin(std::span<const Peer> peers, const PickRequest& request);
+
+// One round of the credit arithmetic over the peers a method offers: each earns its effective weight, the winner pays the sum.
+class WeightRound {
+ public:
+  void offer(const Peer& peer) {
+    PeerState& state = *peer.state;
+    state.current_weight += state.effective_weight;
+    total_ += state.effective_weight;
+    // A peer that failed gets its weight back step by step.
+    if (state.effective_weight < peer.spec.weight) ++state.effective_weight;
+    if (!best_ || state.current_weight > best_->state->current_weight) best_ = &peer;
+  }
+  const Peer* finish() {
+    if (best_) best_->state->current_weight -= total_;
+    return best_;
+  }
+
+ private:
+  const Peer* best_ = nullptr;
+  int64_t total_ = 0;
+};
+
+class RoundRobin final : public Balancer {
+ public:
+  std::string_view name() const override { return "round_robin"; }
+
+ protected:
+  const Peer* choose(const PeerSet& set, const PickRequest& request) const override;
+};
+
+}  // namespace fairlead

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/upstream/upstream_block.h"
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "core/conf/resolve_now.h"
+#include "core/conf/value.h"
+#include "core/shm/shm.h"
+#include "core/upstream/round_robin.h"
+
+namespace fairlead {
+namespace {
+
+// The zone of a group holds its peer states; several groups may share it.
+constexpr char zone_owner = 0;
+
+UpstreamsConf& upstreams_of_line(const Line& line) { return own_conf<UpstreamsConf>(*line.block().enclosing(in_main)); }
+
+ConfResult<Unit> set_upstream(Line& line, UpstreamsConf&) {
+  UpstreamsConf& all = upstreams_of_line(line);
+  for (auto& group : all.groups) {
+    if (group->name != line.word(1) || group->is_implicit) continue;
+    return format("duplicate upstream \"{}\" in {}:{}", line.word(1), group->place.file, group->place.line);
+  }
+  all.groups.push_back(std::make_unique<GroupSpec>());
+  GroupSpec& group = *all.groups.back();
+  group.name = line.word(1);
+  group.place = line.place();
+  Block* block = line.open_block(line.block().context() == in_http ? in_upstream : in_stream_upstream);
+  block->set_object(&group);
+  FL_TRY(line.read_block(*block));
+  if (group.servers.empty()) return std::string("no servers are inside upstream");
+  return Unit();
+}
+
+ConfResult<Unit> set_address(std::string_view text, uint16_t default_port, ServerLine& server) {
+  auto parsed = parse_addr(text, default_port, AddrUse::connect);
+  if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), text);
+  server.text = text;
+  server.spec.server = std::string(text);
+  if (parsed->is_name()) {
+    server.host = parsed->host;
+    server.port = parsed->port;
+    return Unit();
+  }
+  server.spec.address = parsed->addr;
+  server.spec.name = parsed->addr.text();
+  return Unit();
+}
+
+ConfResult<Unit> set_server_parameter(Line& line, size_t index, ServerLine& server) {
+  std::string_view word = line.word(index);
+  PeerSpec& spec = server.spec;
+  auto number = [&](std::string_view prefix, uint32_t least, uint32_t& field) -> ConfResult<Unit> {
+    auto value = parse_decimal(word.substr(prefix.size()));
+    if (!value || *value < least || *value > INT32_MAX) return line.invalid_parameter(index);
+    field = static_cast<uint32_t>(*value);
+    return Unit();
+  };
+  if (word.starts_with("weight=")) return number("weight=", 1, spec.weight);
+  if (word.starts_with("max_conns=")) return number("max_conns=", 0, spec.max_conns);
+  if (word.starts_with("max_fails=")) return number("max_fails=", 0, spec.max_fails);
+  if (word.starts_with("fail_timeout=")) {
+    auto ms = parse_time_ms(word.substr(13), TimeGrain::seconds);
+    if (!ms) return line.invalid_parameter(index);
+    spec.fail_timeout_s = static_cast<int64_t>(*ms / 1000);
+    return Unit();
+  }
+  if (word == "backup") {
+    GroupSpec& group = group_of(line);
+    if (group.balancer && !group.balancer->allows_backups())
+      return std::string("balancing method does not support parameter \"backup\"");
+    spec.backup = true;
+    return Unit();
+  }
+  if (word == "down") {
+    spec.down = true;
+    return Unit();
+  }
+  return line.invalid_parameter(index);
+}
+
+ConfResult<Unit> set_server(Line& line, UpstreamsConf&) {
+  ServerLine server;
+  bool stream = line.block().context() == in_stream_upstream;
+  FL_TRY(set_address(line.word(1), stream ? 0 : 80, server));
+  for (size_t i = 2; i < line.words().size(); ++i) FL_TRY(set_server_parameter(line, i, server));
+  group_of(line).servers.push_back(std::move(server));
+  return Unit();
+}
+
+ConfResult<Unit> set_zone(Line& line, UpstreamsConf&) {
+  uint64_t bytes = 0;
+  if (line.word_count() == 2) {
+    auto size = parse_size(line.word(2), SizeUnits::up_to_mega);
+    if (!size) return format("invalid zone size \"{}\"", line.word(2));
+    if (*size < zone_bytes_min) return format("zone \"{}\" is too small", line.word(1));
+    bytes = *size;
+  }
+  auto zone = line.generation().zones.declare(line.word(1), bytes, &zone_owner);
+  if (!zone) return zone.error();
+  group_of(line).zone = *zone;
+  return Unit();
+}
+
+ConfResult<Unit> set_keepalive(Line& line, UpstreamsConf&) {
+  auto number = parse_decimal(line.word(1));
+  if (!number) return format("invalid value \"{}\" in \"keepalive\" directive", line.word(1));
+  if (line.word_count() == 2 && line.word(2) != "local") return line.invalid_parameter(2);
+  group_of(line).keepalive.idle_max = *number;
+  return Unit();
+}
+
+ConfResult<Unit> set_keepalive_number(Line& line, UpstreamsConf&) {
+  return ConfValue<uint64_t>::parse(line, group_of(line).keepalive.requests_max);
+}
+ConfResult<Unit> set_keepalive_time(Line& line, UpstreamsConf&) {
+  Msec time;
+  FL_TRY(ConfValue<Msec>::parse(line, time));
+  (line.name() == "keepalive_time" ? group_of(line).keepalive.time_ms : group_of(line).keepalive.timeout_ms) = time.ms;
+  return Unit();
+}
+
+ConfResult<Unit> set_resolve_at_start(Line& line, UpstreamsConf&) {
+  if (line.word(1) != "warn" && line.word(1) != "strict") return line.invalid_value(1);
+  upstreams_of_line(line).resolve_strictly = line.word(1) == "strict";
+  return Unit();
+}
+
+// Literals as they are, names by the system's resolver. A name that does not resolve leaves no peer now: it is retried by the workers.
+ConfResult<Unit> list_peers(Generation& generation, GroupSpec& group, bool strict) {
+  for (const ServerLine& server : group.servers) {
+    if (server.host.empty()) {
+      group.peers.push_back(server.spec);
+      continue;
+    }
+    auto addresses = resolve_now(server.host, server.port);
+    if (!addresses) {
+      std::string reason = format("host not found in upstream \"{}\"{}", server.text, at_place(group.place));
+      if (strict) return reason + "\n";
+      generation.warn(reason + ", it is down until its name resolves");
+      continue;
+    }
+    for (const Addr& addr : *addresses) {
+      PeerSpec spec = server.spec;
+      spec.address = addr;
+      spec.name = addr.text();
+      group.peers.push_back(std::move(spec));
+    }
+  }
+  return Unit();
+}
+
+ConfResult<Unit> complete_groups(Generation& generation) {
+  UpstreamsConf& all = upstreams_of(generation);
+  uint32_t index = 0;
+  for (auto& group : all.groups) {
+    group->index = index++;
+    if (!group->balancer) group->balancer = std::make_unique<RoundRobin>();
+    if (!group->balancer->allows_backups())
+      for (const ServerLine& server : group->servers)
+        if (server.spec.backup)
+          return format("balancing method \"{}\" does not support parameter \"backup\"{}\n", group->balancer_name, at_place(group->place));
+    // An address that is the name of a group means the group: http_proxy binds it.
+    if (group->is_implicit && find_group(generation, group->name) != group.get()) continue;
+    FL_TRY(list_peers(generation, *group, all.resolve_strictly));
+  }
+  return Unit();
+}
+
+constexpr Directive upstream_rows[] = {
+    custom<set_upstream, UpstreamsConf>("upstream", in_http | in_stream, words(1), "A group of servers to forward to.").block().many().takes("name"),
+    custom<set_server, UpstreamsConf>("server", in_upstream_any, words_from(1), "One server of the group; a name stands for all its addresses.")
+        .many()
+        .takes("address [weight=n] [max_conns=n] [max_fails=n] [fail_timeout=time] [backup] [down]"),
+    custom<set_zone, UpstreamsConf>("zone", in_upstream_any, words(1, 2), "Shared memory for the state of the group's peers, which survives a reload.")
+        .takes("name [size]"),
+    custom<set_keepalive, UpstreamsConf>("keepalive", in_upstream, words(1, 2), "Idle connections kept per worker, 0 for none.").takes("number [local]"),
+    custom<set_keepalive_number, UpstreamsConf>("keepalive_requests", in_upstream, words(1), "Most requests of one connection to a peer.").takes("number"),
+    custom<set_keepalive_time, UpstreamsConf>("keepalive_time", in_upstream, words(1), "Age after which a connection is closed behind its request.")
+        .takes("time"),
+    custom<set_keepalive_time, UpstreamsConf>("keepalive_timeout", in_upstream, words(1), "How long an idle connection to a peer stays open.")
+        .takes("time"),
+    custom<set_resolve_at_start, UpstreamsConf>("resolve_at_start", in_http | in_stream, words(1),
+                                                "What a name that does not resolve means for the start: a warning and a down peer, or an error.")
+        .takes("warn | strict"),
+};
+
+}  // namespace
+
+constinit const Module upstream_module = {
+    .name = "upstream",
+    .conf = conf_of<UpstreamsConf>,
+    .directives = upstream_rows,
+    .generation = complete_groups,
+};
+
+GroupSpec& group_of(const Line& line) { return *line.block().object<GroupSpec>(); }
+
+ConfResult<Unit> set_balancer(const Line& line, std::unique_ptr<Balancer> balancer) {
+  GroupSpec& group = group_of(line);
+  if (group.balancer) line.warn("load balancing method redefined");
+  group.balancer = std::move(balancer);
+  group.balancer_name = line.name();
+  return Unit();
+}
+
+UpstreamsConf& upstreams_of(Generation& generation) { return conf<UpstreamsConf>(generation.root()); }
+
+GroupSpec* find_group(Generation& generation, std::string_view name) {
+  GroupSpec* implicit = nullptr;
+  for (auto& group : upstreams_of(generation).groups) {
+    if (!equal_nocase(group->name, name)) continue;
+    if (!group->is_implicit) return group.get();
+    if (!implicit) implicit = group.get();
+  }
+  return implicit;
+}
+
+ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address, uint16_t default_port) {
+  UpstreamsConf& all = upstreams_of_line(line);
+  ServerLine server;
+  FL_TRY(set_address(address, default_port, server));
+  for (auto& group : all.groups)
+    if (group->is_implicit && group->name == address && group->servers[0].port == server.port && group->servers[0].spec.address == server.spec.address)
+      return group.get();
+  all.groups.push_back(std::make_unique<GroupSpec>());
+  GroupSpec& group = *all.groups.back();
+  group.name = address;
+  group.place = line.place();
+  group.is_implicit = true;
+  group.servers.push_back(std::move(server));
+  return &group;
+}
+
+}  // namespace fairlead

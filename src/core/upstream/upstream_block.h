@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// `upstream { }` in http and stream: GroupSpec, what the configuration says of a group, and UpstreamsConf, all groups of a generation. Also the
+// groups that nobody wrote: one for each literal address that a proxy_pass names. Workers attach pools and live peers to them (event/net/upstreams.h).
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/conf/line.h"
+#include "core/conf/module.h"
+#include "core/conf/template.h"
+#include "core/upstream/balancer.h"
+
+namespace fairlead {
+
+class Zone;
+
+// One `server` line. A name stands for all its addresses.
+struct ServerLine {
+  std::string_view text;   // the address as written
+  std::string_view host;   // empty for a literal address
+  uint16_t port = 0;
+  PeerSpec spec;           // without address and name if it is a host
+};
+
+struct KeepaliveLimits {
+  uint64_t idle_max = 32;  // 0: off
+  uint64_t requests_max = 1000;
+  uint64_t time_ms = 3'600'000;
+  uint64_t timeout_ms = 60'000;
+};
+
+struct GroupSpec {
+  std::string_view name;
+  Place place;
+  bool is_implicit = false;          // made for an address in proxy_pass
+  std::vector<ServerLine> servers;
+  std::unique_ptr<Balancer> balancer;  // round robin if no directive set one
+  std::string_view balancer_name;      // the directive that set it
+  Template key;                        // of `hash`
+  KeepaliveLimits keepalive;
+  Zone* zone = nullptr;
+  std::vector<PeerSpec> peers;         // what is known when the configuration is loaded: literals and names that resolved
+  PeerShare share;                     // of the zone, if there is one
+  uint32_t index = 0;                  // among the groups of the generation
+
+  bool has_names() const {
+    for (const ServerLine& line : servers)
+      if (!line.host.empty()) return true;
+    return false;
+  }
+};
+
+// All groups of one generation, by engine.
+struct UpstreamsConf {
+  std::vector<std::unique_ptr<GroupSpec>> groups;
+  bool resolve_strictly = false;  // resolve_at_start strict
+};
+
+extern const Module upstream_module;
+
+// The group being read: for directives inside `upstream`.
+GroupSpec& group_of(const Line& line);
+// Sets the balancer of the group the line stands in; the second balancing directive warns as nginx does.
+ConfResult<Unit> set_balancer(const Line& line, std::unique_ptr<Balancer> balancer);
+
+// The group of that name (a written one before an implicit one), or nullptr; complete when the configuration is read.
+GroupSpec* find_group(Generation& generation, std::string_view name);
+// A group for "host:port" or "unix:path" as in proxy_pass; used again for the same text.
+ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address, uint16_t default_port);
+UpstreamsConf& upstreams_of(Generation& generation);
+
+}  // namespace fairlead

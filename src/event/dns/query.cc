@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "event/dns/query.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+namespace fairlead {
+
+Error dns_error(int ares_status) {
+  switch (ares_status) {
+    case ARES_EFORMERR: return Error{Fault::unavailable, Side::upstream, 1, "Format error"};
+    case ARES_ENOTFOUND:
+    case ARES_ENODATA:
+    case ARES_ENONAME:
+    case ARES_EBADNAME: return Error{Fault::unavailable, Side::upstream, 3, "Host not found"};
+    case ARES_ENOTIMP: return Error{Fault::unavailable, Side::upstream, 4, "Unimplemented"};
+    case ARES_EREFUSED: return Error{Fault::unavailable, Side::upstream, 5, "Operation refused"};
+    case ARES_ETIMEOUT: return Error{Fault::timeout, Side::upstream, 110, "Operation timed out"};
+    case ARES_ECANCELLED:
+    case ARES_EDESTRUCTION: return Error{Fault::canceled, Side::local, 125, "Operation canceled"};
+    default: return Error{Fault::unavailable, Side::upstream, 2, "Server failure"};
+  }
+}
+
+DnsQuery::DnsQuery(Loop& loop, Owner& owner, Question question)
+    : loop_(loop), owner_(&owner), question_(std::move(question)), done_(loop) {
+  if (question_.by_system) {
+    parts_[0].emplace(*this, DnsType::a, question_.name);
+    return;
+  }
+  if (question_.ipv4) parts_[0].emplace(*this, DnsType::a, question_.name);
+  if (question_.ipv6) parts_[1].emplace(*this, DnsType::aaaa, question_.name);
+}
+
+void DnsQuery::start() {
+  if (std::exchange(started_, true)) return;
+  Ref hold(this);
+  for (auto& part : parts_) {
+    if (part) ask(*part);
+  }
+}
+
+void DnsQuery::orphan() {
+  owner_ = nullptr;
+  for (auto& part : parts_) {
+    if (part) part->disarm();
+  }
+  if (!result_) result_.emplace(dns_error(ARES_ECANCELLED));
+  done_.set();
+}
+
+// The reference of an open question is taken here and given back by its callback.
+void DnsQuery::ask(Part& part) {
+  ++references_;
+  if (question_.by_system) {
+    int family = question_.ipv4 && question_.ipv6 ? AF_UNSPEC : question_.ipv4 ? AF_INET : AF_INET6;
+    owner_->channel().ask_system(part.name.c_str(), family, &DnsQuery::on_system_reply, &part);
+  } else {
+    owner_->channel().ask(part.name.c_str(), static_cast<int>(part.type), &DnsQuery::on_reply, &part);
+  }
+}
+
+bool DnsQuery::has_addresses() const {
+  return std::any_of(std::begin(parts_), std::end(parts_),
+                     [](const auto& part) { return part && part->ended && part->status == ARES_SUCCESS; });
+}
+
+// Nobody is kept waiting for the second family longer than one round of the servers.
+bool DnsQuery::ask_again(Part& part, int status) {
+  if (waiters_ == 0 || has_addresses()) return false;
+  bool refused = status == ARES_ESERVFAIL || status == ARES_EREFUSED || status == ARES_ENOTIMP;
+  if (status == ARES_ETIMEOUT || (refused && part.refusals++ < question_.refusals_max)) {
+    ask(part);
+    return true;
+  }
+  // Nobody listens there, which is known at once: not asked in a circle.
+  if (status == ARES_ECONNREFUSED) {
+    loop_.arm(part, question_.pause_ms);
+    return true;
+  }
+  return false;
+}
+
+void DnsQuery::on_pause_end(Timer& timer) {
+  Part& part = static_cast<Part&>(timer);
+  Ref hold(&part.query);
+  if (part.query.waiters_ > 0) {
+    part.query.ask(part);
+  } else {
+    part.query.end(part, ARES_ETIMEOUT);
+  }
+}
+
+void DnsQuery::on_reply(void* argument, int status, int, unsigned char* bytes, int size) {
+  Part& part = *static_cast<Part*>(argument);
+  DnsQuery& query = part.query;
+  Ref hold(&query);
+  --query.references_;
+  if (!query.owner_ || query.ask_again(part, status)) return;
+  if (status == ARES_SUCCESS) {
+    query.take_reply(part, {bytes, static_cast<size_t>(size)});
+  } else {
+    query.end(part, status);
+  }
+}
+
+void DnsQuery::take_reply(Part& part, std::span<const unsigned char> bytes) {
+  auto reply = parse_dns_reply(bytes, part.type, question_.addresses_max);
+  if (!reply) return end(part, ARES_EBADRESP);
+  // An alias counts with its own TTL, too.
+  if (part.aliases > 0) reply->ttl_s = std::min(reply->ttl_s, part.reply.ttl_s);
+  part.reply = std::move(*reply);
+  if (!part.reply.addresses.empty()) return end(part, ARES_SUCCESS);
+  if (part.reply.alias.empty()) return end(part, ARES_ENODATA);
+  if (++part.aliases > aliases_max) return end(part, ARES_ESERVFAIL);
+  part.name = part.reply.alias;
+  ask(part);
+}
+
+void DnsQuery::on_system_reply(void* argument, int status, int, ares_addrinfo* found) {
+  Part& part = *static_cast<Part*>(argument);
+  DnsQuery& query = part.query;
+  Ref hold(&query);
+  --query.references_;
+  if (query.owner_ && status == ARES_SUCCESS) {
+    uint32_t ttl_s = UINT32_MAX;
+    for (const ares_addrinfo_node* node = found->nodes; node; node = node->ai_next) {
+      if (part.reply.addresses.size() >= query.question_.addresses_max) break;
+      part.reply.addresses.push_back(Addr::from_sockaddr(node->ai_addr, static_cast<socklen_t>(node->ai_addrlen)));
+      ttl_s = std::min(ttl_s, static_cast<uint32_t>(std::max(node->ai_ttl, 0)));
+    }
+    part.reply.ttl_s = ttl_s;
+    if (part.reply.addresses.empty()) status = ARES_ENODATA;
+  }
+  if (found) ares_freeaddrinfo(found);
+  if (!query.owner_ || query.ask_again(part, status)) return;
+  query.end(part, status);
+}
+
+void DnsQuery::end(Part& part, int status) {
+  part.ended = true;
+  part.status = status;
+  for (auto& other : parts_) {
+    if (other && !other->ended) return;
+  }
+  finish();
+}
+
+// One family that has addresses is enough. Otherwise a failure says more than the absence of records.
+void DnsQuery::finish() {
+  auto record = std::make_shared<DnsRecord>();
+  uint32_t ttl_s = UINT32_MAX;
+  int status = ARES_ENOTFOUND;
+  for (auto& part : parts_) {
+    if (!part) continue;
+    if (part->status == ARES_SUCCESS) {
+      record->addresses.insert(record->addresses.end(), part->reply.addresses.begin(), part->reply.addresses.end());
+      ttl_s = std::min(ttl_s, part->reply.ttl_s);
+    } else if (part->status != ARES_ENODATA && part->status != ARES_ENOTFOUND) {
+      status = part->status;
+    }
+  }
+  if (record->addresses.empty()) {
+    result_.emplace(dns_error(status));
+  } else {
+    if (record->addresses.size() > question_.addresses_max) record->addresses.resize(question_.addresses_max);
+    record->expires_ms = owner_->expiry_ms(ttl_s);
+    result_.emplace(std::move(record));
+  }
+  done_.set();
+  owner_->finished(*this);
+}
+
+}  // namespace fairlead

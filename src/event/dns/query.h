@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// DnsQuery: one question about a name in flight, A and AAAA side by side, aliases followed. Shared by all who wait for it, and counted:
+// by the resolver while it is in flight, by c-ares for each open question, by each waiter. So waiters may go at any time and the query
+// ends by itself. The cache, limits and the interface are the resolver's.
+#pragma once
+
+#include <ares.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "event/dns/channel.h"
+#include "event/dns/reply.h"
+#include "event/loop/sync.h"
+
+namespace fairlead {
+
+// What is known of a name: shared by the cache and by those who waited.
+struct DnsRecord {
+  std::vector<Addr> addresses;  // never empty
+  uint64_t expires_ms = 0;      // Loop::now_ms
+  uint32_t turns = 0;           // how often it was given out: each time begins with the next address
+};
+
+// nginx's codes and words, in Error::sys and Error::what.
+Error dns_error(int ares_status);
+
+class DnsQuery : public Link {
+ public:
+  // What a query asks of its resolver. Calls come from inside c-ares.
+  class Owner {
+   public:
+    virtual DnsChannel& channel() = 0;
+    // When an answer with this TTL is not to be trusted any more.
+    virtual uint64_t expiry_ms(uint32_t ttl_s) const = 0;
+    // `query.result()` is there. The owner gives its reference back.
+    virtual void finished(DnsQuery& query) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+  struct Question {
+    std::string key;   // under which the owner knows it
+    std::string name;  // lower case
+    bool ipv4 = true, ipv6 = true;
+    bool by_system = false;  // hosts file and search domains
+    size_t addresses_max = 0;
+    uint32_t pause_ms = 0;   // before a question is asked again where nobody listened
+    size_t refusals_max = 0;  // how often a question is asked again after a server said that it failed
+  };
+
+  class Ref {
+   public:
+    Ref() = default;
+    explicit Ref(DnsQuery* query) : query_(query) { ++query->references_; }
+    Ref(Ref&& other) noexcept : query_(std::exchange(other.query_, nullptr)) {}
+    Ref(const Ref& other) : query_(other.query_) { ++query_->references_; }
+    Ref& operator=(Ref other) noexcept {
+      std::swap(query_, other.query_);
+      return *this;
+    }
+    ~Ref() {
+      if (query_ && --query_->references_ == 0) delete query_;
+    }
+    DnsQuery* operator->() const { return query_; }
+
+   private:
+    DnsQuery* query_ = nullptr;
+  };
+
+  static Ref make(Loop& loop, Owner& owner, Question question) { return Ref(new DnsQuery(loop, owner, std::move(question))); }
+  DnsQuery(const DnsQuery&) = delete;
+  DnsQuery& operator=(const DnsQuery&) = delete;
+
+  // Sends the questions, once; may finish at once. After the first enter().
+  void start();
+  // The owner goes: all who wait get Fault::canceled.
+  void orphan();
+
+  bool has_owner() const { return owner_ != nullptr; }
+  const Question& question() const { return question_; }
+  // Set when result() is there.
+  Event& done() { return done_; }
+  const Result<std::shared_ptr<DnsRecord>>& result() const { return *result_; }
+  // As long as somebody waits, a question without an answer is asked again.
+  void enter() { ++waiters_; }
+  void leave() { --waiters_; }
+
+ private:
+  // One of the questions: a type, or all that the system knows.
+  struct Part : Timer {
+    Part(DnsQuery& of, DnsType asked, std::string first_name)
+        : Timer(&DnsQuery::on_pause_end), query(of), type(asked), name(std::move(first_name)) {}
+    DnsQuery& query;
+    DnsType type;
+    std::string name;  // the end of the aliases so far
+    unsigned aliases = 0;
+    size_t refusals = 0;
+    bool ended = false;
+    int status = ARES_SUCCESS;
+    DnsReply reply;
+  };
+  static constexpr unsigned aliases_max = 16;
+
+  DnsQuery(Loop& loop, Owner& owner, Question question);
+  ~DnsQuery() = default;
+  static void on_reply(void* part, int status, int timeouts, unsigned char* bytes, int size);
+  static void on_system_reply(void* part, int status, int timeouts, ares_addrinfo* found);
+  static void on_pause_end(Timer& part);
+  void ask(Part& part);
+  // True: the status asks for another try, which is under way.
+  bool ask_again(Part& part, int status);
+  bool has_addresses() const;
+  void take_reply(Part& part, std::span<const unsigned char> bytes);
+  void end(Part& part, int status);
+  void finish();
+
+  Loop& loop_;
+  Owner* owner_;
+  Question question_;
+  Event done_;
+  std::optional<Part> parts_[2];
+  std::optional<Result<std::shared_ptr<DnsRecord>>> result_;
+  uint32_t references_ = 0;
+  uint32_t waiters_ = 0;
+  bool started_ = false;
+};
+
+}  // namespace fairlead

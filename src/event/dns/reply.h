@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// From the bytes of a DNS reply to addresses, TTL and the name to ask next. Pure: bytes in, values out. The reading of records is
+// libresolv's. Which reply belongs to which question is c-ares' affair.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/addr.h"
+#include "core/base/error.h"
+
+namespace fairlead {
+
+enum class DnsType : uint16_t { a = 1, aaaa = 28 };
+
+struct DnsReply {
+  std::vector<Addr> addresses;  // with port 0; at most as many as asked for
+  uint32_t ttl_s = 0;           // the least of all records used, aliases included
+  std::string alias;            // without addresses: the name that the chain of CNAMEs ends with, else empty
+};
+
+// The answer section of `bytes` for a question of `type`; addresses of the other type and further sections are not looked at.
+// Fault::malformed if it cannot be read to its end.
+Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType type, size_t addresses_max);
+
+}  // namespace fairlead

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "event/dns/resolver.h"
+
+#include <algorithm>
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+
+namespace fairlead {
+
+namespace {
+
+// RFC 8767 section 4: a week is the most that makes sense.
+constexpr uint32_t ttl_max_s = 7 * 24 * 3600;
+constexpr size_t name_bytes_max = 253;
+
+bool is_askable(std::string_view name) {
+  auto is_odd = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '\x7f' || c == '\\'; };
+  return !name.empty() && name.size() <= name_bytes_max && std::none_of(name.begin(), name.end(), is_odd);
+}
+
+// One character for the families, then the name in lower case.
+std::string make_key(std::string_view name, DnsFamilies families) {
+  std::string key(1 + name.size(), static_cast<char>('0' + (families.ipv4 ? 1 : 0) + (families.ipv6 ? 2 : 0)));
+  lower_into(key.data() + 1, name);
+  return key;
+}
+
+std::string_view without_last_dot(std::string_view name) {
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return name;
+}
+
+DnsAnswer answer_of(DnsRecord& record) {
+  DnsAnswer answer;
+  answer.expires_ms = record.expires_ms;
+  answer.addresses = record.addresses;
+  auto first = static_cast<ptrdiff_t>(record.turns++ % record.addresses.size());
+  std::rotate(answer.addresses.begin(), answer.addresses.begin() + first, answer.addresses.end());
+  return answer;
+}
+
+}  // namespace
+
+std::string resolve_error_text(std::string_view name, const Error& error) {
+  return format("{} could not be resolved ({}: {})", name, error.sys, error.what);
+}
+
+// One who waits: counted with the query, and with the resolver as long as there is one.
+class Resolver::Waiting {
+ public:
+  Waiting(Resolver& resolver, DnsQuery::Ref query) : resolver_(resolver), query_(std::move(query)) {
+    ++resolver_.waiting_;
+    query_->enter();
+  }
+  ~Waiting() {
+    query_->leave();
+    if (query_->has_owner()) --resolver_.waiting_;
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  DnsQuery& query() const { return *query_.operator->(); }
+
+ private:
+  Resolver& resolver_;
+  DnsQuery::Ref query_;
+};
+
+Result<std::unique_ptr<Resolver>> Resolver::open(Loop& loop, ResolverOptions options) {
+  FL_ASSERT(options.families.ipv4 || options.families.ipv6);
+  std::unique_ptr<Resolver> made(new Resolver(loop, std::move(options)));
+  auto channel = DnsChannel::open(loop, made->options_.servers, static_cast<int>(made->options_.try_timeout_ms));
+  if (!channel) return channel.error();
+  made->channel_ = std::move(*channel);
+  return made;
+}
+
+Resolver::~Resolver() {
+  while (DnsQuery* query = queries_.pop_front()) query->orphan();
+  channel_.reset();
+}
+
+DnsFamilies Resolver::allowed(DnsFamilies wanted) const {
+  return {wanted.ipv4 && options_.families.ipv4, wanted.ipv6 && options_.families.ipv6};
+}
+
+std::optional<DnsAnswer> Resolver::cached(std::string_view name, DnsFamilies wanted) {
+  if (auto ip = Addr::parse_ip(name)) return DnsAnswer{{*ip}, UINT64_MAX};
+  auto at = cache_.find(make_key(without_last_dot(name), allowed(wanted)));
+  if (at == cache_.end()) return std::nullopt;
+  Entry& entry = *at->second;
+  if (entry.record->expires_ms <= loop_.now_ms()) {
+    cache_.erase(at);
+    return std::nullopt;
+  }
+  static_cast<Link&>(entry).unlink();
+  by_use_.push_back(entry);
+  return answer_of(*entry.record);
+}
+
+Task<Result<DnsAnswer>> Resolver::resolve(std::string name, DnsFamilies wanted, uint64_t deadline_ms) {
+  std::optional<DnsAnswer> known = cached(name, wanted);
+  if (known) co_return std::move(*known);
+  std::string_view asked = without_last_dot(name);
+  DnsFamilies families = allowed(wanted);
+  if (!is_askable(asked) || (!families.ipv4 && !families.ipv6)) co_return dns_error(ARES_EBADNAME);
+  if (waiting_ >= options_.waiting_max) co_return Error{Fault::exhausted, Side::local, 2, "too many lookups are waiting"};
+  Waiting waiting(*this, join(make_key(asked, families), families));
+  DnsQuery& query = waiting.query();
+  query.start();
+  // From here on the resolver may be gone: only the query is looked at.
+  WaitStatus status = co_await query.done().wait(deadline_ms);
+  if (status == WaitStatus::timeout) co_return dns_error(ARES_ETIMEOUT);
+  if (!query.result()) co_return query.result().error();
+  co_return answer_of(**query.result());
+}
+
+DnsQuery::Ref Resolver::join(std::string key, DnsFamilies families) {
+  if (auto at = in_flight_.find(key); at != in_flight_.end()) return at->second;
+  DnsQuery::Question question;
+  question.key = key;
+  question.name = key.substr(1);
+  question.ipv4 = families.ipv4;
+  question.ipv6 = families.ipv6;
+  question.by_system = options_.servers.empty();
+  question.addresses_max = options_.addresses_max;
+  question.pause_ms = options_.try_timeout_ms;
+  // Other questions take their turns in between: one more than there are other servers.
+  question.refusals_max = options_.servers.size() > 1 ? options_.servers.size() : 0;
+  DnsQuery::Ref query = DnsQuery::make(loop_, *this, std::move(question));
+  queries_.push_back(*query.operator->());
+  in_flight_.emplace(std::move(key), query);
+  return query;
+}
+
+uint64_t Resolver::expiry_ms(uint32_t ttl_s) const {
+  return loop_.now_ms() + uint64_t{options_.valid_s.value_or(std::min(ttl_s, ttl_max_s))} * 1000;
+}
+
+void Resolver::finished(DnsQuery& query) {
+  const std::string& key = query.question().key;
+  if (query.result() && (*query.result())->expires_ms > loop_.now_ms()) remember(key, *query.result());
+  in_flight_.erase(key);
+}
+
+void Resolver::remember(const std::string& key, std::shared_ptr<DnsRecord> record) {
+  if (options_.names_max == 0) return;
+  std::unique_ptr<Entry>& entry = cache_[key];
+  if (!entry) {
+    entry = std::make_unique<Entry>();
+    entry->key = key;
+    if (cache_.size() > options_.names_max) {
+      std::string oldest = by_use_.front()->key;
+      cache_.erase(oldest);
+    }
+  } else {
+    static_cast<Link&>(*entry).unlink();
+  }
+  entry->record = std::move(record);
+  by_use_.push_back(*entry);
+}
+
+}  // namespace fairlead

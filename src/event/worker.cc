@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "event/worker.h"
+
+#include <algorithm>
+
+namespace fairlead {
+
+// What keepalive_min_timeout is if nothing is configured and a successor serves.
+static constexpr uint64_t min_timeout_with_successor_ms = 1000;
+// How often memory that a burst left behind is looked at. The timer runs only while there is any.
+static constexpr uint64_t trim_interval_ms = 20'000;
+
+Worker::Worker(std::unique_ptr<Loop> loop, Generation& generation, int slot)
+    : loop_(std::move(loop)),
+      generation_(generation),
+      slot_(slot),
+      files_(*loop_),
+      acceptors_(*loop_),
+      connections_(*loop_),
+      background_(*loop_),
+      own_(*loop_),
+      hard_stop_([](Timer& t) { static_cast<HardStop&>(t).worker->stop(); }),
+      trim_([](Timer& t) {
+        Worker* worker = static_cast<TrimTimer&>(t).worker;
+        if (pool_trim()) worker->loop_->arm(t, trim_interval_ms);
+      }) {
+  const EventsConf& events = conf<EventsConf>(generation.root());
+  limits_.connections_max = events.worker_connections;
+  limits_.multi_accept = events.multi_accept;
+  hard_stop_.worker = trim_.worker = this;
+  generation_.retain();
+}
+
+// Connections before the state of modules: a connection may hold things of a module (pooled upstream connections).
+Worker::~Worker() {
+  acceptors_.cancel();
+  own_.cancel();
+  connections_.cancel();
+  background_.cancel();
+  states_.clear();
+  generation_.release();
+}
+
+void Worker::listen(int fd, ServeAccepted& server) { acceptors_.spawn(accept_loop(*loop_, fd, connections_, limits_, server)); }
+
+void Worker::drain(bool has_successor, uint64_t shutdown_timeout_ms) {
+  if (draining_) return;
+  draining_ = true;
+  acceptors_.cancel();
+  background_.cancel();
+  connections_.close();
+  for (IdleClient* client = idle_.front(); client; client = idle_.next(*client)) {
+    uint64_t min_ms = client->min_timeout_ms;
+    if (min_ms == UINT64_MAX) min_ms = has_successor ? min_timeout_with_successor_ms : 0;
+    client->watch->limit_read_wait(std::max(client->since_ms + min_ms, loop_->now_ms()));
+  }
+  if (shutdown_timeout_ms) loop_->arm(hard_stop_, shutdown_timeout_ms);
+  own_.spawn(finish_when_empty());
+}
+
+Task<Unit> Worker::finish_when_empty() {
+  co_await connections_.all_done();
+  loop_->stop();
+  co_return Unit();
+}
+
+void Worker::stop() { loop_->stop(); }
+
+void Worker::run() { loop_->run(); }
+
+}  // namespace fairlead

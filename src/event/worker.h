@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Worker: everything that lives as long as a serving process: the loop, the connections, the background work, the state of modules. It starts,
+// drains and stops; what a connection speaks is not its business. Passed by reference; one per process.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/base/list.h"
+#include "core/conf/generation.h"
+#include "event/events_conf.h"
+#include "event/file/blocking.h"
+#include "event/loop/loop.h"
+#include "event/loop/nursery.h"
+#include "event/net/acceptor.h"
+
+namespace fairlead {
+
+struct WorkerCounters;
+
+inline uint16_t worker_state_count = 0;
+template <class T>
+inline const uint16_t worker_state = worker_state_count++;
+
+// A client connection that waits for its next request. Linked while idle; draining shortens the wait.
+struct IdleClient : Link {
+  Watch* watch = nullptr;
+  uint64_t since_ms = 0;
+  uint64_t min_timeout_ms = 0;  // keepalive_min_timeout; UINT64_MAX: the default
+};
+
+class Worker {
+ public:
+  Worker(std::unique_ptr<Loop> loop, Generation& generation, int slot);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  Loop& loop() { return *loop_; }
+  Generation& generation() { return generation_; }
+  int slot() const { return slot_; }
+
+  // Serves a listening socket until drained. `server` outlives the worker.
+  void listen(int fd, ServeAccepted& server);
+  // Background work: bounded by drain, cancelled by it.
+  Nursery& background() { return background_; }
+
+  uint64_t next_connection_number() { return next_number_++; }
+  // Connections in use, client and upstream; the acceptor stops at the limit.
+  bool has_room() const { return connections_in_use_ < limits_.connections_max; }
+  size_t connections_in_use() const { return connections_in_use_; }
+  void connection_opened() { ++connections_in_use_; }
+  void connection_closed() { --connections_in_use_; }
+
+  void client_idle(IdleClient& client) { idle_.push_back(client); }
+  bool is_draining() const { return draining_; }
+  // Stop accepting, close idle clients, let the rest finish. `has_successor`: another worker takes new connections meanwhile.
+  void drain(bool has_successor, uint64_t shutdown_timeout_ms);
+  // End now.
+  void stop();
+  // Runs until drained or stopped.
+  void run();
+
+  BlockingPool& files() { return files_; }
+
+  // State of a module for this worker, made on first use as T(worker).
+  template <class T>
+  T& state() {
+    uint16_t index = worker_state<T>;
+    if (states_.size() <= index) states_.resize(index + 1u);
+    if (!states_[index]) states_[index] = std::make_unique<Holder<T>>(*this);
+    return static_cast<Holder<T>*>(states_[index].get())->value;
+  }
+  const AcceptLimits& limits() const { return limits_; }
+
+ private:
+  struct HolderBase {
+    virtual ~HolderBase() = default;
+  };
+  template <class T>
+  struct Holder : HolderBase {
+    explicit Holder(Worker& worker) : value(worker) {}
+    T value;
+  };
+  Task<Unit> finish_when_empty();
+
+  std::unique_ptr<Loop> loop_;
+  Generation& generation_;
+  int slot_;
+  AcceptLimits limits_;
+  List<IdleClient> idle_;
+  size_t connections_in_use_ = 0;
+  uint64_t next_number_ = 1;
+  bool draining_ = false;
+  BlockingPool files_;
+  std::vector<std::unique_ptr<HolderBase>> states_;
+  Nursery acceptors_, connections_, background_, own_;
+  struct HardStop : Timer {
+    using Timer::Timer;
+    Worker* worker = nullptr;
+  } hard_stop_;
+  struct TrimTimer : Timer {
+    using Timer::Timer;
+    Worker* worker = nullptr;
+  } trim_;
+};
+
+}  // namespace fairlead

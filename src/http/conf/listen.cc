@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/conf/listen.h"
+
+#include <algorithm>
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "core/conf/resolve_now.h"
+#include "event/net/socket.h"
+
+namespace fairlead::http {
+
+const ListenAddress& ListenGroup::address_of(int fd) const {
+  if (covered.empty()) return *own;
+  Addr local = local_address(fd);
+  for (const ListenAddress* address : covered)
+    if (address->addr == local) return *address;
+  return *own;
+}
+
+ConfResult<Unit> ListenPlan::add(Server& server, const ListenSpec& spec, bool default_server, bool has_options) {
+  ListenAddress* address = nullptr;
+  for (auto& known : addresses)
+    if (known->addr == spec.addr) address = known.get();
+  if (!address) {
+    addresses.push_back(std::make_unique<ListenAddress>());
+    address = addresses.back().get();
+    address->addr = spec.addr;
+    address->spec = spec;
+  }
+  std::vector<Server*>& servers = address->hosts.servers;
+  if (std::find(servers.begin(), servers.end(), &server) != servers.end()) return format("a duplicate listen {}", spec.addr.text());
+  if (has_options) {
+    if (address->has_options) return format("duplicate listen options for {}", spec.addr.text());
+    address->has_options = true;
+    address->spec = spec;
+  }
+  if (default_server) {
+    if (address->hosts.default_server) return format("a duplicate default server for {}", spec.addr.text());
+    address->hosts.default_server = &server;
+  }
+  servers.push_back(&server);
+  server.has_listen = true;
+  return Unit();
+}
+
+void ListenPlan::finish(Generation& generation) {
+  for (auto& address : addresses) {
+    if (!address->hosts.default_server) address->hosts.default_server = address->hosts.servers.front();
+    address->hosts.finish(generation, address->addr.text());
+  }
+  auto wildcard_of = [&](const ListenAddress& address) -> ListenAddress* {
+    if (!address.addr.is_ip() || address.addr.is_wildcard() || address.spec.bind) return nullptr;
+    for (auto& other : addresses)
+      if (other->addr.is_wildcard() && other->addr.family() == address.addr.family() && other->addr.port() == address.addr.port()) return other.get();
+    return nullptr;
+  };
+  for (auto& address : addresses) {
+    if (wildcard_of(*address)) continue;
+    groups.push_back(std::make_unique<ListenGroup>());
+    groups.back()->own = address.get();
+  }
+  for (auto& address : addresses)
+    if (ListenAddress* wildcard = wildcard_of(*address))
+      for (auto& group : groups)
+        if (group->own == wildcard) group->covered.push_back(address.get());
+}
+
+namespace {
+
+struct ListenWords {
+  ListenSpec spec;
+  bool default_server = false;
+  bool has_options = false;
+};
+
+ConfResult<Unit> set_number(Line& line, size_t index, std::string_view text, int& field, const char* what) {
+  auto number = parse_decimal(text);
+  if (!number || *number == 0 || *number > INT32_MAX) return format("invalid {} \"{}\"", what, text);
+  (void)line, (void)index;
+  field = static_cast<int>(*number);
+  return Unit();
+}
+
+// so_keepalive=on|off|[idle]:[interval]:[count]
+ConfResult<Unit> set_keepalive(Line& line, size_t index, std::string_view text, ListenSpec& spec) {
+  if (text == "on") spec.so_keepalive = 1;
+  else if (text == "off") spec.so_keepalive = 0;
+  else {
+    std::string_view parts[3];
+    size_t count = 0;
+    for (Splitter split(text, ':'); count < 3;) {
+      if (!split.next(parts[count])) break;
+      ++count;
+    }
+    if (count != 3) return format("invalid so_keepalive value: \"{}\"", text);
+    spec.so_keepalive = 1;
+    for (size_t i = 0; i < 2; ++i) {
+      if (parts[i].empty()) continue;
+      auto ms = parse_time_ms(parts[i], TimeGrain::seconds);
+      if (!ms) return format("invalid so_keepalive value: \"{}\"", text);
+      (i == 0 ? spec.keepalive_idle_s : spec.keepalive_interval_s) = static_cast<int>(*ms / 1000);
+    }
+    if (!parts[2].empty()) {
+      auto number = parse_decimal(parts[2]);
+      if (!number) return format("invalid so_keepalive value: \"{}\"", text);
+      spec.keepalive_count = static_cast<int>(*number);
+    }
+  }
+  (void)line, (void)index;
+  return Unit();
+}
+
+ConfResult<Unit> set_size(std::string_view text, int& field, const char* what) {
+  auto bytes = parse_size(text, SizeUnits::up_to_mega);
+  if (!bytes || *bytes > INT32_MAX) return format("invalid {} \"{}\"", what, text);
+  field = static_cast<int>(*bytes);
+  return Unit();
+}
+
+// One word behind the address.
+ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
+  std::string_view word = line.word(index);
+  ListenSpec& spec = words.spec;
+  if (word == "default_server" || word == "default") {
+    words.default_server = true;
+    return Unit();
+  }
+  if (word == "ssl") return std::string("the \"ssl\" parameter requires ngx_http_ssl_module");
+  if (word == "http2" || word == "quic") return format("the \"{}\" parameter requires ngx_http_v{}_module", word, word == "http2" ? 2 : 3);
+  if (word == "proxy_protocol") return std::string("the \"proxy_protocol\" parameter is not supported by this version");
+  words.has_options = true;
+  auto value = [&](std::string_view prefix) { return word.substr(prefix.size()); };
+  if (word == "bind") spec.bind = true;
+  else if (word == "reuseport") spec.reuseport = true;
+  else if (word == "deferred") spec.deferred_accept = true;
+  else if (word.starts_with("backlog=")) return set_number(line, index, value("backlog="), spec.backlog, "backlog");
+  else if (word.starts_with("rcvbuf=")) return set_size(value("rcvbuf="), spec.receive_buffer_bytes, "rcvbuf");
+  else if (word.starts_with("sndbuf=")) return set_size(value("sndbuf="), spec.send_buffer_bytes, "sndbuf");
+  else if (word.starts_with("fastopen=")) return set_number(line, index, value("fastopen="), spec.fastopen, "fastopen");
+  else if (word.starts_with("so_keepalive=")) return set_keepalive(line, index, value("so_keepalive="), spec);
+  else if (word == "ipv6only=on" || word == "ipv6only=off") {
+    if (spec.addr.family() != Addr::Family::inet6) return format("ipv6only is not supported on addr \"{}\"", spec.addr.text());
+    spec.ipv6_only = word == "ipv6only=on" ? 1 : 0;
+  } else if (word.starts_with("setfib=") || word.starts_with("accept_filter=")) {
+    return format("the \"{}\" parameter is not supported on this platform", word);
+  } else {
+    return line.invalid_parameter(index);
+  }
+  return Unit();
+}
+
+}  // namespace
+
+ConfResult<Unit> set_listen(Line& line, Server& server, ListenPlan& plan) {
+  auto parsed = parse_addr(line.word(1), 80, AddrUse::listen);
+  if (!parsed) return format("{} in \"{}\" of the \"listen\" directive", parsed.error(), line.word(1));
+  ListenWords words;
+  std::vector<Addr> addresses;
+  if (parsed->is_name()) {
+    auto resolved = resolve_now(parsed->host, parsed->port);
+    if (!resolved) return format("{} in \"{}\" of the \"listen\" directive", resolved.error(), line.word(1));
+    addresses = std::move(*resolved);
+  } else {
+    addresses.push_back(parsed->addr);
+  }
+  words.spec.addr = addresses.front();
+  for (size_t i = 2; i < line.words().size(); ++i) FL_TRY(take_option(line, i, words));
+  if (words.spec.reuseport) words.spec.bind = true;
+  for (Addr& addr : addresses) {
+    for (uint32_t port = parsed->port; port <= std::max(parsed->port, parsed->last_port); ++port) {
+      words.spec.addr = addr;
+      if (addr.is_ip()) words.spec.addr.set_port(static_cast<uint16_t>(port));
+      FL_TRY(plan.add(server, words.spec, words.default_server, words.has_options));
+    }
+  }
+  return Unit();
+}
+
+}  // namespace fairlead::http

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// `listen` of http: which addresses there are, which servers each has, and which sockets are needed for them. An address that a wildcard
+// of the same port covers shares the wildcard's socket; the local address of a connection then tells them apart.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/addr.h"
+#include "core/process/listen_socket.h"
+#include "http/conf/server.h"
+
+namespace fairlead::http {
+
+struct ListenAddress {
+  Addr addr;
+  VirtualHosts hosts;
+  bool has_options = false;  // socket options were given: only one `listen` of an address may
+  ListenSpec spec;
+};
+
+// One socket and the addresses it serves.
+struct ListenGroup {
+  ListenAddress* own = nullptr;
+  std::vector<ListenAddress*> covered;
+  // The address of a connection that arrived on it.
+  const ListenAddress& address_of(int fd) const;
+};
+
+struct ListenPlan {
+  std::vector<std::unique_ptr<ListenAddress>> addresses;
+  std::vector<std::unique_ptr<ListenGroup>> groups;
+  // Adds a server to an address, made if new.
+  ConfResult<Unit> add(Server& server, const ListenSpec& spec, bool default_server, bool has_options);
+  // After the last one: groups, names.
+  void finish(Generation& generation);
+};
+
+// Sets of the `listen` directive.
+ConfResult<Unit> set_listen(Line& line, Server& server, ListenPlan& plan);
+
+}  // namespace fairlead::http

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/conf/location.h"
+
+#include <algorithm>
+
+#include "core/base/format.h"
+#include "core/conf/block.h"
+
+namespace fairlead::http {
+
+Location& location_of(const Block& block) {
+  const Block* at = &block;
+  while (!at->object<Location>() || !(at->context() & (in_location | in_server | in_server_if | in_location_if | in_limit_except))) at = at->parent();
+  return *at->object<Location>();
+}
+
+static bool by_name(const Location* a, const Location* b) { return a->name < b->name; }
+
+ConfResult<Unit> Location::finish() {
+  for (Location* l : inner) {
+    switch (l->match) {
+      case Match::exact: lookup.exact.push_back(l); break;
+      case Match::prefix:
+      case Match::prefix_no_regex: lookup.prefixes.push_back(l); break;
+      case Match::regex: lookup.regexes.push_back(l); break;
+      default: break;
+    }
+  }
+  std::stable_sort(lookup.exact.begin(), lookup.exact.end(), by_name);
+  std::stable_sort(lookup.prefixes.begin(), lookup.prefixes.end(), by_name);
+  for (std::vector<Location*>* list : {&lookup.exact, &lookup.prefixes})
+    for (size_t i = 1; i < list->size(); ++i)
+      if ((*list)[i]->name == (*list)[i - 1]->name)
+        return format("duplicate location \"{}\"{}\n", (*list)[i]->name, at_place((*list)[i]->block->place()));
+  lookup.parent.assign(lookup.prefixes.size(), -1);
+  for (size_t i = 0; i < lookup.prefixes.size(); ++i) {
+    int32_t candidate = static_cast<int32_t>(i) - 1;
+    while (candidate >= 0 && !lookup.prefixes[i]->name.starts_with(lookup.prefixes[candidate]->name)) candidate = lookup.parent[candidate];
+    lookup.parent[i] = candidate;
+  }
+  for (Location* l : inner) FL_TRY(l->finish());
+  return Unit();
+}
+
+// The longest prefix of `uri`: the last name not greater than it, or one of that name's own prefixes.
+static Location* longest_prefix(const Location& from, std::string_view uri) {
+  const std::vector<Location*>& list = from.lookup.prefixes;
+  auto behind = std::upper_bound(list.begin(), list.end(), uri, [](std::string_view u, const Location* l) { return u < l->name; });
+  int32_t at = static_cast<int32_t>(behind - list.begin()) - 1;
+  while (at >= 0 && !uri.starts_with(list[at]->name)) at = from.lookup.parent[at];
+  return at >= 0 ? list[at] : nullptr;
+}
+
+// `location /x/` with a pass handler: the request for `/x` is for it, too. No sibling hides it but an exact `/x`.
+static bool wants_slash(const Location& from, std::string_view uri) {
+  const std::vector<Location*>& list = from.lookup.prefixes;
+  auto at = std::lower_bound(list.begin(), list.end(), uri, [](const Location* l, std::string_view u) { return l->name < u; });
+  for (; at != list.end() && (*at)->name.starts_with(uri); ++at)
+    if ((*at)->redirects_without_slash && (*at)->name.size() == uri.size() + 1) return true;
+  return false;
+}
+
+static Location* find_exact(const Location& from, std::string_view uri) {
+  auto at = std::lower_bound(from.lookup.exact.begin(), from.lookup.exact.end(), uri,
+                             [](const Location* l, std::string_view u) { return l->name < u; });
+  return at != from.lookup.exact.end() && (*at)->name == uri ? *at : nullptr;
+}
+
+static Found search(Location& from, std::string_view uri, Session& session, bool& stop) {
+  if (Location* exact = find_exact(from, uri)) {
+    stop = true;
+    return {exact};
+  }
+  Location* prefix = longest_prefix(from, uri);
+  if ((!prefix || prefix->name.size() < uri.size()) && wants_slash(from, uri)) {
+    stop = true;
+    return {&from, true};
+  }
+  Found best{prefix ? prefix : &from};
+  if (prefix) {
+    bool inner_stop = prefix->match == Location::Match::prefix_no_regex;
+    best = search(*prefix, uri, session, inner_stop);
+    if (inner_stop) {
+      stop = true;
+      return best;
+    }
+  }
+  for (Location* l : from.lookup.regexes) {
+    if (!l->regex->match(session, uri)) continue;
+    stop = true;
+    bool ignored = false;
+    return search(*l, uri, session, ignored);
+  }
+  return best;
+}
+
+Found find_location(Location& from, std::string_view uri, Session& session) {
+  bool stop = false;
+  return search(from, uri, session, stop);
+}
+
+}  // namespace fairlead::http

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Location: a `location`, an `if` or `limit_except` block, or the server level itself, as a place where requests are answered; and the
+// search for the location of a URI. Built when the configuration is loaded, immutable after. Owned by the generation's arena.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/conf/regex_rule.h"
+#include "http/hooks.h"
+#include "http/message/method.h"
+
+namespace fairlead::http {
+
+class ScriptStatement;
+struct Server;
+
+// The compiled hooks of one block: for each phase its entries in running order, and the filters in stage order.
+struct Plan {
+  std::vector<const PhaseEntry*> phases[phase_count];
+  std::vector<const ResponseFilter*> filters;
+  std::vector<const ForwardHook*> forward;
+  bool server_phases_wait = false, location_phases_wait = false;
+};
+
+struct Location {
+  enum class Match : uint8_t { exact, prefix, prefix_no_regex, regex, named, none };  // none: server level, if, limit_except
+
+  Block* block = nullptr;
+  Server* server = nullptr;
+  Location* outer = nullptr;
+  Match match = Match::none;
+  std::string_view name;              // as written, without its modifier
+  std::unique_ptr<RegexRule> regex;
+  bool caseless = false;
+  bool is_internal = false;
+  // nginx: a prefix location ending in '/' with a pass handler answers the same path without the slash with a redirect.
+  bool redirects_without_slash = false;
+  // limit_except: other methods than these go to `otherwise`.
+  uint32_t allowed_methods = 0;
+  Location* otherwise = nullptr;
+  Content content = nullptr;          // not inherited, except into `if` and `limit_except`
+  std::vector<ScriptStatement*> script;  // of the rewrite phase, in source order
+  Plan plan;
+  std::vector<Location*> inner;       // locations written inside
+
+  // Filled by finish(): how inner locations are searched.
+  struct Lookup {
+    std::vector<Location*> exact;     // sorted by name
+    std::vector<Location*> prefixes;  // sorted by name; `parent` is the longest prefix of it among them, or -1
+    std::vector<int32_t> parent;
+    std::vector<Location*> regexes;   // in source order
+  } lookup;
+  // Sorts what was read and reports doubles.
+  ConfResult<Unit> finish();
+};
+
+// What `uri` leads to from `from` (the server level): the location, or `from` if none matches. A regex match sets the session's captures.
+struct Found {
+  Location* location;
+  bool add_slash = false;  // redirect to the URI with a slash
+};
+Found find_location(Location& from, std::string_view uri, Session& session);
+
+constexpr uint32_t method_bit(Method method) { return 1u << static_cast<unsigned>(method); }
+
+// The location or server-level object a block belongs to.
+Location& location_of(const Block& block);
+
+}  // namespace fairlead::http

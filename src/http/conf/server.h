@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Server: a `server` block of http; its names; and the choice of the server for a connection's address and a request's host.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/addr.h"
+#include "http/conf/location.h"
+#include "http/h1/rules.h"
+
+namespace fairlead::http {
+
+struct ServerName {
+  enum class Kind : uint8_t { exact, suffix, prefix, regex } kind;  // suffix: "*.example.org", ".example.org"; prefix: "mail.*"
+  std::string_view name;      // lower case; without the `*.` or `.*`
+  bool also_exact = false;    // ".example.org" is "example.org", too
+  std::unique_ptr<RegexRule> regex;
+};
+
+struct Server {
+  Block* block = nullptr;
+  Location* root = nullptr;           // the server level as a place of requests
+  std::vector<ServerName> names;
+  std::string_view name;              // the primary name, for $server_name and redirects
+  std::unordered_map<std::string_view, Location*> named;  // "@x"
+  std::vector<Location*> locations;   // all, for compiling plans
+  h1::ServerRules h1_rules;
+  bool has_listen = false;
+};
+
+// The servers of one listening address, and which of them a host name means: exact, longest "*.suffix", longest "prefix.*", first
+// regex, default (nginx's order).
+class VirtualHosts {
+ public:
+  Server* default_server = nullptr;
+  std::vector<Server*> servers;  // each once
+  // When all servers are known. Conflicting names are warned about and the later one is ignored, as in nginx.
+  void finish(Generation& generation, std::string_view address);
+  // `host`: lower case, no port, no trailing dot. A regex match sets the session's captures if one is given.
+  Server* find(std::string_view host, Session* session) const;
+
+ private:
+  std::unordered_map<std::string_view, Server*> exact_, suffix_, prefix_;
+  std::vector<std::pair<RegexRule*, Server*>> regexes_;
+};
+
+}  // namespace fairlead::http

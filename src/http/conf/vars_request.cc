@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Variables of the request and of the response to it.
+#include <cerrno>
+#include <cstdlib>
+
+#include "core/base/clock.h"
+#include "core/base/encoding.h"
+#include "core/base/format.h"
+#include "core/base/random.h"
+#include "core/base/text.h"
+#include "core/conf/session_vars.h"
+#include "http/conf/core_conf.h"
+#include "http/conf/variables.h"
+#include "http/message/status.h"
+#include "http/request/file_path.h"
+#include "http/request/request.h"
+
+namespace fairlead::http {
+namespace {
+
+std::string_view name_of(uintptr_t datum) { return *reinterpret_cast<const std::string_view*>(datum); }
+template <KnownHeader Known>
+constexpr uintptr_t known_datum = static_cast<uintptr_t>(Known);
+
+// -- the request line --
+
+Value get_args(Session& session, uintptr_t) { return Value{as_request(session).args}; }
+void set_args(Session& session, std::string_view text, uintptr_t) {
+  Request& request = as_request(session);
+  request.args = text;
+  request.uri_changed = true;
+}
+Value get_is_args(Session& session, uintptr_t) { return Value{as_request(session).args.empty() ? "" : "?"}; }
+Value get_argument(Session& session, uintptr_t datum) { return find_argument(as_request(session).args, name_of(datum)); }
+Value get_uri(Session& session, uintptr_t) { return Value{as_request(session).uri}; }
+Value get_request_uri(Session& session, uintptr_t) { return Value{as_request(session).head.request_uri}; }
+Value get_request_method(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  if (request.method_text.empty()) return Value::missing();
+  return Value{request.method_text};
+}
+// Empty for HTTP/0.9, which does not name itself.
+Value get_server_protocol(Session& session, uintptr_t) {
+  const RequestHead& head = as_request(session).head;
+  if (!head.protocol.empty() || head.version_major < 2) return Value{head.protocol};
+  return text_value(session, format("HTTP/{}.{}", head.version_major, head.version_minor));
+}
+// HTTP/2 has no such line: it is put together.
+Value get_request(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  const RequestHead& head = request.head;
+  if (!head.request_line.empty()) return Value{head.request_line};
+  if (head.method_text.empty()) return Value{};
+  return Value{request.arena().join({head.method_text, " ", head.request_uri, " ", get_server_protocol(session, 0).text})};
+}
+Value get_request_length(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  return number_value(session, request.head.bytes + request.exchange.received_body_bytes());
+}
+Value get_request_time(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  return seconds_value(session, request.loop().now_ms() - request.started_ms);
+}
+// Read in the log phase it says whether the client has the whole response.
+Value get_request_completion(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  return Value{request.exchange.head_sent() && !request.client().is_broken() ? "OK" : ""};
+}
+Value get_request_id(Session& session, uintptr_t) {
+  static Random random = Random::from_system();
+  uint64_t words[2] = {random.next(), random.next()};
+  char* to = static_cast<char*>(session.arena().allocate(2 * sizeof words, 1));
+  hex_to(to, {reinterpret_cast<const char*>(words), sizeof words});
+  return Value{{to, 2 * sizeof words}};
+}
+
+// -- fields of the request --
+
+Value get_host(Session& session, uintptr_t) { return Value{as_request(session).host()}; }
+Value get_known_field(Session& session, uintptr_t datum) {
+  const Headers& headers = as_request(session).head.headers;
+  KnownHeader known = static_cast<KnownHeader>(datum);
+  return headers.has(known) ? Value{headers.joined(known)} : Value::missing();
+}
+Value get_field(Session& session, uintptr_t datum) { return field_value(as_request(session).head.headers, name_of(datum)); }
+Value get_cookie(Session& session, uintptr_t datum) { return find_cookie(as_request(session).head.headers, name_of(datum)); }
+Value get_remote_user(Session& session, uintptr_t) {
+  std::string_view text = as_request(session).head.headers.value(KnownHeader::authorization);
+  if (!starts_with_nocase(text, "Basic ")) return Value::missing();
+  auto decoded = base64_decode(trim(text.substr(6)));
+  if (!decoded) return Value::missing();
+  size_t colon = decoded->find(':');
+  if (colon == std::string::npos) return Value::missing();
+  return text_value(session, std::string_view(*decoded).substr(0, colon));
+}
+
+// -- files: nothing is opened --
+
+Value get_document_root(Session& session, uintptr_t) { return Value{root_path(as_request(session))}; }
+// Asks the file system each time it is not cached; missing if the folder does not exist.
+Value get_realpath_root(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  char* path = realpath(request.arena().copy_z(root_path(request)), nullptr);
+  if (!path) {
+    request.logger.crit(Errno{errno}, "realpath() \"{}\" failed", root_path(request));
+    return Value::missing();
+  }
+  Value value = text_value(session, path);
+  free(path);
+  return value;
+}
+Value get_request_filename(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  std::string_view path = map_path(request, request.uri);
+  return path.empty() ? Value::missing() : Value{path};
+}
+
+// -- the response --
+
+Value get_status(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  unsigned status = wire_status(request.error_status ? request.error_status : request.response.head.status);
+  if (!request.error_status && request.exchange.head_sent()) status = request.response.head.status;
+  if (request.head.version_major == 0 && status) status = 9;
+  char text[3] = {static_cast<char>('0' + status / 100), static_cast<char>('0' + status / 10 % 10), static_cast<char>('0' + status % 10)};
+  return text_value(session, {text, sizeof text});
+}
+Value get_bytes_sent(Session& session, uintptr_t) { return number_value(session, as_request(session).exchange.sent_bytes()); }
+Value get_body_bytes_sent(Session& session, uintptr_t) { return number_value(session, as_request(session).exchange.sent_body_bytes()); }
+
+Value get_sent_content_type(Session& session, uintptr_t) {
+  const Response& response = as_request(session).response;
+  if (!response.content_type.empty()) return Value{response.content_type};
+  if (!response.head.headers.has(KnownHeader::content_type)) return Value::missing();
+  return Value{response.head.headers.value(KnownHeader::content_type)};
+}
+Value get_sent_content_length(Session& session, uintptr_t) {
+  int64_t length = as_request(session).response.head.framing.content_length;
+  return length == no_length ? Value::missing() : number_value(session, static_cast<uint64_t>(length));
+}
+Value get_sent_last_modified(Session& session, uintptr_t) {
+  const Response& response = as_request(session).response;
+  if (response.head.headers.has(KnownHeader::last_modified)) return Value{response.head.headers.value(KnownHeader::last_modified)};
+  if (response.last_modified < 0) return Value::missing();
+  char text[http_date_size];
+  format_http_date(response.last_modified, text);
+  return text_value(session, {text, http_date_size});
+}
+bool stays_alive(const Request& request) { return request.response.keep_alive && request.head.framing.keep_alive; }
+Value get_sent_connection(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  if (request.response.head.status == 101) return Value{"upgrade"};
+  return Value{stays_alive(request) ? "keep-alive" : "close"};
+}
+Value get_sent_keep_alive(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  const CoreConf& core = conf<CoreConf>(request);
+  if (!stays_alive(request) || !core.keepalive_header) return Value::missing();
+  return text_value(session, format("timeout={}", core.keepalive_header.s));
+}
+Value get_sent_transfer_encoding(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  const Response& response = request.response;
+  bool chunked = response.head.framing.content_length == no_length && response.allow_chunked && request.head.is_http_1_1() &&
+                 has_body(response.head.status) && response.head.status != 101;
+  return chunked ? Value{"chunked"} : Value::missing();
+}
+Value get_sent_field(Session& session, uintptr_t datum) { return field_value(as_request(session).response.head.headers, name_of(datum)); }
+Value get_sent_trailer(Session& session, uintptr_t datum) {
+  const Body* body = as_request(session).response.body;
+  const Headers* trailers = body ? body->trailers() : nullptr;
+  return trailers ? field_value(*trailers, name_of(datum)) : Value::missing();
+}
+
+// Bytes a second. What was set at run time wins over the configuration; 0 there means no limit.
+Value get_limit_rate(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  uint64_t rate = request.response.rate_bytes;
+  if (rate == UINT64_MAX) return Value{"0"};
+  if (rate == 0) rate = parse_size(conf<CoreConf>(request).limit_rate.evaluate(request), SizeUnits::up_to_mega).value_or(0);
+  return number_value(session, rate);
+}
+void set_limit_rate(Session& session, std::string_view text, uintptr_t) {
+  Request& request = as_request(session);
+  auto rate = parse_size(text, SizeUnits::up_to_mega);
+  if (!rate) request.logger.error("invalid $limit_rate \"{}\"", text);
+  else request.response.rate_bytes = *rate == 0 ? UINT64_MAX : *rate;
+}
+
+constexpr uint8_t settable = variable_volatile | variable_changeable;
+
+constexpr VariableDef request_variables[] = {
+    {"args", get_args, settable, http_variable, set_args},
+    {"query_string", get_args, variable_volatile, http_variable},
+    {"is_args", get_is_args, variable_volatile, http_variable},
+    {"arg_", get_argument, variable_volatile | variable_prefix, http_variable},
+    {"uri", get_uri, variable_volatile, http_variable},
+    {"document_uri", get_uri, variable_volatile, http_variable},
+    {"request_uri", get_request_uri, 0, http_variable},
+    {"request", get_request, 0, http_variable},
+    {"request_method", get_request_method, variable_volatile, http_variable},
+    {"request_length", get_request_length, variable_volatile, http_variable},
+    {"request_time", get_request_time, variable_volatile, http_variable},
+    {"request_completion", get_request_completion, variable_volatile, http_variable},
+    {"request_id", get_request_id, 0, http_variable},
+    {"server_protocol", get_server_protocol, 0, http_variable},
+    {"host", get_host, 0, http_variable},
+    {"document_root", get_document_root, variable_volatile, http_variable},
+    {"realpath_root", get_realpath_root, variable_volatile, http_variable},
+    {"request_filename", get_request_filename, variable_volatile, http_variable},
+    {"content_length", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::content_length>},
+    {"content_type", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::content_type>},
+    {"http_host", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::host>},
+    {"http_user_agent", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::user_agent>},
+    {"http_referer", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::referer>},
+    {"http_via", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::via>},
+    {"http_x_forwarded_for", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::x_forwarded_for>},
+    {"http_cookie", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::cookie>},
+    {"http_", get_field, variable_prefix, http_variable},
+    {"cookie_", get_cookie, variable_prefix, http_variable},
+    {"remote_user", get_remote_user, 0, http_variable},
+    {"status", get_status, variable_volatile, http_variable},
+    {"bytes_sent", get_bytes_sent, variable_volatile, http_variable},
+    {"body_bytes_sent", get_body_bytes_sent, variable_volatile, http_variable},
+    {"sent_http_content_type", get_sent_content_type, variable_volatile, http_variable},
+    {"sent_http_content_length", get_sent_content_length, variable_volatile, http_variable},
+    {"sent_http_last_modified", get_sent_last_modified, variable_volatile, http_variable},
+    {"sent_http_connection", get_sent_connection, variable_volatile, http_variable},
+    {"sent_http_keep_alive", get_sent_keep_alive, variable_volatile, http_variable},
+    {"sent_http_transfer_encoding", get_sent_transfer_encoding, variable_volatile, http_variable},
+    {"sent_http_", get_sent_field, variable_volatile | variable_prefix, http_variable},
+    {"sent_trailer_", get_sent_trailer, variable_volatile | variable_prefix, http_variable},
+    {"limit_rate", get_limit_rate, settable, http_variable, set_limit_rate},
+};
+
+}  // namespace
+
+constinit const Module http_request_variables_module = {
+    .name = "http_request_variables",
+    .variables = request_variables,
+};
+
+}  // namespace fairlead::http

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/base/format.h"
+#include "core/conf/generation.h"
+#include "http/conf/server.h"
+
+namespace fairlead::http {
+
+void VirtualHosts::finish(Generation& generation, std::string_view address) {
+  auto put = [&](auto& map, std::string_view key, Server* server, std::string_view shown) {
+    auto [at, fresh] = map.emplace(key, server);
+    if (!fresh && at->second != server) generation.warn(format("conflicting server name \"{}\" on {}, ignored", shown, address));
+  };
+  for (Server* server : servers) {
+    for (ServerName& name : server->names) {
+      switch (name.kind) {
+        case ServerName::Kind::exact: put(exact_, name.name, server, name.name); break;
+        case ServerName::Kind::suffix:
+          put(suffix_, name.name, server, format("*.{}", name.name));
+          if (name.also_exact) put(exact_, name.name, server, name.name);
+          break;
+        case ServerName::Kind::prefix: put(prefix_, name.name, server, format("{}.*", name.name)); break;
+        case ServerName::Kind::regex: regexes_.push_back({name.regex.get(), server}); break;
+      }
+    }
+  }
+}
+
+Server* VirtualHosts::find(std::string_view host, Session* session) const {
+  if (servers.size() == 1 && regexes_.empty()) return default_server;
+  if (auto at = exact_.find(host); at != exact_.end()) return at->second;
+  if (!suffix_.empty())
+    for (size_t dot = host.find('.'); dot != std::string_view::npos; dot = host.find('.', dot + 1))
+      if (auto at = suffix_.find(host.substr(dot + 1)); at != suffix_.end()) return at->second;
+  if (!prefix_.empty())
+    for (size_t dot = host.rfind('.'); dot != std::string_view::npos && dot > 0; dot = host.rfind('.', dot - 1))
+      if (auto at = prefix_.find(host.substr(0, dot)); at != prefix_.end()) return at->second;
+  for (const auto& [regex, server] : regexes_)
+    if (session ? regex->match(*session, host) : regex->matches(host)) return server;
+  return default_server;
+}
+
+}  // namespace fairlead::http

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/forward/forward.h"
+
+#include "core/base/clock.h"
+#include "core/base/format.h"
+#include "event/net/upstreams.h"
+#include "http/forward/retry.h"
+#include "http/forward/target.h"
+#include "http/request/client_facts.h"
+#include "http/request/read_body.h"
+
+namespace fairlead::http {
+
+namespace {
+
+// One try, from its pick to its record. Its destructor gives the peer back and finishes the record, whatever became of the request.
+class Try {
+ public:
+  Try(Request& request, const ForwardPlan& plan, Target& target, PeerLease lease, AttemptTarget attempt_target)
+      : request_(request), plan_(plan), target_(target), lease_(std::move(lease)), attempt_target_(std::move(attempt_target)),
+        record(request.add_try()), attempt(request, attempt_target_) {
+    record.peer = lease_->spec.name;
+    record.group = target.name;
+    record.url = request.arena().join({plan.url_scheme, record.peer, plan.url_path});
+    record.started_ms = request.loop().now_ms();
+  }
+  ~Try() { finish(TryEnd::unknown); }
+  Try(const Try&) = delete;
+  Try& operator=(const Try&) = delete;
+
+  // After the try: counters of the peer, the record, the hooks.
+  void finish(TryEnd end) {
+    if (finished_) return;
+    finished_ = true;
+    attempt.note_times(record);
+    uint64_t now = request_.loop().now_ms();
+    record.response_ms = static_cast<int64_t>(now - record.started_ms);
+    attempt.finish();
+    bool banned = lease_.finish({end, process_clock.seconds(), record.header_ms, record.response_ms});
+    if (banned) request_.logger.warn("upstream server temporarily disabled");
+    for (const ForwardHook* hook : request_.location->plan.forward)
+      if (hook->end) hook->end(request_, record);
+  }
+  const Peer& peer() const { return *lease_; }
+
+ private:
+  Request& request_;
+  const ForwardPlan& plan_;
+  Target& target_;
+  PeerLease lease_;
+  AttemptTarget attempt_target_;
+  bool finished_ = false;
+
+ public:
+  TryRecord& record;
+  Attempt attempt;
+};
+
+AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const Peer& peer, Target& target) {
+  const ForwardConf& conf = plan.conf;
+  AttemptTarget to;
+  to.address = peer.spec.address;
+  to.pool = target.pool;
+  std::string_view key = peer.spec.name;
+  if (conf.bind.address.is_set()) {
+    std::string_view bind = conf.bind.address.evaluate(request);
+    auto parsed = parse_addr(bind, 0, AddrUse::listen);
+    if (parsed && !parsed->is_name()) to.connect.bind = parsed->addr;
+    else if (!bind.empty()) request.logger.error("invalid local address \"{}\"", bind);
+    to.connect.transparent = conf.bind.transparent;
+    key = request.arena().join({key, "|", bind});
+  }
+  to.key = PoolKey::of(key);
+  to.connect.keepalive = conf.socket_keepalive;
+  to.connect_timeout_ms = conf.connect_timeout;
+  to.send_timeout_ms = conf.send_timeout;
+  to.read_timeout_ms = conf.read_timeout;
+  to.head_bytes_max = conf.buffer_size;
+  to.body.timeout_ms = conf.read_timeout;
+  return to;
+}
+
+void log_failure(Request& request, const Error& error) {
+  std::string_view doing = "while reading response header from upstream";
+  if (error.fault == Fault::refused || (error.what == std::string_view("connect() failed"))) doing = "while connecting to upstream";
+  if (error.what == std::string_view("upstream prematurely closed connection") || error.fault == Fault::malformed || error.fault == Fault::too_large)
+    request.logger.error("{} {}", error.what, doing);
+  else
+    request.logger.error(Errno{error.sys}, "{} {}", error.what, doing);
+}
+
+// No peer could be picked.
+Verdict no_peer(Request& request, const Target& target) {
+  TryRecord& record = request.add_try();
+  record.peer = record.group = target.name;
+  record.status = 502;
+  record.error = Error{Fault::unavailable, Side::upstream, 0, "no live upstreams"};
+  record.reason = request.fail_reason = "UH";
+  record.response_ms = 0;
+  request.logger.error("no live upstreams while connecting to upstream");
+  return Verdict::status(502);
+}
+
+Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const AttemptRequest& what, bool body_replayable) {
+  Outcome outcome;
+  if (!ran) outcome.error = ran.error();
+  else outcome.status = attempt.head.status;
+  outcome.connected = attempt.is_connected();
+  outcome.sent = attempt.has_sent();
+  outcome.stale = !ran && attempt.is_reused() && !attempt.has_answer_bytes() && ran.error().fault != Fault::timeout && ran.error().side == Side::upstream;
+  outcome.unread = outcome.stale && attempt.nothing_acknowledged();
+  outcome.body_lost = !body_replayable && what.body && attempt.has_pulled_body();
+  return outcome;
+}
+
+}  // namespace
+
+// The tries on one target. `target` and `what` live in the frame of forward().
+static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target& target, AttemptRequest& what, bool replayable) {
+  const PeerSet& set = *target.peers;
+  Upstreams& upstreams = request.worker().state<Upstreams>();
+  Retry retry(plan.conf, request.method, set.try_count(), request.loop().now_ms());
+  PickState state;
+  state.tried.prepare(set.size(), request.arena());
+  std::string_view key = target.group && target.group->key.is_set() ? target.group->key.evaluate(request) : std::string_view();
+  for (bool first = true;; first = false) {
+    PickRequest pick_request{state, request.arena(), upstreams.random(), process_clock.seconds(), key, request.client_addr};
+    Pick pick = target.balancer->pick(set, pick_request);
+    if (pick.status != PickStatus::picked) co_return no_peer(request, target);
+    AttemptTarget attempt_target = attempt_target_of(request, plan, *pick.lease, target);
+    Try one(request, plan, target, std::move(pick.lease), std::move(attempt_target));
+    if (first && request.tries != &one.record) one.record.new_group = true;
+    auto ran = co_await one.attempt.run(what);
+    Outcome outcome = outcome_of(ran, one.attempt, what, replayable);
+    one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
+    one.record.error = outcome.error;
+    one.record.reason = Retry::reason_of(outcome);
+    Again again = retry.again(outcome, request.loop().now_ms());
+    if (!ran && !(outcome.stale && again == Again::same_peer)) log_failure(request, outcome.error);
+    if (again == Again::no) {
+      if (!retry.refused().empty()) request.fail_reason = retry.refused();
+      if (ran) {
+        Verdict verdict = co_await relay(request, plan, one.attempt, one.record);
+        one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
+        co_return verdict;
+      }
+      if (request.fail_reason.empty()) request.fail_reason = one.record.reason;
+      one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::unknown);
+      co_return Verdict::status(Retry::status_of(outcome.error));
+    }
+    uint32_t index = one.peer().index;
+    one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
+    if (again == Again::same_peer) state.tried.remove(index);
+    if (request.spooled_body) rewind_body(request);
+    uint64_t pause = retry.pause_ms(upstreams.random());
+    if (pause > 0) co_await Sleep(request.loop(), pause);
+  }
+}
+
+Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
+  std::optional<AbortScope> abortable;
+  if (!plan.conf.ignore_client_abort) abortable.emplace(request);
+  AttemptRequest what;
+  what.body = &request.body();
+  bool has_body = request.head.has_body() && plan.conf.pass_request_body;
+  if (has_body && plan.conf.request_buffering && !request.spooled_body) {
+    auto read = co_await read_body(request);
+    if (!read) co_return Verdict::status(Retry::status_of(read.error()));
+    what.body = &request.body();
+  }
+  bool replayable = !has_body || request.spooled_body;
+  Target target;
+  if (plan.group) {
+    target.use(request.worker().state<Upstreams>().of(*plan.group));
+  } else {
+    auto resolved = co_await resolve_target(request, plan.target, target);
+    if (!resolved) {
+      request.fail_reason = "UF";
+      co_return Verdict::status(502);
+    }
+  }
+  plan.build(request, what, plan.module_plan);
+  if (plan.conf.request_timeout == 0) co_return co_await try_peers(request, plan, target, what, replayable);
+  Task<Verdict> tries = try_peers(request, plan, target, what, replayable);
+  Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(plan.conf.request_timeout));
+  auto verdict = co_await bounded;
+  if (verdict) co_return *verdict;
+  request.fail_reason = "DT";
+  request.logger.error("upstream timed out: the request's time is over while forwarding");
+  co_return Verdict::status(504);
+}
+
+}  // namespace fairlead::http

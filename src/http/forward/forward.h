@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// forward(): the attempt loop. Picks a peer, tries it, decides about another try, relays the reply. What is sent and how a reply's fields
+// are rewritten is the module's (http_proxy, ...), by way of ForwardPlan.
+#pragma once
+
+#include "core/upstream/upstream_block.h"
+#include "event/loop/task.h"
+#include "http/forward/attempt.h"
+#include "http/forward/forward_conf.h"
+#include "http/request/request.h"
+
+namespace fairlead::http {
+
+// Where to, when the configuration does not say it but a variable.
+struct RuntimeTarget {
+  std::string_view host;  // a group's name, an address or a host name, without port
+  uint16_t port = 0;
+  bool has_port = false;
+};
+
+struct ForwardPlan {
+  const ForwardConf& conf;
+  const GroupSpec* group = nullptr;        // nullptr: `target` says it
+  RuntimeTarget target;
+  std::string_view url_scheme = "http://"; // for the log and $upstream_addr's error lines
+  std::string_view url_path;
+  // Makes the head of the request into `what`, whose body and framing are set; called when the body's length is settled.
+  void (*build)(Request& request, AttemptRequest& what, const void* module_plan) = nullptr;
+  // Edits the reply's fields before they become the response's (redirects, cookies).
+  void (*edit_reply)(Request& request, ResponseHead& reply, const void* module_plan) = nullptr;
+  const void* module_plan = nullptr;
+  bool pass_upgrade = false;               // a 101 may be asked for
+};
+
+Task<Verdict> forward(Request& request, const ForwardPlan& plan);
+
+// The reply that an attempt got becomes the response, and is sent. (relay.cc)
+Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record);
+
+}  // namespace fairlead::http

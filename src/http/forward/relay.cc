@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// The reply of a peer becomes the response: its fields with those that are ours or of the connection taken out, its body pulled through
+// the filters. Also X-Accel-*, intercepted errors, and the way into a tunnel.
+#include "core/base/clock.h"
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "event/file/spool_file.h"
+#include "event/worker.h"
+#include "http/forward/forward.h"
+#include "http/forward/tunnel.h"
+#include "http/message/known_header.h"
+#include "http/message/uri.h"
+#include "http/request/client_facts.h"
+#include "http/request/response.h"
+#include "http/request/spool.h"
+
+namespace fairlead::http {
+
+namespace {
+
+// Of the connection (RFC 9110 section 7.6.1) or said anew by us.
+constexpr KnownHeaderSet never_passed(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding, KnownHeader::content_length,
+                                      KnownHeader::proxy_connection, KnownHeader::upgrade, KnownHeader::te);
+// Hidden unless proxy_pass_header says otherwise.
+constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::server, KnownHeader::x_accel_expires, KnownHeader::x_accel_redirect,
+                                           KnownHeader::x_accel_limit_rate, KnownHeader::x_accel_buffering, KnownHeader::x_accel_charset);
+
+// What a redirected X-Accel response keeps of the reply.
+constexpr KnownHeaderSet kept_by_accel(KnownHeader::content_type, KnownHeader::set_cookie, KnownHeader::cache_control, KnownHeader::expires,
+                                       KnownHeader::accept_ranges);
+
+bool names_hold(const std::vector<std::string_view>& names, std::string_view name) {
+  for (std::string_view one : names)
+    if (equal_nocase(one, name)) return true;
+  return false;
+}
+
+void take_out_hidden(const ForwardConf& conf, Headers& headers, bool trailers) {
+  headers.remove_if([&](const Headers::Field& field) {
+    if (never_passed.holds(field.known)) return true;
+    if (field.known == KnownHeader::trailer && !trailers) return true;
+    if (!conf.hide_headers.empty() && names_hold(conf.hide_headers, field.name)) return true;
+    bool hidden = hidden_by_default.holds(field.known) || equal_nocase(field.name, "X-Pad");
+    return hidden && !names_hold(conf.pass_headers, field.name);
+  });
+}
+
+// The pieces of a reply's head that change what happens next. Nothing: go on.
+std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Headers& headers) {
+  const Flags<Ignore>& ignore = plan.conf.ignore_headers;
+  if (!ignore.has(Ignore::x_accel_limit_rate)) {
+    auto rate = parse_decimal(headers.value(KnownHeader::x_accel_limit_rate));
+    if (rate) request.response.rate_bytes = *rate;
+  }
+  std::string_view to = headers.value(KnownHeader::x_accel_redirect);
+  if (to.empty() || ignore.has(Ignore::x_accel_redirect)) return std::nullopt;
+  std::vector<Headers::Field> kept;
+  for (const Headers::Field& field : headers)
+    if (kept_by_accel.holds(field.known)) kept.push_back(field);
+  for (const Headers::Field& field : kept) {
+    if (field.known == KnownHeader::content_type) continue;
+    request.response.head.headers.add(field.known, field.name, request.arena().copy(field.value));
+  }
+  to = request.arena().copy(to);
+  if (to[0] == '@') return Verdict::named(to);
+  auto uri = parse_internal_uri(to, request.arena());
+  if (!uri) {
+    request.logger.error("upstream sent unsafe \"X-Accel-Redirect\" header: \"{}\"", to);
+    return Verdict::status(404);
+  }
+  if (request.method != Method::head) {
+    request.method = Method::get;
+    request.method_text = "GET";
+  }
+  return Verdict::redirect(uri->path, uri->args);
+}
+
+bool is_intercepted(Request& request, const ForwardPlan& plan, uint16_t status) {
+  if (!plan.conf.intercept_errors || status < 300) return false;
+  for (const ErrorPage& page : conf<CoreConf>(request).error_pages)
+    if (page.status == status) return true;
+  return false;
+}
+
+void note_facts(Response& response, const Headers& headers) {
+  if (auto seconds = parse_http_date(headers.value(KnownHeader::last_modified))) response.last_modified_of_reply = *seconds;
+  response.content_type_of_reply = headers.value(KnownHeader::content_type);
+}
+
+// Bytes of a slow client's response that wait in memory and, beyond that, in a file.
+void read_ahead(Request& request, const ForwardConf& conf) {
+  struct ReplyFile {
+    ReplyFile(BlockingPool& pool, const TempPath& from)
+        : path{std::string(from.path), {from.levels[0], from.levels[1], from.levels[2]}}, file(pool, path) {}
+    SpoolPath path;
+    SpoolFile file;
+  };
+  ReplyFile* file = nullptr;
+  if (conf.max_temp_file_size) file = request.arena().make<ReplyFile>(request.worker().files(), conf.temp_path);
+  SpoolLimits limits;
+  limits.memory_bytes = conf.buffers.count * conf.buffers.bytes;
+  limits.file_bytes = conf.max_temp_file_size;
+  if (conf.temp_file_write_size) limits.file_write_bytes = conf.temp_file_write_size;
+  Spool* spool = request.arena().make<Spool>(request.loop(), *request.response.body, limits, file ? &file->file : nullptr);
+  request.response.body = spool;
+  spool->read_ahead();
+}
+
+// Counts what passes, for $upstream_response_length, and drops trailers unless they are wanted.
+class ReplyBody final : public Body {
+ public:
+  ReplyBody(Body& source, TryRecord& record, bool trailers) : source_(source), record_(record), trailers_(trailers) {}
+  Poll poll(Chunk& chunk) override {
+    Poll polled = source_.poll(chunk);
+    if (polled == Poll::ready) record_.body_bytes += chunk.size();
+    return polled;
+  }
+  Task<Result<Unit>> ready() override { return source_.ready(); }
+  std::optional<uint64_t> size() const override { return source_.size(); }
+  Error error() const override { return source_.error(); }
+  const Headers* trailers() const override { return trailers_ ? source_.trailers() : nullptr; }
+
+ private:
+  Body& source_;
+  TryRecord& record_;
+  bool trailers_;
+};
+
+}  // namespace
+
+Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record) {
+  ResponseHead& reply = attempt.head;
+  attempt.note_times(record);
+  Response& response = request.response;
+  // $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept if the configuration uses such a variable.
+  request.upstream_headers = &reply.headers;
+  if (reply.status == 101) {
+    if (!plan.pass_upgrade) {
+      request.logger.error("upstream sent 101 that nobody asked for while reading response header from upstream");
+      co_return Verdict::status(502);
+    }
+    co_return co_await run_tunnel(request, plan, attempt, record);
+  }
+  if (auto verdict = take_accel(request, plan, reply.headers)) co_return *verdict;
+  if (is_intercepted(request, plan, reply.status)) {
+    if (const Headers::Field* challenge = reply.headers.find(KnownHeader::www_authenticate))
+      response.head.headers.add(KnownHeader::www_authenticate, request.arena().copy(challenge->value));
+    co_return Verdict::status(reply.status);
+  }
+  if (request.generation().shows_upstream_fields) {
+    Headers* original = request.arena().make<Headers>(request.arena(), static_cast<uint32_t>(reply.headers.size() + 1));
+    for (const Headers::Field& field : reply.headers) original->add(field.known, field.name, field.value);
+    request.upstream_headers = original;
+  }
+  response.head.status = reply.status;
+  response.head.reason = reply.reason;
+  response.head.framing.content_length = reply.framing.content_length;
+  bool unbuffered = equal_nocase(reply.headers.value(KnownHeader::x_accel_buffering), "no") && !plan.conf.ignore_headers.has(Ignore::x_accel_buffering);
+  if (plan.edit_reply) plan.edit_reply(request, reply, plan.module_plan);
+  take_out_hidden(plan.conf, reply.headers, plan.conf.pass_trailers);
+  for (const Headers::Field& field : response.head.headers) reply.headers.add(field.known, field.name, field.value);
+  response.head.headers.adopt(reply.headers);
+  if (!request.generation().shows_upstream_fields) request.upstream_headers = &response.head.headers;
+  note_facts(response, response.head.headers);
+  response.body = request.arena().make<ReplyBody>(attempt.body(), record, plan.conf.pass_trailers);
+  Verdict verdict = Verdict::done();
+  if (!try_send(request, verdict)) {
+    if (plan.conf.buffering && !unbuffered) read_ahead(request, plan.conf);
+    verdict = co_await finish_send(request);
+  }
+  request.upstream_trailers = attempt.body().trailers();
+  co_return verdict;
+}
+
+}  // namespace fairlead::http

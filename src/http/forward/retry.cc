@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/forward/retry.h"
+
+#include <algorithm>
+
+namespace fairlead::http {
+
+Retry::Retry(const ForwardConf& conf, Method method, size_t tries, uint64_t now_ms)
+    : conf_(conf), method_(method), tries_left_(tries), started_ms_(now_ms) {
+  if (conf.next_upstream_tries) tries_left_ = std::min<size_t>(tries_left_, conf.next_upstream_tries);
+}
+
+static Next condition_of(uint16_t status) {
+  switch (status) {
+    case 500: return Next::http_500;
+    case 502: return Next::http_502;
+    case 503: return Next::http_503;
+    case 504: return Next::http_504;
+    case 403: return Next::http_403;
+    case 404: return Next::http_404;
+    case 429: return Next::http_429;
+    default: return Next::none;
+  }
+}
+
+static Next condition_of(const Error& error) {
+  switch (error.fault) {
+    case Fault::timeout: return Next::timeout;
+    case Fault::malformed: case Fault::too_large: return Next::invalid_header;
+    default: return Next::error;
+  }
+}
+
+bool Retry::is_listed(const Outcome& outcome) const {
+  if (conf_.next_upstream.has(Next::off)) return false;
+  Next condition = outcome.error.fault == Fault::none ? condition_of(outcome.status) : condition_of(outcome.error);
+  return condition != Next::none && conf_.next_upstream.has(condition);
+}
+
+// features.md 1.1: error, timeout and invalid_header always, 5xx and 429 only if listed, 403 and 404 never.
+bool Retry::is_failure(const Outcome& outcome) const {
+  if (outcome.error.fault != Fault::none) return outcome.error.side == Side::upstream && !outcome.stale;
+  return outcome.status != 403 && outcome.status != 404 && is_listed(outcome);
+}
+
+Again Retry::again(const Outcome& outcome, uint64_t now_ms) {
+  refused_ = {};
+  bool replied = outcome.error.fault == Fault::none;
+  if (!replied && outcome.error.side == Side::client) return Again::no;
+  if (outcome.stale && !outcome.body_lost && !conf_.next_upstream.has(Next::off)) {
+    // RFC 9112 section 9.3.1.1: what was certainly not read may be sent again whatever the method.
+    if (conf_.stale_retry && (outcome.unread || is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent))) return Again::same_peer;
+    if (!conf_.stale_retry && (is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent))) return Again::same_peer;
+  }
+  if (!is_listed(outcome)) return Again::no;
+  if (outcome.body_lost) {
+    refused_ = "body";
+    return Again::no;
+  }
+  if (outcome.sent && !is_idempotent(method_) && !conf_.next_upstream.has(Next::non_idempotent)) {
+    refused_ = "non_idempotent";
+    return Again::no;
+  }
+  if (tries_left_ <= 1) {
+    refused_ = "tries";
+    return Again::no;
+  }
+  if (conf_.next_upstream_timeout && now_ms - started_ms_ >= conf_.next_upstream_timeout) {
+    refused_ = "timeout";
+    return Again::no;
+  }
+  --tries_left_;
+  ++retries_;
+  return Again::next_peer;
+}
+
+uint64_t Retry::pause_ms(Random& random) const {
+  const RetryBackoff& backoff = conf_.retry_backoff;
+  if (backoff.base_ms == 0 || retries_ == 0) return 0;
+  uint64_t steps = (uint64_t{1} << std::min(retries_, 20u)) - 1;
+  uint64_t bound = std::min(steps * backoff.base_ms, backoff.max_ms);
+  return random.below(static_cast<uint32_t>(std::min<uint64_t>(bound, UINT32_MAX)));
+}
+
+uint16_t Retry::status_of(const Error& error) {
+  if (error.side == Side::client) {
+    if (error.fault == Fault::too_large) return 413;
+    if (error.fault == Fault::timeout) return 408;
+    if (error.fault == Fault::malformed) return 400;
+    return 499;
+  }
+  if (error.fault == Fault::timeout) return 504;
+  return 502;
+}
+
+std::string_view Retry::reason_of(const Outcome& outcome) {
+  const Error& error = outcome.error;
+  if (error.fault == Fault::none) return {};
+  if (error.side == Side::client) return "DC";
+  if (!outcome.connected) return error.fault == Fault::timeout ? "UT" : "UF";
+  switch (error.fault) {
+    case Fault::timeout: return "UT";
+    case Fault::reset: return "UR";
+    case Fault::malformed: case Fault::too_large: return "DPE";
+    case Fault::unavailable: return "UH";
+    default: return "UC";
+  }
+}
+
+}  // namespace fairlead::http

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Retry: whether a request may be tried again, as a pure policy over what happened. It knows no sockets and never waits.
+#pragma once
+
+#include <string_view>
+
+#include "core/base/error.h"
+#include "core/base/random.h"
+#include "http/forward/forward_conf.h"
+#include "http/message/method.h"
+
+namespace fairlead::http {
+
+// What a try came to, as far as the policy looks at it.
+struct Outcome {
+  Error error;                 // fault none: a reply's head was read
+  uint16_t status = 0;         // of that reply
+  bool connected = false;      // else nothing of the request can have been seen
+  bool sent = false;           // some byte of the request was written
+  bool stale = false;          // a reused connection that ended before any byte of an answer
+  bool unread = false;         // the peer's TCP acknowledged no byte of this request
+  bool body_lost = false;      // the body cannot be given again
+};
+
+// What the policy says, with its reason for the log.
+enum class Again : uint8_t {
+  no,
+  next_peer,
+  same_peer,  // a stale connection: not a failure of the peer, does not count as a try
+};
+
+class Retry {
+ public:
+  // `tries`: how many peers there are to try.
+  Retry(const ForwardConf& conf, Method method, size_t tries, uint64_t now_ms);
+
+  // After a try. `why` gets a short reason if the answer is no though the condition was listed.
+  Again again(const Outcome& outcome, uint64_t now_ms);
+  // Milliseconds to wait before the next try: features.md 2, uniform in [0, min((2^N - 1) * base, max)).
+  uint64_t pause_ms(Random& random) const;
+  // Does the outcome count as a failure of the peer (max_fails)?
+  bool is_failure(const Outcome& outcome) const;
+  // The status a client gets for an outcome without reply.
+  static uint16_t status_of(const Error& error);
+  // Envoy's short flags: UF, UT, UC, UR, UPE, ...
+  static std::string_view reason_of(const Outcome& outcome);
+  // Why the last again() said no, for $fail_reason: "non_idempotent", "tries", "timeout", "body", or empty.
+  std::string_view refused() const { return refused_; }
+
+ private:
+  bool is_listed(const Outcome& outcome) const;
+
+  const ForwardConf& conf_;
+  Method method_;
+  size_t tries_left_;
+  uint64_t started_ms_;
+  unsigned retries_ = 0;
+  std::string_view refused_;
+};
+
+}  // namespace fairlead::http

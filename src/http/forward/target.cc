@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/forward/target.h"
+
+#include "core/base/format.h"
+#include "core/upstream/round_robin.h"
+#include "event/dns/resolver_conf.h"
+
+namespace fairlead::http {
+
+void Target::use(Upstream& upstream) {
+  name = upstream.spec.name;
+  group = &upstream.spec;
+  balancer = upstream.spec.balancer.get();
+  pool = &upstream.pool;
+  pinned = upstream.peers.use();
+  peers = &*pinned;
+}
+
+static const Balancer& plain_round() {
+  static const RoundRobin round;
+  return round;
+}
+
+static void use_addresses(Request& request, const RuntimeTarget& where, std::span<const Addr> addresses, Target& target) {
+  std::vector<PeerSpec> specs;
+  for (const Addr& address : addresses) {
+    PeerSpec spec;
+    spec.address = address;
+    spec.address.set_port(where.port);
+    spec.name = spec.address.text();
+    spec.server = std::string(where.host);
+    specs.push_back(std::move(spec));
+  }
+  target.own.emplace(std::move(specs));
+  target.peers = &*target.own;
+  target.balancer = &plain_round();
+  target.pool = &request.worker().state<Upstreams>().shared_pool();
+  target.name = where.host;
+}
+
+Task<Result<Unit>> resolve_target(Request& request, const RuntimeTarget& where, Target& target) {
+  if (!where.has_port) {
+    if (GroupSpec* group = find_group(request.generation(), where.host)) {
+      target.use(request.worker().state<Upstreams>().of(*group));
+      co_return Unit();
+    }
+  }
+  auto literal = parse_addr(where.host, where.port, AddrUse::connect);
+  if (literal && !literal->is_name()) {
+    std::vector<Addr> one = {literal->addr};
+    use_addresses(request, where, one, target);
+    co_return Unit();
+  }
+  const ResolverConf& names = conf<ResolverConf>(request);
+  Resolver* resolver = names.off ? nullptr : request.worker().state<Resolvers>().of(names);
+  if (!resolver) {
+    request.logger.error("no resolver defined to resolve {}", where.host);
+    co_return Error{Fault::unavailable, Side::upstream, 0, "no resolver defined"};
+  }
+  std::string host(where.host);
+  auto answer = co_await resolver->resolve(host, {}, request.loop().deadline(names.timeout));
+  if (!answer) {
+    request.logger.error("{}", resolve_error_text(where.host, answer.error()));
+    co_return answer.error();
+  }
+  use_addresses(request, where, answer->addresses, target);
+  co_return Unit();
+}
+
+}  // namespace fairlead::http

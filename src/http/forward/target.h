@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Target: the peers a request is forwarded to: a group of the configuration, or what a variable named at run time.
+#pragma once
+
+#include <optional>
+
+#include "core/base/live.h"
+#include "event/net/upstreams.h"
+#include "http/forward/forward.h"
+
+namespace fairlead::http {
+
+struct Target {
+  std::string_view name;                // for the log and $upstream_addr when there is no peer
+  const GroupSpec* group = nullptr;     // nullptr: made at run time
+  const Balancer* balancer = nullptr;
+  ConnPool* pool = nullptr;
+  const PeerSet* peers = nullptr;
+  Live<PeerSet>::Ref pinned;            // of a group
+  std::optional<PeerSet> own;           // of a run-time name
+
+  void use(Upstream& upstream);
+};
+
+// Finds what `target` names: a group, an address, or a host name by way of the resolver.
+Task<Result<Unit>> resolve_target(Request& request, const RuntimeTarget& where, Target& target);
+
+}  // namespace fairlead::http

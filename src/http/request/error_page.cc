@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/request/error_page.h"
+
+#include "http/conf/core_conf.h"
+#include "http/message/status.h"
+#include "http/message/uri.h"
+#include "http/request/identity.h"
+#include "http/request/response.h"
+
+namespace fairlead::http {
+
+// After these the connection is not kept: the rest of what the client sent cannot be trusted, or must not be read.
+static bool ends_connection(unsigned status) {
+  switch (status) {
+    case 400: case 413: case 414: case 494: case 495: case 496: case 497: case 500: case 501: return true;
+    default: return false;
+  }
+}
+
+static const ErrorPage* find_page(const Request& request, unsigned status) {
+  for (const ErrorPage& page : conf<CoreConf>(request).error_pages)
+    if (page.status == status) return &page;
+  return nullptr;
+}
+
+std::optional<Verdict> take_error_page(Request& request, unsigned status) {
+  if (request.in_error_page || !request.location) return std::nullopt;
+  const ErrorPage* page = find_page(request, status);
+  if (!page) return std::nullopt;
+  if (ends_connection(status)) request.response.keep_alive = false;
+  request.in_error_page = true;
+  std::string_view uri = page->uri.evaluate(request);
+  if (uri.empty()) return std::nullopt;
+  request.error_status = static_cast<uint16_t>(page->overwrite >= 0 ? page->overwrite : static_cast<int>(wire_status(status)));
+  if (uri[0] == '@') return Verdict::named(uri);
+  if (uri[0] == '/') {
+    if (request.method != Method::head) {
+      request.method = Method::get;
+      request.method_text = "GET";
+    }
+    size_t mark = uri.find('?');
+    if (mark == std::string_view::npos) return Verdict::redirect(uri, {});
+    return Verdict::redirect(uri.substr(0, mark), uri.substr(mark + 1));
+  }
+  set_location(request, uri);
+  unsigned redirect = is_redirect(request.error_status) ? request.error_status : 302;
+  request.error_status = 0;
+  return Verdict::status(redirect);
+}
+
+// What stands below the title of the codes that exist inside only.
+static std::string_view inner_reason(unsigned status) {
+  switch (status) {
+    case 494: return "Request Header Or Cookie Too Large";
+    case 495: return "The SSL certificate error";
+    case 496: return "No required SSL certificate was sent";
+    case 497: return "The plain HTTP request was sent to HTTPS port";
+    default: return {};
+  }
+}
+
+void set_built_in_page(Request& request, unsigned status) {
+  Response& response = request.response;
+  if (ends_connection(status)) response.keep_alive = false;
+  unsigned shown = wire_status(status);
+  std::string_view line = status_line(shown);
+  response.head.status = static_cast<uint16_t>(shown);
+  response.last_modified = -1;
+  response.etag = {};
+  response.allow_ranges = false;
+  response.is_error_page = true;
+  response.head.headers.remove(KnownHeader::accept_ranges);
+  response.head.headers.remove(KnownHeader::content_encoding);
+  if (shown < 300 || shown == 304 || line.size() < 11) {  // no page: the codes without a phrase, and those that carry none
+    response.head.framing.content_length = shown == 304 || shown == 204 ? no_length : 0;
+    response.content_type = {};
+    response.body = request.arena().make<EmptyBody>();
+    return;
+  }
+  std::string_view title = line.substr(9, line.size() - 11);  // between "HTTP/1.1 " and CRLF
+  if (shown == 302) title = "302 Found";                      // nginx's page does not say what its status line says
+  std::string_view inner = inner_reason(status);
+  std::string_view tokens = server_header(conf<CoreConf>(request).server_tokens);
+  std::string_view more = inner.empty() ? std::string_view() : request.arena().join({"<center>", inner, "</center>\r\n"});
+  std::string_view page = request.arena().join({"<html>\r\n<head><title>", inner.empty() ? title : request.arena().join({"400 ", inner}),
+                                                "</title></head>\r\n<body>\r\n<center><h1>", title, "</h1></center>\r\n", more,
+                                                "<hr><center>", tokens, "</center>\r\n</body>\r\n</html>\r\n"});
+  set_text(request, shown, "text/html", page);
+}
+
+}  // namespace fairlead::http

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/request/handle.h"
+
+#include "core/conf/error_log.h"
+#include "http/conf/core_conf.h"
+#include "http/conf/listen.h"
+#include "http/message/status.h"
+#include "http/message/uri.h"
+#include "http/request/client_facts.h"
+#include "http/request/error_page.h"
+#include "http/request/phase.h"
+#include "http/request/response.h"
+
+namespace fairlead::http {
+
+namespace {
+
+// The log phase runs whatever becomes of the request, destruction included; it never waits.
+struct LogAtExit {
+  Request& request;
+  ~LogAtExit() { run_log_phase(request); }
+};
+
+}  // namespace
+
+Verdict prepare(Request& request) {
+  const VirtualHosts& hosts = request.facts.listen.hosts;
+  request.server = hosts.find(request.head.host, &request);
+  request.enter(*request.server->root);
+  request.logger = Logger(*conf<ErrorLogConf>(request).log, request.facts.number, &request);
+  if (request.head.method == Method::trace || request.head.method == Method::connect) return Verdict::status(405);
+  if (request.head.form == TargetForm::asterisk) {
+    request.uri = "*";
+    return Verdict::status(400);
+  }
+  auto uri = normalise_uri(request.head.request_uri, conf<CoreConf>(request).merge_slashes, request.arena());
+  if (!uri) {
+    request.uri = request.head.path;
+    request.logger.info("client sent invalid request URI");
+    return Verdict::status(400);
+  }
+  request.uri = uri->path;
+  request.args = uri->args;
+  request.uri_extension = uri->extension;
+  return Verdict::next();
+}
+
+// Starts again with another URI: what an earlier location made of the response is forgotten, except fields a page should carry on
+// (WWW-Authenticate and the like).
+static void redirect(Request& request, const Verdict& to) {
+  if (to.kind() == Verdict::Kind::redirect) {
+    request.uri = to.uri();
+    request.args = to.args();
+    request.uri_extension = uri_extension(request.uri);
+  }
+  request.is_internal = true;
+  request.uri_changed = true;
+  request.left_location = false;
+  request.alias_takes_uri = false;
+  ++request.redirects;
+  Response& response = request.response;
+  response.head.framing.content_length = no_length;
+  response.body = nullptr;
+  response.content_type = {};
+  response.last_modified = -1;
+  response.etag = {};
+}
+
+static Location* find_named(Request& request, std::string_view name) {
+  auto found = request.server->named.find(name);
+  if (found != request.server->named.end()) return found->second;
+  request.logger.error("could not find named location \"{}\"", name);
+  return nullptr;
+}
+
+// A status that nobody made a response for: an error_page leads on (then it gives that verdict), or the built-in page is sent.
+static Task<Verdict> answer_status(Request& request, unsigned status) {
+  if (request.exchange.head_sent()) {
+    request.client().mark_broken();
+    co_return Verdict::done();
+  }
+  request.response.head.status = static_cast<uint16_t>(status);
+  if (status == 499) co_return Verdict::close();
+  if (auto page = take_error_page(request, status)) {
+    if (!page->is_status()) co_return *page;
+    status = page->status();
+  }
+  if (request.error_status && status < 300) status = request.error_status;  // a 204 for an error page keeps the error's status
+  if (request.error_status) request.error_status = static_cast<uint16_t>(wire_status(status));
+  set_built_in_page(request, status);
+  co_return co_await send(request);
+}
+
+static Task<Unit> run(Request& request, Verdict verdict) {
+  Location* named = nullptr;
+  if (verdict.is_next()) verdict = co_await run_phases(request, nullptr);
+  for (;;) {
+    switch (verdict.kind()) {
+      case Verdict::Kind::status: {
+        verdict = co_await answer_status(request, verdict.status());
+        continue;
+      }
+      case Verdict::Kind::redirect:
+      case Verdict::Kind::named: {
+        redirect(request, verdict);
+        named = verdict.kind() == Verdict::Kind::named ? find_named(request, verdict.name()) : nullptr;
+        bool cycle = request.redirects > internal_redirects_max;
+        if (cycle) request.logger.error("rewrite or internal redirection cycle while internally redirecting to \"{}\"", request.uri);
+        if (cycle || (verdict.kind() == Verdict::Kind::named && !named)) {
+          request.in_error_page = true;  // the built-in page, whatever is configured
+          request.error_status = 0;
+          verdict = Verdict::status(500);
+          continue;
+        }
+        verdict = co_await run_phases(request, named);
+        continue;
+      }
+      case Verdict::Kind::respond: {
+        if (!try_send(request, verdict)) verdict = co_await finish_send(request);
+        continue;
+      }
+      case Verdict::Kind::close: request.client().mark_broken(); co_return Unit();
+      default: co_return Unit();
+    }
+  }
+}
+
+Task<Unit> handle(Request& request, Verdict first) {
+  LogAtExit log{request};
+  UntilGone gone(request, run(request, first));
+  bool finished = co_await gone;
+  if (!finished) {
+    if (!request.exchange.head_sent()) request.response.head.status = 499;
+    request.fail_reason = "DC";
+    request.logger.info("client prematurely closed connection");
+    request.client().mark_broken();
+  }
+  co_return Unit();
+}
+
+}  // namespace fairlead::http

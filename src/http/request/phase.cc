@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/request/phase.h"
+
+#include <algorithm>
+
+#include "core/conf/module.h"
+#include "http/conf/core_conf.h"
+#include "http/request/response.h"
+#include "http/request/script.h"
+
+namespace fairlead::http {
+
+void compile_plan(Location& location) {
+  for (const Module* module : modules().all()) {
+    if (!module->http) continue;
+    for (const PhaseEntry& entry : module->http->phases)
+      if (!entry.applies || entry.applies(*location.block)) location.plan.phases[static_cast<size_t>(entry.phase)].push_back(&entry);
+    for (const ResponseFilter& filter : module->http->filters)
+      if (!filter.applies || filter.applies(*location.block)) location.plan.filters.push_back(&filter);
+    for (const ForwardHook& hook : module->http->forward)
+      if (!hook.applies || hook.applies(*location.block)) location.plan.forward.push_back(&hook);
+  }
+  auto waits = [&](Phase phase) {
+    const auto& entries = location.plan.phases[static_cast<size_t>(phase)];
+    return std::any_of(entries.begin(), entries.end(), [](const PhaseEntry* entry) { return entry->run != nullptr; });
+  };
+  location.plan.server_phases_wait = waits(Phase::post_read) || waits(Phase::server_rewrite);
+  location.plan.location_phases_wait = waits(Phase::rewrite) || waits(Phase::preaccess) || waits(Phase::access) || waits(Phase::precontent);
+  std::stable_sort(location.plan.filters.begin(), location.plan.filters.end(),
+                   [](const ResponseFilter* a, const ResponseFilter* b) { return a->stage < b->stage; });
+}
+
+static std::span<const PhaseEntry* const> entries_of(const Request& request, Phase phase) {
+  return request.location->plan.phases[static_cast<size_t>(phase)];
+}
+
+// The entries of a phase none of which waits, in a plain loop: the first verdict that is not next().
+static Verdict check_entries(Request& request, Phase phase) {
+  for (const PhaseEntry* entry : entries_of(request, phase)) {
+    Verdict verdict = entry->check(request);
+    if (!verdict.is_next()) return verdict;
+  }
+  return Verdict::next();
+}
+
+static Task<Verdict> run_entries(Request& request, Phase phase) {
+  for (const PhaseEntry* entry : entries_of(request, phase)) {
+    Verdict verdict = Verdict::next();
+    if (entry->check) verdict = entry->check(request);
+    else verdict = co_await entry->run(request);
+    if (!verdict.is_next()) co_return verdict;
+  }
+  co_return Verdict::next();
+}
+
+// features.md 14. `all`: the first denial ends; `any`: the first allowance suffices, else the last denial holds.
+class AccessSum {
+ public:
+  explicit AccessSum(Request& request) : request_(request), any_(conf<CoreConf>(request).satisfy == Satisfy::any) {}
+  // True: that settles it, with sum().
+  bool add(Verdict verdict) {
+    if (verdict.is_next()) return false;
+    if (verdict.kind() == Verdict::Kind::allow) {
+      if (!any_) return false;
+      request_.response.head.headers.remove(KnownHeader::www_authenticate);
+      sum_ = Verdict::next();
+      return true;
+    }
+    bool denial = verdict.is_status() && (verdict.status() == 401 || verdict.status() == 403);
+    if (!any_ || !denial || !sum_.is_status() || verdict.status() == 401) sum_ = verdict;
+    return !any_ || !denial;
+  }
+  Verdict sum() const { return sum_; }
+
+ private:
+  Request& request_;
+  bool any_;
+  Verdict sum_ = Verdict::next();
+};
+
+static Verdict check_access(Request& request) {
+  if (entries_of(request, Phase::access).empty()) return Verdict::next();
+  AccessSum sum(request);
+  for (const PhaseEntry* entry : entries_of(request, Phase::access))
+    if (sum.add(entry->check(request))) break;
+  return sum.sum();
+}
+
+static Task<Verdict> run_access(Request& request) {
+  AccessSum sum(request);
+  for (const PhaseEntry* entry : entries_of(request, Phase::access)) {
+    Verdict verdict = Verdict::next();
+    if (entry->check) verdict = entry->check(request);
+    else verdict = co_await entry->run(request);
+    if (sum.add(verdict)) break;
+  }
+  co_return sum.sum();
+}
+
+// What follows from the location alone, before its rewrite phase: internal locations, the size of the body, the missing slash.
+static Verdict enter_location(Request& request) {
+  Found found = find_location(*request.server->root, request.uri, request);
+  if (found.add_slash) return redirect_with_slash(request);
+  request.enter(*found.location);
+  if (request.location->is_internal && !request.is_internal) return Verdict::status(404);
+  return apply_location_limits(request);
+}
+
+// The rewrite scripts of the location, of the one a rewrite leads to, and so on.
+static Verdict run_location_scripts(Request& request) {
+  while (request.location != request.server->root) {  // where no location matched, the server's script has run already
+    Verdict verdict = Verdict::next();
+    if (run_script(request, verdict) == ScriptStep::finished) return verdict;
+    if (!request.wants_location) break;
+    request.wants_location = false;
+    if (++request.redirects > internal_redirects_max) {
+      request.logger.error("rewrite or internal redirection cycle while processing \"{}\"", request.uri);
+      return Verdict::status(500);
+    }
+    verdict = enter_location(request);
+    if (!verdict.is_next()) return verdict;
+  }
+  return Verdict::next();
+}
+
+// What it does to the URI is seen by the search for the location, which follows.
+static Verdict run_server_script(Request& request) {
+  Verdict verdict = Verdict::next();
+  ScriptStep step = run_script(request, verdict);
+  request.wants_location = false;
+  return step == ScriptStep::finished ? verdict : Verdict::next();
+}
+
+static Verdict check_server_phases(Request& request) {
+  if (request.redirects == 0) {
+    Verdict verdict = check_entries(request, Phase::post_read);
+    if (!verdict.is_next()) return verdict;
+  }
+  Verdict verdict = run_server_script(request);
+  if (!verdict.is_next()) return verdict;
+  return check_entries(request, Phase::server_rewrite);
+}
+
+static Task<Verdict> run_server_phases(Request& request) {
+  if (request.redirects == 0) {
+    Verdict verdict = co_await run_entries(request, Phase::post_read);
+    if (!verdict.is_next()) co_return verdict;
+  }
+  Verdict verdict = run_server_script(request);
+  if (!verdict.is_next()) co_return verdict;
+  co_return co_await run_entries(request, Phase::server_rewrite);
+}
+
+static Verdict check_location_phases(Request& request) {
+  for (Phase phase : {Phase::rewrite, Phase::preaccess}) {
+    Verdict verdict = check_entries(request, phase);
+    if (!verdict.is_next()) return verdict;
+  }
+  Verdict verdict = check_access(request);
+  if (!verdict.is_next()) return verdict;
+  return check_entries(request, Phase::precontent);
+}
+
+static Task<Verdict> run_location_phases(Request& request) {
+  Verdict verdict = co_await run_entries(request, Phase::rewrite);
+  if (!verdict.is_next()) co_return verdict;
+  verdict = co_await run_entries(request, Phase::preaccess);
+  if (!verdict.is_next()) co_return verdict;
+  verdict = co_await run_access(request);
+  if (!verdict.is_next()) co_return verdict;
+  co_return co_await run_entries(request, Phase::precontent);
+}
+
+// No directive set what answers here: the content entries, which may decline, then nginx's last words.
+static Task<Verdict> run_content(Request& request) {
+  Verdict verdict = co_await run_entries(request, Phase::content);
+  if (!verdict.is_next()) co_return verdict;
+  if (request.uri.empty() || request.uri.back() != '/') co_return Verdict::status(404);
+  request.logger.error("directory index of \"{}\" is forbidden", request.uri);
+  co_return Verdict::status(403);
+}
+
+Task<Verdict> run_phases(Request& request, Location* named) {
+  Verdict verdict = Verdict::next();
+  if (named) {
+    request.enter(*named);
+    verdict = apply_location_limits(request);
+  } else {
+    request.enter(*request.server->root);
+    if (request.location->plan.server_phases_wait) verdict = co_await run_server_phases(request);
+    else verdict = check_server_phases(request);
+    if (verdict.is_next()) verdict = enter_location(request);
+  }
+  if (verdict.is_next()) verdict = run_location_scripts(request);
+  if (!verdict.is_next()) co_return verdict;
+  if (request.location->plan.location_phases_wait) verdict = co_await run_location_phases(request);
+  else verdict = check_location_phases(request);
+  if (!verdict.is_next()) co_return verdict;
+  if (request.location->content) co_return co_await request.location->content(request);
+  co_return co_await run_content(request);
+}
+
+void run_log_phase(Request& request) {
+  if (!request.location) return;
+  for (const PhaseEntry* entry : entries_of(request, Phase::log)) entry->check(request);
+}
+
+}  // namespace fairlead::http

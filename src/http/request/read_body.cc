@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/request/read_body.h"
+
+#include "event/worker.h"
+#include "http/conf/core_conf.h"
+#include "http/request/client_facts.h"
+#include "http/request/spool.h"
+
+namespace fairlead::http {
+
+namespace {
+// What a spooled body needs besides itself, in the request's arena.
+struct BodyFile {
+  BodyFile(BlockingPool& pool, const TempPath& from, SpoolKeep keep)
+      : path{std::string(from.path), {from.levels[0], from.levels[1], from.levels[2]}}, file(pool, path, keep) {}
+  SpoolPath path;
+  SpoolFile file;
+};
+}  // namespace
+
+static SpoolKeep keep_of(BodyInFile wish) {
+  if (wish == BodyInFile::on) return SpoolKeep::always;
+  return wish == BodyInFile::clean ? SpoolKeep::until_closed : SpoolKeep::none;
+}
+
+Task<Result<Unit>> read_body(Request& request) {
+  if (request.spooled_body) co_return Unit();
+  const CoreConf& core = conf<CoreConf>(request);
+  BodyFile* file = request.arena().make<BodyFile>(request.worker().files(), core.client_body_temp_path, keep_of(core.client_body_in_file_only));
+  SpoolLimits limits;
+  limits.memory_bytes = core.client_body_in_file_only == BodyInFile::off ? core.client_body_buffer_size.bytes : 0;
+  limits.file_bytes = UINT64_MAX;
+  Spool* spool = request.arena().make<Spool>(request.loop(), request.exchange.request_body(), limits, &file->file);
+  auto filled = co_await spool->fill_all();
+  if (!filled) {
+    Error error = filled.error();
+    if (error.side == Side::client && error.fault == Fault::too_large) request.logger.error("client intended to send too large chunked body");
+    else if (error.side == Side::client) request.logger.info(Errno{error.sys}, "{} while reading client request body", error.what);
+    else request.logger.crit(Errno{error.sys}, "{} while keeping client request body", error.what);
+    co_return error;
+  }
+  if (spool->file_bytes() > 0) request.logger.warn("a client request body is buffered to a temporary file {}", file->file.name());
+  request.spooled_body = spool;
+  co_return Unit();
+}
+
+void rewind_body(Request& request) { request.spooled_body->rewind(); }
+
+Body& Request::body() {
+  if (spooled_body) return *spooled_body;
+  return exchange.request_body();
+}
+
+}  // namespace fairlead::http

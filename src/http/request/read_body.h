@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Reading a request's body before it is used: in memory up to client_body_buffer_size, then in a file; it can be given again.
+#pragma once
+
+#include "event/loop/task.h"
+#include "http/request/request.h"
+
+namespace fairlead::http {
+
+// Reads the whole body; request.body() is then the kept one. Errors have side client (cut short, too large, timed out) or local (the file).
+// Nothing if it was read already.
+Task<Result<Unit>> read_body(Request& request);
+// The kept body from its first byte, for another try.
+void rewind_body(Request& request);
+
+}  // namespace fairlead::http

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/request/request.h"
+
+#include "core/conf/generation.h"
+#include "http/request/client_facts.h"
+
+namespace fairlead::http {
+
+Request::Request(Arena& own_arena, const RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts)
+    : Session(own_arena, client_facts.generation, client_facts.generation.variables(http_variable)),
+      head(request_head),
+      exchange(client_exchange),
+      facts(client_facts),
+      response(own_arena),
+      method(request_head.method),
+      method_text(request_head.method_text) {
+  client_addr = &facts.peer;
+  local_addr = &facts.local;
+  client_fd = client().watch().fd();
+  started_ms = client().loop().now_ms();
+}
+
+Request::~Request() = default;
+
+Worker& Request::worker() const { return facts.worker; }
+
+std::string_view Request::host() const {
+  if (!head.host.empty()) return head.host;
+  return server ? server->name : std::string_view();
+}
+
+TryRecord& Request::add_try() {
+  TryRecord* record = arena().make<TryRecord>();
+  TryRecord** at = &tries;
+  while (*at) at = &(*at)->next;
+  *at = record;
+  return *record;
+}
+
+TryRecord* Request::last_try() const {
+  TryRecord* at = tries;
+  while (at && at->next) at = at->next;
+  return at;
+}
+
+void Request::enter(Location& place) {
+  location = &place;
+  block = place.block;
+}
+
+void Request::append(LogText& to) const {
+  char text[Addr::text_max];
+  to.append(", client: ");
+  to.append({text, static_cast<size_t>(client_addr->write_host(text) - text)});
+  if (server) to.append_format(", server: {}", server->name);
+  if (!head.request_line.empty()) to.append_format(", request: \"{}\"", head.request_line);
+  if (const TryRecord* record = last_try()) {
+    to.append_format(", upstream: \"{}\"", record->url.empty() ? record->peer : record->url);
+  }
+  if (const Headers::Field* host_field = head.headers.find(KnownHeader::host)) to.append_format(", host: \"{}\"", host_field->value);
+  if (const Headers::Field* referer = head.headers.find(KnownHeader::referer)) to.append_format(", referrer: \"{}\"", referer->value);
+}
+
+void UntilGone::on_gone(Resumable& self) {
+  auto& gone = static_cast<UntilGone&>(self);
+  if (gone.done_ || gone.request_.abort_scopes_ == 0) return;
+  gone.task_.reset();
+  gone.request_.loop().resume(gone.frame_);
+}
+
+void UntilGone::stop_watching() {
+  if (request_.until_gone_ != this) return;
+  request_.until_gone_ = nullptr;
+  request_.client().watch().alert(nullptr);
+  unlink();
+}
+
+}  // namespace fairlead::http

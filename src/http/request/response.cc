@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/request/response.h"
+
+#include "core/base/clock.h"
+#include "core/base/escape.h"
+#include "core/base/format.h"
+#include "event/net/socket.h"
+#include "core/conf/error_log.h"
+#include "http/conf/core_conf.h"
+#include "http/message/uri.h"
+#include "http/request/client_facts.h"
+#include "http/request/identity.h"
+
+namespace fairlead::http {
+
+// "http://host:port" of this request, for redirects that are written as paths.
+static std::string_view own_origin(Request& request) {
+  const CoreConf& core = conf<CoreConf>(request);
+  std::string_view host = core.server_name_in_redirect && request.server ? request.server->name : request.host();
+  char text[Addr::text_max];
+  Addr local = local_address(request.client().watch().fd());
+  if (host.empty() && local.is_ip()) host = request.arena().copy({text, static_cast<size_t>(local.write_host(text) - text)});
+  if (core.port_in_redirect && local.is_ip() && local.port() != 80)
+    return request.arena().copy(format("http://{}:{}", host, local.port()));
+  return request.arena().join({"http://", host});
+}
+
+static void make_location_absolute(Request& request) {
+  Headers& headers = request.response.head.headers;
+  const Headers::Field* location = headers.find(KnownHeader::location);
+  if (!location || location->value.empty() || location->value[0] != '/' || !conf<CoreConf>(request).absolute_redirect) return;
+  headers.set(KnownHeader::location, request.arena().join({own_origin(request), location->value}));
+}
+
+static void add_dates(Request& request) {
+  Response& response = request.response;
+  Headers& headers = response.head.headers;
+  if (!headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
+  if (!headers.has(KnownHeader::date)) headers.add(KnownHeader::date, request.arena().copy(process_clock.http_date()));
+  if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
+  if (response.last_modified >= 0) {
+    char* text = static_cast<char*>(request.arena().allocate(http_date_size, 1));
+    format_http_date(response.last_modified, text);
+    headers.set(KnownHeader::last_modified, {text, http_date_size});
+  }
+  if (!response.etag.empty()) headers.set(KnownHeader::etag, response.etag);
+}
+
+// RFC 9110 section 15.3.5: nothing is said about a body that cannot be.
+static void drop_content(Response& response) {
+  response.content_type = {};
+  response.last_modified = -1;
+  response.head.framing.content_length = no_length;
+  response.head.headers.remove(KnownHeader::content_type);
+  response.head_only = true;
+}
+
+static void settle_head(Request& request) {
+  Response& response = request.response;
+  const CoreConf& core = conf<CoreConf>(request);
+  if (request.error_status) {
+    response.head.status = request.error_status;
+    response.head.reason = {};
+  }
+  for (const ResponseFilter* filter : request.location->plan.filters) filter->apply(request);
+  make_location_absolute(request);
+  if (response.head.status == 204) drop_content(response);
+  add_dates(request);
+  if (request.method == Method::head || request.head.method == Method::head) response.head_only = true;
+  if (response.head.framing.content_length == no_length && response.body) {
+    if (auto bytes = response.body->size()) response.head.framing.content_length = static_cast<int64_t>(*bytes);
+  }
+  response.send_timeout_ms = core.send_timeout;
+  response.keepalive_timeout_ms = core.keepalive_timeout;
+  response.allow_chunked = core.chunked_transfer_encoding;
+  if (core.keepalive_timeout == 0 || request.facts.requests >= core.keepalive_requests ||
+      request.loop().now_ms() - request.facts.started_ms >= core.keepalive_time) {
+    response.keep_alive = false;
+  }
+  if (response.keep_alive && core.keepalive_header && response.head.status != 101)
+    response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));
+}
+
+static Verdict sent_or_cut(Request& request, Progress progress) {
+  if (progress == Progress::failed) {
+    const Error& error = request.exchange.error();
+    if (error.side == Side::client) request.logger.info(Errno{error.sys}, "{} while sending to client", error.what);
+    request.client().mark_broken();  // a response cut short must not look complete
+  }
+  return Verdict::done();
+}
+
+bool try_send(Request& request, Verdict& verdict) {
+  if (!request.response.body) request.response.body = request.arena().make<EmptyBody>();
+  settle_head(request);
+  Progress progress = request.exchange.pump(request.response);
+  verdict = sent_or_cut(request, progress);
+  return progress == Progress::done || progress == Progress::failed;
+}
+
+Task<Verdict> finish_send(Request& request) {
+  auto sent = co_await respond(request.exchange, request.response);
+  if (!sent) {
+    const Error& error = sent.error();
+    if (error.side == Side::client && error.fault == Fault::timeout) request.logger.info(Errno{ETIMEDOUT}, "client timed out while sending to client");
+    if (error.side == Side::upstream) request.logger.error(Errno{error.sys}, "{} while reading upstream", error.what);
+    if (error.fault == Fault::timeout && conf<CoreConf>(request).reset_timedout_connection) request.client().reset_on_close();
+    request.client().mark_broken();
+  }
+  co_return Verdict::done();
+}
+
+Task<Verdict> send(Request& request) {
+  Verdict verdict = Verdict::done();
+  if (!try_send(request, verdict)) verdict = co_await finish_send(request);
+  co_return verdict;
+}
+
+void set_text(Request& request, unsigned status, std::string_view content_type, std::string_view text) {
+  Response& response = request.response;
+  response.head.status = static_cast<uint16_t>(status);
+  response.content_type = content_type;
+  response.head.framing.content_length = static_cast<int64_t>(text.size());
+  response.body = request.arena().make<BytesBody>(Slice(text));
+}
+
+void set_location(Request& request, std::string_view uri) { request.response.head.headers.set(KnownHeader::location, uri); }
+
+Verdict redirect_with_slash(Request& request) {
+  std::string_view path = escaped(Escape::uri, request.uri, request.arena());
+  std::string_view mark = request.args.empty() ? "" : "?";
+  set_location(request, request.arena().join({path, "/", mark, request.args}));
+  return Verdict::status(301);
+}
+
+Verdict apply_location_limits(Request& request) {
+  Location& place = *request.location;
+  if (place.otherwise && !(place.allowed_methods & method_bit(request.method))) request.enter(*place.otherwise);
+  const CoreConf& core = conf<CoreConf>(request);
+  request.logger = request.logger.with(*conf<ErrorLogConf>(request).log);
+  request.exchange.limit_body(core.client_max_body_size ? core.client_max_body_size : UINT64_MAX, core.client_body_timeout);
+  if (core.client_max_body_size && request.head.framing.content_length > static_cast<int64_t>(core.client_max_body_size) &&
+      !request.in_error_page) {
+    request.logger.error("client intended to send too large body: {} bytes", request.head.framing.content_length);
+    return Verdict::status(413);
+  }
+  return Verdict::next();
+}
+
+}  // namespace fairlead::http

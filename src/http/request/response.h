@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// From a decided response to bytes: the filters of the location, the fields that the engine adds, and sending. Also the small responses that
+// many places give: texts, redirects, built-in pages (error_page.h).
+#pragma once
+
+#include "event/loop/task.h"
+#include "http/request/request.h"
+
+namespace fairlead::http {
+
+// Sends request.response: filters, head, body. Plain: true if that is all, with `verdict` done; false: something has to be waited for, call
+// finish_send(). The head is settled after this.
+bool try_send(Request& request, Verdict& verdict);
+Task<Verdict> finish_send(Request& request);
+// Both, for callers off the hot path.
+Task<Verdict> send(Request& request);
+
+// Fills the response with a text that lives as long as the request. The type goes out as given.
+void set_text(Request& request, unsigned status, std::string_view content_type, std::string_view text);
+
+// 301 to the same path with a slash, query kept.
+Verdict redirect_with_slash(Request& request);
+// What the location says about the request before anything is done with it: the body's size (413), body time-outs, log level, rates.
+Verdict apply_location_limits(Request& request);
+
+// Adds a Location for `uri` ("/path" becomes absolute when the head leaves).
+void set_location(Request& request, std::string_view uri);
+
+}  // namespace fairlead::http

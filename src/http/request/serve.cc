@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/request/serve.h"
+
+#include <unistd.h>
+
+#include "core/conf/error_log.h"
+#include "http/conf/core_conf.h"
+#include "http/h1/server.h"
+#include "http/request/client_facts.h"
+#include "http/request/handle.h"
+
+namespace fairlead::http {
+
+namespace {
+
+// What the HTTP/1 loop needs of the engine, for one connection. Lies in the serve frame.
+class Sink final : public h1::RequestSink {
+ public:
+  Sink(ClientFacts& client_facts, Connection& client) : facts_(client_facts), client_(client) { idle_.watch = &client.watch(); }
+
+  Task<Unit> handle(Request& request) override { return http::handle(request, prepare(request)); }
+  Task<Unit> refuse(Request& request, const h1::ParseError& error) override {
+    request.server = facts_.listen.hosts.default_server;
+    request.enter(*request.server->root);
+    request.logger = Logger(*conf<ErrorLogConf>(request).log, facts_.number, &request);
+    if (error.detail.empty()) request.logger.info("{}", error.what);
+    else request.logger.info("{}: \"{}\"", error.what, error.detail);
+    return http::handle(request, Verdict::status(error.status));
+  }
+  ClientFacts& facts() override { return facts_; }
+  void idle(bool begins) override {
+    if (!begins) {
+      idle_.unlink();
+      return;
+    }
+    idle_.since_ms = client_.loop().now_ms();
+    facts_.worker.client_idle(idle_);
+  }
+  bool is_draining() const override { return facts_.worker.is_draining(); }
+
+ private:
+  ClientFacts& facts_;
+  Connection& client_;
+  IdleClient idle_;
+};
+
+struct CountedConnection {
+  Worker& worker;
+  explicit CountedConnection(Worker& w) : worker(w) { worker.connection_opened(); }
+  ~CountedConnection() { worker.connection_closed(); }
+};
+
+}  // namespace
+
+Task<Unit> HttpServer::serve(Accepted accepted) {
+  auto watch = worker_.loop().watch(accepted.fd, PollMode::edge);
+  if (!watch) {
+    accept_failed(watch.error());
+    close(accepted.fd);
+    co_return Unit();
+  }
+  CountedConnection counted(worker_);
+  const ListenAddress& address = group_.address_of(accepted.fd);
+  if (accepted.peer.is_ip() && conf<CoreConf>(*address.hosts.default_server->block).tcp_nodelay) set_nodelay(accepted.fd);
+  (*watch)->set_ready(Direction::write, true);
+  Connection client(*watch, Side::client);
+  ClientFacts facts{worker_, worker_.generation(), address, worker_.next_connection_number(), std::move(accepted.peer), address.addr};
+  facts.started_ms = worker_.loop().now_ms();
+  Sink sink(facts, client);
+  co_await h1::serve(client, address.hosts.default_server->h1_rules, sink);
+  co_return Unit();
+}
+
+void HttpServer::accept_failed(const Error& error) {
+  Logger(*conf<ErrorLogConf>(worker_.generation().root()).log).alert(Errno{error.sys}, "{}", error.what);
+}
+
+}  // namespace fairlead::http

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// A fresh client connection: which protocol it speaks, and its life. One HttpServer per listening socket and worker.
+#pragma once
+
+#include "event/net/acceptor.h"
+#include "event/worker.h"
+#include "http/conf/listen.h"
+
+namespace fairlead::http {
+
+class HttpServer final : public ServeAccepted {
+ public:
+  HttpServer(Worker& worker, const ListenGroup& group) : worker_(worker), group_(group) {}
+  Task<Unit> serve(Accepted accepted) override;
+  bool has_room() override { return worker_.has_room(); }
+  void accept_failed(const Error& error) override;
+
+ private:
+  Worker& worker_;
+  const ListenGroup& group_;
+};
+
+}  // namespace fairlead::http

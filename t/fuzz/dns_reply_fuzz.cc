@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Replies of a name server: whatever the bytes, the limits hold and an alias is a name that can be asked.
+#include <cstddef>
+#include <cstdint>
+
+#include "event/dns/reply.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  using namespace fairlead;
+  for (DnsType type : {DnsType::a, DnsType::aaaa}) {
+    auto reply = parse_dns_reply({bytes, size}, type, 4);
+    if (!reply) continue;
+    FL_ASSERT(reply->addresses.size() <= 4 && reply->ttl_s <= INT32_MAX);
+    FL_ASSERT(reply->addresses.empty() || reply->alias.empty());
+    for (const Addr& each : reply->addresses) FL_ASSERT((each.family() == Addr::Family::inet) == (type == DnsType::a));
+  }
+  return 0;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/shm/worker_slots.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace fairlead {
+namespace {
+
+TEST(WorkerSlots, SlotsAreClaimedAndReused) {
+  WorkerSlots board = std::move(*WorkerSlots::create());
+  WorkerSlot one = board.claim(1), two = board.claim(1);
+  EXPECT_NE(one, master_slot);
+  EXPECT_NE(one, two);
+  EXPECT_EQ(board.row(one).state, WorkerState::starting);
+  board.set_pid(one, 1234);
+  EXPECT_EQ(board.find(1234), one);
+  EXPECT_EQ(board.find(1), no_slot);
+  EXPECT_EQ(board.find(0), no_slot);
+  board.release(one);
+  EXPECT_EQ(board.find(1234), no_slot);
+  EXPECT_EQ(board.claim(2), one);
+  EXPECT_EQ(board.row(one).generation, 2u);
+  EXPECT_EQ(board.count(WorkerState::starting), 2u);
+  EXPECT_EQ(board.count(WorkerState::free), worker_slots_max - 3u);
+}
+
+TEST(WorkerSlots, AllTaken) {
+  WorkerSlots board = std::move(*WorkerSlots::create());
+  for (WorkerSlot i = 1; i < worker_slots_max; ++i) ASSERT_NE(board.claim(1), no_slot);
+  EXPECT_EQ(board.claim(1), no_slot);
+  board.release(7);
+  EXPECT_EQ(board.claim(1), 7u);
+}
+
+TEST(WorkerSlots, AKilledWorkerLeavesItsTotalsAndNothingElse) {
+  WorkerSlots board = std::move(*WorkerSlots::create());
+  WorkerSlot first = 0;
+  for (int life = 0; life < 2; ++life) {
+    WorkerSlot slot = board.claim(1);
+    if (life == 0) first = slot;
+    EXPECT_EQ(slot, first);
+    pid_t pid = fork();
+    if (pid == 0) {
+      WorkerRow& row = board.row(slot);
+      row.state = WorkerState::serving;
+      for (int i = 0; i < 5; ++i) {
+        add_to(row.accepted);
+        add_to(row.handled);
+        add_to(row.requests, 10);
+        add_to(row.active);
+      }
+      take_from(row.active, 2);
+      add_to(row.reading);
+      add_to(row.waiting, 2);
+      raise(SIGKILL);
+    }
+    board.set_pid(slot, pid);
+    ASSERT_EQ(waitpid(pid, nullptr, 0), pid);
+    EXPECT_EQ(board.row(slot).state, WorkerState::serving);
+    ConnectionCounts counts = board.counts();
+    EXPECT_EQ(counts.active, 3u);
+    EXPECT_EQ(counts.reading, 1u);
+    EXPECT_EQ(counts.waiting, 2u);
+    board.release(board.find(pid));
+  }
+  ConnectionCounts counts = board.counts();
+  EXPECT_EQ(counts.accepted, 10u);
+  EXPECT_EQ(counts.handled, 10u);
+  EXPECT_EQ(counts.requests, 100u);
+  EXPECT_EQ(counts.active + counts.reading + counts.writing + counts.waiting, 0u);
+}
+
+TEST(WorkerSlots, RowsOfDifferentWorkersShareNoCacheLine) {
+  static_assert(alignof(WorkerRow) == 64 && sizeof(WorkerRow) % 64 == 0 && sizeof(WorkerRow) <= 128);
+  WorkerSlots board = std::move(*WorkerSlots::create());
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(&board.row(1)) % 64, 0u);
+}
+
+}  // namespace
+}  // namespace fairlead

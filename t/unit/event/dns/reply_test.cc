@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "event/dns/reply.h"
+
+#include <gtest/gtest.h>
+
+#include "scripted_server.h"
+
+namespace fairlead {
+namespace {
+
+using namespace dns_test;
+
+std::string message(const std::string& name, int type, const std::vector<std::string>& records) {
+  std::string out = number(7, 2) + number(0x8180, 2) + number(1, 2) + number(static_cast<unsigned>(records.size()), 2) + number(0, 4) +
+                    labels(name) + number(static_cast<unsigned>(type), 2) + number(1, 2);
+  for (const std::string& each : records) out += each;
+  return out;
+}
+
+Result<DnsReply> parse(const std::string& bytes, DnsType type = DnsType::a, size_t most = 10) {
+  return parse_dns_reply({reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()}, type, most);
+}
+
+TEST(DnsReply, TakesAddressesOfItsTypeAndTheLeastTtl) {
+  auto reply = parse(message("x.test", type_a, {a("x.test", 50, "10.0.0.1"), aaaa("x.test", 1, "::1"), a("x.test", 40, "10.0.0.2")}));
+  ASSERT_TRUE(reply);
+  ASSERT_EQ(reply->addresses.size(), 2u);
+  EXPECT_EQ(reply->addresses[1].text(), "10.0.0.2:0");
+  EXPECT_EQ(reply->ttl_s, 40u);
+  EXPECT_EQ(reply->alias, "");
+  auto six = parse(message("x.test", type_aaaa, {aaaa("x.test", 1, "2001:db8::1")}), DnsType::aaaa);
+  ASSERT_TRUE(six);
+  EXPECT_EQ(six->addresses[0].host_text(), "2001:db8::1");
+}
+
+TEST(DnsReply, GivesTheEndOfAChainInAnyOrder) {
+  auto reply = parse(message("A.test", type_a, {cname("b.TEST", 9, "C.test"), cname("a.test", 5, "B.test")}));
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->alias, "c.test");
+  EXPECT_EQ(reply->ttl_s, 5u);
+  EXPECT_EQ(parse(message("a.test", type_a, {cname("other.test", 9, "c.test")}))->alias, "");
+  EXPECT_EQ(parse(message("a.test", type_a, {cname("a.test", 9, "b.test"), cname("b.test", 9, "a.test")}))->alias, "");
+}
+
+TEST(DnsReply, CutsAtTheLimitAndReadsOddTtlsAsZero) {
+  auto reply = parse(message("x.test", type_a, {a("x.test", 0x80000001, "10.0.0.1"), a("x.test", 9, "10.0.0.2")}), DnsType::a, 1);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->addresses.size(), 1u);
+  EXPECT_EQ(reply->ttl_s, 0u);
+}
+
+TEST(DnsReply, RefusesWhatItCannotReadToTheEnd) {
+  std::string good = message("x.test", type_a, {a("x.test", 50, "10.0.0.1"), cname("y.test", 1, "z.test")});
+  EXPECT_TRUE(parse(good));
+  for (size_t cut = 0; cut < good.size(); ++cut) EXPECT_FALSE(parse(good.substr(0, cut))) << cut;
+  EXPECT_FALSE(parse(message("x.test", type_a, {record("x.test", type_a, 5, "12345")})));
+  EXPECT_FALSE(parse(message("x.test", type_a, {record("x.test", type_cname, 5, "\xc0\xff")})));
+}
+
+}  // namespace
+}  // namespace fairlead
