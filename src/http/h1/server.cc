@@ -53,13 +53,15 @@ void ServerExchange::write_head(Outgoing& response) {
   } else if (length != no_length) {
     end.length = Length::known;
     framing = SendFraming::length;
+  } else if (response.head_only) {
+    end.length = Length::none;  // of a body that will not come, nothing is known to say
   } else if (head_.is_http_1_1() && response.allow_chunked) {
     end.length = Length::chunked;
     framing = SendFraming::chunked;
   } else {
     end.length = Length::none;
     framing = SendFraming::until_close;
-    if (!response.head_only) keep_alive_ = false;
+    keep_alive_ = false;
   }
   if (response.head_only && head.status != 101) framing = SendFraming::none;
   if (length != no_length) end.length_bytes = static_cast<uint64_t>(length);
@@ -184,6 +186,10 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
     if (simple) left.after = After::next_request;
     else left.after = co_await after_answer(client, rules, *exchange);
     co_return left;
+  }
+  if (head->request_line.empty()) {  // what there is of it, for the logs
+    std::string_view line = client.unread();
+    head->request_line = line.substr(0, line.find_first_of("\r\n"));
   }
   ParseError error = parser.error();
   if (step == HeadStep::timed_out) error = ParseError{408, "client timed out", {}};

@@ -53,6 +53,8 @@ struct Response : Outgoing {
   // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
   uint64_t rate_bytes = 0;
   bool is_error_page = false;
+  // Set by a filter instead of settling the head: the response is dropped (but for Content-Range) and the request goes on with this status.
+  uint16_t refused_status = 0;
   uint64_t keepalive_timeout_ms = UINT64_MAX;  // of the idle connection behind it; UINT64_MAX: the default server's
 };
 
@@ -80,6 +82,7 @@ class Request : public Session, public LogContext {
   bool uri_changed = false;      // differs from what the client sent: `request_uri` may not be passed on as it is
   bool wants_location = false;   // a rewrite changed the URI: its location is found when the script has ended
   bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
+  bool script_quotes_captures = true;  // no rewrite has matched in this run of the script: captures in its texts are escaped, as in nginx
   bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""The configurations of conf/ do what README.md and they themselves say. Ports apart they run as they stand; Debian's nginx runs the same
+texts, so that they stay configurations of nginx, too."""
+
+import os
+import re
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import get
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def text_of(path):
+    with open(os.path.join(ROOT, path)) as f:
+        return f.read()
+
+
+@pytest.fixture(params=["fairlead", "nginx"])
+def start(request):
+    return request.getfixturevalue("server" if request.param == "fairlead" else "nginx")
+
+
+def demo(start):
+    text = text_of("conf/demo.conf")
+    for number in range(4):
+        text = text.replace(f"127.0.0.1:808{number}", f"127.0.0.1:%%PORT_{number}%%")
+    # The temporary folders of Debian's nginx are its package's; logs go under the prefix either way.
+    return start(text)
+
+
+def test_the_demo_answers_though_a_backend_fails(start):
+    s = demo(start)
+    replies = [get(s.port, "/") for _ in range(60)]
+    assert all(reply.status == 200 for reply in replies)
+    assert {reply.text for reply in replies} == {"backend one\n", "backend two\n", "backend three\n"}
+    tried = [(reply.header("X-Tried"), reply.header("X-Statuses")) for reply in replies]
+    retried = [(addresses, statuses) for addresses, statuses in tried if "," in addresses]
+    assert retried, "no retry in 60 requests"
+    for addresses, statuses in retried:
+        assert addresses.startswith(f"127.0.0.1:{s.ports[3]}, ") and statuses == "503, 200"
+    lines = s.read("logs/access.log").splitlines()
+    assert len(lines) == 60
+    assert any(re.fullmatch(rf'127\.0\.0\.1 "GET / HTTP/1\.1" 200 \d+ \d\.\d{{3}} upstream=127\.0\.0\.1:{s.ports[3]}, 127\.0\.0\.1:\d+ '
+                            r"status=503, 200 time=\d\.\d{3}, \d\.\d{3}", line) for line in lines)
+
+
+def test_the_demo_without_retries_shows_the_failure(start):
+    s = demo(start)
+    replies = [get(s.port, "/once") for _ in range(60)]
+    failed = [reply for reply in replies if reply.status != 200]
+    assert failed and len(failed) < 40
+    assert all((reply.status, reply.text, reply.header("X-Statuses")) == (503, "backend three fails\n", "503") for reply in failed)
+
+
+def test_the_demo_counts(start):
+    s = demo(start)
+    assert "Active connections: 1 \n" in get(s.port, "/status").text
+
+
+def test_the_lines_to_try_name_places_of_the_demo():
+    text = text_of("conf/demo.conf")
+    places = set(re.findall(r"^\s*location (?:= )?(\S+)", text, re.M))
+    for source in (text, text_of("README.md")):
+        named = re.findall(r"http://127\.0\.0\.1:8080(/\w*)", source)
+        assert named and set(named) <= places
+
+
+def sidecar(start, upstreams):
+    text = text_of("conf/examples/sidecar.conf").replace("listen 8000", "listen 127.0.0.1:%%PORT_0%%")
+    text = text.replace("worker_processes auto", "worker_processes 1")  # round robin is counted below
+    for number, one in enumerate(upstreams, 1):
+        text = text.replace(f"127.0.0.1:300{number}", f"127.0.0.1:{one.port}")
+    return start(text)
+
+
+def answers(status=200, content=b""):
+    return up.serve(lambda request: up.reply(status, content))
+
+
+def test_the_sidecar_spreads_by_weight_and_keeps_connections(start, upstream):
+    heavy, light = upstream(answers(content=b"heavy")), upstream(answers(content=b"light"))
+    s = sidecar(start, (heavy, light))
+    texts = [get(s.port, "/x?y").text for _ in range(12)]
+    assert (texts.count("heavy"), texts.count("light")) == (9, 3)
+    assert len(heavy.requests) == 9 and len(heavy.connections) == 1
+    seen = heavy.last
+    assert seen.target == "/x?y" and seen.version == "HTTP/1.1" and seen.header("Connection") is None
+    assert (seen.header("Host"), seen.header("X-Real-IP"), seen.header("X-Forwarded-For"), seen.header("X-Forwarded-Proto")) == (
+        "localhost", "127.0.0.1", "127.0.0.1", "http")
+
+
+def test_the_sidecar_tries_the_other_process(start, upstream):
+    s = sidecar(start, (upstream(answers(503, b"busy")), upstream(answers(content=b"fine"))))
+    assert [get(s.port).text for _ in range(6)] == ["fine"] * 6
+
+
+def test_the_sidecar_tells_its_health_and_its_numbers(start, upstream):
+    s = sidecar(start, (upstream(answers()), upstream(answers())))
+    health = get(s.port, "/health")
+    assert (health.status, health.text) == (200, "OK")
+    assert re.match(r"Active connections: \d+ \nserver accepts handled requests\n \d+ \d+ \d+ \nReading: 0 Writing: 1 Waiting: 0 \n\Z",
+                    get(s.port, "/metrics").text)
+    assert get(s.port, "/metrics", source="127.0.0.2").status == 403
