@@ -1,100 +1,158 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Composition root: the list of modules, the command line, the process.
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/socket.h>
+// Composition root: the modules of this binary, the command line, and either an answer to it or the master.
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstring>
 #include <string>
 
+#include "build_config.h"
 #include "core/base/clock.h"
+#include "core/base/format.h"
 #include "core/conf/error_log.h"
-#include "core/conf/generation.h"
 #include "core/conf/session_vars.h"
+#include "core/process/cmdline.h"
+#include "core/process/control.h"
+#include "core/process/process_conf.h"
+#include "core/process/signals.h"
+#include "core/process/title.h"
 #include "core/upstream/upstream_block.h"
 #include "event/dns/resolver_conf.h"
 #include "event/events_conf.h"
-#include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
 #include "http/conf/variables.h"
-#include "http/request/serve.h"
+#include "http/request/identity.h"
 #include "module_list.h"
+#include "program.h"
 
 namespace fairlead {
 
 static ConfResult<Unit> assign_modules() {
-  std::vector<const Module*> all = {&error_log_module, &events_module, &http::http_blocks_module, &http::http_core_module,
-                                    &session_variables_module, &http::http_request_variables_module,
-                                    &http::http_connection_variables_module, &http::http_upstream_variables_module,
-                                    &upstream_module, &resolver_module};
+  std::vector<const Module*> all = {&error_log_module,
+                                    &process_module,
+                                    &events_module,
+                                    &upstream_module,
+                                    &resolver_module,
+                                    &session_variables_module,
+                                    &http::http_blocks_module,
+                                    &http::http_core_module,
+                                    &http::http_request_variables_module,
+                                    &http::http_connection_variables_module,
+                                    &http::http_upstream_variables_module};
   for (const Module* module : linked_modules) all.push_back(module);
   return modules().assign(std::move(all));
 }
 
-static Worker* the_worker;
-
-static int serve(Generation& generation) {
-  auto loop = Loop::open();
-  if (!loop) return 2;
-  Worker worker(std::move(*loop), generation, 0);
-  the_worker = &worker;
-  std::vector<std::unique_ptr<http::HttpServer>> servers;
-  http::HttpBlock* block = http::http_block_of(generation);
-  if (!block) return 1;
-  for (auto& group : block->listens.groups) {
-    sockaddr_storage storage;
-    socklen_t size = group->own->addr.to_sockaddr(storage);
-    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, reinterpret_cast<sockaddr*>(&storage), size) < 0 || listen(fd, 511) < 0) {
-      Logger().emerg(Errno{errno}, "bind() to {} failed", group->own->addr.text());
-      return 1;
-    }
-    servers.push_back(std::make_unique<http::HttpServer>(worker, *group));
-    worker.listen(fd, *servers.back());
+static void show_build() {
+  std::fprintf(stderr, "fairlead version: fairlead/%s\n", FAIRLEAD_VERSION);
+  std::fprintf(stderr, "compatible with nginx version: nginx/%s\n", std::string(http::compatible_version).c_str());
+  std::fprintf(stderr, "built by %s\nbuilt with %s\n", build_config::compiler, OpenSSL_version(OPENSSL_VERSION));
+  std::string options = build_config::configure_arguments;
+  // nginx's names of what is really there, for scripts that look for them.
+  for (auto [module, option] : {std::pair{"http_stub_status", "--with-http_stub_status_module"}}) {
+    if (modules().find(module) && options.find(option) == std::string::npos) options += format(" {}", option);
   }
-  signal(SIGTERM, [](int) { the_worker->stop(); });
-  worker.run();
+  std::fprintf(stderr, "configure arguments:%s%s\n", options.empty() || options[0] == ' ' ? "" : " ", options.c_str());
+}
+
+static void list_directives() {
+  for (const Module* module : modules().all())
+    for (const Directive& directive : module->directives)
+      std::printf("%s\t%s\n", std::string(directive.name).c_str(), std::string(module->name).c_str());
+}
+
+static LoadRequest request_of(const CommandLine& line, const StartPaths& paths) {
+  LoadRequest request;
+  request.prefix = paths.prefix;
+  request.conf_path = paths.conf;
+  request.global_directives = line.directives;
+  request.error_log_path = paths.error_log.empty() ? "stderr" : paths.error_log;
+  request.test_only = line.test;
+  return request;
+}
+
+// -t and -T.
+static int test_configuration(const CommandLine& line, const LoadRequest& request) {
+  auto loaded = LoadedConfiguration::load(request, nullptr, nullptr);
+  ConfResult<Unit> opened = Unit();
+  if (loaded) {
+    ListenPlan plan;
+    plan.mode = ListenPlan::Mode::test;
+    opened = (*loaded)->listeners().open(plan, Logger());
+  }
+  bool ok = loaded && opened;
+  if (!loaded) Logger().emerg("{}", loaded.error());
+  else if (!opened) Logger().emerg("{}", opened.error());
+  if (ok && !line.quiet) {
+    std::fprintf(stderr, "fairlead: the configuration file %s syntax is ok\n", request.conf_path.c_str());
+    std::fprintf(stderr, "fairlead: configuration file %s test is successful\n", request.conf_path.c_str());
+  } else if (!ok) {
+    std::fprintf(stderr, "fairlead: configuration file %s test failed\n", request.conf_path.c_str());
+  }
+  if (!ok) return 1;
+  if (line.dump) {
+    for (const ConfFile& file : (*loaded)->generation().files())
+      std::printf("# configuration file %s:\n%s\n", file.path.c_str(), file.text.c_str());
+  }
   return 0;
+}
+
+// -s: reads as much of the configuration as it takes to find the pid file.
+static int signal_master(const CommandLine& line, const LoadRequest& request) {
+  std::string pid_path = find_pid_path(request, build_config::pid_path);
+  return send_signal(line, pid_path, Logger());
+}
+
+static int run(const CommandLine& line, std::vector<std::string> arguments) {
+  char folder[4096] = "";
+  if (!getcwd(folder, sizeof folder)) folder[0] = '\0';
+  StartPaths paths = start_paths(line, folder);
+  LoadRequest request = request_of(line, paths);
+  if (!line.signal.empty()) return signal_master(line, request);
+  if (line.test) return test_configuration(line, request);
+  auto board = WorkerSlots::create();
+  if (!board) {
+    Logger().emerg(Errno{board.error().sys}, "{}", board.error().what);
+    return 1;
+  }
+  Server server(std::move(request), std::move(*board));
+  return run_master(server, std::move(arguments), InheritedSockets::from_environment(Logger()));
 }
 
 }  // namespace fairlead
 
 int main(int argc, char** argv) {
   using namespace fairlead;
-  signal(SIGPIPE, SIG_IGN);
+  hold_signals();
   process_clock.update();
-  copy_log_to_console(true);
-  LoadRequest request;
-  request.prefix = "/tmp/";
-  bool test = false;
-  for (int i = 1; i < argc; ++i) {
-    if (!std::strcmp(argv[i], "-c")) request.conf_path = argv[++i];
-    else if (!std::strcmp(argv[i], "-p")) request.prefix = argv[++i];
-    else if (!std::strcmp(argv[i], "-t")) test = true;
+  std::vector<const char*> words(argv + 1, argv + argc);
+  auto line = parse_command_line(words);
+  if (!line) {
+    std::fprintf(stderr, "fairlead: %s\n", line.error().c_str());
+    return 1;
   }
-  if (request.prefix.back() != '/') request.prefix += '/';
-  request.error_log_path = "stderr";
+  std::vector<std::string> arguments = take_arguments(argc, argv);
   auto assigned = assign_modules();
   if (!assigned) {
-    Logger().emerg("{}", assigned.error());
+    std::fprintf(stderr, "fairlead: [emerg] %s\n", assigned.error().c_str());
     return 1;
   }
-  auto generation = Generation::load(request, nullptr);
-  if (!generation) {
-    Logger().emerg("{}", generation.error());
-    return 1;
+  if (line->show_build) {
+    show_build();
+    return 0;
   }
-  auto opened = (*generation)->open_logs();
-  if (!opened) {
-    Logger().emerg("{}", opened.error());
-    return 1;
+  if (line->show_version) {
+    std::fprintf(stderr, "fairlead version: fairlead/%s\n", FAIRLEAD_VERSION);
+    if (line->show_help) std::fputs(usage_text().c_str(), stderr);
+    return 0;
   }
-  if (test) return 0;
-  return serve(**generation);
+  if (line->list_directives) {
+    list_directives();
+    return 0;
+  }
+  copy_log_to_console(true);
+  return run(*line, std::move(arguments));
 }

@@ -95,7 +95,7 @@ bool announces_length(const Request& request, const AttemptRequest& what) {
   return what.framing == h1::SendFraming::none && request.head.framing.content_length == 0;
 }
 
-void write_fields(Request& request, const ProxyRequest& proxy, const AttemptRequest& what, ChainWriter& to) {
+void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& what, ChainWriter& to) {
   const ProxyConf& conf = proxy.conf;
   bool host_given = false;
   for (const SetHeader& header : conf.sent) {
@@ -103,6 +103,7 @@ void write_fields(Request& request, const ProxyRequest& proxy, const AttemptRequ
     bool is_host = equal_nocase(header.name, "host");
     if (is_host) host_given = true;
     if (value.empty() || !is_field_value(value)) continue;
+    if (equal_nocase(header.name, "upgrade")) what.asks_upgrade = true;
     write_field(to, header.name, value);
   }
   if (!host_given) write_field(to, "Host", proxy.host_header);
@@ -128,6 +129,7 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   set_framing(request, conf, what);
   std::string_view method = request.method_text;
   if (conf.method.is_set()) method = conf.method.evaluate(request);
+  what.method = method == request.method_text ? request.method : parse_method(method);
   ChainWriter to(what.head, 1024);
   to.write(method);
   to.write(' ');
@@ -143,9 +145,7 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
 ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
   conf.sent.clear();
   conf.replaced.clear();
-  conf.sends_upgrade = false;
   for (const SetHeader& header : conf.set_headers) {
-    if (equal_nocase(header.name, "upgrade")) conf.sends_upgrade = true;
     conf.replaced.push_back(header.name);
     if (equal_nocase(header.name, "content-length") || equal_nocase(header.name, "transfer-encoding")) continue;  // framing is ours
     conf.sent.push_back(header);
@@ -173,7 +173,7 @@ Task<Verdict> run_proxy(Request& request) {
   plan.build = &build;
   plan.edit_reply = &edit_reply;
   plan.module_plan = &proxy;
-  plan.pass_upgrade = conf.sends_upgrade;
+  plan.can_send_chunked = conf.http_version != Version::http_1_0;
   co_return co_await forward(request, plan);
 }
 

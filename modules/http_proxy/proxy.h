@@ -66,7 +66,6 @@ struct ProxyConf : ForwardConf {
   // Made by finish: what is sent, in order, and the names of client fields that are not.
   std::vector<SetHeader> sent;
   std::vector<std::string_view> replaced;
-  bool sends_upgrade = false;
 };
 
 // What was found out about the target of one request.

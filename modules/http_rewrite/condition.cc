@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "condition.h"
+#include "modules/http_rewrite/condition.h"
 
 #include <sys/stat.h>
 
 #include <cerrno>
 
 #include "core/base/format.h"
-#include "rewrite_conf.h"
+#include "modules/http_rewrite/quoting.h"
+#include "modules/http_rewrite/rewrite_conf.h"
 
 namespace fairlead {
 
@@ -32,6 +33,7 @@ ConfResult<Condition> Condition::compile(Line& line) {
   if (inner.size() > 1 && inner.front().empty()) inner.erase(inner.begin());
   if (inner.size() > 1 && inner.back().empty()) inner.pop_back();
   std::string_view first_word = inner.front(), last_word = inner.back();
+  if (first_word.empty()) return invalid(")");
 
   Condition condition;
   size_t between = inner.size() - 1;
@@ -88,14 +90,14 @@ bool Condition::test(Request& request) const {
       std::string_view text = request.variable(variable_).text;
       return !text.empty() && text != "0";
     }
-    case Kind::equals: return request.variable(variable_).text == operand_.evaluate(request);
+    case Kind::equals: return request.variable(variable_).text == evaluate_in_script(request, operand_);
     case Kind::matches: return match_rule(request, *regex_, request.variable(variable_).text);
     default: return test_file(request);
   }
 }
 
 bool Condition::test_file(Request& request) const {
-  const char* path = request.arena().copy_z(operand_.evaluate(request));
+  const char* path = request.arena().copy_z(evaluate_in_script(request, operand_));
   struct stat found;
   if (stat(path, &found) < 0) {
     if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) request.logger.crit(Errno{errno}, "stat() \"{}\" failed", path);

@@ -5,10 +5,10 @@
 // script of its block (http/request/script.h); the parts beside this file make them.
 #include "core/conf/module.h"
 #include "core/conf/value.h"
-#include "return_.h"
-#include "rewrite_conf.h"
-#include "rewrite_rule.h"
-#include "statements.h"
+#include "modules/http_rewrite/return_.h"
+#include "modules/http_rewrite/rewrite_conf.h"
+#include "modules/http_rewrite/rewrite_rule.h"
+#include "modules/http_rewrite/statements.h"
 
 namespace fairlead {
 namespace {
@@ -20,7 +20,8 @@ template <ConfResult<Unit> (*Add)(Line&)>
 ConfResult<Unit> add(Line& line, RewriteConf&) { return Add(line); }
 
 constexpr Directive rows[] = {
-    custom<add<add_rewrite>, RewriteConf>("rewrite", in_script, words(2, 3), "Gives the request another URI, or redirects it, where the path matches.")
+    custom<add<add_rewrite>, RewriteConf>("rewrite", in_script, words(2, 3),
+                                          "Gives the request another URI, or redirects it, where the path matches.")
         .many()
         .takes("regex replacement [last | break | redirect | permanent]"),
     custom<add<add_return>, RewriteConf>("return", in_script, words(1, 2), "Ends the request with a status, a text or a redirect.")

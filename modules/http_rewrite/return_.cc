@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "return_.h"
+#include "modules/http_rewrite/return_.h"
 
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/template.h"
-#include "http/request/file_path.h"
+#include "http/request/content_type.h"
 #include "http/request/response.h"
 #include "http/request/script.h"
 
@@ -39,7 +39,7 @@ class Return final : public http::ScriptStatement {
       set_location(request, text);
       return Verdict::status(status_);
     }
-    set_text(request, status_, media_type(request), text);
+    set_text(request, status_, content_type_of(request), text);
     return Verdict::respond();
   }
 
@@ -53,7 +53,8 @@ ConfResult<Unit> add_return(Line& line) {
   std::string_view first = line.word(1);
   auto status = parse_decimal(first);
   size_t text_at = 2;
-  if (!status && line.word_count() == 1 && (first.starts_with("http://") || first.starts_with("https://") || first.starts_with("$scheme"))) {
+  bool is_url = first.starts_with("http://") || first.starts_with("https://") || first.starts_with("$scheme");
+  if (!status && line.word_count() == 1 && is_url) {
     status = 302;
     text_at = 1;
   }

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "rewrite_rule.h"
+#include "modules/http_rewrite/rewrite_rule.h"
 
 #include <string>
 #include <vector>
 
-#include "condition.h"
-#include "core/base/encoding.h"
-#include "core/base/escape.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "http/message/uri.h"
 #include "http/request/response.h"
 #include "http/request/script.h"
-#include "rewrite_conf.h"
+#include "modules/http_rewrite/condition.h"
+#include "modules/http_rewrite/quoting.h"
+#include "modules/http_rewrite/rewrite_conf.h"
 
 namespace fairlead {
 namespace {
@@ -75,6 +74,7 @@ class Rewrite final : public http::ScriptStatement {
       verdict = Verdict::status(rule_.redirect);
       return ScriptStep::finished;
     }
+    request.script_quotes_captures = false;
     request.is_internal = true;
     request.uri_changed = true;
     request.wants_location = !rule_.keeps_location;
@@ -91,7 +91,6 @@ class Rewrite final : public http::ScriptStatement {
  private:
   // The URI is decoded while a query is not: captures that go there are escaped, if the client had escaped anything.
   std::string replacement(Request& request, size_t& args_at) const {
-    bool was_escaped = request.head.path.find_first_of("%+") != std::string_view::npos;
     bool quote = rule_.redirect != 0;
     std::string text;
     for (const Piece& piece : rule_.pieces) {
@@ -99,8 +98,7 @@ class Rewrite final : public http::ScriptStatement {
         case Piece::Kind::literal: text += piece.text; break;
         case Piece::Kind::variable: text += request.variable(piece.index).text; break;
         case Piece::Kind::capture:
-          if (quote && was_escaped) escape_append(Escape::args, text, request.capture(piece.index));
-          else text += request.capture(piece.index);
+          append_capture(request, piece.index, quote, text);
           break;
         case Piece::Kind::args:
           args_at = text.size();
@@ -149,7 +147,7 @@ ConfResult<Unit> read_flag(std::string_view flag, const Line& line, Rule& rule) 
   return Unit();
 }
 
-// Cuts literals at `?`, unless the whole is a redirect's URL, which stays a text.
+// Cuts at the first `?`, unless the whole is a redirect's URL, which stays a text.
 ConfResult<Unit> read_replacement(std::string_view text, const Line& line, Rule& rule) {
   auto parts = cut_template(text, variables_of(line), line.place(), true);
   if (!parts) return parts.error();
@@ -158,9 +156,9 @@ ConfResult<Unit> read_replacement(std::string_view text, const Line& line, Rule&
     if (part.kind == Template::Part::Kind::capture) rule.pieces.push_back({Piece::Kind::capture, part.index, {}});
     if (part.kind != Template::Part::Kind::literal) continue;
     std::string_view rest = part.text;
-    for (size_t mark = rest.find('?'); mark != std::string_view::npos; mark = rest.find('?')) {
-      rule.has_args = true;
-      if (rule.redirect) break;
+    size_t mark = rule.has_args ? std::string_view::npos : rest.find('?');
+    if (mark != std::string_view::npos) rule.has_args = true;
+    if (mark != std::string_view::npos && !rule.redirect) {
       if (mark) rule.pieces.push_back({Piece::Kind::literal, 0, rest.substr(0, mark)});
       rule.pieces.push_back({Piece::Kind::args, 0, {}});
       rest.remove_prefix(mark + 1);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "statements.h"
+#include "modules/http_rewrite/statements.h"
 
-#include "condition.h"
 #include "core/base/format.h"
 #include "core/conf/block.h"
 #include "http/conf/http_block.h"
 #include "http/request/script.h"
-#include "rewrite_conf.h"
+#include "modules/http_rewrite/condition.h"
+#include "modules/http_rewrite/quoting.h"
+#include "modules/http_rewrite/rewrite_conf.h"
 
 namespace fairlead {
 namespace {
@@ -30,7 +31,7 @@ class Set final : public http::ScriptStatement {
  public:
   Set(uint32_t variable, Template value) : variable_(variable), value_(std::move(value)) {}
   ScriptStep run(Request& request, Verdict&) const override {
-    request.set_variable(variable_, value_.evaluate(request));
+    request.set_variable(variable_, evaluate_in_script(request, value_));
     return ScriptStep::next;
   }
 

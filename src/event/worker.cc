@@ -4,26 +4,29 @@
 
 #include <algorithm>
 
+#include "event/hooks.h"
+
 namespace fairlead {
 
 // What keepalive_min_timeout is if nothing is configured and a successor serves.
 static constexpr uint64_t min_timeout_with_successor_ms = 1000;
-// How often memory that a burst left behind is looked at. The timer runs only while there is any.
-static constexpr uint64_t trim_interval_ms = 20'000;
 
-Worker::Worker(std::unique_ptr<Loop> loop, Generation& generation, int slot)
-    : loop_(std::move(loop)),
+Worker::Worker(Loop& loop, Generation& generation, WorkerRow& row)
+    : loop_(loop),
       generation_(generation),
-      slot_(slot),
-      files_(*loop_),
-      acceptors_(*loop_),
-      connections_(*loop_),
-      background_(*loop_),
-      own_(*loop_),
-      hard_stop_([](Timer& t) { static_cast<HardStop&>(t).worker->stop(); }),
+      row_(row),
+      files_(loop_),
+      acceptors_(loop_),
+      connections_(loop_),
+      background_(loop_),
+      own_(loop_),
+      hard_stop_([](Timer& t) {
+        Worker* worker = static_cast<HardStop&>(t).worker;
+        worker->loop_.ready(*worker->drained_);
+      }),
       trim_([](Timer& t) {
         Worker* worker = static_cast<TrimTimer&>(t).worker;
-        if (pool_trim()) worker->loop_->arm(t, trim_interval_ms);
+        if (pool_trim()) worker->loop_.arm(t, trim_interval_ms);
       }) {
   const EventsConf& events = conf<EventsConf>(generation.root());
   limits_.connections_max = events.worker_connections;
@@ -42,31 +45,44 @@ Worker::~Worker() {
   generation_.release();
 }
 
-void Worker::listen(int fd, ServeAccepted& server) { acceptors_.spawn(accept_loop(*loop_, fd, connections_, limits_, server)); }
+void Worker::listen(int fd, ServeAccepted& server) { acceptors_.spawn(accept_loop(loop_, fd, connections_, limits_, server)); }
 
-void Worker::drain(bool has_successor, uint64_t shutdown_timeout_ms) {
+void Worker::drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& drained) {
   if (draining_) return;
   draining_ = true;
+  drained_ = &drained;
+  row_.state.store(WorkerState::draining, std::memory_order_relaxed);
   acceptors_.cancel();
   background_.cancel();
   connections_.close();
   for (IdleClient* client = idle_.front(); client; client = idle_.next(*client)) {
     uint64_t min_ms = client->min_timeout_ms;
     if (min_ms == UINT64_MAX) min_ms = has_successor ? min_timeout_with_successor_ms : 0;
-    client->watch->limit_read_wait(std::max(client->since_ms + min_ms, loop_->now_ms()));
+    client->watch->limit_read_wait(std::max(client->since_ms + min_ms, loop_.now_ms()));
   }
-  if (shutdown_timeout_ms) loop_->arm(hard_stop_, shutdown_timeout_ms);
+  if (shutdown_timeout_ms) loop_.arm(hard_stop_, shutdown_timeout_ms);
   own_.spawn(finish_when_empty());
 }
 
 Task<Unit> Worker::finish_when_empty() {
   co_await connections_.all_done();
-  loop_->stop();
+  loop_.ready(*drained_);
   co_return Unit();
 }
 
-void Worker::stop() { loop_->stop(); }
+void Worker::start_modules() {
+  for (const Module* module : modules().all())
+    if (module->event && module->event->start) background_.spawn(module->event->start(*this));
+}
 
-void Worker::run() { loop_->run(); }
+void Worker::stop_modules() {
+  for (const Module* module : modules().all())
+    if (module->event && module->event->stop) module->event->stop(*this);
+}
+
+void Worker::reopen_modules() {
+  for (const Module* module : modules().all())
+    if (module->event && module->event->reopen) module->event->reopen(*this);
+}
 
 }  // namespace fairlead

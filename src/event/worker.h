@@ -14,11 +14,10 @@
 #include "event/file/blocking.h"
 #include "event/loop/loop.h"
 #include "event/loop/nursery.h"
+#include "core/shm/worker_slots.h"
 #include "event/net/acceptor.h"
 
 namespace fairlead {
-
-struct WorkerCounters;
 
 inline uint16_t worker_state_count = 0;
 template <class T>
@@ -33,14 +32,19 @@ struct IdleClient : Link {
 
 class Worker {
  public:
-  Worker(std::unique_ptr<Loop> loop, Generation& generation, int slot);
+  // `row`: where this worker counts its connections, on the board that all processes see.
+  Worker(Loop& loop, Generation& generation, WorkerRow& row);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  Loop& loop() { return *loop_; }
+  Loop& loop() { return loop_; }
   Generation& generation() { return generation_; }
-  int slot() const { return slot_; }
+  WorkerRow& row() { return row_; }
+  // The board that the row is part of; it outlives the worker.
+  void use_board(const WorkerSlots& board) { board_ = &board; }
+  // Over all workers of the board; of this one alone without a board.
+  ConnectionCounts counts() const { return board_ ? board_->counts() : counts_of(row_); }
 
   // Serves a listening socket until drained. `server` outlives the worker.
   void listen(int fd, ServeAccepted& server);
@@ -52,16 +56,20 @@ class Worker {
   bool has_room() const { return connections_in_use_ < limits_.connections_max; }
   size_t connections_in_use() const { return connections_in_use_; }
   void connection_opened() { ++connections_in_use_; }
-  void connection_closed() { --connections_in_use_; }
+  void connection_closed() {
+    --connections_in_use_;
+    if (!trim_.armed()) loop_.arm(trim_, trim_interval_ms);
+  }
 
   void client_idle(IdleClient& client) { idle_.push_back(client); }
   bool is_draining() const { return draining_; }
-  // Stop accepting, close idle clients, let the rest finish. `has_successor`: another worker takes new connections meanwhile.
-  void drain(bool has_successor, uint64_t shutdown_timeout_ms);
-  // End now.
-  void stop();
-  // Runs until drained or stopped.
-  void run();
+  // Stop accepting, close idle clients, let the rest finish; then `drained` is put on the ready list. `has_successor`: another worker takes
+  // new connections meanwhile.
+  void drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& drained);
+  // What the modules do at the begin and the end, and when log files were renamed.
+  void start_modules();
+  void stop_modules();
+  void reopen_modules();
 
   BlockingPool& files() { return files_; }
 
@@ -76,6 +84,8 @@ class Worker {
   const AcceptLimits& limits() const { return limits_; }
 
  private:
+  // How often memory that a burst left behind is looked at. The timer runs only while there is any.
+  static constexpr uint64_t trim_interval_ms = 20'000;
   struct HolderBase {
     virtual ~HolderBase() = default;
   };
@@ -86,14 +96,16 @@ class Worker {
   };
   Task<Unit> finish_when_empty();
 
-  std::unique_ptr<Loop> loop_;
+  Loop& loop_;
   Generation& generation_;
-  int slot_;
+  WorkerRow& row_;
+  const WorkerSlots* board_ = nullptr;
   AcceptLimits limits_;
   List<IdleClient> idle_;
   size_t connections_in_use_ = 0;
   uint64_t next_number_ = 1;
   bool draining_ = false;
+  Resumable* drained_ = nullptr;
   BlockingPool files_;
   std::vector<std::unique_ptr<HolderBase>> states_;
   Nursery acceptors_, connections_, background_, own_;

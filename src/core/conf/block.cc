@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "core/conf/block.h"
 
+#include <algorithm>
+
 #include "core/base/format.h"
 
 namespace fairlead {
@@ -22,6 +24,7 @@ Block* Block::enclosing(uint32_t contexts) {
 }
 
 void* Block::own_conf(uint16_t module) {
+  FL_ASSERT(module < own_.size());  // else its module is not in the list
   if (!own_[module]) {
     const Module& m = *modules().all()[module];
     own_[module] = arena_.make_array<bool>(m.directives.size() + 1).data();
@@ -55,9 +58,13 @@ void Block::inherit(uint16_t module) {
     }
     own_conf(module);
   }
-  for (uint16_t row = 0; row < m.directives.size(); ++row) {
-    const Directive& directive = m.directives[row];
-    if (directive.inherit && !own_[module][row]) directive.inherit(confs_[module], parent_->confs_[module]);
+  // What was set here, by the function that would copy it: rows that set the same fields share it.
+  std::vector<Directive::Inherit> set_here;
+  for (uint16_t row = 0; row < m.directives.size(); ++row)
+    if (own_[module][row] && m.directives[row].inherit) set_here.push_back(m.directives[row].inherit);
+  for (const Directive& directive : m.directives) {
+    if (!directive.inherit || std::find(set_here.begin(), set_here.end(), directive.inherit) != set_here.end()) continue;
+    directive.inherit(confs_[module], parent_->confs_[module]);
   }
 }
 

@@ -9,7 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "core/base/error.h"
 
@@ -51,6 +53,7 @@ constexpr WordCount words_from(uint16_t least) { return {least, many_words}; }
 struct Directive {
   using Set = ConfResult<Unit> (*)(Line& line, void* conf);
   using Inherit = void (*)(void* to, const void* from);
+  using Show = std::string (*)(const void* conf);
 
   std::string_view name;
   uint32_t contexts = 0;
@@ -62,6 +65,7 @@ struct Directive {
   ConfResult<size_t> (*raw_block_end)(std::string_view rest) = nullptr;
   Set set = nullptr;           // `conf` is the module's Conf of the block the line stands in
   Inherit inherit = nullptr;   // copies what the row sets from the outer block's Conf; nullptr: the value is of this block alone
+  Show show = nullptr;         // for the reference: the value in a Conf as it would be written; empty or nullptr: cannot be said
   std::string_view type;       // for the reference: "on | off", "time", "size", "number", "string ..."
   std::string_view text;       // for the reference: what it does, in a sentence
 
@@ -75,6 +79,7 @@ struct Directive {
 // Parses the words of a line into a field; specialised in value.h for each type a field may have.
 //   static constexpr WordCount words; static constexpr std::string_view type; static constexpr bool repeatable;
 //   static ConfResult<Unit> parse(Line&, T& field);
+//   static std::string show(const T& field);   (may be absent) the value as it would be written; empty: there is no way to write it
 template <class T>
 struct ConfValue;
 
@@ -84,8 +89,16 @@ ConfResult<Unit> set_member(Line& line, void* conf) {
   auto& field = static_cast<Conf*>(conf)->*Member;
   return ConfValue<std::remove_cvref_t<decltype(field)>>::parse(line, field);
 }
+// One function per set of members: rows of one module that set the same members (allow, deny) are known by it.
+template <class Conf, auto... Members>
+void inherit_members(void* to, const void* from) {
+  ((static_cast<Conf*>(to)->*Members = static_cast<const Conf*>(from)->*Members), ...);
+}
 template <class Conf, auto Member>
-void inherit_member(void* to, const void* from) { static_cast<Conf*>(to)->*Member = static_cast<const Conf*>(from)->*Member; }
+std::string show_member(const void* conf) {
+  const auto& field = static_cast<const Conf*>(conf)->*Member;
+  return ConfValue<std::remove_cvref_t<decltype(field)>>::show(field);
+}
 template <auto Function, class Conf>
 ConfResult<Unit> set_custom(Line& line, void* conf) { return Function(line, *static_cast<Conf*>(conf)); }
 }  // namespace detail
@@ -100,7 +113,8 @@ constexpr Directive slot(std::string_view name, uint32_t contexts, std::string_v
   d.words = ConfValue<Field>::words;
   d.repeatable = ConfValue<Field>::repeatable;
   d.set = &detail::set_member<Conf, Member>;
-  d.inherit = &detail::inherit_member<Conf, Member>;
+  d.inherit = &detail::inherit_members<Conf, Member>;
+  if constexpr (requires(const Field& field) { ConfValue<Field>::show(field); }) d.show = &detail::show_member<Conf, Member>;
   d.type = ConfValue<Field>::type;
   d.text = text;
   return d;
@@ -112,7 +126,8 @@ constexpr Directive local_slot(std::string_view name, uint32_t contexts, std::st
   d.inherit = nullptr;
   return d;
 }
-// A row whose setter is a function: ConfResult<Unit> set(Line&, Conf&). `Inherited`: the fields it sets that inner blocks take over.
+// A row whose setter is a function: ConfResult<Unit> set(Line&, Conf&). `Inherited`: the fields it sets that inner blocks take over. Rows
+// with equal fields (allow, deny) are inherited as one: if any was set in a block, none is taken from outside.
 template <auto Function, class Conf, auto... Inherited>
 constexpr Directive custom(std::string_view name, uint32_t contexts, WordCount count, std::string_view text = {}) {
   Directive d;
@@ -120,8 +135,7 @@ constexpr Directive custom(std::string_view name, uint32_t contexts, WordCount c
   d.contexts = contexts;
   d.words = count;
   d.set = &detail::set_custom<Function, Conf>;
-  if constexpr (sizeof...(Inherited) > 0)
-    d.inherit = [](void* to, const void* from) { (detail::inherit_member<Conf, Inherited>(to, from), ...); };
+  if constexpr (sizeof...(Inherited) > 0) d.inherit = &detail::inherit_members<Conf, Inherited...>;
   d.text = text;
   return d;
 }

@@ -60,6 +60,7 @@ ConfResult<Unit> Lexer::next(Statement& statement) {
 
 // A word without quotes ends at a blank, `;` or `{`; `${` opens a variable's name, not a block.
 ConfResult<Unit> Lexer::read_word(Statement& statement) {
+  uint32_t started = line_;
   size_t begin = at_;
   bool escaped = false;
   for (; !at_end(); ++at_) {
@@ -82,7 +83,7 @@ ConfResult<Unit> Lexer::read_word(Statement& statement) {
     }
     if (is_space(byte) || byte == ';' || byte == '{') break;
   }
-  if (at_ - begin > word_bytes_max) return format("too long parameter \"{}...\" started", text_.substr(begin, 10));
+  if (at_ - begin > word_bytes_max) return too_long(text_.substr(begin), started, '\0');
   statement.words.push_back(unescape(text_.substr(begin, at_ - begin)));
   return Unit();
 }
@@ -98,12 +99,21 @@ ConfResult<Unit> Lexer::read_quoted(Statement& statement, char quote) {
     else if (byte == '\\') escaped = true;
     else if (byte == quote) break;
   }
-  if (at_end()) return format("unexpected end of file, expecting the {} that ends the text of line {}", quote == '"' ? "\"" : "'", started);
-  if (at_ - begin > word_bytes_max) return format("too long parameter \"{}...\" started", text_.substr(begin, 10));
+  if (at_ - begin > word_bytes_max) return too_long(text_.substr(begin), started, quote);
+  if (at_end()) {
+    if (started != line_) hint_ = format("the {} of line {} has no counterpart", quote, started);
+    return std::string("unexpected end of file, expecting \";\" or \"}\"");
+  }
   statement.words.push_back(unescape(text_.substr(begin, at_ - begin)));
   ++at_;
   if (at_end() || is_space(text_[at_]) || text_[at_] == ';' || text_[at_] == '{' || text_[at_] == ')') return Unit();
   return format("unexpected \"{}\"", text_[at_]);
+}
+
+ConfResult<Unit> Lexer::too_long(std::string_view raw, uint32_t started, char quote) {
+  line_ = started;
+  if (quote) return format("too long parameter, probably missing terminating \"{}\" character", quote);
+  return format("too long parameter \"{}...\" started", raw.substr(0, 10));
 }
 
 // \" \' \\ stand for the second byte, \t \r \n for the control; any other backslash stays: it belongs to a regular expression.

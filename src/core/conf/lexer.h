@@ -35,8 +35,10 @@ class Lexer {
 
   // The next statement; the error is the reason without file and line (see line()).
   ConfResult<Unit> next(Statement& statement);
-  // The line the lexer has reached, from 1.
+  // The line the lexer has reached, from 1; after an error the line to name.
   uint32_t line() const { return line_; }
+  // After an error: what may help to find its cause, to stand behind the place. Often empty.
+  const std::string& hint() const { return hint_; }
   // For a block in another language, right behind its `{`: what is left, and taking the first `bytes` of it.
   std::string_view rest() const { return text_.substr(at_); }
   void skip(size_t bytes);
@@ -48,12 +50,14 @@ class Lexer {
   ConfResult<Unit> read_word(Statement& statement);
   ConfResult<Unit> read_quoted(Statement& statement, char quote);
   std::string_view unescape(std::string_view raw);
+  ConfResult<Unit> too_long(std::string_view raw, uint32_t started, char quote);
   void skip_blanks();
 
   std::string_view text_;
   Arena& arena_;
   size_t at_ = 0;
   uint32_t line_ = 1;
+  std::string hint_;
 };
 
 }  // namespace fairlead

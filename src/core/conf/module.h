@@ -48,10 +48,10 @@ constexpr FinishConf finish_of = &detail::finish_conf<Function, Conf>;
 
 struct Module {
   std::string_view name;
-  ConfType conf;
-  std::span<const Directive> directives;
-  std::span<const VariableDef> variables;
-  std::span<const std::string_view> after;  // names of modules that run before this one, where both take part
+  ConfType conf = {};
+  std::span<const Directive> directives = {};
+  std::span<const VariableDef> variables = {};
+  std::span<const std::string_view> after = {};  // names of modules that run before this one, where both take part
   FinishConf finish = nullptr;
   // Plain, in the master, when the generation is complete and before it takes over; may fail the load.
   ConfResult<Unit> (*generation)(Generation& generation) = nullptr;

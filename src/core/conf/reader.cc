@@ -24,7 +24,7 @@ struct Reader::Source {
   uint32_t line = 0;  // of the statement in work
 };
 
-static ConfResult<Unit> read_whole(const std::string& path, std::string& text) {
+ConfResult<Unit> read_whole_file(const std::string& path, std::string& text) {
   int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return format("open() \"{}\" failed ({}: {})", path, errno, std::strerror(errno));
   char buffer[16384];
@@ -47,16 +47,17 @@ std::string Reader::absolute(std::string_view path) const {
 }
 
 // A reason that ends in a line feed has its place already: that of the innermost statement.
-std::string Reader::located(std::string reason) const {
+std::string Reader::located(std::string reason, std::string_view hint) const {
   if (!reason.empty() && reason.back() == '\n') return reason;
-  if (!source_) return reason + "\n";
-  if (source_->is_command_line) return reason + " in command line\n";
-  return reason + at_place({source_->name, source_->line}) + "\n";
+  if (source_ && source_->is_command_line) reason += " in command line";
+  else if (source_) reason += at_place({source_->name, source_->line});
+  if (!hint.empty()) reason.append(", ").append(hint);
+  return reason + "\n";
 }
 
 ConfResult<Unit> Reader::with_file(const std::string& path, const std::function<ConfResult<Unit>()>& each) {
   std::string text;
-  auto whole = read_whole(path, text);
+  auto whole = read_whole_file(path, text);
   if (!whole) return located(std::move(whole.error()));
   bool seen = std::any_of(files_.begin(), files_.end(), [&](const ConfFile& f) { return f.path == path; });
   if (!seen) files_.push_back({path, text});
@@ -88,7 +89,9 @@ ConfResult<Unit> Reader::read_statements(Block& block, bool nested) {
     Statement statement;
     auto next = source_->lexer.next(statement);
     source_->line = source_->lexer.line();
-    if (!next) return located(next.error());
+    bool cut_off = !next && source_->is_command_line && source_->lexer.rest().empty();
+    if (cut_off) return located("unexpected end of parameter, expecting \";\"");
+    if (!next) return located(next.error(), source_->lexer.hint());
     if (statement.end == StatementEnd::block_end) {
       if (!nested) return located("unexpected \"}\"");
       return Unit();
@@ -97,6 +100,8 @@ ConfResult<Unit> Reader::read_statements(Block& block, bool nested) {
       if (nested) return located("unexpected end of file, expecting \"}\"");
       return Unit();
     }
+    if (source_->is_command_line && statement.end == StatementEnd::block_start)
+      return located("block directives are not supported in -g option");
     FL_TRY(read_statement(block, statement));
   }
 }
@@ -107,9 +112,8 @@ ConfResult<const ModuleList::Row*> Reader::find_row(const Block& block, std::str
     if (row.directive->contexts & block.context()) return &row;
   if (!rows.empty()) return located(format("\"{}\" directive is not allowed here", name));
   std::string_view nearest = modules().nearest(name, block.context());
-  std::string hint = nearest.empty() ? std::string("\n") : format(", did you mean \"{}\"?\n", nearest);
-  std::string reason = located(format("unknown directive \"{}\"", name));
-  return reason.replace(reason.size() - 1, 1, hint);
+  std::string hint = nearest.empty() ? std::string() : format("did you mean \"{}\"?", nearest);
+  return located(format("unknown directive \"{}\"", name), hint);
 }
 
 ConfResult<Unit> Reader::check_shape(const Directive& directive, const Statement& statement) {
@@ -126,7 +130,8 @@ ConfResult<Unit> Reader::check_shape(const Directive& directive, const Statement
 ConfResult<Unit> Reader::read_statement(Block& block, Statement& statement) {
   std::string_view name = statement.words[0];
   bool opens = statement.end == StatementEnd::block_start;
-  if (name == "include" && !opens) {
+  if (name == "include") {
+    if (opens) return located("directive \"include\" is not terminated by \";\"");
     if (statement.words.size() != 2) return located("invalid number of arguments in \"include\" directive");
     Block* into = &block;
     return follow_include(statement.words[1], [this, into] { return read_statements(*into, false); });
@@ -173,7 +178,13 @@ ConfResult<Unit> Reader::follow_include(std::string_view pattern, const std::fun
   return Unit();
 }
 
-ConfResult<Unit> Reader::read_block(Block& inner) { return read_statements(inner, true); }
+ConfResult<Unit> Reader::read_block(Block& inner) {
+  if (block_depth_ >= block_depth_max) return std::string("too many levels of blocks");
+  ++block_depth_;
+  auto read = read_statements(inner, true);
+  --block_depth_;
+  return read;
+}
 
 ConfResult<Unit> Reader::read_lines(const Line::EachLine& each) { return lines_until_end(each, true); }
 
@@ -182,7 +193,7 @@ ConfResult<Unit> Reader::lines_until_end(const Line::EachLine& each, bool nested
     Statement statement;
     auto next = source_->lexer.next(statement);
     source_->line = source_->lexer.line();
-    if (!next) return located(next.error());
+    if (!next) return located(next.error(), source_->lexer.hint());
     if (statement.end == StatementEnd::block_end) {
       if (!nested) return located("unexpected \"}\"");
       return Unit();

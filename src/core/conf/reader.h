@@ -21,6 +21,9 @@ struct ConfFile {
   std::string text;
 };
 
+// The text of a file; the error names it and the system's reason.
+ConfResult<Unit> read_whole_file(const std::string& path, std::string& text);
+
 class Reader {
  public:
   // `conf_folder`: what relative includes start from.
@@ -38,6 +41,7 @@ class Reader {
   std::string absolute(std::string_view path) const;
 
   static constexpr size_t include_depth_max = 32;
+  static constexpr size_t block_depth_max = 100;
 
  private:
   struct Source;
@@ -50,12 +54,14 @@ class Reader {
   // Opens each file of an include pattern in turn and calls `each` with it as the source.
   ConfResult<Unit> follow_include(std::string_view pattern, const std::function<ConfResult<Unit>()>& each);
   ConfResult<Unit> lines_until_end(const Line::EachLine& each, bool nested);
-  std::string located(std::string reason) const;
+  // The reason with its place and, behind that, a hint if there is one.
+  std::string located(std::string reason, std::string_view hint = {}) const;
 
   Generation& generation_;
   std::string conf_folder_;
   Source* source_ = nullptr;
-  size_t depth_ = 0;
+  size_t depth_ = 0;        // of includes
+  size_t block_depth_ = 0;  // of blocks
   std::vector<ConfFile> files_;
 };
 

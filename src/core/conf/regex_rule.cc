@@ -4,12 +4,14 @@
 
 #include "core/conf/generation.h"
 #include "core/conf/template.h"
+#include "core/process/process_conf.h"
 
 namespace fairlead {
 
 ConfResult<std::unique_ptr<RegexRule>> RegexRule::compile(const Line& line, std::string_view pattern, bool caseless) {
   RegexOptions options;
   options.caseless = caseless;
+  options.jit = own_conf<ProcessConf>(*line.block().enclosing(in_main)).pcre_jit;
   auto regex = Regex::compile(pattern, options);
   if (!regex) return regex.error();
   std::unique_ptr<RegexRule> rule(new RegexRule(std::move(*regex)));

@@ -60,10 +60,8 @@ std::string_view Session::capture(uint32_t group) const {
 }
 
 void Session::keep_captures(std::string_view subject, std::span<const size_t> offsets) {
-  if (capture_offsets_.size() < offsets.size()) {
-    capture_offsets_ = arena_.make_array<size_t>(std::max<size_t>(offsets.size(), 20)).first(offsets.size());
-  }
-  capture_offsets_ = {capture_offsets_.data(), offsets.size()};
+  if (capture_room_.size() < offsets.size()) capture_room_ = arena_.make_array<size_t>(std::max<size_t>(offsets.size(), 20));
+  capture_offsets_ = capture_room_.first(offsets.size());
   capture_subject_ = subject;
   std::copy(offsets.begin(), offsets.end(), capture_offsets_.begin());
 }

@@ -78,7 +78,8 @@ class Session {
   Cached* values_ = nullptr;
   void** slots_ = nullptr;
   std::string_view capture_subject_;
-  std::span<size_t> capture_offsets_;
+  std::span<size_t> capture_offsets_;  // of the last match, within capture_room_
+  std::span<size_t> capture_room_;
   uint16_t depth_ = 0;  // of variables evaluating variables
 };
 

@@ -27,13 +27,14 @@ ConfResult<std::vector<Template::Part>> cut_template(std::string_view text, Vari
     bool braced = at < text.size() && text[at] == '{';
     if (braced) ++at;
     size_t end = at;
-    if (captures && end < text.size() && is_digit(text[end]) && text[end] != '0') ++end;
+    bool capture = captures && !braced && end < text.size() && is_digit(text[end]) && text[end] != '0';
+    if (capture) ++end;
     else
       while (end < text.size() && is_name_byte(text[end])) ++end;
     std::string_view name = text.substr(at, end - at);
     if (braced && (end == text.size() || text[end] != '}')) return format("the closing bracket in \"{}\" variable is missing", name);
     if (name.empty()) return std::string("invalid variable name");
-    if (captures && is_digit(name[0])) parts.push_back({Kind::capture, static_cast<uint32_t>(name[0] - '0'), {}});
+    if (capture) parts.push_back({Kind::capture, static_cast<uint32_t>(name[0] - '0'), {}});
     else parts.push_back({Kind::variable, variables.use(name, place), {}});
     at = end + (braced ? 1 : 0);
   }
@@ -96,6 +97,12 @@ ConfResult<Template> compile_text(const Line& line, std::string_view text) {
 }
 
 ConfResult<Template> compile_word(const Line& line, size_t index) { return compile_text(line, line.word(index)); }
+
+ConfResult<std::string_view> variable_name(const Line& line, size_t index) {
+  std::string_view word = line.word(index);
+  if (word.size() < 2 || word[0] != '$') return format("invalid variable name \"{}\"", word);
+  return word.substr(1);
+}
 
 ConfResult<Unit> ConfValue<Template>::parse(Line& line, Template& field) {
   auto compiled = compile_word(line, 1);

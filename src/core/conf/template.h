@@ -24,7 +24,8 @@ class Template {
   // A text without variables.
   explicit Template(std::string_view literal) : literal_(literal) {}
 
-  // `text` must live as long as the template (the generation's arena). `captures`: $1 to $9 are captures; otherwise they are errors.
+  // `text` must live as long as the template (the generation's arena). `captures`: $1 to $9 (not ${1}) are captures; otherwise, and $0,
+  // they are unknown variables.
   static ConfResult<Template> compile(std::string_view text, VariableTable& variables, Place place, bool captures = true);
 
   // Whether it was set to anything, the empty text included.
@@ -64,10 +65,13 @@ struct ConfValue<Template> {
   static constexpr std::string_view type = "string";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, Template& field);
+  static std::string show(const Template& field) { return std::string(field.is_literal() ? field.literal() : field.source()); }
 };
 
 // For words of a custom setter.
 ConfResult<Template> compile_word(const Line& line, size_t index);
 ConfResult<Template> compile_text(const Line& line, std::string_view text);
+// The name in a word like "$name", for directives that make a variable.
+ConfResult<std::string_view> variable_name(const Line& line, size_t index);
 
 }  // namespace fairlead

@@ -62,4 +62,34 @@ ConfResult<Unit> ConfValue<std::string_view>::parse(Line& line, std::string_view
   return Unit();
 }
 
+// -- as they would be written --
+
+static constexpr uint64_t unset = UINT64_MAX;  // some Confs say "not set" so
+
+static std::string show_ms(uint64_t ms) {
+  if (ms == unset) return {};
+  if (ms % 1000 != 0) return format("{}ms", ms);
+  uint64_t s = ms / 1000;
+  if (s != 0 && s % 86400 == 0) return format("{}d", s / 86400);
+  if (s != 0 && s % 3600 == 0) return format("{}h", s / 3600);
+  return format("{}s", s);
+}
+static std::string show_bytes(uint64_t bytes) {
+  if (bytes == unset) return {};
+  if (bytes != 0 && bytes % (1 << 20) == 0) return format("{}m", bytes >> 20);
+  if (bytes != 0 && bytes % (1 << 10) == 0) return format("{}k", bytes >> 10);
+  return format("{}", bytes);
+}
+
+std::string ConfValue<bool>::show(const bool& field) { return field ? "on" : "off"; }
+std::string ConfValue<uint64_t>::show(const uint64_t& field) { return field == unset ? std::string() : format("{}", field); }
+std::string ConfValue<Msec>::show(const Msec& field) { return show_ms(field.ms); }
+std::string ConfValue<Seconds>::show(const Seconds& field) { return field.s == unset ? std::string() : show_ms(field.s * 1000); }
+std::string ConfValue<Size>::show(const Size& field) { return show_bytes(field.bytes); }
+std::string ConfValue<Offset>::show(const Offset& field) { return show_bytes(field.bytes); }
+std::string ConfValue<Buffers>::show(const Buffers& field) {
+  return field.count == 0 ? std::string() : format("{} {}", field.count, show_bytes(field.bytes));
+}
+std::string ConfValue<std::string_view>::show(const std::string_view& field) { return std::string(field); }
+
 }  // namespace fairlead

@@ -67,6 +67,7 @@ struct ConfValue<bool> {
   static constexpr std::string_view type = "on | off";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, bool& field);
+  static std::string show(const bool& field);
 };
 template <>
 struct ConfValue<uint64_t> {
@@ -74,6 +75,7 @@ struct ConfValue<uint64_t> {
   static constexpr std::string_view type = "number";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, uint64_t& field);
+  static std::string show(const uint64_t& field);
 };
 template <>
 struct ConfValue<Msec> {
@@ -81,6 +83,7 @@ struct ConfValue<Msec> {
   static constexpr std::string_view type = "time";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, Msec& field);
+  static std::string show(const Msec& field);
 };
 template <>
 struct ConfValue<Seconds> {
@@ -88,6 +91,7 @@ struct ConfValue<Seconds> {
   static constexpr std::string_view type = "time";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, Seconds& field);
+  static std::string show(const Seconds& field);
 };
 template <>
 struct ConfValue<Size> {
@@ -95,6 +99,7 @@ struct ConfValue<Size> {
   static constexpr std::string_view type = "size";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, Size& field);
+  static std::string show(const Size& field);
 };
 template <>
 struct ConfValue<Offset> {
@@ -102,6 +107,7 @@ struct ConfValue<Offset> {
   static constexpr std::string_view type = "size";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, Offset& field);
+  static std::string show(const Offset& field);
 };
 template <>
 struct ConfValue<Buffers> {
@@ -109,6 +115,7 @@ struct ConfValue<Buffers> {
   static constexpr std::string_view type = "number size";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, Buffers& field);
+  static std::string show(const Buffers& field);
 };
 template <>
 struct ConfValue<std::string_view> {
@@ -116,6 +123,7 @@ struct ConfValue<std::string_view> {
   static constexpr std::string_view type = "string";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, std::string_view& field);
+  static std::string show(const std::string_view& field);
 };
 template <class T>
   requires std::is_enum_v<T>
@@ -130,6 +138,11 @@ struct ConfValue<T> {
       return Unit();
     }
     return line.invalid_value(1);
+  }
+  static std::string show(const T& field) {
+    for (const auto& word : EnumWords<T>::all)
+      if (word.value == field) return std::string(word.word);
+    return {};
   }
 };
 template <class E>
@@ -150,6 +163,14 @@ struct ConfValue<Flags<E>> {
     }
     field.bits = bits;
     return Unit();
+  }
+  static std::string show(const Flags<E>& field) {
+    std::string text;
+    for (const auto& word : EnumWords<E>::all) {
+      uint32_t bit = static_cast<uint32_t>(word.value);
+      if (bit == 0 ? field.bits == 0 : (field.bits & bit) == bit) text.append(text.empty() ? "" : " ").append(word.word);
+    }
+    return text;
   }
 };
 

@@ -37,7 +37,7 @@ enum VariableFlag : uint8_t {
   variable_volatile = 1,    // not cached: it changes within a request
   variable_prefix = 2,      // the name is a prefix; `datum` points to the rest (a std::string_view)
   variable_changeable = 4,  // `set` and the like may take the name over
-  variable_weak = 8,        // a definition that only counts if nothing else defines the name
+  variable_weak = 8,        // only counts if nothing else defines the name
 };
 enum VariableEngine : uint8_t { http_variable = 1, stream_variable = 2, any_variable = 3 };
 

@@ -22,7 +22,8 @@ class Generations {
   bool start();
   // Behind the fork of a daemon: the pid file, then the point of no return. False is logged.
   bool commit_start();
-  // The next one, committed; not while a new binary has the pid file. False is logged, everything is as before. The verdict is told by finish_reload().
+  // The next one, committed; not while a new binary has the pid file. False is logged, everything is as before. The verdict is told by
+  // finish_reload().
   bool reload();
   // Writes the verdict for whoever waits for it, once the new workers serve.
   void finish_reload();

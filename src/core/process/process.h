@@ -20,8 +20,8 @@ struct Identity {
   uid_t user;
   gid_t group;
 };
-// For the `user` directive; an empty group is the one named like the user, as in nginx, or else the user's own. The error (`getpwnam("x") failed`) is to be
-// followed by file and line.
+// For the `user` directive; an empty group is the one named like the user, as in nginx, or else the user's own. The error
+// (`getpwnam("x") failed`) is to be followed by file and line.
 ConfResult<Identity> find_identity(const std::string& user, const std::string& group);
 
 // A parent that stays until its child, the daemon, has started or failed.

@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // The board of worker slots: who runs in which slot, in which state, and the counters of stub_status. The master makes it once, before
-// the first fork, and keeps it over all generations. It claims and releases slots; a worker writes only its own row, without locks.
+// the first fork, and keeps it over all generations. A worker claims a slot and writes only its own row, without locks; the master releases it.
 #pragma once
 
 #include <sys/types.h>
@@ -17,11 +17,11 @@ namespace fairlead {
 
 // A small number that names a process among the living: per-worker places in shared memory are indexed by it. Slot 0 is the master (and
 // the only process when there are no workers); a worker's slot is given to a successor after the worker has been reaped.
-using WorkerSlot = uint32_t;
-constexpr WorkerSlot master_slot = 0;
-constexpr WorkerSlot no_slot = UINT32_MAX;
+using BoardSlot = uint32_t;
+constexpr BoardSlot master_slot = 0;
+constexpr BoardSlot no_slot = UINT32_MAX;
 // Slots, the master's included: workers of the newest generation and those that still drain.
-constexpr WorkerSlot worker_slots_max = 256;
+constexpr BoardSlot worker_slots_max = 256;
 
 enum class WorkerState : uint32_t { free, starting, serving, draining };
 
@@ -53,6 +53,9 @@ struct ConnectionCounts {
   uint64_t active = 0, reading = 0, writing = 0, waiting = 0;
 };
 
+// The counts of one row.
+ConnectionCounts counts_of(const WorkerRow& row);
+
 class WorkerSlots {
  public:
   // Maps the board. Fault::exhausted without memory.
@@ -61,19 +64,19 @@ class WorkerSlots {
   WorkerSlots& operator=(WorkerSlots&&) = delete;
   ~WorkerSlots();
 
-  // Master, before fork: a free slot, now `starting`; no_slot when all are taken. `set_pid` follows in the parent.
-  WorkerSlot claim(uint32_t generation);
-  void set_pid(WorkerSlot slot, pid_t pid);
+  // A fresh worker (or the master, before fork): a free slot, now `starting`; no_slot when all are taken. `set_pid` follows.
+  BoardSlot claim(uint32_t generation);
+  void set_pid(BoardSlot slot, pid_t pid);
   // Master, after the process was reaped (or could not be forked): the slot is free, its momentary counts are zero, the others stay.
-  void release(WorkerSlot slot);
+  void release(BoardSlot slot);
   // The slot of a process, or no_slot.
-  WorkerSlot find(pid_t pid) const;
+  BoardSlot find(pid_t pid) const;
 
-  WorkerRow& row(WorkerSlot slot) {
+  WorkerRow& row(BoardSlot slot) {
     FL_ASSERT(slot < worker_slots_max);
     return rows_[slot];
   }
-  const WorkerRow& row(WorkerSlot slot) const { return const_cast<WorkerSlots*>(this)->row(slot); }
+  const WorkerRow& row(BoardSlot slot) const { return const_cast<WorkerSlots*>(this)->row(slot); }
   ConnectionCounts counts() const;
   // How many slots are in `state`; the master's row does not count.
   size_t count(WorkerState state) const;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// LogFile: an access log in a file: one write() per line, or lines gathered in a buffer, compressed if wanted. LogFileCache: the same for paths
-// that differ per request. Lines come ready-made; what is in them is the access_log module's. The error log is core/base/log_sinks.h. Owned by the
+// LogFile: an access log in a file: one write() per line, or lines gathered in a buffer, compressed if wanted.
+// LogFileCache: the same for paths
+// that differ per request. Lines come ready-made; what is in them is the access_log module's. The error log is
+// core/base/log_sinks.h. Owned by the
 // worker, which flushes at exit and reopens on its signal. Loop thread only: writes go to the page cache.
 #pragma once
 
@@ -25,7 +27,8 @@ struct LogFileRules {
   int gzip_level = 0;       // 1 to 9: each flush is a gzip member of its own; needs a buffer
 };
 
-// Told of what the error log should say, at most once a minute and file: `dropped` lines or buffers since the last time, and the last error (sys 0: a
+// Told of what the error log should say, at most once a minute and file: `dropped` lines or buffers since the last
+// time, and the last error (sys 0: a
 // write was incomplete).
 class LogFileWatcher {
  public:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// SpoolFile: one temporary file that takes bytes at its end and gives ranges of itself: bodies that outgrow memory. Every call that may wait
+// SpoolFile: one temporary file that takes bytes at its end and gives ranges of itself: bodies that outgrow memory.
+// Every call that may wait
 // for the disk goes through a BlockingPool. What a body is and when it is spooled is not decided here (http/request/spool.h). Owned by the
 // spool that fills it; its descriptor lives on in the FileRefs that were handed out.
 #pragma once
@@ -12,7 +13,7 @@
 #include "core/base/buffer.h"
 #include "core/base/error.h"
 #include "event/file/blocking.h"
-#include "event/file/file_ref.h"
+#include "event/file/ref.h"
 #include "event/loop/task.h"
 
 namespace fairlead {
@@ -43,7 +44,8 @@ class SpoolFile {
 
   // Makes the file, with mode 0600, and the level directories it needs, with mode 0700. Nothing if it is open.
   Task<Result<Unit>> open();
-  // Writes `bytes`, which must outlive the task and stay as they are, behind what was written. All or nothing: after an error size() is what it was
+  // Writes `bytes`, which must outlive the task and stay as they are, behind what was written. All or nothing: after
+  // an error size() is what it was
   // and the file may be used on. Errors: exhausted (disk full, no descriptors, no threads), system, canceled. One at a time.
   Task<Result<Unit>> append(const Chain& bytes);
 

@@ -154,6 +154,9 @@ class Loop {
     resume_chain(frame);
   }
 
+  // Whether the next turn has something to run without any event or timer. For simulations: else they move the virtual clock.
+  bool has_ready() const { return !ready_.empty() || !turn_end_.empty(); }
+
   const char* poller_name() const { return poller_->name(); }
   size_t watch_count() const { return watch_count_; }
   bool is_running_frame() const { return in_turn_; }

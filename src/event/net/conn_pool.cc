@@ -29,11 +29,21 @@ std::unique_ptr<PooledConnection> ConnPool::take(PoolKey key) {
   return nullptr;
 }
 
+// Whether something came that nobody asked for (or the end). An edge that was told while the connection was in use is
+// not told again, so it has to be
+// looked for; a flag that is merely left over from a read that just fit costs one read.
+static bool has_stray_bytes(Connection& connection) {
+  constexpr size_t probe_bytes = 64;
+  Transport& transport = connection.transport();
+  if (!connection.watch().is_ready(transport.read_wait()) && !transport.has_pending()) return false;
+  return connection.fill(probe_bytes).status != IoStatus::again;
+}
+
 void ConnPool::put(std::unique_ptr<PooledConnection> idle) {
   FL_ASSERT(idle->connection.unread().empty() && !idle->connection.is_broken());
   uint64_t now = loop_.now_ms();
   if (limits_.idle_max == 0 || idle->requests >= limits_.requests_max || now - idle->created_ms_ >= limits_.age_max_ms ||
-      idle->connection.watch().has_hung_up()) {
+      idle->connection.watch().has_hung_up() || has_stray_bytes(idle->connection)) {
     return;
   }
   if (idle_ >= limits_.idle_max) remove(lru_.front()->owner);

@@ -6,6 +6,7 @@
 // buffer: the segment is taken by fill() and given back by release_if_empty().
 #pragma once
 
+#include <new>
 #include <optional>
 #include <string_view>
 
@@ -19,7 +20,12 @@ namespace fairlead {
 class Connection {
  public:
   // Takes the socket of `watch` (registered edge-triggered) and its descriptor.
-  Connection(Watch* watch, Side side) : plain_(watch), transport_(&plain_), side_(side) {}
+  Connection(Watch* watch, Side side) : side_(side) { transport_ = new (&plain_) PlainTransport(watch); }
+  // Over any transport, which is owned elsewhere and outlives the connection.
+  Connection(Transport& transport, Side side) : transport_(&transport), side_(side) {}
+  ~Connection() {
+    if (transport_ == &plain_) plain_.~PlainTransport();
+  }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -78,8 +84,8 @@ class Connection {
   Error error_of(const IoResult& result, const char* what) const { return Error::from_errno(result.sys, what, side_); }
 
  private:
-  PlainTransport plain_;
-  Transport* transport_;
+  union { PlainTransport plain_; };  // alive if it is the transport
+  Transport* transport_ = nullptr;
   SegmentRef segment_;
   uint32_t begin_ = 0, end_ = 0;
   uint64_t received_ = 0, sent_ = 0;

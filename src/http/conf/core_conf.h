@@ -84,6 +84,7 @@ struct CoreConf {
   Template root{"html"};
   bool is_alias = false;
   const Location* alias_of = nullptr;  // the location `alias` was written in: its name is what the alias stands for
+  bool has_own_root = false;             // root or alias stands in this very block
   std::shared_ptr<const TypeMap> types;  // nullptr: nginx's three
   std::string_view default_type = "text/plain";
   bool log_not_found = true;

@@ -121,7 +121,22 @@ ConfResult<Unit> set_root_or_alias(Line& line, CoreConf& own) {
   own.root = std::move(*compiled);
   own.is_alias = alias;
   own.alias_of = alias ? &location_of(line.block()) : nullptr;
+  own.has_own_root = true;
   return Unit();
+}
+
+// Two rows set the same fields, so neither may copy the outer block's over what the other has set.
+constexpr Directive root_row(std::string_view name, uint32_t contexts, std::string_view text) {
+  Directive row = custom<set_root_or_alias, CoreConf>(name, contexts, words(1), text).takes("path");
+  row.inherit = [](void* to, const void* from) {
+    auto* own = static_cast<CoreConf*>(to);
+    auto* outer = static_cast<const CoreConf*>(from);
+    if (own->has_own_root) return;
+    own->root = outer->root;
+    own->is_alias = outer->is_alias;
+    own->alias_of = outer->alias_of;
+  };
+  return row;
 }
 
 ConfResult<Unit> set_types(Line& line, CoreConf& own) {
@@ -214,12 +229,8 @@ constexpr Directive core_rows[] = {
         .takes("code ... [=[response]] uri"),
     slot<CoreConf, &CoreConf::limit_rate>("limit_rate", any | in_location_if, "Bytes per second to one client, 0 for no limit."),
     slot<CoreConf, &CoreConf::limit_rate_after>("limit_rate_after", any | in_location_if, "Bytes of a response that are not limited."),
-    custom<set_root_or_alias, CoreConf, &CoreConf::root, &CoreConf::is_alias, &CoreConf::alias_of>("root", any | in_location_if, words(1),
-                                                                                                   "Folder that paths are looked up in.")
-        .takes("path"),
-    custom<set_root_or_alias, CoreConf, &CoreConf::root, &CoreConf::is_alias, &CoreConf::alias_of>("alias", in_location, words(1),
-                                                                              "What stands in for the location's own part of the path.")
-        .takes("path"),
+    root_row("root", any | in_location_if, "Folder that paths are looked up in."),
+    root_row("alias", in_location, "What stands in for the location's own part of the path."),
     custom<set_types, CoreConf, &CoreConf::types>("types", any, words(0), "Media types by file name extension.").block(),
     slot<CoreConf, &CoreConf::default_type>("default_type", any, "Media type of what `types` does not know."),
     slot<CoreConf, &CoreConf::log_not_found>("log_not_found", any, "Log files that are not found."),

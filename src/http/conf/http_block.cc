@@ -43,7 +43,7 @@ ConfResult<Unit> set_server(Line& line, BlocksConf&) {
   if (!server->has_listen) {
     ListenSpec spec;
     spec.addr = Addr::inet(0, geteuid() == 0 ? 80 : 8000);
-    FL_TRY(http.listens.add(*server, spec, false, false));
+    FL_TRY(http.listens.add(*server, spec, ListenWish{}));
   }
   http.servers.push_back(server);
   return Unit();

@@ -15,7 +15,7 @@ namespace fairlead::http {
 struct HttpBlock {
   Block* block = nullptr;
   std::vector<Server*> servers;
-  ListenPlan listens;
+  Listens listens;
 };
 
 extern const Module http_blocks_module;

@@ -20,7 +20,7 @@ const ListenAddress& ListenGroup::address_of(int fd) const {
   return *own;
 }
 
-ConfResult<Unit> ListenPlan::add(Server& server, const ListenSpec& spec, bool default_server, bool has_options) {
+ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, ListenWish wish) {
   ListenAddress* address = nullptr;
   for (auto& known : addresses)
     if (known->addr == spec.addr) address = known.get();
@@ -32,12 +32,13 @@ ConfResult<Unit> ListenPlan::add(Server& server, const ListenSpec& spec, bool de
   }
   std::vector<Server*>& servers = address->hosts.servers;
   if (std::find(servers.begin(), servers.end(), &server) != servers.end()) return format("a duplicate listen {}", spec.addr.text());
-  if (has_options) {
+  if (wish.own_socket) address->has_own_socket = true;
+  if (wish.has_options) {
     if (address->has_options) return format("duplicate listen options for {}", spec.addr.text());
     address->has_options = true;
     address->spec = spec;
   }
-  if (default_server) {
+  if (wish.default_server) {
     if (address->hosts.default_server) return format("a duplicate default server for {}", spec.addr.text());
     address->hosts.default_server = &server;
   }
@@ -46,13 +47,13 @@ ConfResult<Unit> ListenPlan::add(Server& server, const ListenSpec& spec, bool de
   return Unit();
 }
 
-void ListenPlan::finish(Generation& generation) {
+void Listens::finish(Generation& generation) {
   for (auto& address : addresses) {
     if (!address->hosts.default_server) address->hosts.default_server = address->hosts.servers.front();
     address->hosts.finish(generation, address->addr.text());
   }
   auto wildcard_of = [&](const ListenAddress& address) -> ListenAddress* {
-    if (!address.addr.is_ip() || address.addr.is_wildcard() || address.spec.bind) return nullptr;
+    if (!address.addr.is_ip() || address.addr.is_wildcard() || address.has_own_socket) return nullptr;
     for (auto& other : addresses)
       if (other->addr.is_wildcard() && other->addr.family() == address.addr.family() && other->addr.port() == address.addr.port()) return other.get();
     return nullptr;
@@ -74,6 +75,7 @@ struct ListenWords {
   ListenSpec spec;
   bool default_server = false;
   bool has_options = false;
+  bool bind = false;
 };
 
 ConfResult<Unit> set_number(Line& line, size_t index, std::string_view text, int& field, const char* what) {
@@ -86,8 +88,8 @@ ConfResult<Unit> set_number(Line& line, size_t index, std::string_view text, int
 
 // so_keepalive=on|off|[idle]:[interval]:[count]
 ConfResult<Unit> set_keepalive(Line& line, size_t index, std::string_view text, ListenSpec& spec) {
-  if (text == "on") spec.so_keepalive = 1;
-  else if (text == "off") spec.so_keepalive = 0;
+  if (text == "on") spec.keepalive = ListenSpec::Keepalive::on;
+  else if (text == "off") spec.keepalive = ListenSpec::Keepalive::off;
   else {
     std::string_view parts[3];
     size_t count = 0;
@@ -96,17 +98,17 @@ ConfResult<Unit> set_keepalive(Line& line, size_t index, std::string_view text, 
       ++count;
     }
     if (count != 3) return format("invalid so_keepalive value: \"{}\"", text);
-    spec.so_keepalive = 1;
+    spec.keepalive = ListenSpec::Keepalive::on;
     for (size_t i = 0; i < 2; ++i) {
       if (parts[i].empty()) continue;
       auto ms = parse_time_ms(parts[i], TimeGrain::seconds);
       if (!ms) return format("invalid so_keepalive value: \"{}\"", text);
-      (i == 0 ? spec.keepalive_idle_s : spec.keepalive_interval_s) = static_cast<int>(*ms / 1000);
+      (i == 0 ? spec.keep_idle_s : spec.keep_interval_s) = static_cast<int>(*ms / 1000);
     }
     if (!parts[2].empty()) {
       auto number = parse_decimal(parts[2]);
       if (!number) return format("invalid so_keepalive value: \"{}\"", text);
-      spec.keepalive_count = static_cast<int>(*number);
+      spec.keep_count = static_cast<int>(*number);
     }
   }
   (void)line, (void)index;
@@ -133,17 +135,17 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
   if (word == "proxy_protocol") return std::string("the \"proxy_protocol\" parameter is not supported by this version");
   words.has_options = true;
   auto value = [&](std::string_view prefix) { return word.substr(prefix.size()); };
-  if (word == "bind") spec.bind = true;
+  if (word == "bind") words.bind = true;
   else if (word == "reuseport") spec.reuseport = true;
-  else if (word == "deferred") spec.deferred_accept = true;
+  else if (word == "deferred") spec.deferred = true;
   else if (word.starts_with("backlog=")) return set_number(line, index, value("backlog="), spec.backlog, "backlog");
-  else if (word.starts_with("rcvbuf=")) return set_size(value("rcvbuf="), spec.receive_buffer_bytes, "rcvbuf");
-  else if (word.starts_with("sndbuf=")) return set_size(value("sndbuf="), spec.send_buffer_bytes, "sndbuf");
+  else if (word.starts_with("rcvbuf=")) return set_size(value("rcvbuf="), spec.receive_buffer, "rcvbuf");
+  else if (word.starts_with("sndbuf=")) return set_size(value("sndbuf="), spec.send_buffer, "sndbuf");
   else if (word.starts_with("fastopen=")) return set_number(line, index, value("fastopen="), spec.fastopen, "fastopen");
   else if (word.starts_with("so_keepalive=")) return set_keepalive(line, index, value("so_keepalive="), spec);
   else if (word == "ipv6only=on" || word == "ipv6only=off") {
     if (spec.addr.family() != Addr::Family::inet6) return format("ipv6only is not supported on addr \"{}\"", spec.addr.text());
-    spec.ipv6_only = word == "ipv6only=on" ? 1 : 0;
+    spec.ipv6_only = word == "ipv6only=on";
   } else if (word.starts_with("setfib=") || word.starts_with("accept_filter=")) {
     return format("the \"{}\" parameter is not supported on this platform", word);
   } else {
@@ -154,7 +156,7 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
 
 }  // namespace
 
-ConfResult<Unit> set_listen(Line& line, Server& server, ListenPlan& plan) {
+ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan) {
   auto parsed = parse_addr(line.word(1), 80, AddrUse::listen);
   if (!parsed) return format("{} in \"{}\" of the \"listen\" directive", parsed.error(), line.word(1));
   ListenWords words;
@@ -168,12 +170,12 @@ ConfResult<Unit> set_listen(Line& line, Server& server, ListenPlan& plan) {
   }
   words.spec.addr = addresses.front();
   for (size_t i = 2; i < line.words().size(); ++i) FL_TRY(take_option(line, i, words));
-  if (words.spec.reuseport) words.spec.bind = true;
+  if (words.spec.reuseport) words.bind = true;
   for (Addr& addr : addresses) {
     for (uint32_t port = parsed->port; port <= std::max(parsed->port, parsed->last_port); ++port) {
       words.spec.addr = addr;
       if (addr.is_ip()) words.spec.addr.set_port(static_cast<uint16_t>(port));
-      FL_TRY(plan.add(server, words.spec, words.default_server, words.has_options));
+      FL_TRY(plan.add(server, words.spec, ListenWish{words.default_server, words.has_options, words.bind}));
     }
   }
   return Unit();

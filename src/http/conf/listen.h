@@ -18,7 +18,8 @@ namespace fairlead::http {
 struct ListenAddress {
   Addr addr;
   VirtualHosts hosts;
-  bool has_options = false;  // socket options were given: only one `listen` of an address may
+  bool has_options = false;     // socket options were given: only one `listen` of an address may
+  bool has_own_socket = false;  // `bind` or `reuseport`: a wildcard does not cover it
   ListenSpec spec;
 };
 
@@ -30,16 +31,23 @@ struct ListenGroup {
   const ListenAddress& address_of(int fd) const;
 };
 
-struct ListenPlan {
+// What a `listen` line says besides the socket.
+struct ListenWish {
+  bool default_server = false;
+  bool has_options = false;
+  bool own_socket = false;
+};
+
+struct Listens {
   std::vector<std::unique_ptr<ListenAddress>> addresses;
   std::vector<std::unique_ptr<ListenGroup>> groups;
   // Adds a server to an address, made if new.
-  ConfResult<Unit> add(Server& server, const ListenSpec& spec, bool default_server, bool has_options);
+  ConfResult<Unit> add(Server& server, const ListenSpec& spec, ListenWish wish);
   // After the last one: groups, names.
   void finish(Generation& generation);
 };
 
 // Sets of the `listen` directive.
-ConfResult<Unit> set_listen(Line& line, Server& server, ListenPlan& plan);
+ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan);
 
 }  // namespace fairlead::http

@@ -36,6 +36,8 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   Loop& loop = request_.loop();
   started_ms_ = loop.now_ms();
   try_deadline_ms_ = loop.deadline(target_.try_timeout_ms);
+  method_ = what.method;
+  asks_upgrade_ = what.asks_upgrade;
   if (target_.pool) connection_ = target_.pool->take(target_.key);
   reused_ = connection_ != nullptr;
   if (!connection_) {
@@ -58,31 +60,46 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
     upload_.start(send_rest(*what.body));
     co_return co_await head_beside_upload();
   }
+  request_sent_ = sent == Progress::done;
   uint64_t deadline = bounded(loop.deadline(target_.read_timeout_ms));
   for (;;) {
-    HeadPoll polled = exchange_->poll_head(request_.arena(), request_.method);
-    if (polled == HeadPoll::done) break;
+    HeadPoll polled = exchange_->poll_head(request_.arena(), method_);
+    if (polled == HeadPoll::done) co_return head_done();
     if (polled == HeadPoll::failed) co_return exchange_->error();
     if (sent == Progress::failed) co_return sender.error();
     WaitStatus status = co_await connection_->connection.readable(deadline);
     if (status == WaitStatus::timeout) co_return read_timed_out();
   }
-  header_ms_ = static_cast<int64_t>(loop.now_ms() - started_ms_);
-  co_return Unit();
+}
+
+Result<Unit> Attempt::head_done() {
+  header_ms_ = static_cast<int64_t>(request_.loop().now_ms() - started_ms_);
+  if (head.status == 101 && !asks_upgrade_) return Error{Fault::malformed, Side::upstream, 0, "upstream sent unexpected 101 response"};
+  if (exchange_->is_headless()) {
+    While at(request_, doing());
+    request_.logger.error("upstream sent no valid HTTP/1.0 header");
+    // What lay on a kept connection before this request is nobody's answer to it.
+    if (reused_) return Error{Fault::malformed, Side::upstream, 0, "upstream sent no valid HTTP/1.0 header"};
+  }
+  return Unit();
+}
+
+std::string_view Attempt::doing() const {
+  if (!connection_) return "connecting to upstream";
+  if (!request_sent_) return "sending request to upstream";
+  return "reading response header from upstream";
 }
 
 // The reply may begin before the upload ends, and a peer that stops reading may have said why.
 Task<Result<Unit>> Attempt::head_beside_upload() {
   for (;;) {
-    HeadPoll polled = exchange_->poll_head(request_.arena(), request_.method);
-    if (polled == HeadPoll::done) {
-      header_ms_ = static_cast<int64_t>(request_.loop().now_ms() - started_ms_);
-      co_return Unit();
-    }
+    HeadPoll polled = exchange_->poll_head(request_.arena(), method_);
+    if (polled == HeadPoll::done) co_return head_done();
     if (polled == HeadPoll::failed) co_return exchange_->error();
     if (upload_.is_done() && !upload_seen_) {
       upload_seen_ = true;
       Result<Unit> uploaded = upload_.take();
+      request_sent_ = static_cast<bool>(uploaded);
       if (!uploaded && uploaded.error().side == Side::client) co_return uploaded.error();
       if (!uploaded && !connection_->connection.watch().has_hung_up()) co_return uploaded.error();
       continue;

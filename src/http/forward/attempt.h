@@ -37,6 +37,8 @@ struct AttemptRequest {
   Body* body = nullptr;
   h1::SendFraming framing = h1::SendFraming::none;
   uint64_t length = 0;
+  Method method = Method::get;  // as sent: a reply to HEAD has no body
+  bool asks_upgrade = false;    // the head has an Upgrade field: a 101 is an answer
 };
 
 class Attempt {
@@ -69,12 +71,17 @@ class Attempt {
   // After run(): the connection for a tunnel, which then is this object's no longer to pool.
   Connection& tunnel();
   h1::Sender& sender() { return exchange_->sender(); }
+  // What it was at when it failed, in the words of the error log: "connecting to upstream" and the like.
+  std::string_view doing() const;
+  // The bytes that made a head malformed, for the log; empty if unknown.
+  std::string_view error_detail() const { return exchange_ ? exchange_->error_detail() : std::string_view(); }
   bool has_answer_bytes() const { return exchange_ && exchange_->has_answer_bytes(); }
 
  private:
   Task<Result<Unit>> send_rest(Body& body);
   Task<WaitStatus> wait_readable();
   Task<Result<Unit>> head_beside_upload();
+  Result<Unit> head_done();
 
   Request& request_;
   const AttemptTarget& target_;
@@ -84,6 +91,9 @@ class Attempt {
   bool reused_ = false;
   bool is_tunnel_ = false;
   bool upload_seen_ = false;
+  bool request_sent_ = false;  // all of it was written
+  Method method_ = Method::get;
+  bool asks_upgrade_ = false;
   uint64_t started_ms_ = 0, try_deadline_ms_ = 0;
   uint64_t sent_before_ = 0, received_before_ = 0;
   int64_t connect_ms_ = -1, header_ms_ = -1;

@@ -3,6 +3,7 @@
 #include "http/forward/forward.h"
 
 #include "core/base/clock.h"
+#include "core/base/escape.h"
 #include "core/base/format.h"
 #include "event/net/upstreams.h"
 #include "http/forward/retry.h"
@@ -34,11 +35,15 @@ class Try {
     if (finished_) return;
     finished_ = true;
     attempt.note_times(record);
+    std::string_view was_doing = attempt.doing();
     uint64_t now = request_.loop().now_ms();
     record.response_ms = static_cast<int64_t>(now - record.started_ms);
     attempt.finish();
     bool banned = lease_.finish({end, process_clock.seconds(), record.header_ms, record.response_ms});
-    if (banned) request_.logger.warn("upstream server temporarily disabled");
+    if (banned) {
+      While doing(request_, was_doing);
+      request_.logger.warn("upstream server temporarily disabled");
+    }
     for (const ForwardHook* hook : request_.location->plan.forward)
       if (hook->end) hook->end(request_, record);
   }
@@ -76,31 +81,45 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   to.connect_timeout_ms = conf.connect_timeout;
   to.send_timeout_ms = conf.send_timeout;
   to.read_timeout_ms = conf.read_timeout;
+  to.try_timeout_ms = conf.try_timeout;
   to.head_bytes_max = conf.buffer_size;
   to.body.timeout_ms = conf.read_timeout;
   return to;
 }
 
-void log_failure(Request& request, const Error& error) {
-  std::string_view doing = "while reading response header from upstream";
-  if (error.fault == Fault::refused || (error.what == std::string_view("connect() failed"))) doing = "while connecting to upstream";
-  if (error.what == std::string_view("upstream prematurely closed connection") || error.fault == Fault::malformed || error.fault == Fault::too_large)
-    request.logger.error("{} {}", error.what, doing);
-  else
-    request.logger.error(Errno{error.sys}, "{} {}", error.what, doing);
+void log_failure(Request& request, const Error& error, const Attempt& attempt) {
+  if (error.side == Side::client) {
+    log_body_failure(request, error);
+    return;
+  }
+  std::string detail;
+  if (!attempt.error_detail().empty()) {
+    detail = ": \"";
+    escape_append(Escape::error_log, detail, attempt.error_detail());
+    detail += '"';
+  }
+  While doing(request, attempt.doing());
+  request.logger.error(Errno{error.sys}, "{}{}", error.what, detail);
 }
 
 // No peer could be picked.
-Verdict no_peer(Request& request, const Target& target) {
+Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target) {
   TryRecord& record = request.add_try();
   record.peer = record.group = target.name;
+  record.url = request.arena().join({plan.url_scheme, target.name, plan.url_path});
   record.status = 502;
   record.error = Error{Fault::unavailable, Side::upstream, 0, "no live upstreams"};
   record.reason = request.fail_reason = "UH";
   record.response_ms = 0;
-  request.logger.error("no live upstreams while connecting to upstream");
+  {
+    While doing(request, "connecting to upstream");
+    request.logger.error("no live upstreams");
+  }
   return Verdict::status(502);
 }
+
+// The body could not be kept: the client's fault, or a disk of ours.
+uint16_t status_of_body(const Error& error) { return error.side == Side::client ? Retry::status_of(error) : uint16_t{500}; }
 
 Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const AttemptRequest& what, bool body_replayable) {
   Outcome outcome;
@@ -127,7 +146,7 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
   for (bool first = true;; first = false) {
     PickRequest pick_request{state, request.arena(), upstreams.random(), process_clock.seconds(), key, request.client_addr};
     Pick pick = target.balancer->pick(set, pick_request);
-    if (pick.status != PickStatus::picked) co_return no_peer(request, target);
+    if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target);
     AttemptTarget attempt_target = attempt_target_of(request, plan, *pick.lease, target);
     Try one(request, plan, target, std::move(pick.lease), std::move(attempt_target));
     if (first && request.tries != &one.record) one.record.new_group = true;
@@ -137,7 +156,7 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
     one.record.error = outcome.error;
     one.record.reason = Retry::reason_of(outcome);
     Again again = retry.again(outcome, request.loop().now_ms());
-    if (!ran && !(outcome.stale && again == Again::same_peer)) log_failure(request, outcome.error);
+    if (!ran && !(outcome.stale && again == Again::same_peer)) log_failure(request, outcome.error, one.attempt);
     if (again == Again::no) {
       if (!retry.refused().empty()) request.fail_reason = retry.refused();
       if (ran) {
@@ -164,9 +183,10 @@ Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
   AttemptRequest what;
   what.body = &request.body();
   bool has_body = request.head.has_body() && plan.conf.pass_request_body;
-  if (has_body && plan.conf.request_buffering && !request.spooled_body) {
+  bool must_read = plan.conf.request_buffering || (request.head.framing.chunked && !plan.can_send_chunked);
+  if (has_body && must_read && !request.spooled_body) {
     auto read = co_await read_body(request);
-    if (!read) co_return Verdict::status(Retry::status_of(read.error()));
+    if (!read) co_return Verdict::status(status_of_body(read.error()));
     what.body = &request.body();
   }
   bool replayable = !has_body || request.spooled_body;

@@ -31,7 +31,7 @@ struct ForwardPlan {
   // Edits the reply's fields before they become the response's (redirects, cookies).
   void (*edit_reply)(Request& request, ResponseHead& reply, const void* module_plan) = nullptr;
   const void* module_plan = nullptr;
-  bool pass_upgrade = false;               // a 101 may be asked for
+  bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 
 Task<Verdict> forward(Request& request, const ForwardPlan& plan);

@@ -30,7 +30,7 @@ constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::serve
 
 // What a redirected X-Accel response keeps of the reply.
 constexpr KnownHeaderSet kept_by_accel(KnownHeader::content_type, KnownHeader::set_cookie, KnownHeader::cache_control, KnownHeader::expires,
-                                       KnownHeader::accept_ranges);
+                                       KnownHeader::accept_ranges, KnownHeader::content_disposition);
 
 bool names_hold(const std::vector<std::string_view>& names, std::string_view name) {
   for (std::string_view one : names)
@@ -61,7 +61,10 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Hea
   for (const Headers::Field& field : headers)
     if (kept_by_accel.holds(field.known)) kept.push_back(field);
   for (const Headers::Field& field : kept) {
-    if (field.known == KnownHeader::content_type) continue;
+    if (field.known == KnownHeader::content_type) {
+      request.response.content_type_given = request.arena().copy(field.value);
+      continue;
+    }
     request.response.head.headers.add(field.known, field.name, request.arena().copy(field.value));
   }
   to = request.arena().copy(to);
@@ -83,6 +86,13 @@ bool is_intercepted(Request& request, const ForwardPlan& plan, uint16_t status) 
   for (const ErrorPage& page : conf<CoreConf>(request).error_pages)
     if (page.status == status) return true;
   return false;
+}
+
+bool is_buffered(const ForwardConf& conf, const Headers& headers) {
+  if (conf.ignore_headers.has(Ignore::x_accel_buffering)) return conf.buffering;
+  std::string_view wish = headers.value(KnownHeader::x_accel_buffering);
+  if (equal_nocase(wish, "no")) return false;
+  return conf.buffering || equal_nocase(wish, "yes");
 }
 
 void note_facts(Response& response, const Headers& headers) {
@@ -137,13 +147,7 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
   Response& response = request.response;
   // $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept if the configuration uses such a variable.
   request.upstream_headers = &reply.headers;
-  if (reply.status == 101) {
-    if (!plan.pass_upgrade) {
-      request.logger.error("upstream sent 101 that nobody asked for while reading response header from upstream");
-      co_return Verdict::status(502);
-    }
-    co_return co_await run_tunnel(request, plan, attempt, record);
-  }
+  if (reply.status == 101) co_return co_await run_tunnel(request, plan, attempt, record);
   if (auto verdict = take_accel(request, plan, reply.headers)) co_return *verdict;
   if (is_intercepted(request, plan, reply.status)) {
     if (const Headers::Field* challenge = reply.headers.find(KnownHeader::www_authenticate))
@@ -158,7 +162,7 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
   response.head.status = reply.status;
   response.head.reason = reply.reason;
   response.head.framing.content_length = reply.framing.content_length;
-  bool unbuffered = equal_nocase(reply.headers.value(KnownHeader::x_accel_buffering), "no") && !plan.conf.ignore_headers.has(Ignore::x_accel_buffering);
+  bool buffered = is_buffered(plan.conf, reply.headers);
   if (plan.edit_reply) plan.edit_reply(request, reply, plan.module_plan);
   take_out_hidden(plan.conf, reply.headers, plan.conf.pass_trailers);
   for (const Headers::Field& field : response.head.headers) reply.headers.add(field.known, field.name, field.value);
@@ -168,7 +172,7 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
   response.body = request.arena().make<ReplyBody>(attempt.body(), record, plan.conf.pass_trailers);
   Verdict verdict = Verdict::done();
   if (!try_send(request, verdict)) {
-    if (plan.conf.buffering && !unbuffered) read_ahead(request, plan.conf);
+    if (buffered) read_ahead(request, plan.conf);
     verdict = co_await finish_send(request);
   }
   request.upstream_trailers = attempt.body().trailers();

@@ -3,6 +3,7 @@
 #include "http/h1/body.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace fairlead::http::h1 {
 
@@ -28,7 +29,8 @@ Poll ReceivedBody::read_more() {
         ended_ = true;
         return Poll::end;
       }
-      return fail(Error{Fault::closed, from_.side(), 0, "connection closed before the end of the body"});
+      return fail(Error{Fault::closed, from_.side(), 0, from_.side() == Side::upstream ? "upstream prematurely closed connection"
+                                                                                       : "client prematurely closed connection"});
     case IoStatus::failed: break;
   }
   return fail(from_.error_of(result, "recv() failed"));
@@ -71,7 +73,10 @@ Poll ReceivedBody::poll(Chunk& chunk) {
 Poll ReceivedBody::decode_chunked(Chunk& chunk) {
   BodyStep step = chunked_.step(from_.unread());
   from_.consume(step.consumed - step.body_bytes);
-  if (step.state == BodyStep::State::failed) return fail(Error{chunked_.fault(), from_.side(), 0, chunked_.what()});
+  if (step.state == BodyStep::State::failed) {
+    const char* what = from_.side() == Side::upstream ? "upstream sent invalid chunked response" : "client sent invalid chunked body";
+    return fail(Error{chunked_.fault(), from_.side(), 0, what});
+  }
   bool given = step.body_bytes == 0 || give(chunk, step.body_bytes);
   if (!given) return Poll::failed;
   if (step.state == BodyStep::State::done) ended_ = true;
@@ -81,7 +86,7 @@ Poll ReceivedBody::decode_chunked(Chunk& chunk) {
 Task<Result<Unit>> ReceivedBody::ready() {
   WaitStatus status = co_await from_.readable(from_.loop().deadline(rules_.timeout_ms));
   if (status == WaitStatus::ready) co_return Unit();
-  fail(Error{Fault::timeout, from_.side(), 0, "timed out while reading the body"});
+  fail(Error{Fault::timeout, from_.side(), ETIMEDOUT, from_.side() == Side::upstream ? "upstream timed out" : "client timed out"});
   co_return error_;
 }
 

@@ -25,8 +25,14 @@ ClientExchange::HeadPoll ClientExchange::read_more() {
 ClientExchange::HeadPoll ClientExchange::poll_head(Arena& arena, Method method) {
   for (int interim = 0; interim < interim_max;) {
     ParseResult parsed = peer_.unread().empty() ? ParseResult::need_more : parser_->parse(peer_.unread());
-    if (parsed == ParseResult::failed) return fail(Error{Fault::malformed, Side::upstream, 0, parser_->error().what});
-    if (parsed == ParseResult::no_header) return fail(Error{Fault::malformed, Side::upstream, 0, "upstream sent no valid HTTP/1.0 header"});
+    if (parsed == ParseResult::failed) {
+      error_detail_ = parser_->error().detail;
+      return fail(Error{Fault::malformed, Side::upstream, 0, parser_->error().what});
+    }
+    if (parsed == ParseResult::no_header) {
+      begin_headless_body(arena);
+      return HeadPoll::done;
+    }
     if (parsed == ParseResult::need_more) {
       HeadPoll more = read_more();
       if (more != HeadPoll::done) return more;
@@ -45,6 +51,15 @@ ClientExchange::HeadPoll ClientExchange::poll_head(Arena& arena, Method method) 
     return HeadPoll::done;
   }
   return fail(Error{Fault::malformed, Side::upstream, 0, "upstream sent too many interim responses"});
+}
+
+void ClientExchange::begin_headless_body(Arena& arena) {
+  headless_ = true;
+  head_.headers.clear();
+  head_.framing = Framing();
+  head_.status = 200;
+  head_.reason = {};
+  body_ = arena.make<ReceivedBody>(peer_, Coding::until_close, no_length, rules_, nullptr);
 }
 
 // RFC 9112 section 6.3.

@@ -22,8 +22,13 @@ class ClientExchange {
 
   enum class HeadPoll : uint8_t { done, pending, failed };
   // Reads what is there. done: the head of the answer is complete (interim ones except 101 are skipped), body() may be used. failed: error().
+  // `method`: the one that was sent.
   HeadPoll poll_head(Arena& arena, Method method);
   const Error& error() const { return error_; }
+  // Of a malformed head: the bytes that broke it, for the log. May be empty.
+  std::string_view error_detail() const { return error_detail_; }
+  // The answer has no head: HTTP/0.9, everything up to the end is its body.
+  bool is_headless() const { return headless_; }
   // A byte of any answer has arrived: a failure is then no stale connection.
   bool has_answer_bytes() const { return answer_bytes_; }
 
@@ -40,6 +45,7 @@ class ClientExchange {
     return HeadPoll::failed;
   }
   HeadPoll read_more();
+  void begin_headless_body(Arena& arena);
   void begin_body(Arena& arena, Method method);
 
   Connection& peer_;
@@ -51,6 +57,8 @@ class ClientExchange {
   ReceivedBody* body_ = nullptr;  // in the request's arena
   SegmentRef pin_;                // views of the head point into it
   bool answer_bytes_ = false;
+  bool headless_ = false;
+  std::string_view error_detail_;
   Error error_;
 };
 

@@ -17,9 +17,12 @@ Progress Sender::pump(Body& body) {
   for (;;) {
     Progress gathered = Progress::done;
     if (!body_ended_ && !file_.is_file()) gathered = gather(body);
-    if (gathered == Progress::failed) return gathered;
+    // What was pulled before the failure still goes out; a body of our own that gave nothing leaves the head to its owner's judgement.
+    bool had_nothing = gathered == Progress::failed && !pulled_ && error_.side == Side::local;
+    if (had_nothing) return gathered;
     Progress written = write_out();
     if (written != Progress::done) return written;
+    if (gathered == Progress::failed) return gathered;
     if (file_.is_file()) {
       written = write_file();
       if (written != Progress::done) return written;
@@ -43,7 +46,9 @@ Progress Sender::gather(Body& body) {
       case Poll::pending: return Progress::need_body;
       case Poll::failed: return fail(body.error());
       case Poll::end:
-        if (framing_ == SendFraming::length && left_ > 0) return fail(Error{Fault::closed, Side::upstream, 0, "body is shorter than announced"});
+        if (framing_ == SendFraming::length && left_ > 0) {
+          return fail(Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"});
+        }
         finish_body(body);
         return Progress::done;
     }

@@ -3,6 +3,7 @@
 #include "http/h1/server.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "http/h1/write.h"
 #include "http/message/status.h"
@@ -53,13 +54,15 @@ void ServerExchange::write_head(Outgoing& response) {
   } else if (length != no_length) {
     end.length = Length::known;
     framing = SendFraming::length;
+  } else if (response.head_only) {
+    end.length = Length::none;  // of a body that will not come, nothing is known to say
   } else if (head_.is_http_1_1() && response.allow_chunked) {
     end.length = Length::chunked;
     framing = SendFraming::chunked;
   } else {
     end.length = Length::none;
     framing = SendFraming::until_close;
-    if (!response.head_only) keep_alive_ = false;
+    keep_alive_ = false;
   }
   if (response.head_only && head.status != 101) framing = SendFraming::none;
   if (length != no_length) end.length_bytes = static_cast<uint64_t>(length);
@@ -151,6 +154,21 @@ Task<After> after_answer(Connection& client, const ServerRules& rules, ServerExc
   co_return After::next_request;
 }
 
+// Tells the sink of the head that is being read, however that ends.
+class Reading {
+ public:
+  explicit Reading(RequestSink& sink) : sink_(&sink) { sink.reading(true); }
+  ~Reading() { end(); }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  void end() {
+    if (sink_) std::exchange(sink_, nullptr)->reading(false);
+  }
+
+ private:
+  RequestSink* sink_;
+};
+
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
 Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
   uint64_t started_ms = client.loop().now_ms();
@@ -160,6 +178,7 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   RequestParser parser(*head, rules.head);
   uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
   HeadStep step;
+  Reading reading(sink);
   while ((step = read_head(client, parser, rules)) == HeadStep::need_read) {
     WaitStatus status = co_await client.readable(deadline);
     if (status == WaitStatus::timeout) {
@@ -167,6 +186,7 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
       break;
     }
   }
+  reading.end();
   if (step == HeadStep::closed || (step == HeadStep::timed_out && !parser.started())) co_return Left();
   SegmentRef pin = client.segment();  // views of the head point into it
   if (step == HeadStep::done) client.consume(parser.consumed());
@@ -184,6 +204,10 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
     if (simple) left.after = After::next_request;
     else left.after = co_await after_answer(client, rules, *exchange);
     co_return left;
+  }
+  if (head->request_line.empty()) {  // what there is of it, for the logs
+    std::string_view line = client.unread();
+    head->request_line = line.substr(0, line.find_first_of("\r\n"));
   }
   ParseError error = parser.error();
   if (step == HeadStep::timed_out) error = ParseError{408, "client timed out", {}};

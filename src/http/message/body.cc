@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "http/message/body.h"
 
+#include <algorithm>
+
 namespace fairlead::http {
 
 static Task<Result<Unit>> at_once() { co_return Unit(); }
@@ -36,6 +38,24 @@ Poll FileBody::poll(Chunk& chunk) {
   offset_ += left_;
   left_ = 0;
   return Poll::ready;
+}
+
+Body* BytesBody::part(Arena& arena, uint64_t offset, uint64_t bytes) {
+  if (offset > bytes_.size() || bytes > bytes_.size() - offset) return nullptr;
+  Chain cut;
+  Chain shared = bytes_.share();
+  shared.drop_front(offset);
+  for (size_t i = 0; bytes > 0; ++i) {
+    auto taken = static_cast<size_t>(std::min<uint64_t>(bytes, shared[i].size));
+    cut.push_back(shared[i].cut_front(taken));
+    bytes -= taken;
+  }
+  return arena.make<BytesBody>(std::move(cut));
+}
+
+Body* FileBody::part(Arena& arena, uint64_t offset, uint64_t bytes) {
+  if (offset > left_ || bytes > left_ - offset) return nullptr;
+  return arena.make<FileBody>(file_, offset_ + offset, bytes);
 }
 
 }  // namespace fairlead::http

@@ -10,9 +10,10 @@
 #include <memory>
 #include <optional>
 
+#include "core/base/arena.h"
 #include "core/base/buffer.h"
 #include "core/base/error.h"
-#include "event/file/file_ref.h"
+#include "event/file/ref.h"
 #include "event/loop/task.h"
 
 namespace fairlead::http {
@@ -54,6 +55,9 @@ class Body {
   virtual std::optional<uint64_t> size() const { return std::nullopt; }
   // After failed.
   virtual Error error() const { return Error{}; }
+  // These bytes of it, counted from where it is now, as a body of their own in `arena`; the original must stay but is no longer pulled.
+  // nullptr: it cannot be cut without being read.
+  virtual Body* part(Arena&, uint64_t /*offset*/, uint64_t /*bytes*/) { return nullptr; }
   // After end: the trailer section, or nullptr.
   virtual const Headers* trailers() const { return nullptr; }
 };
@@ -77,6 +81,7 @@ class BytesBody final : public Body {
   Poll poll(Chunk& chunk) override;
   Task<Result<Unit>> ready() override;
   std::optional<uint64_t> size() const override { return bytes_.size(); }
+  Body* part(Arena& arena, uint64_t offset, uint64_t bytes) override;
 
  private:
   Chain bytes_;
@@ -89,6 +94,7 @@ class FileBody final : public Body {
   Poll poll(Chunk& chunk) override;
   Task<Result<Unit>> ready() override;
   std::optional<uint64_t> size() const override { return left_; }
+  Body* part(Arena& arena, uint64_t offset, uint64_t bytes) override;
 
  private:
   FileRef file_;

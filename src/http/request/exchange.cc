@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/exchange.h"
 
+#include <cerrno>
+
 namespace fairlead::http {
 
 Task<Result<Unit>> respond(Exchange& exchange, Outgoing& response) {
@@ -14,7 +16,7 @@ Task<Result<Unit>> respond(Exchange& exchange, Outgoing& response) {
       WaitStatus status = co_await client.writable(client.loop().deadline(response.send_timeout_ms));
       if (status == WaitStatus::timeout) {
         client.mark_broken();
-        co_return Error{Fault::timeout, Side::client, 0, "client timed out"};
+        co_return Error{Fault::timeout, Side::client, ETIMEDOUT, "client timed out"};
       }
     } else {
       auto waited = co_await response.body->ready();

@@ -2,7 +2,6 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/file_path.h"
 
-#include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "http/conf/core_conf.h"
 
@@ -30,19 +29,6 @@ std::string_view map_path(Request& request, std::string_view uri) {
   std::string_view path = request.arena().join({root_path(request), rest, std::string_view("\0", 1)});
   path.remove_suffix(1);
   return path;
-}
-
-std::string_view media_type(const Request& request) {
-  constexpr size_t extension_max = 64;
-  static const TypeMap nginx_types = {{"html", "text/html"}, {"gif", "image/gif"}, {"jpg", "image/jpeg"}};
-  const CoreConf& core = conf<CoreConf>(request);
-  std::string_view extension = request.uri_extension;
-  if (extension.empty() || extension.size() > extension_max) return core.default_type;
-  char lowered[extension_max];
-  lower_into(lowered, extension);
-  const TypeMap& types = core.types ? *core.types : nginx_types;
-  auto found = types.find({lowered, extension.size()});
-  return found == types.end() ? core.default_type : found->second;
 }
 
 }  // namespace fairlead::http

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Which file a URI means: `root` and `alias` of the location; and what type the file's name stands for. Opens nothing.
+// Which file a URI means: `root` and `alias` of the location. Opens nothing.
 #pragma once
 
 #include <string_view>
@@ -17,8 +17,5 @@ std::string_view map_path(Request& request, std::string_view uri);
 
 // `root` or `alias` alone, evaluated and absolute: what $document_root says. Not zero-terminated.
 std::string_view root_path(Request& request);
-
-// By `types` and the URI's extension, else `default_type`.
-std::string_view media_type(const Request& request);
 
 }  // namespace fairlead::http

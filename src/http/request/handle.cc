@@ -3,6 +3,7 @@
 #include "http/request/handle.h"
 
 #include "core/conf/error_log.h"
+#include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/listen.h"
 #include "http/message/status.h"
@@ -16,10 +17,24 @@ namespace fairlead::http {
 
 namespace {
 
-// The log phase runs whatever becomes of the request, destruction included; it never waits.
-struct LogAtExit {
-  Request& request;
-  ~LogAtExit() { run_log_phase(request); }
+// A request counts as writing from its head to its log. The log phase runs whatever becomes of the request, destruction included; it never
+// waits.
+class LogAtExit {
+ public:
+  explicit LogAtExit(Request& request) : request_(request) {
+    WorkerRow& row = request.worker().row();
+    add_to(row.requests);
+    add_to(row.writing);
+  }
+  ~LogAtExit() {
+    run_log_phase(request_);
+    take_from(request_.worker().row().writing);
+  }
+  LogAtExit(const LogAtExit&) = delete;
+  LogAtExit& operator=(const LogAtExit&) = delete;
+
+ private:
+  Request& request_;
 };
 
 }  // namespace
@@ -126,14 +141,26 @@ static Task<Unit> run(Request& request, Verdict verdict) {
   }
 }
 
+static void log_abort(Request& request) {
+  const TryRecord* record = request.last_try();
+  if (!record) {
+    request.logger.info("client prematurely closed connection");
+    return;
+  }
+  std::string_view doing = record->connect_ms < 0 ? "connecting to upstream"
+                           : record->header_ms < 0 ? "reading response header from upstream" : "reading upstream";
+  While at(request, doing);
+  request.logger.info("client prematurely closed connection, so upstream connection is closed too");
+}
+
 Task<Unit> handle(Request& request, Verdict first) {
-  LogAtExit log{request};
+  LogAtExit log(request);
   UntilGone gone(request, run(request, first));
   bool finished = co_await gone;
   if (!finished) {
     if (!request.exchange.head_sent()) request.response.head.status = 499;
     request.fail_reason = "DC";
-    request.logger.info("client prematurely closed connection");
+    log_abort(request);
     request.client().mark_broken();
   }
   co_return Unit();

@@ -6,6 +6,7 @@
 
 #include "core/conf/module.h"
 #include "http/conf/core_conf.h"
+#include "http/request/file_path.h"
 #include "http/request/response.h"
 #include "http/request/script.h"
 
@@ -71,7 +72,11 @@ class AccessSum {
     if (!any_ || !denial || !sum_.is_status() || verdict.status() == 401) sum_ = verdict;
     return !any_ || !denial;
   }
-  Verdict sum() const { return sum_; }
+  // To be called once, at the end. A check leaves it to this to tell of a denial that another check could have outweighed.
+  Verdict sum() const {
+    if (any_ && sum_.is_status() && sum_.status() == 403) request_.logger.error("access forbidden by rule");
+    return sum_;
+  }
 
  private:
   Request& request_;
@@ -177,7 +182,7 @@ static Task<Verdict> run_content(Request& request) {
   Verdict verdict = co_await run_entries(request, Phase::content);
   if (!verdict.is_next()) co_return verdict;
   if (request.uri.empty() || request.uri.back() != '/') co_return Verdict::status(404);
-  request.logger.error("directory index of \"{}\" is forbidden", request.uri);
+  request.logger.error("directory index of \"{}\" is forbidden", map_path(request, request.uri));
   co_return Verdict::status(403);
 }
 

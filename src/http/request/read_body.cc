@@ -24,6 +24,14 @@ static SpoolKeep keep_of(BodyInFile wish) {
   return wish == BodyInFile::clean ? SpoolKeep::until_closed : SpoolKeep::none;
 }
 
+void log_body_failure(Request& request, const Error& error) {
+  While doing(request, "reading client request body");
+  if (error.side != Side::client) request.logger.crit(Errno{error.sys}, "{}", error.what);
+  else if (error.fault == Fault::too_large)
+    request.logger.error("client intended to send too large chunked body: {} bytes", request.exchange.received_body_bytes());
+  else request.logger.info(Errno{error.sys}, "{}", error.what);
+}
+
 Task<Result<Unit>> read_body(Request& request) {
   if (request.spooled_body) co_return Unit();
   const CoreConf& core = conf<CoreConf>(request);
@@ -34,11 +42,8 @@ Task<Result<Unit>> read_body(Request& request) {
   Spool* spool = request.arena().make<Spool>(request.loop(), request.exchange.request_body(), limits, &file->file);
   auto filled = co_await spool->fill_all();
   if (!filled) {
-    Error error = filled.error();
-    if (error.side == Side::client && error.fault == Fault::too_large) request.logger.error("client intended to send too large chunked body");
-    else if (error.side == Side::client) request.logger.info(Errno{error.sys}, "{} while reading client request body", error.what);
-    else request.logger.crit(Errno{error.sys}, "{} while keeping client request body", error.what);
-    co_return error;
+    log_body_failure(request, filled.error());
+    co_return filled.error();
   }
   if (spool->file_bytes() > 0) request.logger.warn("a client request body is buffered to a temporary file {}", file->file.name());
   request.spooled_body = spool;

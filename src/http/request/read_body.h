@@ -12,6 +12,8 @@ namespace fairlead::http {
 // Reads the whole body; request.body() is then the kept one. Errors have side client (cut short, too large, timed out) or local (the file).
 // Nothing if it was read already.
 Task<Result<Unit>> read_body(Request& request);
+// The line that the error log gets for such an error.
+void log_body_failure(Request& request, const Error& error);
 // The kept body from its first byte, for another try.
 void rewind_body(Request& request);
 

@@ -51,6 +51,7 @@ void Request::enter(Location& place) {
 
 void Request::append(LogText& to) const {
   char text[Addr::text_max];
+  if (!doing.empty()) to.append_format(" while {}", doing);
   to.append(", client: ");
   to.append({text, static_cast<size_t>(client_addr->write_host(text) - text)});
   if (server) to.append_format(", server: {}", server->name);

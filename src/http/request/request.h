@@ -5,6 +5,7 @@
 // its slot (Session::slot); a member of this class is used by three files or more.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "core/conf/session.h"
@@ -44,6 +45,7 @@ struct Response : Outgoing {
   using Outgoing::Outgoing;
   uint16_t status() const { return head.status; }
   std::string_view content_type;       // with its charset; goes out as Content-Type
+  std::string_view content_type_given; // by an X-Accel-Redirect: goes before whatever the new location says, error pages excepted
   int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
   std::string_view etag;
   // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
@@ -53,6 +55,8 @@ struct Response : Outgoing {
   // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
   uint64_t rate_bytes = 0;
   bool is_error_page = false;
+  // Set by a filter instead of settling the head: the response is dropped (but for Content-Range) and the request goes on with this status.
+  uint16_t refused_status = 0;
   uint64_t keepalive_timeout_ms = UINT64_MAX;  // of the idle connection behind it; UINT64_MAX: the default server's
 };
 
@@ -80,6 +84,7 @@ class Request : public Session, public LogContext {
   bool uri_changed = false;      // differs from what the client sent: `request_uri` may not be passed on as it is
   bool wants_location = false;   // a rewrite changed the URI: its location is found when the script has ended
   bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
+  bool script_quotes_captures = true;  // no rewrite has matched in this run of the script: captures in its texts are escaped, as in nginx
   bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;
@@ -94,6 +99,7 @@ class Request : public Session, public LogContext {
   std::string_view fail_reason;  // short flag for $fail_reason
   Spool* spooled_body = nullptr; // the request's body once it was read ahead; in the arena
   std::string_view matched_server_name;
+  std::string_view doing;        // for the error log: "reading upstream" and the like; empty: nothing that needs saying (see While)
 
   // The body as a module should read it: the spooled one if there is one.
   Body& body();
@@ -116,6 +122,19 @@ class Request : public Session, public LogContext {
 };
 
 constexpr int internal_redirects_max = 10;
+
+// While one lives, lines of the error log say what was being done: " while reading upstream".
+class [[nodiscard]] While {
+ public:
+  While(Request& request, std::string_view doing) : request_(request), before_(std::exchange(request.doing, doing)) {}
+  ~While() { request_.doing = before_; }
+  While(const While&) = delete;
+  While& operator=(const While&) = delete;
+
+ private:
+  Request& request_;
+  std::string_view before_;
+};
 
 // For variables and hooks of http: the session is a Request.
 inline Request& as_request(Session& session) { return static_cast<Request&>(session); }

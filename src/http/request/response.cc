@@ -2,12 +2,16 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/response.h"
 
+#include <algorithm>
+#include <string>
+
 #include "core/base/clock.h"
 #include "core/base/escape.h"
 #include "core/base/format.h"
 #include "event/net/socket.h"
 #include "core/conf/error_log.h"
 #include "http/conf/core_conf.h"
+#include "http/message/status.h"
 #include "http/message/uri.h"
 #include "http/request/client_facts.h"
 #include "http/request/identity.h"
@@ -38,8 +42,12 @@ static void add_dates(Request& request) {
   Headers& headers = response.head.headers;
   if (!headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
   if (!headers.has(KnownHeader::date)) headers.add(KnownHeader::date, request.arena().copy(process_clock.http_date()));
+  if (!response.content_type_given.empty() && !response.is_error_page && !response.content_type.empty())
+    response.content_type = response.content_type_given;
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
-  if (response.last_modified >= 0) {
+  // A date of the page that explains an error would say nothing of what was asked for.
+  bool dated = response.head.status == 200 || response.head.status == 206 || response.head.status == 304;
+  if (response.last_modified >= 0 && dated) {
     char* text = static_cast<char*>(request.arena().allocate(http_date_size, 1));
     format_http_date(response.last_modified, text);
     headers.set(KnownHeader::last_modified, {text, http_date_size});
@@ -56,19 +64,23 @@ static void drop_content(Response& response) {
   response.head_only = true;
 }
 
-static void settle_head(Request& request) {
+// False: a filter refused the response.
+static bool settle_head(Request& request) {
   Response& response = request.response;
   const CoreConf& core = conf<CoreConf>(request);
   if (request.error_status) {
     response.head.status = request.error_status;
     response.head.reason = {};
   }
-  for (const ResponseFilter* filter : request.location->plan.filters) filter->apply(request);
+  for (const ResponseFilter* filter : request.location->plan.filters) {
+    filter->apply(request);
+    if (response.refused_status) return false;
+  }
   make_location_absolute(request);
   if (response.head.status == 204) drop_content(response);
   add_dates(request);
   if (request.method == Method::head || request.head.method == Method::head) response.head_only = true;
-  if (response.head.framing.content_length == no_length && response.body) {
+  if (response.head.framing.content_length == no_length && response.body && has_body(response.head.status)) {
     if (auto bytes = response.body->size()) response.head.framing.content_length = static_cast<int64_t>(*bytes);
   }
   response.send_timeout_ms = core.send_timeout;
@@ -80,34 +92,51 @@ static void settle_head(Request& request) {
   }
   if (response.keep_alive && core.keepalive_header && response.head.status != 101)
     response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));
+  return true;
 }
 
-static Verdict sent_or_cut(Request& request, Progress progress) {
-  if (progress == Progress::failed) {
-    const Error& error = request.exchange.error();
-    if (error.side == Side::client) request.logger.info(Errno{error.sys}, "{} while sending to client", error.what);
-    request.client().mark_broken();  // a response cut short must not look complete
+// A page takes the response's place: what the response said of itself does not hold for it.
+static Verdict drop_refused(Request& request) {
+  Response& response = request.response;
+  unsigned status = std::exchange(response.refused_status, uint16_t{0});
+  response.head.headers.remove_if([](const Headers::Field& field) { return field.known != KnownHeader::content_range; });
+  response.head.framing.content_length = no_length;
+  response.head_only = false;
+  response.body = nullptr;
+  response.content_type = {};
+  response.last_modified = -1;
+  response.etag = {};
+  response.allow_ranges = false;
+  return Verdict::status(status);
+}
+
+// A response that was cut short must not look complete: its connection ends.
+static void cut_response(Request& request, const Error& error) {
+  {
+    While doing(request, error.side == Side::upstream ? "reading upstream" : "sending to client");
+    if (error.side == Side::client) request.logger.info(Errno{error.sys}, "{}", error.what);
+    else request.logger.error(Errno{error.sys}, "{}", error.what);
   }
-  return Verdict::done();
+  if (error.fault == Fault::timeout && error.side == Side::client && conf<CoreConf>(request).reset_timedout_connection)
+    request.client().reset_on_close();
+  request.client().mark_broken();
 }
 
 bool try_send(Request& request, Verdict& verdict) {
   if (!request.response.body) request.response.body = request.arena().make<EmptyBody>();
-  settle_head(request);
+  if (!settle_head(request)) {
+    verdict = drop_refused(request);
+    return true;
+  }
   Progress progress = request.exchange.pump(request.response);
-  verdict = sent_or_cut(request, progress);
+  verdict = Verdict::done();
+  if (progress == Progress::failed) cut_response(request, request.exchange.error());
   return progress == Progress::done || progress == Progress::failed;
 }
 
 Task<Verdict> finish_send(Request& request) {
   auto sent = co_await respond(request.exchange, request.response);
-  if (!sent) {
-    const Error& error = sent.error();
-    if (error.side == Side::client && error.fault == Fault::timeout) request.logger.info(Errno{ETIMEDOUT}, "client timed out while sending to client");
-    if (error.side == Side::upstream) request.logger.error(Errno{error.sys}, "{} while reading upstream", error.what);
-    if (error.fault == Fault::timeout && conf<CoreConf>(request).reset_timedout_connection) request.client().reset_on_close();
-    request.client().mark_broken();
-  }
+  if (!sent) cut_response(request, sent.error());
   co_return Verdict::done();
 }
 
@@ -125,7 +154,20 @@ void set_text(Request& request, unsigned status, std::string_view content_type, 
   response.body = request.arena().make<BytesBody>(Slice(text));
 }
 
-void set_location(Request& request, std::string_view uri) { request.response.head.headers.set(KnownHeader::location, uri); }
+static bool is_control(char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }
+
+// A line feed that a client smuggled into a variable ($uri is decoded) must not begin another field: control bytes go out as %XX.
+void set_location(Request& request, std::string_view uri) {
+  if (std::any_of(uri.begin(), uri.end(), is_control)) {
+    std::string safe;
+    for (char byte : uri) {
+      if (is_control(byte)) safe += format("%{:02X}", static_cast<unsigned>(byte));
+      else safe += byte;
+    }
+    uri = request.arena().copy(safe);
+  }
+  request.response.head.headers.set(KnownHeader::location, uri);
+}
 
 Verdict redirect_with_slash(Request& request) {
   std::string_view path = escaped(Escape::uri, request.uri, request.arena());

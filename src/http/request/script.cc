@@ -19,6 +19,9 @@ ScriptStep run_statements(const Location& place, Request& request, Verdict& verd
 }
 
 // An `if` that holds moves the request into its own location and runs the statements there; this list goes on behind it.
-ScriptStep run_script(Request& request, Verdict& verdict) { return run_statements(*request.location, request, verdict); }
+ScriptStep run_script(Request& request, Verdict& verdict) {
+  request.script_quotes_captures = true;
+  return run_statements(*request.location, request, verdict);
+}
 
 }  // namespace fairlead::http

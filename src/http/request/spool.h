@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Spool: the one Body that reads ahead. It takes the bytes of another Body up to a limit in memory, beyond it into a temporary file if one is
+// Spool: the one Body that reads ahead. It takes the bytes of another Body up to a limit in memory, beyond it into a
+// temporary file if one is
 // allowed, and gives them in order; when both are full nothing more is read. Used in both directions:
 // - request buffering: fill_all() before the upstream is chosen, rewind() for another try;
 // - reply buffering: while the client keeps up, poll() takes straight from the source; when it does not, read_ahead().
-// Lies in the request's arena or the relay's frame; the source and the limits' owner outlive it. Memory is counted by the bytes of the slices,
+// Lies in the request's arena or the relay's frame; the source and the limits' owner outlive it. Memory is counted by
+// the bytes of the slices,
 // which are never copied.
 #pragma once
 
@@ -42,7 +44,8 @@ class Spool final : public Body {
 
   // -- reading while the bytes are used --
 
-  // Begins to read the source in the background, up to the limits. From inside the frame that will poll; nothing if it is reading, or has come to
+  // Begins to read the source in the background, up to the limits. From inside the frame that will poll; nothing if it
+  // is reading, or has come to
   // the end. From then on the source is the Spool's alone.
   void read_ahead();
   // A temporary file could not be made or written: the log wants to know, the bytes are safe (they stayed in memory, nothing more is

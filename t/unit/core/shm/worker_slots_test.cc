@@ -12,7 +12,7 @@ namespace {
 
 TEST(WorkerSlots, SlotsAreClaimedAndReused) {
   WorkerSlots board = std::move(*WorkerSlots::create());
-  WorkerSlot one = board.claim(1), two = board.claim(1);
+  BoardSlot one = board.claim(1), two = board.claim(1);
   EXPECT_NE(one, master_slot);
   EXPECT_NE(one, two);
   EXPECT_EQ(board.row(one).state, WorkerState::starting);
@@ -30,7 +30,7 @@ TEST(WorkerSlots, SlotsAreClaimedAndReused) {
 
 TEST(WorkerSlots, AllTaken) {
   WorkerSlots board = std::move(*WorkerSlots::create());
-  for (WorkerSlot i = 1; i < worker_slots_max; ++i) ASSERT_NE(board.claim(1), no_slot);
+  for (BoardSlot i = 1; i < worker_slots_max; ++i) ASSERT_NE(board.claim(1), no_slot);
   EXPECT_EQ(board.claim(1), no_slot);
   board.release(7);
   EXPECT_EQ(board.claim(1), 7u);
@@ -38,9 +38,9 @@ TEST(WorkerSlots, AllTaken) {
 
 TEST(WorkerSlots, AKilledWorkerLeavesItsTotalsAndNothingElse) {
   WorkerSlots board = std::move(*WorkerSlots::create());
-  WorkerSlot first = 0;
+  BoardSlot first = 0;
   for (int life = 0; life < 2; ++life) {
-    WorkerSlot slot = board.claim(1);
+    BoardSlot slot = board.claim(1);
     if (life == 0) first = slot;
     EXPECT_EQ(slot, first);
     pid_t pid = fork();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Calls on file threads: their value comes back to the loop thread, an orphaned call leaves nothing behind, the queue is bounded, stop() joins.
+// Calls on file threads: their value comes back to the loop thread, an orphaned call leaves nothing behind, the queue
+// is bounded, stop() joins.
 #include "event/file/blocking.h"
 
 #include <fcntl.h>
@@ -12,7 +13,7 @@
 #include <atomic>
 #include <thread>
 
-#include "event/file/file_ref.h"
+#include "event/file/ref.h"
 #include "event/loop/nursery.h"
 
 using namespace fairlead;

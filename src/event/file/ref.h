@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// FileRef: an open file that several look at (chunks of a body, a cache, a call of a file thread). Closed with the last of them. References are
+// FileRef: an open file that several look at (chunks of a body, a cache, a call of a file thread). Closed with the
+// last of them. References are
 // counted by the event-loop thread only: a file thread may use fd() of one that its callable holds, not copy it.
 #pragma once
 

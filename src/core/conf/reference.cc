@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/conf/reference.h"
+
+#include <algorithm>
+
+#include "core/base/format.h"
+
+namespace fairlead {
+
+std::string context_names(uint32_t contexts) {
+  std::string names;
+  for (uint32_t bit = 1; bit != 0 && bit <= contexts; bit <<= 1)
+    if ((contexts & bit) && !context_name(bit).empty()) names.append(names.empty() ? "" : ", ").append(context_name(bit));
+  return names;
+}
+
+// "proxy_buffers number size;"
+static std::string syntax(const Directive& directive) {
+  std::string text(directive.name);
+  if (!directive.type.empty()) {
+    text.append(" ").append(directive.type);
+  } else {
+    for (uint16_t i = 0; i < directive.words.least; ++i) text += " value";
+    if (directive.words.most == many_words) text += " ...";
+    else if (directive.words.most > directive.words.least) text += " [value]";
+  }
+  return text + (directive.is_block ? " { ... }" : ";");
+}
+
+static void append_directive(std::string& to, const Directive& directive, const void* defaults) {
+  to += format("### {}\n\n- Syntax: `{}`\n", directive.name, syntax(directive));
+  std::string value = directive.show && defaults ? directive.show(defaults) : std::string();
+  if (!value.empty()) to += format("- Default: `{} {};`\n", directive.name, value);
+  to += format("- Context: {}\n", context_names(directive.contexts));
+  if (directive.repeatable) to += "- May stand more than once in a block.\n";
+  if (!directive.text.empty()) to += format("\n{}\n", directive.text);
+  to += "\n";
+}
+
+static void append_variables(std::string& to, std::span<const VariableDef> variables) {
+  if (variables.empty()) return;
+  std::vector<std::string> names;
+  for (const VariableDef& def : variables) names.push_back(format("`${}{}`", def.name, def.flags & variable_prefix ? "NAME" : ""));
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  to += "Variables: ";
+  for (size_t i = 0; i < names.size(); ++i) to.append(i == 0 ? "" : ", ").append(names[i]);
+  to += "\n\n";
+}
+
+std::string directive_reference(const ModuleList& list) {
+  constexpr size_t arena_bytes = 4096;
+  Arena::Owner arena = Arena::open(arena_bytes);
+  std::vector<const Module*> by_name(list.all().begin(), list.all().end());
+  std::sort(by_name.begin(), by_name.end(), [](const Module* a, const Module* b) { return a->name < b->name; });
+  std::string text = "# Directives\n\nWritten by the binary from the tables of its modules; do not edit.\n\n";
+  for (const Module* module : by_name) {
+    if (module->directives.empty() && module->variables.empty()) continue;
+    text += format("## {}\n\n", module->name);
+    const void* defaults = module->conf.make ? module->conf.make(*arena) : nullptr;
+    for (const Directive& directive : module->directives) append_directive(text, directive, defaults);
+    append_variables(text, module->variables);
+  }
+  text.pop_back();
+  return text;
+}
+
+}  // namespace fairlead

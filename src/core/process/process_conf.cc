@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/process/process_conf.h"
+
+#include <unistd.h>
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "core/conf/lexer.h"
+#include "core/process/process.h"
+
+namespace fairlead {
+namespace {
+
+ConfResult<Unit> set_flag(Line& line, ProcessConf& own) {
+  return ConfValue<bool>::parse(line, line.name() == "daemon" ? own.settings.daemon : own.settings.master_process);
+}
+
+ConfResult<Unit> set_worker_processes(Line& line, ProcessConf& own) {
+  if (line.word(1) == "auto") {
+    own.settings.worker_processes = usable_cpus();
+    return Unit();
+  }
+  auto number = parse_decimal(line.word(1));
+  if (!number || *number == 0 || *number > 250) return std::string("invalid number of worker processes");
+  own.settings.worker_processes = static_cast<unsigned>(*number);
+  return Unit();
+}
+
+ConfResult<Unit> set_user(Line& line, ProcessConf& own) {
+  own.user_given = true;
+  if (geteuid() != 0) {
+    line.warn("the \"user\" directive makes sense only if the master process runs with super-user privileges, ignored");
+    return Unit();
+  }
+  std::string user(line.word(1)), group(line.word_count() == 2 ? line.word(2) : std::string_view());
+  auto identity = find_identity(user, group);
+  if (!identity) return identity.error();
+  own.settings.user_name = user;
+  own.settings.user = identity->user;
+  own.settings.group = identity->group;
+  return Unit();
+}
+
+ConfResult<Unit> set_env(Line& line, ProcessConf& own) {
+  own.settings.environment.emplace_back(line.word(1));
+  return Unit();
+}
+
+ConfResult<Unit> set_priority(Line& line, ProcessConf& own) {
+  auto number = parse_signed(line.word(1));
+  if (!number || *number < -20 || *number > 20) return line.directive_reason("invalid number");
+  own.settings.priority = static_cast<int>(*number);
+  return Unit();
+}
+
+ConfResult<Unit> set_affinity_line(Line& line, ProcessConf& own) {
+  auto affinity = parse_cpu_affinity(line.words().subspan(1));
+  if (!affinity) return affinity.error();
+  own.settings.affinity = std::move(*affinity);
+  return Unit();
+}
+
+ConfResult<Unit> set_limit(Line& line, ProcessConf& own) {
+  if (line.name() == "worker_rlimit_nofile") {
+    auto number = parse_decimal(line.word(1));
+    if (!number) return line.directive_reason("invalid number");
+    own.settings.open_files_max = *number;
+    return Unit();
+  }
+  auto bytes = parse_size(line.word(1), SizeUnits::up_to_giga);
+  if (!bytes) return line.directive_reason("invalid value");
+  own.settings.core_bytes_max = *bytes;
+  return Unit();
+}
+
+ConfResult<Unit> set_working_directory(Line& line, ProcessConf& own) {
+  own.settings.working_directory = std::string(line.generation().absolute_path(line.word(1)));
+  return Unit();
+}
+
+ConfResult<Unit> check_time(Line& line, ProcessConf&) {
+  Msec ignored;
+  return ConfValue<Msec>::parse(line, ignored);
+}
+ConfResult<Unit> accept_path(Line&, ProcessConf&) { return Unit(); }
+
+// "modules/ngx_http_stub_status_module.so": what is built in is there already; anything else is refused by name.
+ConfResult<Unit> set_load_module(Line& line, ProcessConf&) {
+  std::string_view name = line.word(1);
+  if (size_t slash = name.rfind('/'); slash != std::string_view::npos) name.remove_prefix(slash + 1);
+  if (name.ends_with(".so")) name.remove_suffix(3);
+  if (name.starts_with("ngx_")) name.remove_prefix(4);
+  if (name.ends_with("_module")) name.remove_suffix(7);
+  std::string_view short_name = name.starts_with("http_") ? name.substr(5) : name;
+  if (modules().find(name) || modules().find(short_name)) return Unit();
+  return format("module \"{}\" is not built in, and modules cannot be loaded", line.word(1));
+}
+
+constexpr Directive process_rows[] = {
+    custom<set_flag, ProcessConf>("daemon", in_main, words(1), "Go to the background.").takes("on | off"),
+    custom<set_flag, ProcessConf>("master_process", in_main, words(1), "Let a master supervise workers; off: one process does all.").takes("on | off"),
+    custom<set_worker_processes, ProcessConf>("worker_processes", in_main, words(1), "How many workers; auto: one per usable processor.").takes("number | auto"),
+    slot<ProcessConf, &ProcessConf::pid>("pid", in_main, "File that the master's process id is written to."),
+    custom<accept_path, ProcessConf>("lock_file", in_main, words(1), "Accepted; nothing needs a lock file here.").takes("file"),
+    custom<set_user, ProcessConf>("user", in_main, words(1, 2), "Who the workers run as.").takes("user [group]"),
+    custom<set_env, ProcessConf>("env", in_main, words(1), "An environment variable that is kept, or set.").many().takes("name[=value]"),
+    custom<set_limit, ProcessConf>("worker_rlimit_nofile", in_main, words(1), "Most open files of a worker.").takes("number"),
+    custom<set_limit, ProcessConf>("worker_rlimit_core", in_main, words(1), "Largest core file of a worker.").takes("size"),
+    custom<set_priority, ProcessConf>("worker_priority", in_main, words(1), "Scheduling priority of workers, as in nice.").takes("number"),
+    custom<set_affinity_line, ProcessConf>("worker_cpu_affinity", in_main, words_from(1), "Processors that workers are bound to.").takes("auto [mask] | mask ..."),
+    custom<set_working_directory, ProcessConf>("working_directory", in_main, words(1), "Folder of the workers, for core files.").takes("folder"),
+    slot<ProcessConf, &ProcessConf::shutdown_timeout>("worker_shutdown_timeout", in_main, "How long a draining worker waits for its connections."),
+    slot<ProcessConf, &ProcessConf::pcre_jit>("pcre_jit", in_main, "Compile regular expressions to machine code (on by default)."),
+    custom<check_time, ProcessConf>("timer_resolution", in_main, words(1), "Accepted; time is read once per turn of the loop.").takes("time"),
+    custom<set_load_module, ProcessConf>("load_module", in_main, words(1), "Accepted for what is built in, refused for anything else.").many().takes("file"),
+};
+
+}  // namespace
+
+constinit const Module process_module = {
+    .name = "process",
+    .conf = conf_of<ProcessConf>,
+    .directives = process_rows,
+};
+
+ConfResult<ProcessSettings> process_settings(Generation& generation, std::string_view default_user, std::string_view default_pid) {
+  const ProcessConf& conf = fairlead::conf<ProcessConf>(generation.root());
+  ProcessSettings settings = conf.settings;
+  settings.pid_path = std::string(generation.absolute_path(conf.pid.empty() ? default_pid : conf.pid));
+  if (conf.user_given || geteuid() != 0 || default_user.empty()) return settings;
+  auto identity = find_identity(std::string(default_user), {});
+  if (!identity) return identity.error();
+  settings.user_name = std::string(default_user);
+  settings.user = identity->user;
+  settings.group = identity->group;
+  return settings;
+}
+
+// The last `pid` at the top level of `text`, as far as it can be read.
+static void scan_for_pid(std::string_view text, Arena& arena, std::string& found) {
+  Lexer lexer(text, arena);
+  int depth = 0;
+  Statement statement;
+  while (lexer.next(statement)) {
+    if (statement.end == StatementEnd::text_end) return;
+    if (statement.end == StatementEnd::block_start) ++depth;
+    else if (statement.end == StatementEnd::block_end) --depth;
+    else if (depth == 0 && statement.words.size() == 2 && statement.words[0] == "pid") found = std::string(statement.words[1]);
+  }
+}
+
+std::string find_pid_path(const LoadRequest& request, std::string_view default_pid) {
+  std::string text, found(default_pid);
+  Arena::Owner arena = Arena::open(4096);
+  if (read_whole_file(request.conf_path, text)) scan_for_pid(text, *arena, found);
+  scan_for_pid(request.global_directives, *arena, found);
+  return !found.empty() && found[0] == '/' ? found : request.prefix + found;
+}
+
+}  // namespace fairlead

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "program.h"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "build_config.h"
+#include "core/conf/error_log.h"
+#include "core/process/channel.h"
+#include "core/process/process.h"
+#include "core/process/process_conf.h"
+#include "core/process/signals.h"
+#include "core/process/title.h"
+#include "event/events_conf.h"
+#include "event/worker.h"
+#include "http/conf/http_block.h"
+#include "http/request/serve.h"
+
+namespace fairlead {
+
+ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const LoadRequest& request, LoadedConfiguration* previous,
+                                                                           std::vector<LoadedConfiguration*>* alive) {
+  Generation* before = previous ? previous->generation_.get() : nullptr;
+  auto made = std::make_unique<LoadedConfiguration>();
+  auto generation = Generation::load(request, before);
+  if (!generation) return std::move(generation.error());
+  made->generation_ = std::move(*generation);
+  Generation& g = *made->generation_;
+  if (!conf<EventsConf>(g.root()).is_present) return std::string("no \"events\" section in configuration");
+  auto settings = process_settings(g, build_config::user, build_config::pid_path);
+  if (!settings) return std::move(settings.error());
+  made->settings_ = std::move(*settings);
+  if (request.test_only) made->settings_.worker_processes = 1;
+  FL_TRY(g.open_logs());
+  FL_TRY(g.zones.attach(before ? &before->zones : nullptr));
+  if (g.metrics) FL_TRY(g.metrics->open());
+  if (http::HttpBlock* http = http::http_block_of(g)) {
+    for (auto& group : http->listens.groups) {
+      made->listeners_.add(group->own->spec);
+      made->groups_.push_back(group.get());
+    }
+  }
+  made->alive_ = alive;
+  if (alive) alive->push_back(made.get());
+  return made;
+}
+
+LoadedConfiguration::~LoadedConfiguration() {
+  if (alive_) std::erase(*alive_, this);
+}
+
+const Log& LoadedConfiguration::log() const { return *conf<ErrorLogConf>(generation_->root()).log; }
+
+void LoadedConfiguration::commit() { default_log() = log(); }
+
+void LoadedConfiguration::reopen_logs() {
+  for (FileSink* file : generation_->log_files()) reopen_log_file(*file, settings_.user, Logger(log()));
+}
+
+ConfResult<std::unique_ptr<Configuration>> Server::load(Configuration* previous) {
+  auto loaded = LoadedConfiguration::load(request_, static_cast<LoadedConfiguration*>(previous), &alive_);
+  if (!loaded) return std::move(loaded.error());
+  return std::unique_ptr<Configuration>(std::move(*loaded));
+}
+
+void Server::worker_exited(unsigned, pid_t pid, int) {
+  BoardSlot slot = board_.find(pid);
+  for (LoadedConfiguration* each : alive_) each->generation().zones.break_locks(pid);
+  if (slot == no_slot || slot == master_slot) return;
+  for (LoadedConfiguration* each : alive_)
+    if (Metrics* metrics = each->generation().metrics.get()) metrics->reset_gauges(slot);
+  board_.release(slot);
+}
+
+namespace {
+
+// The row of this process on the board of all.
+struct BoardPlace {
+  WorkerSlots& board;
+  BoardSlot slot;
+};
+
+// One configuration at work in this process.
+class Serving {
+ public:
+  Serving(Loop& loop, LoadedConfiguration& configuration, unsigned slot, BoardPlace place)
+      : configuration_(configuration), worker_(loop, configuration.generation(), place.board.row(place.slot)), slot_(slot) {
+    worker_.use_board(place.board);
+    if (Metrics* metrics = configuration.generation().metrics.get()) metrics->use_slot(place.slot);
+  }
+
+  void start() {
+    ListenSet& sockets = configuration_.listeners();
+    for (size_t i = 0; i < sockets.listeners().size(); ++i) {
+      servers_.push_back(std::make_unique<http::HttpServer>(worker_, configuration_.group(i)));
+      worker_.listen(sockets.listeners()[i].descriptor(slot_), *servers_.back());
+    }
+    if (slot_ == 0) {
+      for (const auto& retired : sockets.retired()) listen_retired(*retired);
+    }
+    worker_.start_modules();
+  }
+  ~Serving() { worker_.stop_modules(); }
+  Worker& worker() { return worker_; }
+  LoadedConfiguration& configuration() { return configuration_; }
+
+ private:
+  // A socket of a slot that is gone: what waits in its backlog is still served.
+  void listen_retired(const ListenSocket& retired) {
+    for (size_t i = 0; i < configuration_.listeners().listeners().size(); ++i) {
+      if (!(configuration_.listeners().listeners()[i].spec.addr == retired.addr())) continue;
+      servers_.push_back(std::make_unique<http::HttpServer>(worker_, configuration_.group(i)));
+      worker_.listen(retired.descriptor(), *servers_.back());
+    }
+  }
+
+  LoadedConfiguration& configuration_;
+  std::vector<std::unique_ptr<http::HttpServer>> servers_;
+  Worker worker_;
+  unsigned slot_;
+};
+
+// A serving process: its loop, its signals, the configurations at work (one, or in a single process the replaced ones until they are
+// drained).
+class WorkerProcess {
+ public:
+  WorkerProcess(Loop& loop, const WorkerSlot& slot, BoardPlace place)
+      : loop_(loop), slot_(slot), place_(place), drained_(this), signals_(this), commands_(this) {}
+  int run(LoadedConfiguration& first);
+
+ private:
+  template <void (WorkerProcess::*Method)()>
+  struct Call : Resumable {
+    explicit Call(WorkerProcess* of) : Resumable([](Resumable& r) { (static_cast<Call&>(r).process->*Method)(); }), process(of) {}
+    WorkerProcess* process;
+  };
+  void start(LoadedConfiguration& configuration);
+  void on_drained();
+  void on_signals();
+  void on_commands();
+  void on_signal(int number);
+  void drain(bool has_successor);
+  void reload();
+  void reopen();
+
+  Loop& loop_;
+  const WorkerSlot& slot_;
+  BoardPlace place_;
+  std::vector<std::unique_ptr<Serving>> serving_;  // the newest last
+  Watch* signal_watch_ = nullptr;
+  Watch* channel_watch_ = nullptr;
+  bool leaving_ = false;
+  Call<&WorkerProcess::on_drained> drained_;
+  Call<&WorkerProcess::on_signals> signals_;
+  Call<&WorkerProcess::on_commands> commands_;
+};
+
+int WorkerProcess::run(LoadedConfiguration& first) {
+  int signals = signalfd(-1, &process_signals(), SFD_NONBLOCK | SFD_CLOEXEC);
+  auto watch = loop_.watch(signals, PollMode::level_read);
+  if (!watch) return fatal_exit;
+  signal_watch_ = *watch;
+  signal_watch_->alert(&signals_, true);
+  if (slot_.channel >= 0) {
+    auto channel = loop_.watch(slot_.channel, PollMode::level_read);
+    if (!channel) return fatal_exit;
+    channel_watch_ = *channel;
+    channel_watch_->alert(&commands_, true);
+  }
+  start(first);
+  if (slot_.channel >= 0) report(slot_.channel, WorkerReport::ready);
+  loop_.run();
+  serving_.clear();
+  loop_.unwatch(signal_watch_, true);
+  if (channel_watch_) loop_.unwatch(channel_watch_, true);
+  close(signals);
+  return 0;
+}
+
+void WorkerProcess::start(LoadedConfiguration& configuration) {
+  serving_.push_back(std::make_unique<Serving>(loop_, configuration, slot_.index, place_));
+  place_.board.row(place_.slot).state.store(WorkerState::serving, std::memory_order_relaxed);
+  serving_.back()->start();
+}
+
+// Some worker has nothing left. The newest is only among them when the process leaves.
+void WorkerProcess::on_drained() {
+  if (leaving_) {
+    if (slot_.channel >= 0) report(slot_.channel, WorkerReport::drained);
+    loop_.stop();
+    return;
+  }
+  while (serving_.size() > 1) {
+    LoadedConfiguration& replaced = serving_.front()->configuration();
+    serving_.erase(serving_.begin());
+    slot_.single->release(replaced);
+  }
+}
+
+void WorkerProcess::drain(bool has_successor) {
+  if (leaving_) return;
+  leaving_ = true;
+  if (!slot_.single) set_process_title("fairlead: worker process is shutting down");
+  Serving& last = *serving_.back();
+  uint64_t timeout_ms = conf<ProcessConf>(last.configuration().generation().root()).shutdown_timeout;
+  last.worker().drain(has_successor, timeout_ms, drained_);
+}
+
+void WorkerProcess::reload() {
+  Configuration* next = slot_.single->reload();
+  if (!next) return;
+  Serving& old = *serving_.back();
+  uint64_t timeout_ms = conf<ProcessConf>(old.configuration().generation().root()).shutdown_timeout;
+  start(*static_cast<LoadedConfiguration*>(next));
+  old.worker().drain(true, timeout_ms, drained_);
+}
+
+void WorkerProcess::reopen() {
+  for (auto& serving : serving_) {
+    if (!slot_.single) serving->configuration().generation().reopen_logs();
+    serving->worker().reopen_modules();
+  }
+}
+
+void WorkerProcess::on_signal(int number) {
+  switch (number) {
+    case SIGTERM:
+    case SIGINT: loop_.stop(); break;
+    case SIGQUIT: drain(!slot_.single); break;
+    case SIGUSR1:
+      if (slot_.single) slot_.single->reopen_logs();
+      reopen();
+      break;
+    case SIGHUP:
+      if (slot_.single) reload();
+      break;
+    default: break;
+  }
+}
+
+void WorkerProcess::on_signals() {
+  signalfd_siginfo received;
+  while (read(signal_watch_->fd(), &received, sizeof received) == sizeof received) {
+    int number = static_cast<int>(received.ssi_signo);
+    if (number != SIGCHLD && number != SIGALRM)
+      log_signal(Logger(serving_.back()->configuration().log()), Signal{number, static_cast<pid_t>(received.ssi_pid)}, {});
+    on_signal(number);
+  }
+}
+
+void WorkerProcess::on_commands() {
+  bool closed = false;
+  while (auto command = receive_command(channel_watch_->fd(), closed)) {
+    switch (*command) {
+      case WorkerCommand::quit: drain(true); break;
+      case WorkerCommand::terminate: loop_.stop(); break;
+      case WorkerCommand::reopen: reopen(); break;
+    }
+  }
+  if (closed) {  // the master is gone without a word: nobody would replace or stop this worker
+    channel_watch_->alert(nullptr);
+    loop_.unwatch(channel_watch_, true);
+    channel_watch_ = nullptr;
+    drain(false);
+  }
+}
+
+}  // namespace
+
+int Server::run_worker(Configuration& configuration, const WorkerSlot& slot) {
+  auto& loaded = static_cast<LoadedConfiguration&>(configuration);
+  copy_log_to_console(false);
+  const EventsConf& events = conf<EventsConf>(loaded.generation().root());
+  auto loop = Loop::open(events.use.empty() ? nullptr : std::string(events.use).c_str());
+  if (!loop) {
+    Logger(loaded.log()).emerg(Errno{loop.error().sys}, "{}", loop.error().what);
+    return fatal_exit;
+  }
+  BoardSlot place = slot.single ? master_slot : board_.claim(static_cast<uint32_t>(slot.generation));
+  if (place == no_slot) {
+    Logger(loaded.log()).emerg("more than {} workers live", worker_slots_max);
+    return fatal_exit;
+  }
+  board_.set_pid(place, getpid());
+  WorkerProcess process(**loop, slot, BoardPlace{board_, place});
+  return process.run(loaded);
+}
+
+}  // namespace fairlead

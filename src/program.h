@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Part of the composition root: what the master's two seams (core/process/master.h) are made of here: configurations that are generations
+// with their listening sockets, and workers that run the loop with the engines on it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/conf/generation.h"
+#include "core/process/master.h"
+#include "core/shm/worker_slots.h"
+
+namespace fairlead {
+
+namespace http {
+struct ListenGroup;
+}
+
+class LoadedConfiguration final : public Configuration {
+ public:
+  // Reads, checks, opens log files and attaches zones. Nothing that destroying it does not undo.
+  // `alive` (may be null) names it as long as it lives.
+  static ConfResult<std::unique_ptr<LoadedConfiguration>> load(const LoadRequest& request, LoadedConfiguration* previous,
+                                                               std::vector<LoadedConfiguration*>* alive);
+  ~LoadedConfiguration() override;
+
+  const ProcessSettings& settings() const override { return settings_; }
+  ListenSet& listeners() override { return listeners_; }
+  const Log& log() const override;
+  void commit() override;
+  void reopen_logs() override;
+
+  Generation& generation() { return *generation_; }
+  // The http group of a listener, by its index in the ListenSet.
+  const http::ListenGroup& group(size_t index) const { return *groups_[index]; }
+
+ private:
+  std::unique_ptr<Generation> generation_;
+  ProcessSettings settings_;
+  ListenSet listeners_;
+  std::vector<const http::ListenGroup*> groups_;
+  std::vector<LoadedConfiguration*>* alive_ = nullptr;
+};
+
+class Server final : public Program {
+ public:
+  Server(LoadRequest request, WorkerSlots board) : request_(std::move(request)), board_(std::move(board)) {}
+  ConfResult<std::unique_ptr<Configuration>> load(Configuration* previous) override;
+  int run_worker(Configuration& configuration, const WorkerSlot& slot) override;
+  void worker_exited(unsigned slot, pid_t pid, int status) override;
+
+ private:
+  LoadRequest request_;
+  WorkerSlots board_;
+  std::vector<LoadedConfiguration*> alive_;
+};
+
+}  // namespace fairlead

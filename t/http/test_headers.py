@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""add_header, add_trailer, expires and their inheritance."""
+
+import re
+import time
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from lib.client import Client, get, raw
+
+CONF = """
+events {}
+http {
+    add_header X-Http http;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        root %%PREFIX%%/html;
+        add_header X-Server "server $arg_v";
+        add_header X-Always yes always;
+        location / { }
+        location /own/ { alias %%PREFIX%%/html/; add_header X-Own own; add_header X-Own twice; add_header X-Empty $arg_none; }
+        location /merge/ { alias %%PREFIX%%/html/; add_header X-Own own; add_header_inherit merge; }
+        location /off/ { alias %%PREFIX%%/html/; add_header_inherit off; location /off/inner/ { alias %%PREFIX%%/html/; } }
+        location /special/ {
+            alias %%PREFIX%%/html/;
+            add_header Last-Modified "Sun, 06 Nov 1994 08:49:37 GMT";
+            add_header ETag '"mine"';
+            add_header Cache-Control a;
+            add_header Cache-Control b;
+        }
+        location /bare/ { alias %%PREFIX%%/html/; add_header Last-Modified ""; add_header ETag ""; }
+        location /expires/ {
+            add_header_inherit off;
+            location /expires/hour { expires 1h; return 200 x; }
+            location /expires/past { expires -1; return 200 x; }
+            location /expires/epoch { expires epoch; return 200 x; }
+            location /expires/max { expires max; return 200 x; }
+            location /expires/off { expires off; return 200 x; }
+            location /expires/zero { expires 0; return 200 x; }
+            location /expires/day { expires @12h; return 200 x; }
+            location /expires/variable { expires $arg_e; return 200 x; }
+            location /expires/status { expires 1h; return 404; }
+            location /expires/modified/ { expires modified 100y; alias %%PREFIX%%/html/; }
+            location /expires/both { expires 1h; add_header Cache-Control public; return 200 x; }
+        }
+        location /trailer/ { alias %%PREFIX%%/html/; add_trailer X-Status "$status $arg_v"; add_trailer X-Late late always; }
+        location /inject { add_header X-In "$arg_v"; add_header X-Path "[$uri]"; return 200 x; }
+    }
+}
+"""
+
+
+@pytest.fixture
+def adding(server):
+    return server(CONF, files={"html/a.txt": "alpha"})
+
+
+def test_inheritance_is_all_or_nothing(adding):
+    reply = get(adding.port, "/a.txt?v=1")
+    assert (reply.header("x-server"), reply.header("x-always"), reply.header("x-http")) == ("server 1", "yes", None)
+    reply = get(adding.port, "/own/a.txt")
+    assert reply.all("x-own") == ["own", "twice"]
+    assert reply.header("x-server") is None and reply.header("x-empty") is None
+
+
+def test_always_is_for_errors_too(adding):
+    reply = get(adding.port, "/gone")
+    assert (reply.status, reply.header("x-always"), reply.header("x-server")) == (404, "yes", None)
+
+
+def test_inheritance_may_merge_or_end(adding):
+    reply = get(adding.port, "/merge/a.txt")
+    assert (reply.header("x-own"), reply.header("x-server"), reply.header("x-always")) == ("own", "server", "yes")
+    for target in ("/off/a.txt", "/off/inner/a.txt"):
+        assert get(adding.port, target).header("x-always") is None, target
+
+
+def test_fields_there_is_one_of_are_replaced(adding):
+    reply = get(adding.port, "/special/a.txt")
+    assert reply.all("last-modified") == ["Sun, 06 Nov 1994 08:49:37 GMT"]
+    assert reply.all("etag") == ['"mine"']
+    assert reply.all("cache-control") == ["a", "b"]
+    reply = get(adding.port, "/bare/a.txt")
+    assert reply.all("last-modified") == [] and reply.all("etag") == []
+
+
+@pytest.mark.parametrize("name, cache_control, seconds", [
+    ("hour", "max-age=3600", 3600), ("past", "no-cache", -1), ("zero", "max-age=0", 0), ("variable?e=10m", "max-age=600", 600),
+    ("variable?e=-5", "no-cache", -5), ("max", "max-age=315360000", None), ("epoch", "no-cache", None),
+])
+def test_expires(adding, name, cache_control, seconds):
+    now = time.time()
+    reply = get(adding.port, "/expires/" + name)
+    assert reply.all("cache-control") == [cache_control]
+    if seconds is not None:
+        assert abs(parsedate_to_datetime(reply.header("expires")).timestamp() - now - seconds) < 2
+    elif name == "max":
+        assert reply.header("expires") == "Thu, 31 Dec 2037 23:55:55 GMT"
+    else:
+        assert reply.header("expires") == "Thu, 01 Jan 1970 00:00:01 GMT"
+
+
+def test_expires_that_do_not_hold(adding):
+    for name in ("off", "variable?e=off", "variable?e=rubbish", "variable", "status"):
+        reply = get(adding.port, "/expires/" + name)
+        assert reply.header("expires") is None and reply.header("cache-control") is None, name
+
+
+def test_expires_at_a_time_of_day_and_after_a_change(adding):
+    reply = get(adding.port, "/expires/day")
+    moment = parsedate_to_datetime(reply.header("expires")).timestamp()
+    assert time.localtime(moment)[3:6] == (12, 0, 0) and 0 < moment - time.time() < 86402
+    reply = get(adding.port, "/expires/modified/a.txt")
+    changed = parsedate_to_datetime(reply.header("last-modified"))
+    assert parsedate_to_datetime(reply.header("expires")).timestamp() == changed.timestamp() + 100 * 365 * 86400
+
+
+def test_cache_control_beside_expires(adding):
+    assert get(adding.port, "/expires/both").all("cache-control") == ["max-age=3600", "public"]
+
+
+def test_trailers_come_behind_a_chunked_body(adding):
+    reply = get(adding.port, "/trailer/a.txt?v=7")
+    assert (reply.text, reply.header("content-length"), reply.header("transfer-encoding")) == ("alpha", None, "chunked")
+    assert [(n.lower(), v) for n, v in reply.trailers] == [("x-status", "200 7"), ("x-late", "late")]
+    reply = get(adding.port, "/trailer/gone")
+    assert reply.status == 404 and [v for _, v in reply.trailers] == ["late"]
+
+
+def test_http_1_0_and_head_get_no_trailers(adding):
+    with Client(adding.port) as client:
+        reply = client.get("/trailer/a.txt", version="HTTP/1.0")
+        assert (reply.text, reply.header("content-length"), reply.trailers) == ("alpha", "5", [])
+
+
+def test_control_characters_do_not_leave(adding):
+    answer = raw(adding.port, b"GET /inject/a%0d%0aX-Evil:%201?v=ok HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert b"200 OK" in answer and b"X-In: ok" in answer
+    assert b"X-Evil" not in answer and b"X-Path" not in answer
+
+
+@pytest.mark.parametrize("line, error", [
+    ("add_header X", 'invalid number of arguments in "add_header" directive'),
+    ("add_header X y sometimes", 'invalid parameter "sometimes"'),
+    ("expires x", "invalid value"), ("expires modified @1h", 'daily time cannot be used with "modified" parameter'),
+    ("expires @25h", "daily time value must be less than 24 hours"), ("add_header_inherit maybe", 'invalid value "maybe"'),
+])
+def test_bad_lines(idle_server, line, error):
+    done = idle_server(f"events {{}} http {{ server {{ listen 127.0.0.1:%%PORT_0%%; {line}; }} }}").run("-t")
+    assert done.returncode == 1 and re.search(re.escape(error), done.stderr), done.stderr

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""limit_rate and limit_rate_after."""
+
+import time
+
+import pytest
+
+from lib.client import Client, get
+
+CONF = """
+events {}
+http {
+    sendfile %%SENDFILE%%;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        root %%PREFIX%%/html;
+        location /slow/ { alias %%PREFIX%%/html/; limit_rate 100k; }
+        location /late/ { alias %%PREFIX%%/html/; limit_rate 100k; limit_rate_after 200k; }
+        location /asked/ { alias %%PREFIX%%/html/; limit_rate $arg_rate; }
+    }
+}
+"""
+CONTENT = bytes(range(250)) * 800  # 200000 bytes
+
+
+@pytest.fixture(params=["on", "off"])
+def paced(server, request):
+    return server(CONF, files={"html/a": CONTENT}, SENDFILE=request.param)
+
+
+def time_of(server, target):
+    begin = time.monotonic()
+    assert get(server.port, target).body == CONTENT
+    return time.monotonic() - begin
+
+
+def test_a_rate_holds_behind_the_first_second(paced):
+    assert 0.85 < time_of(paced, "/slow/a") < 2.5
+
+
+def test_bytes_before_limit_rate_after_are_free(paced):
+    assert time_of(paced, "/late/a") < 0.7
+
+
+def test_a_rate_from_a_variable(paced):
+    assert 0.85 < time_of(paced, "/asked/a?rate=100k") < 2.5
+    assert time_of(paced, "/asked/a?rate=0") < 0.7
+    assert time_of(paced, "/asked/a?rate=fast") < 0.7
+    paced.wait_for_log('invalid size "fast"')
+
+
+def test_a_client_that_leaves_in_between(paced):
+    with Client(paced.port) as client:
+        client.send("GET /slow/a HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.reader.need()
+    assert get(paced.port, "/a").status == 200

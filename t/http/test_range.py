@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Byte ranges: 206 with one part or several, 416, If-Range, max_ranges."""
+
+import os
+import re
+
+import pytest
+
+from lib.client import get, request
+
+CONF = """
+events {}
+http {
+    types { text/plain txt; }
+    sendfile %%SENDFILE%%;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        root %%PREFIX%%/html;
+        location /one/ { alias %%PREFIX%%/html/; max_ranges 1; }
+        location /none/ { alias %%PREFIX%%/html/; max_ranges 0; }
+        location /page/ { alias %%PREFIX%%/html/; error_page 416 /whole.txt; add_header X-Sent yes; }
+    }
+}
+"""
+TEXT = b"0123456789" * 10
+
+
+@pytest.fixture(params=["on", "off"])
+def ranged(server, request):
+    return server(CONF, files={"html/a.txt": TEXT, "html/whole.txt": "all of it", "html/empty.txt": ""}, SENDFILE=request.param)
+
+
+def ask(server, ranges, target="/a.txt", **more):
+    return get(server.port, target, {"Range": ranges, **{k.replace("_", "-"): v for k, v in more.items()}})
+
+
+@pytest.mark.parametrize("ranges, first, last", [
+    ("bytes=0-0", 0, 0), ("bytes=0-9", 0, 9), ("bytes=90-", 90, 99), ("bytes=-7", 93, 99), ("bytes=95-1000", 95, 99), ("bytes=-1000", 0, 99),
+    ("BYTES=3-4", 3, 4), ("bytes= 3 - 4 ", 3, 4), ("bytes=1-2,200-300", 1, 2),
+])
+def test_one_range(ranged, ranges, first, last):
+    reply = ask(ranged, ranges)
+    assert (reply.status, reply.body) == (206, TEXT[first:last + 1])
+    assert reply.header("content-range") == f"bytes {first}-{last}/100"
+    assert reply.header("content-length") == str(last + 1 - first)
+    assert reply.header("accept-ranges") is None
+
+
+def test_several_ranges_come_as_multipart(ranged):
+    reply = ask(ranged, "bytes=0-4,50-51,-2")
+    assert reply.status == 206
+    boundary = re.fullmatch(r"multipart/byteranges; boundary=(\d{20})", reply.header("content-type")).group(1)
+    want = b""
+    for part, where in ((TEXT[:5], "0-4"), (TEXT[50:52], "50-51"), (TEXT[-2:], "98-99")):
+        want += f"\r\n--{boundary}\r\nContent-Type: text/plain\r\nContent-Range: bytes {where}/100\r\n\r\n".encode() + part
+    assert reply.body == want + f"\r\n--{boundary}--\r\n".encode()
+    assert reply.header("content-range") is None
+
+
+@pytest.mark.parametrize("ranges", ["bytes=100-", "bytes=200-300", "bytes=", "bytes=x", "bytes=5", "bytes=1-2;3-4", "bytes=-0", "bytes=5-1",
+                                    "bytes=99999999999999999999-", "bytes=--5"])
+def test_what_no_range_touches_is_416(ranged, ranges):
+    if ranges == "bytes=":
+        assert ask(ranged, ranges).status == 200
+        return
+    reply = ask(ranged, ranges)
+    assert (reply.status, reply.header("content-range")) == (416, "bytes */100")
+    assert reply.header("etag") is None and reply.header("last-modified") is None
+    assert "416 Requested Range Not Satisfiable" in reply.text
+
+
+@pytest.mark.parametrize("ranges", ["items=0-1", "bytes 0-1", "bytes=0-60,0-60"])
+def test_other_units_and_too_many_bytes_get_the_whole(ranged, ranges):
+    reply = ask(ranged, ranges)
+    assert (reply.status, reply.body, reply.header("accept-ranges")) == (200, TEXT, "bytes")
+
+
+def test_an_empty_file_is_whole_or_not_satisfiable(ranged):
+    assert ask(ranged, "bytes=0-", "/empty.txt").status == 200
+    assert ask(ranged, "bytes=5-", "/empty.txt").status == 416
+
+
+def test_max_ranges(ranged):
+    assert ask(ranged, "bytes=0-1", "/one/a.txt").status == 206
+    assert ask(ranged, "bytes=0-1,3-4", "/one/a.txt").status == 200
+    reply = ask(ranged, "bytes=0-1", "/none/a.txt")
+    assert (reply.status, reply.header("accept-ranges")) == (200, None)
+
+
+def test_if_range_by_date_and_by_tag(ranged):
+    os.utime(os.path.join(ranged.prefix, "html/a.txt"), (784111777, 784111777))
+    tag = get(ranged.port, "/a.txt").header("etag")
+    assert ask(ranged, "bytes=0-1", If_Range=tag).status == 206
+    assert ask(ranged, "bytes=0-1", If_Range='"other"').status == 200
+    assert ask(ranged, "bytes=0-1", If_Range="Sun, 06 Nov 1994 08:49:37 GMT").status == 206
+    assert ask(ranged, "bytes=0-1", If_Range="Sun, 06 Nov 1994 08:49:38 GMT").status == 200
+    assert ask(ranged, "bytes=0-1", If_Range="rubbish").status == 200
+
+
+def test_head_of_a_range(ranged):
+    reply = request(ranged.port, "HEAD", "/a.txt", headers={"Range": "bytes=10-19"})
+    assert (reply.status, reply.header("content-range"), reply.header("content-length")) == (206, "bytes 10-19/100", "10")
+
+
+def test_a_416_may_have_an_error_page_and_no_fields_of_the_response(ranged):
+    assert ask(ranged, "bytes=0-", "/page/a.txt").all("x-sent") == ["yes"]
+    reply = ask(ranged, "bytes=500-", "/page/a.txt")
+    assert (reply.status, reply.body) == (416, b"all of it")
+    assert reply.all("x-sent") == []

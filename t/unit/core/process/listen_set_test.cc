@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/process/listen_set.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/format.h"
+
+namespace fairlead {
+namespace {
+
+ListenSpec spec_of(const Addr& addr, bool stream = true) {
+  ListenSpec spec;
+  spec.addr = addr;
+  spec.stream = stream;
+  return spec;
+}
+
+Addr bound_to(int descriptor) {
+  sockaddr_storage where;
+  socklen_t size = sizeof(where);
+  getsockname(descriptor, reinterpret_cast<sockaddr*>(&where), &size);
+  return Addr::from_sockaddr(reinterpret_cast<sockaddr*>(&where), size);
+}
+
+Addr free_place(bool stream = true) {
+  auto probe = ListenSocket::open(spec_of(Addr::inet(INADDR_LOOPBACK, 0), stream), Logger());
+  return bound_to((*probe)->descriptor());
+}
+
+int connected_to(const Addr& addr) {
+  sockaddr_storage where;
+  socklen_t size = addr.to_sockaddr(where);
+  int client = socket(where.ss_family, SOCK_STREAM, 0);
+  if (connect(client, reinterpret_cast<sockaddr*>(&where), size) == 0) return client;
+  close(client);
+  return -1;
+}
+
+int option_of(int descriptor, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  getsockopt(descriptor, level, name, &value, &size);
+  return value;
+}
+
+bool open_set(ListenSet& set, const ListenSet* previous = nullptr, unsigned workers = 1) {
+  ListenPlan plan{.mode = ListenPlan::Mode::reload, .workers = workers, .previous = previous};
+  auto opened = set.open(plan, Logger());
+  if (!opened) ADD_FAILURE() << opened.error();
+  return opened.ok();
+}
+
+std::string socket_path() { return format("/tmp/fairlead-listen-{}", getpid()); }
+
+TEST(ListenSet, AdoptsTheSamePlaceAndKeepsItsQueue) {
+  Addr place = free_place();
+  ListenSet before, after;
+  before.add(spec_of(place));
+  ASSERT_TRUE(open_set(before));
+  before.commit(nullptr, true, Logger());
+  int waiting = connected_to(place);
+  ListenSpec changed = spec_of(place);
+  changed.backlog = 7;
+  changed.receive_buffer = 65536;
+  changed.keepalive = ListenSpec::Keepalive::on;
+  changed.keep_idle_s = 77;
+  changed.deferred = true;
+  changed.fastopen = 5;
+  after.add(changed);
+  ASSERT_TRUE(open_set(after, &before));
+  after.commit(&before, true, Logger());
+  int descriptor = after.listeners()[0].descriptor(0);
+  EXPECT_EQ(descriptor, before.listeners()[0].descriptor(0));
+  EXPECT_EQ(option_of(descriptor, SOL_SOCKET, SO_RCVBUF), 131072);  // the kernel doubles it
+  EXPECT_EQ(option_of(descriptor, SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option_of(descriptor, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+  EXPECT_GT(option_of(descriptor, IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
+  EXPECT_EQ(option_of(descriptor, IPPROTO_TCP, TCP_FASTOPEN), 5);
+  tcp_info facts = {};
+  socklen_t size = sizeof(facts);
+  getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &facts, &size);
+  EXPECT_EQ(facts.tcpi_sacked, 7u);  // of a listening socket: its backlog
+  int accepted = accept(descriptor, nullptr, nullptr);
+  EXPECT_GE(accepted, 0);
+  close(accepted);
+  close(waiting);
+}
+
+TEST(ListenSet, AnOpeningThatFailsLeavesNothingBehind) {
+  Addr place = free_place(), other = free_place();
+  std::string path = socket_path();
+  ListenSet before;
+  before.add(spec_of(place));
+  ASSERT_TRUE(open_set(before));
+  before.commit(nullptr, true, Logger());
+  {
+    ListenSet after;
+    after.add(spec_of(place));
+    after.add(spec_of(other));
+    after.add(spec_of(Addr::local(path)));
+    after.add(spec_of(*Addr::parse_ip("192.0.2.1")));
+    auto opened = after.open({.mode = ListenPlan::Mode::reload, .previous = &before}, Logger());
+    ASSERT_FALSE(opened.ok());
+    EXPECT_EQ(opened.error(), "bind() to 192.0.2.1:0 failed (99: Cannot assign requested address)");
+    EXPECT_EQ(connected_to(other), -1);  // not even for a moment
+  }
+  EXPECT_NE(access(path.c_str(), F_OK), 0);
+  int client = connected_to(place);
+  EXPECT_GE(client, 0);
+  close(client);
+}
+
+TEST(ListenSet, ASocketFileThatIsThereIsInUse) {
+  std::string path = socket_path();
+  {
+    auto stale = ListenSocket::open(spec_of(Addr::local(path)), Logger());
+    ASSERT_TRUE(stale.ok());
+  }
+  ListenSet set;
+  set.add(spec_of(Addr::local(path)));
+  auto opened = set.open({.mode = ListenPlan::Mode::reload}, Logger());
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error(), format("bind() to unix:{} failed (98: Address already in use)", path));
+  EXPECT_TRUE(set.open({.mode = ListenPlan::Mode::test}, Logger()).ok());
+  EXPECT_EQ(access(path.c_str(), F_OK), 0);
+  unlink(path.c_str());
+}
+
+TEST(ListenSet, RetiredSocketsGetNothingNew) {
+  Addr place = free_place();
+  ListenSpec spec = spec_of(place);
+  spec.reuseport = true;
+  ListenSet before, after;
+  before.add(spec);
+  ASSERT_TRUE(open_set(before, nullptr, 4));
+  before.commit(nullptr, true, Logger());
+  after.add(spec);
+  ASSERT_TRUE(open_set(after, &before, 2));
+  after.commit(&before, true, Logger());
+  ASSERT_EQ(after.retired().size(), 2u);
+  std::vector<int> clients;
+  for (int i = 0; i < 64; ++i) clients.push_back(connected_to(place));
+  int taken = 0;
+  for (unsigned slot = 0; slot < 2; ++slot) {
+    int on_slot = 0;
+    for (int got; (got = accept(after.listeners()[0].descriptor(slot), nullptr, nullptr)) >= 0; ++on_slot) close(got);
+    EXPECT_GT(on_slot, 0);
+    taken += on_slot;
+  }
+  EXPECT_EQ(taken, 64);
+  for (auto& socket : after.retired()) EXPECT_LT(accept(socket->descriptor(), nullptr, nullptr), 0);
+  for (int client : clients) close(client);
+}
+
+TEST(ListenSet, DatagramsOfOneClientStayTogetherWhenSlotsGo) {
+  Addr place = free_place(false);
+  ListenSpec spec = spec_of(place, false);
+  spec.reuseport = true;
+  ListenSet before, after;
+  before.add(spec);
+  ASSERT_TRUE(open_set(before, nullptr, 3));
+  before.commit(nullptr, true, Logger());
+  after.add(spec);
+  ASSERT_TRUE(open_set(after, &before, 2));
+  after.commit(&before, true, Logger());
+  sockaddr_storage where;
+  socklen_t size = place.to_sockaddr(where);
+  int counts[2] = {};
+  for (int i = 0; i < 32; ++i) {
+    int client = socket(AF_INET, SOCK_DGRAM, 0);
+    for (int j = 0; j < 3; ++j) sendto(client, "x", 1, 0, reinterpret_cast<sockaddr*>(&where), size);
+    close(client);
+    for (unsigned slot = 0; slot < 2; ++slot) {
+      int got = 0;
+      char byte;
+      while (recv(after.listeners()[0].descriptor(slot), &byte, 1, 0) == 1) ++got;
+      EXPECT_TRUE(got == 0 || got == 3) << got;
+      counts[slot] += got;
+    }
+  }
+  EXPECT_EQ(counts[0] + counts[1], 96);
+  EXPECT_GT(counts[0], 0);
+  EXPECT_GT(counts[1], 0);
+}
+
+TEST(ListenSet, BecomesReuseportOverAReload) {
+  Addr place = free_place();
+  ListenSet before, after;
+  before.add(spec_of(place));
+  ASSERT_TRUE(open_set(before));
+  before.commit(nullptr, true, Logger());
+  ListenSpec spec = spec_of(place);
+  spec.reuseport = true;
+  after.add(spec);
+  ASSERT_TRUE(open_set(after, &before, 3));
+  after.commit(&before, true, Logger());
+  EXPECT_EQ(after.listeners()[0].sockets.size(), 3u);
+  after.keep_slot(1);
+  EXPECT_EQ(after.listeners()[0].sockets[0]->descriptor(), -1);
+  int client = connected_to(place);
+  EXPECT_GE(client, 0);
+  close(client);
+}
+
+TEST(InheritedSockets, AreFoundByAddressWithBothSeparators) {
+  Addr four = free_place();
+  auto first = ListenSocket::open(spec_of(four), Logger());
+  auto second = ListenSocket::open(spec_of(*Addr::parse_ip("::1")), Logger());
+  ASSERT_TRUE(first.ok() && second.ok());
+  Addr six = bound_to((*second)->descriptor());
+  int descriptors[] = {dup((*first)->descriptor()), dup((*second)->descriptor())};
+  (*first)->close();
+  (*second)->close();
+  InheritedSockets inherited;
+  inherited.add_list(format("{}:{};", descriptors[0], descriptors[1]), Logger());
+  EXPECT_TRUE(inherited.from_old_binary());
+  ListenSet set;
+  set.add(spec_of(six));
+  ASSERT_TRUE(set.open({.inherited = &inherited}, Logger()).ok());
+  set.commit(nullptr, true, Logger());
+  inherited.close_unused();
+  EXPECT_EQ(set.listeners()[0].descriptor(0), descriptors[1]);
+  EXPECT_LT(fcntl(descriptors[0], F_GETFD), 0);  // nobody named it
+  EXPECT_EQ(set.descriptor_list(), format("{};", descriptors[1]));
+  EXPECT_EQ(fcntl(descriptors[1], F_GETFD), FD_CLOEXEC);
+  set.keep_over_exec();
+  EXPECT_EQ(fcntl(descriptors[1], F_GETFD), 0);
+}
+
+TEST(InheritedSockets, NonsenseEndsTheList) {
+  InheritedSockets inherited;
+  inherited.add_list("x;", Logger());
+  inherited.add_list("999999;", Logger());  // not open
+  inherited.add_list("3", Logger());        // no separator behind it
+  EXPECT_EQ(inherited.take(spec_of(Addr::inet(INADDR_LOOPBACK, 80))), nullptr);
+}
+
+TEST(InheritedSockets, FromTheServiceManager) {
+  // Descriptor 3, as systemd hands it over; whatever is there now is put back.
+  int saved = dup(3);
+  std::string path = socket_path();
+  auto opened = ListenSocket::open(spec_of(Addr::local(path)), Logger());
+  ASSERT_TRUE(opened.ok());
+  if ((*opened)->descriptor() != 3) {
+    dup2((*opened)->descriptor(), 3);
+    (*opened)->close();
+  }
+  setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
+  setenv("LISTEN_FDS", "1", 1);
+  InheritedSockets inherited = InheritedSockets::from_environment(Logger());
+  EXPECT_EQ(getenv("LISTEN_FDS"), nullptr);
+  EXPECT_FALSE(inherited.from_old_binary());
+  auto socket = inherited.take(spec_of(Addr::local(path)));
+  ASSERT_TRUE(socket);
+  EXPECT_EQ(socket->descriptor(), 3);
+  socket->unlink_file(Logger());
+  EXPECT_EQ(access(path.c_str(), F_OK), 0);  // the file is the service manager's
+  unlink(path.c_str());
+  if (saved < 0) return;
+  dup2(saved, 3);
+  close(saved);
+}
+
+TEST(ListenSpec, WhatThisSystemLacksIsRefused) {
+  ListenSpec spec = spec_of(Addr::inet(0, 80));
+  EXPECT_TRUE(check_listen_spec(spec).ok());
+#if defined(__linux__)
+  spec.fib = 1;
+  EXPECT_EQ(check_listen_spec(spec).error(), "invalid parameter \"setfib=1\"");
+  spec.fib = -1;
+  spec.accept_filter = "httpready";
+  EXPECT_EQ(check_listen_spec(spec).error(), "accept filters \"httpready\" are not supported on this platform");
+#endif
+}
+
+}  // namespace
+}  // namespace fairlead

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""What a client, the error log and $upstream_* say when an upstream does something wrong."""
+
+import re
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client, Closed, chunked, get, post
+
+CONF = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        proxy_connect_timeout 300ms; proxy_read_timeout 300ms; proxy_send_timeout 300ms;
+        proxy_buffer_size 1k; proxy_buffers 4 1k; proxy_busy_buffers_size 2k; proxy_temp_file_write_size 2k;
+        error_page 502 504 = /told;
+        location / { proxy_pass http://127.0.0.1:%%UP%%; }
+        location = /told { return 200 "$upstream_status|$upstream_addr|$upstream_header_time|$upstream_response_length|$upstream_fail_reason"; }
+    }
+}
+"""
+READING = " while reading response header from upstream, client: 127.0.0.1, server: , request: \"GET / HTTP/1.1\", upstream: \"http://127.0.0.1:"
+
+
+def errors(server):
+    return [line for line in server.log().split("\n") if "[error]" in line]
+
+
+# What the upstream does, the status it stands for, the line, the short flag.
+HEAD_FAULTS = {
+    "reset before the head": ([up.request(), up.reset()], 502, r"recv\(\) failed \(104: Connection reset by peer\)", "UR"),
+    "closed before the head": ([up.request(), up.close()], 502, "upstream prematurely closed connection", "UC"),
+    "closed in the status line": ([up.request(), up.send(b"HTTP/1.1 20"), up.close()], 502, "upstream prematurely closed connection", "UC"),
+    "closed in a field": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nX: "), up.close()], 502, "upstream prematurely closed connection", "UC"),
+    "reset in a field": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nX: "), up.sleep(0.05), up.reset()], 502, r"recv\(\) failed \(104", "UR"),
+    "only 100": ([up.request(), up.send(b"HTTP/1.1 100 Continue\r\n\r\n"), up.close()], 502, "upstream prematurely closed connection", "UC"),
+    "only 1xx": ([up.request(), up.send(b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" * 3), up.close()], 502, "upstream prematurely closed", "UC"),
+    "an unasked 101": ([up.request(), up.send(b"HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc")], 502,
+                       "upstream sent unexpected 101 response", "DPE"),
+    "silence": ([up.request(), up.hold()], 504, r"upstream timed out \(110: Connection timed out\)", "UT"),
+    "silence in the head": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\n"), up.hold()], 504, r"upstream timed out \(110", "UT"),
+    "a head too large": ([up.request(), up.send(up.reply(200, b"x", {"X": "y" * 2000}))], 502, "upstream sent too big header", "DPE"),
+    "a field name with a space": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nA B: c\r\n\r\n")], 502, "upstream sent invalid header: ", "DPE"),
+    "a line without a colon": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n")], 502, "upstream sent invalid header: ", "DPE"),
+    "NUL in a value": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nA: a\0b\r\n\r\n")], 502, r'upstream sent invalid header: "A: a\\x00', "DPE"),
+    "two lengths": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi")], 502,
+                    'upstream sent duplicate header line: "Content-Length', "DPE"),
+    "a negative length": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nhi")], 502,
+                          'upstream sent invalid "Content-Length" header: "-2"', "DPE"),
+    "a huge length": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nhi")], 502,
+                      'upstream sent invalid "Content-Length" header', "DPE"),
+    "an unknown coding": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")], 502,
+                          'upstream sent unknown "Transfer-Encoding": "gzip, chunked"', "DPE"),
+    "two codings": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")], 502,
+                    'upstream sent duplicate header line: "Transfer-Encoding', "DPE"),
+    "length and coding": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")], 502,
+                          'upstream sent "Content-Length" and "Transfer-Encoding" headers at the same time', "DPE"),
+}
+
+
+@pytest.mark.parametrize("fault", HEAD_FAULTS)
+def test_a_fault_before_the_end_of_the_head(server, upstream, fault):
+    script, status, line, reason = HEAD_FAULTS[fault]
+    u = upstream(script)
+    s = server(CONF, UP=u.port)
+    reply = get(s.port, "/")
+    want = f"{status}|127.0.0.1:{u.port}|"
+    assert reply.status == 200 and reply.text.startswith(want), reply.text
+    assert reply.text.endswith("|0|" + reason), reply.text
+    assert len(errors(s)) == 1, errors(s)
+    assert re.search(line, errors(s)[0]) and READING in errors(s)[0], errors(s)[0]
+    assert len(u.connections) == 1
+
+
+def test_a_refused_connection(server, upstream):
+    refused = up.Refused()
+    s = server(CONF, UP=refused.port)
+    reply = get(s.port, "/x?y")
+    assert reply.text == f"502|127.0.0.1:{refused.port}|-|0|UF"
+    assert re.search(r"connect\(\) failed \(111: Connection refused\) while connecting to upstream, client: 127.0.0.1, server: , "
+                     rf'request: "GET /x\?y HTTP/1.1", upstream: "http://127.0.0.1:{refused.port}/x\?y", host: "localhost"', errors(s)[0])
+    refused.stop()
+
+
+def test_a_peer_that_never_accepts_times_out_while_connecting(server, upstream):
+    import socket
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    port = full.getsockname()[1]
+    held = []
+    for _ in range(4):  # more than a backlog of nothing takes
+        c = socket.socket()
+        c.setblocking(False)
+        c.connect_ex(("127.0.0.1", port))
+        held.append(c)
+    s = server(CONF, UP=port)
+    assert get(s.port, "/").text == f"504|127.0.0.1:{port}|-|0|UT"
+    assert re.search(r"upstream timed out \(110: Connection timed out\) while connecting to upstream", errors(s)[0])
+    for c in [full, *held]:
+        c.close()
+
+
+CUT_BODIES = {
+    "by length": up.reply(200, b"half", length=8),
+    "in a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nhalf",
+    "between chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    "before the last line": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n",
+}
+
+
+@pytest.mark.parametrize("pause", [0, 0.1])
+@pytest.mark.parametrize("cut", CUT_BODIES)
+def test_a_truncated_body_reaches_the_client_as_truncated(server, upstream, cut, pause):
+    u = upstream([up.request(), up.send(CUT_BODIES[cut]), up.sleep(pause), up.close()])
+    s = server(CONF, UP=u.port)
+    with Client(s.port) as c, pytest.raises(Closed):
+        try:
+            c.get("/")
+        finally:
+            assert b"half" in c.received and not c.received.endswith(b"0\r\n\r\n"), c.received
+    s.wait_for_log(r"\[error\].*upstream prematurely closed connection while reading upstream")
+
+
+@pytest.mark.parametrize("bad", [b"x\r\n", b"4\nhalf\r\n0\r\n\r\n", b"4\r\nhalfx\r\n0\r\n\r\n", b"fffffffffffffffff\r\n"])
+def test_malformed_chunks_cut_the_reply(server, upstream, bad):
+    u = upstream([up.request(), up.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n" + bad), up.hold()])
+    s = server(CONF, UP=u.port)
+    with Client(s.port) as c, pytest.raises(Closed):
+        c.get("/")
+    s.wait_for_log(r"\[error\].*upstream sent invalid chunked response while reading upstream")
+
+
+def test_a_silent_body_times_out(server, upstream):
+    u = upstream([up.request(), up.send(up.reply(200, b"half", length=8)), up.hold()])
+    s = server(CONF, UP=u.port)
+    with Client(s.port) as c, pytest.raises(Closed):
+        c.get("/")
+    s.wait_for_log(r"\[error\].*upstream timed out \(110: Connection timed out\) while reading upstream")
+
+
+def test_a_slow_reply_is_no_fault(server, upstream):
+    u = upstream([up.request(), up.send_slowly(up.reply(200, b"slowly", {"X-Y": "z"}), 1, 0.001)])
+    s = server(CONF, UP=u.port)
+    assert get(s.port, "/").text == "slowly"
+    assert not errors(s)
+
+
+def test_bytes_behind_the_length_are_dropped_and_end_the_connection(server, upstream):
+    u = upstream([up.request(), up.send(up.reply(200, b"okMORE", length=2)), up.hold()], [up.request(), up.send(up.reply(200, b"two"))])
+    s = server(CONF, UP=u.port)
+    with Client(s.port) as c:
+        assert c.get("/").body == b"ok"
+        assert c.get("/").body == b"two"
+    assert len(u.connections) == 2
+
+
+def test_an_answer_without_a_head_is_a_body(server, upstream):
+    """As in nginx; but framed, where nginx passes the bytes on bare."""
+    u = upstream([up.request(), up.send(b"plain old\ntext"), up.close()])
+    s = server(CONF, UP=u.port)
+    reply = get(s.port, "/")
+    assert (reply.status, reply.body) == (200, b"plain old\ntext")
+    assert "upstream sent no valid HTTP/1.0 header while reading response header from upstream" in errors(s)[0]
+
+
+def test_interim_responses_are_skipped(server, upstream):
+    u = upstream([up.request(), up.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + up.reply(201, b"made"))])
+    s = server(CONF, UP=u.port)
+    reply = get(s.port, "/")
+    assert (reply.status, reply.body, reply.header("Link")) == (201, b"made", None)
+
+
+def test_a_peer_that_stops_reading_an_upload_times_out_while_sending(server, upstream):
+    u = upstream([up.head(), up.sleep(2)])
+    s = server(CONF.replace("location / {", "client_max_body_size 0; location / {"), UP=u.port)
+    reply = post(s.port, "/", b"x" * 20_000_000)
+    assert reply.text.startswith("504|")
+    assert re.search(r"upstream timed out \(110: Connection timed out\) while sending request to upstream", errors(s)[0])
+
+
+def test_a_reply_that_comes_instead_of_reading_the_upload_is_passed_on(server, upstream):
+    u = upstream([up.head(), up.send(up.reply(413, b"too much", {"Connection": "close"})), up.sleep(0.1), up.close()])
+    s = server(CONF.replace("location / {", "client_max_body_size 0; location / {"), UP=u.port)
+    reply = post(s.port, "/", b"x" * 20_000_000)
+    assert (reply.status, reply.body) == (413, b"too much")
+    assert not errors(s)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_head_larger_than_one_read_is_whole(server, upstream, times):
+    fields = {f"X-{i}": "v" * 100 for i in range(6)}
+    u = upstream(up.serve(lambda r: up.reply(200, r.target, fields)))
+    s = server(CONF, UP=u.port)
+    with Client(s.port) as c:
+        for i in range(times):
+            reply = c.get(f"/{i}")
+            assert reply.text == f"/{i}" and reply.header("X-5") == "v" * 100
+
+
+def test_chunked_uploads_reach_the_peer_with_a_length(server, upstream):
+    u = upstream()
+    s = server(CONF, UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"POST /u HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"abc", b"defg"))
+        assert c.read_reply().status == 200
+    assert u.last.header("Content-Length") == "7" and u.last.body == b"abcdefg" and not u.last.all("Transfer-Encoding")
