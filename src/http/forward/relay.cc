@@ -119,25 +119,50 @@ void read_ahead(Request& request, const ForwardConf& conf) {
   spool->read_ahead();
 }
 
-// Counts what passes, for $upstream_response_length, and drops trailers unless they are wanted.
+// Counts what passes, for $upstream_response_length, holds it back to proxy_limit_rate, and drops trailers unless they are wanted.
 class ReplyBody final : public Body {
  public:
-  ReplyBody(Body& source, TryRecord& record, bool trailers) : source_(source), record_(record), trailers_(trailers) {}
+  // `rate`: bytes a second, 0 for no limit.
+  ReplyBody(Request& request, Body& source, TryRecord& record, uint64_t rate, bool trailers)
+      : loop_(request.loop()), source_(source), record_(record), rate_(rate), trailers_(trailers) {}
   Poll poll(Chunk& chunk) override {
+    if (rate_ && next_ms_ > loop_.now_ms()) return Poll::pending;
     Poll polled = source_.poll(chunk);
-    if (polled == Poll::ready) record_.body_bytes += chunk.size();
+    if (polled != Poll::ready) return polled;
+    record_.body_bytes += chunk.size();
+    // The next read waits until the time that these bytes take at that rate is over.
+    if (rate_) next_ms_ = std::max(next_ms_, loop_.now_ms()) + chunk.size() * 1000 / rate_;
     return polled;
   }
-  Task<Result<Unit>> ready() override { return source_.ready(); }
+  Task<Result<Unit>> ready() override {
+    uint64_t now = loop_.now_ms();
+    if (rate_ && next_ms_ > now) {
+      co_await Sleep(loop_, next_ms_ - now);
+      co_return Unit();
+    }
+    co_return co_await source_.ready();
+  }
   std::optional<uint64_t> size() const override { return source_.size(); }
   Error error() const override { return source_.error(); }
   const Headers* trailers() const override { return trailers_ ? source_.trailers() : nullptr; }
 
  private:
+  Loop& loop_;
   Body& source_;
   TryRecord& record_;
+  uint64_t rate_;
+  uint64_t next_ms_ = 0;  // nothing is read before
   bool trailers_;
 };
+
+// proxy_limit_rate of this request; what is no size limits nothing.
+uint64_t rate_of(Request& request, const ForwardConf& conf) {
+  std::string_view text = conf.limit_rate.evaluate(request);
+  if (text.empty()) return 0;
+  auto bytes = parse_size(text, SizeUnits::up_to_giga);
+  if (!bytes) request.logger.error("invalid rate limit \"{}\"", text);
+  return bytes.value_or(0);
+}
 
 }  // namespace
 
@@ -169,7 +194,12 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
   response.head.headers.adopt(reply.headers);
   if (!request.generation().shows_upstream_fields) request.upstream_headers = &response.head.headers;
   note_facts(response, response.head.headers);
-  response.body = request.arena().make<ReplyBody>(attempt.body(), record, plan.conf.pass_trailers);
+  uint64_t rate = rate_of(request, plan.conf);
+  response.body = request.arena().make<ReplyBody>(request, attempt.body(), record, rate, plan.conf.pass_trailers);
+  if (plan.conf.force_ranges && reply.status == 200 && reply.framing.content_length != no_length) {
+    response.head.headers.remove(KnownHeader::accept_ranges);
+    response.allow_ranges = true;
+  }
   Verdict verdict = Verdict::done();
   if (!try_send(request, verdict)) {
     if (buffered) read_ahead(request, plan.conf);
