@@ -101,7 +101,7 @@ void note_facts(Response& response, const Headers& headers) {
 }
 
 // Bytes of a slow client's response that wait in memory and, beyond that, in a file.
-void read_ahead(Request& request, const ForwardConf& conf) {
+Spool* read_ahead(Request& request, const ForwardConf& conf) {
   struct ReplyFile {
     ReplyFile(BlockingPool& pool, const TempPath& from)
         : path{std::string(from.path), {from.levels[0], from.levels[1], from.levels[2]}}, file(pool, path) {}
@@ -117,7 +117,16 @@ void read_ahead(Request& request, const ForwardConf& conf) {
   Spool* spool = request.arena().make<Spool>(request.loop(), *request.response.body, limits, file ? &file->file : nullptr);
   request.response.body = spool;
   spool->read_ahead();
+  return spool;
 }
+
+// The Spool lies in the arena and outlives the connection it reads from: whatever ends the relay ends the reading.
+struct ReadingAhead {
+  Spool* spool = nullptr;
+  ~ReadingAhead() {
+    if (spool) spool->stop();
+  }
+};
 
 // Counts what passes, for $upstream_response_length, holds it back to proxy_limit_rate, and drops trailers unless they are wanted.
 class ReplyBody final : public Body {
@@ -202,7 +211,8 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
   }
   Verdict verdict = Verdict::done();
   if (!try_send(request, verdict)) {
-    if (buffered) read_ahead(request, plan.conf);
+    ReadingAhead reading;
+    if (buffered) reading.spool = read_ahead(request, plan.conf);
     verdict = co_await finish_send(request);
   }
   request.upstream_trailers = attempt.body().trailers();
