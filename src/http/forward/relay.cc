@@ -133,7 +133,7 @@ class ReplyBody final : public Body {
  public:
   // `rate`: bytes a second, 0 for no limit.
   ReplyBody(Request& request, Body& source, TryRecord& record, uint64_t rate, bool trailers)
-      : loop_(request.loop()), source_(source), record_(record), rate_(rate), trailers_(trailers) {}
+      : loop_(request.loop()), source_(source), record_(record), rate_(rate), trailers_(trailers), is_head_(request.head.method == Method::head) {}
   Poll poll(Chunk& chunk) override {
     if (rate_ && next_ms_ > loop_.now_ms()) return Poll::pending;
     Poll polled = source_.poll(chunk);
@@ -151,7 +151,11 @@ class ReplyBody final : public Body {
     }
     co_return co_await source_.ready();
   }
-  std::optional<uint64_t> size() const override { return source_.size(); }
+  // The answer to HEAD has no body, but what a GET would get may have any size.
+  std::optional<uint64_t> size() const override {
+    if (is_head_) return std::nullopt;
+    return source_.size();
+  }
   Error error() const override { return source_.error(); }
   const Headers* trailers() const override { return trailers_ ? source_.trailers() : nullptr; }
 
@@ -162,6 +166,7 @@ class ReplyBody final : public Body {
   uint64_t rate_;
   uint64_t next_ms_ = 0;  // nothing is read before
   bool trailers_;
+  bool is_head_;
 };
 
 // proxy_limit_rate of this request; what is no size limits nothing.
@@ -197,6 +202,7 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
   response.head.reason = reply.reason;
   response.head.framing.content_length = reply.framing.content_length;
   bool buffered = is_buffered(plan.conf, reply.headers);
+  response.foreign_location = true;
   if (plan.edit_reply) plan.edit_reply(request, reply, plan.module_plan);
   take_out_hidden(plan.conf, reply.headers, plan.conf.pass_trailers);
   for (const Headers::Field& field : response.head.headers) reply.headers.add(field.known, field.name, field.value);
