@@ -23,6 +23,7 @@
 #include "core/upstream/upstream_block.h"
 #include "event/dns/resolver_conf.h"
 #include "event/events_conf.h"
+#include "event/net/upstream_names.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
 #include "http/conf/variables.h"
@@ -38,6 +39,7 @@ static ConfResult<Unit> assign_modules() {
                                     &events_module,
                                     &upstream_module,
                                     &resolver_module,
+                                    &upstream_names_module,
                                     &session_variables_module,
                                     &http::http_blocks_module,
                                     &http::http_core_module,

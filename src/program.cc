@@ -16,6 +16,7 @@
 #include "core/process/process_conf.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
+#include "core/upstream/peer_zone.h"
 #include "event/events_conf.h"
 #include "event/worker.h"
 #include "http/conf/http_block.h"
@@ -37,8 +38,10 @@ ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const
   made->settings_ = std::move(*settings);
   if (request.test_only) made->settings_.worker_processes = 1;
   FL_TRY(g.open_logs());
+  for (std::string_view folder : g.folders()) FL_TRY(make_folder(folder, made->settings_.user));
   FL_TRY(g.zones.attach(before ? &before->zones : nullptr));
   if (g.metrics) FL_TRY(g.metrics->open());
+  FL_TRY(attach_peer_zones(g));
   if (http::HttpBlock* http = http::http_block_of(g)) {
     for (auto& group : http->listens.groups) {
       made->listeners_.add(group->own->spec);
@@ -75,6 +78,11 @@ void Server::worker_exited(unsigned, pid_t pid, int) {
   for (LoadedConfiguration* each : alive_)
     if (Metrics* metrics = each->generation().metrics.get()) metrics->reset_gauges(slot);
   board_.release(slot);
+  for (LoadedConfiguration* each : alive_) {
+    each->generation().zones.break_locks(pid);
+    if (slot != no_slot && slot != master_slot) forget_peer_zones(each->generation(), slot);
+  }
+  if (slot != no_slot && slot != master_slot) board_.release(slot);
 }
 
 namespace {
@@ -288,6 +296,8 @@ int Server::run_worker(Configuration& configuration, const WorkerSlot& slot) {
   }
   board_.set_pid(place, getpid());
   WorkerProcess process(**loop, slot, BoardPlace{board_, place});
+  join_peer_zones(loaded.generation(), place);
+  WorkerProcess process(**loop, slot, board_.row(place));
   return process.run(loaded);
 }
 

@@ -90,9 +90,9 @@ void set_framing(Request& request, const ProxyConf& conf, AttemptRequest& what) 
 }
 
 // Whether the head announces a length: a body, or a method that one is expected of.
-bool announces_length(const Request& request, const AttemptRequest& what) {
+bool announces_length(const Request& request, const ProxyConf& conf, const AttemptRequest& what) {
   if (what.framing == h1::SendFraming::length) return true;
-  return what.framing == h1::SendFraming::none && request.head.framing.content_length == 0;
+  return what.framing == h1::SendFraming::none && request.head.framing.content_length == 0 && !is_replaced(conf, "Content-Length");
 }
 
 void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& what, ChainWriter& to) {
@@ -108,7 +108,7 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
   }
   if (!host_given) write_field(to, "Host", proxy.host_header);
   if (conf.http_version == Version::http_1_0 && !is_replaced(conf, "Connection")) to.write("Connection: close\r\n");
-  if (announces_length(request, what)) {
+  if (announces_length(request, conf, what)) {
     to.write("Content-Length: ");
     to.write_decimal(what.length);
     to.write("\r\n");

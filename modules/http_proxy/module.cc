@@ -111,22 +111,20 @@ ConfResult<Unit> check_number(Line& line, ProxyConf&) {
 ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   bool within = block.context() & (in_location_if | in_limit_except);
   if (within && !conf.pass.is_set) conf.pass = fairlead::conf<ProxyConf>(*block.parent()).pass;
-  if (conf.busy_buffers_size == 0) conf.busy_buffers_size.bytes = 2 * conf.buffer_size;
-  if (conf.temp_file_write_size == 0) conf.temp_file_write_size.bytes = 2 * conf.buffer_size;
+  FL_TRY(check_buffers(block, conf, "proxy"));
   return prepare_headers(block, conf);
 }
 
 // When all groups are known: `proxy_pass http://name` without a port means the group of that name.
 ConfResult<Unit> bind_groups(Generation& generation) {
-  auto bind = [&](auto&& self, Block& block) -> void {
+  each_block(generation.root(), [&](Block& block) {
     ProxyConf& conf = fairlead::conf<ProxyConf>(block);
     if (conf.pass.group && conf.pass.group->is_implicit) {
       for (auto& group : upstreams_of(generation).groups)
         if (!group->is_implicit && equal_nocase(group->name, conf.pass.group->name)) conf.pass.group = group.get();
     }
-    for (Block* child : block.children()) self(self, *child);
-  };
-  bind(bind, generation.root());
+    place_temp_path(generation, conf.temp_path);
+  });
   return Unit();
 }
 

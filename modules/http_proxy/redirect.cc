@@ -109,7 +109,7 @@ bool rewrite_attribute(Request& request, const std::vector<Rewrite>& rules, std:
     for (const Rewrite& rule : rules) {
       auto result = apply(request, rule, dot ? value.substr(1) : value);
       if (!result) continue;
-      parts[i].value = *result;
+      parts[i].value = dot ? request.arena().join({".", *result}) : *result;
       changed = true;
       break;
     }
@@ -181,7 +181,10 @@ ConfResult<Unit> read_rewrite(Line& line, bool caseless_text, Rewrite& rule) {
 void edit_reply(Request& request, ResponseHead& reply, const void* proxy_request) {
   const ProxyRequest& proxy = *static_cast<const ProxyRequest*>(proxy_request);
   if (const Headers::Field* location = reply.headers.find(KnownHeader::location)) {
-    if (auto changed = redirected(request, proxy, location->value)) reply.headers.set(KnownHeader::location, *changed);
+    if (auto changed = redirected(request, proxy, location->value)) {
+      reply.headers.set(KnownHeader::location, *changed);
+      request.response.foreign_location = false;
+    }
   }
   edit_refresh(request, proxy, reply.headers);
   edit_cookies(request, proxy.conf, reply.headers);

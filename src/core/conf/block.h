@@ -61,6 +61,13 @@ class Block {
   void* object_ = nullptr;
 };
 
+// `function(Block&)` for a block and all within.
+template <class Function>
+void each_block(Block& block, Function function) {
+  function(block);
+  for (Block* child : block.children()) each_block(*child, function);
+}
+
 // A module's Conf as it holds in `block`.
 template <class Conf>
 Conf& conf(const Block& block) { return *static_cast<Conf*>(block.conf(conf_index<Conf>)); }

@@ -60,6 +60,12 @@ std::string_view Generation::absolute_path_in(std::string_view path, Arena& aren
 
 std::string_view Generation::absolute_conf_path(std::string_view path) { return arena_->copy_z(reader_->absolute(path)); }
 
+void Generation::need_folder(std::string_view path) {
+  for (std::string_view known : folders_)
+    if (known == path) return;
+  folders_.push_back(path);
+}
+
 LogSink& Generation::log_file(std::string_view path) {
   if (path == "stderr") return standard_error();
   return file_sink(path);

@@ -56,6 +56,10 @@ class Generation {
   // The same below the folder of the configuration file (for included data files).
   std::string_view absolute_conf_path(std::string_view path);
 
+  // A folder for temporary files: made before the workers start, and theirs. `path` lives as long as the generation.
+  void need_folder(std::string_view path);
+  std::span<const std::string_view> folders() const { return folders_; }
+
   // The sink of a path, shared by all settings that name it. Opened when the load is complete.
   LogSink& log_file(std::string_view path);
   // The same for what can only be a file.
@@ -100,6 +104,7 @@ class Generation {
   VariableTable http_variables_{http_variable}, stream_variables_{stream_variable};
   std::unique_ptr<Reader> reader_;
   Block* root_ = nullptr;
+  std::vector<std::string_view> folders_;
   std::vector<FileSink*> log_files_;  // owned by sinks_
   std::vector<std::unique_ptr<LogSink>> sinks_;
   uint64_t references_ = 0;

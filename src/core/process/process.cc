@@ -150,6 +150,16 @@ bool enter_worker(const ProcessSettings& settings, unsigned slot, const Logger& 
   return true;
 }
 
+ConfResult<Unit> make_folder(std::string_view path, uid_t user) {
+  std::string name(path);
+  if (mkdir(name.c_str(), 0700) < 0 && errno != EEXIST) return format("mkdir() \"{}\" failed ({}: {})", name, errno, strerror(errno));
+  struct stat now;
+  if (geteuid() != 0 || user == static_cast<uid_t>(-1) || stat(name.c_str(), &now) < 0 || now.st_uid == user) return Unit();
+  if (chown(name.c_str(), user, static_cast<gid_t>(-1)) < 0)
+    return format("chown(\"{}\", {}) failed ({}: {})", name, user, errno, strerror(errno));
+  return Unit();
+}
+
 void reopen_log_file(FileSink& file, uid_t user, const Logger& log) {
   auto opened = file.open();
   if (!opened) {

@@ -44,6 +44,9 @@ constexpr int fatal_exit = 2;
 // reason logged, if it must not serve: exit with fatal_exit.
 bool enter_worker(const ProcessSettings& settings, unsigned slot, const Logger& log);
 
+// Makes a folder unless it is there, and gives it to the workers' user. The error is the line for the operator.
+ConfResult<Unit> make_folder(std::string_view path, uid_t user);
+
 // Opens a log file again (after a rename) and gives it to the workers' user, who open it themselves after that. Failures are logged.
 void reopen_log_file(FileSink& file, uid_t user, const Logger& log);
 

@@ -68,6 +68,19 @@ PeerSet::~PeerSet() {
   }
 }
 
+void PeerSet::carry_over(const PeerSet& before) {
+  if (share_ || before.share_) return;
+  for (Peer& peer : peers_) {
+    for (const Peer& old : before.peers_) {
+      if (!(old.spec.address == peer.spec.address) || old.spec.server != peer.spec.server) continue;
+      *peer.state = *old.state;
+      peer.state->conns = 0;
+      peer.state->set_weight(peer.spec.weight);
+      break;
+    }
+  }
+}
+
 void PeerSet::begin_try(const Peer& peer) const {
   ++peer.state->requests;
   if (share_) {

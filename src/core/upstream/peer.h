@@ -124,6 +124,10 @@ class PeerSet {
   // How many tries a request has at most: the peers that are not down.
   size_t try_count() const { return try_count_; }
 
+  // Peers that `before` had too go on with what is known of them, their running tries excepted: those report to the old set. Nothing if
+  // the states are shared: there they are found by key.
+  void carry_over(const PeerSet& before);
+
   void set_index(std::unique_ptr<PeerIndex> index) { index_ = std::move(index); }
   const PeerIndex* index() const { return index_.get(); }
 

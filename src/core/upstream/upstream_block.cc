@@ -30,6 +30,7 @@ ConfResult<Unit> set_upstream(Line& line, UpstreamsConf&) {
   group.place = line.place();
   Block* block = line.open_block(line.block().context() == in_http ? in_upstream : in_stream_upstream);
   block->set_object(&group);
+  group.block = block;
   FL_TRY(line.read_block(*block));
   if (group.servers.empty()) return std::string("no servers are inside upstream");
   return Unit();
@@ -75,6 +76,8 @@ ConfResult<Unit> set_server_parameter(Line& line, size_t index, ServerLine& serv
     spec.backup = true;
     return Unit();
   }
+  // Names are always resolved anew at run time; nginx wants to be told.
+  if (word == "resolve") return Unit();
   if (word == "down") {
     spec.down = true;
     return Unit();
@@ -164,7 +167,8 @@ ConfResult<Unit> complete_groups(Generation& generation) {
         if (server.spec.backup)
           return format("balancing method \"{}\" does not support parameter \"backup\"{}\n", group->balancer_name, at_place(group->place));
     // An address that is the name of a group means the group: http_proxy binds it.
-    if (group->is_implicit && find_group(generation, group->name) != group.get()) continue;
+    group->is_replaced = group->is_implicit && find_group(generation, group->name) != group.get();
+    if (group->is_replaced) continue;
     FL_TRY(list_peers(generation, *group, all.resolve_strictly));
   }
   return Unit();
@@ -178,7 +182,7 @@ constexpr Directive upstream_rows[] = {
     custom<set_server, UpstreamsConf>("server", in_upstream_any, words_from(1),
                                       "One server of the group; a name stands for all its addresses.")
         .many()
-        .takes("address [weight=n] [max_conns=n] [max_fails=n] [fail_timeout=time] [backup] [down]"),
+        .takes("address [weight=n] [max_conns=n] [max_fails=n] [fail_timeout=time] [backup] [down] [resolve]"),
     custom<set_zone, UpstreamsConf>("zone", in_upstream_any, words(1, 2),
                                     "Shared memory for the state of the group's peers, which survives a reload.")
         .takes("name [size]"),
@@ -241,6 +245,7 @@ ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address
   GroupSpec& group = *all.groups.back();
   group.name = address;
   group.place = line.place();
+  group.block = &line.block();
   group.is_implicit = true;
   group.servers.push_back(std::move(server));
   return &group;

@@ -38,6 +38,7 @@ struct GroupSpec {
   std::string_view name;
   Place place;
   bool is_implicit = false;          // made for an address in proxy_pass
+  bool is_replaced = false;          // an implicit one whose name turned out to be a written group's: nobody uses it
   std::vector<ServerLine> servers;
   std::unique_ptr<Balancer> balancer;  // round robin if no directive set one
   std::string_view balancer_name;      // the directive that set it
@@ -45,7 +46,9 @@ struct GroupSpec {
   KeepaliveLimits keepalive;
   Zone* zone = nullptr;
   std::vector<PeerSpec> peers;         // what is known when the configuration is loaded: literals and names that resolved
-  PeerShare share;                     // of the zone, if there is one
+  PeerShare share;                     // of the zone, if there is one (core/upstream/peer_zone.h)
+  std::unique_ptr<PeerSet> held;       // with a zone: the generation's own references to the states of its peers
+  Block* block = nullptr;              // where it is written, or for an implicit group the block that names it
   uint32_t index = 0;                  // among the groups of the generation
 
   bool has_names() const {

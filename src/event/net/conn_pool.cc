@@ -3,10 +3,28 @@
 #include "event/net/conn_pool.h"
 
 #include "core/base/hash.h"
+#include "event/worker.h"
 
 namespace fairlead {
 
 PoolKey PoolKey::of(std::string_view text) { return PoolKey{text, hash_bytes(text)}; }
+
+PooledConnection::~PooledConnection() {
+  if (counted_in_) counted_in_->connection_closed();
+}
+
+void PooledConnection::count_in(Worker& worker) {
+  counted_in_ = &worker;
+  worker.connection_opened();
+}
+
+bool ConnPool::close_oldest() {
+  if (auto* link = lru_.front()) {
+    remove(link->owner);
+    return true;
+  }
+  return false;
+}
 
 std::unique_ptr<PooledConnection> ConnPool::remove(PooledConnection* idle) {
   idle->lru_.unlink();

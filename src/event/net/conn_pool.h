@@ -30,6 +30,7 @@ struct PoolLimits {
 };
 
 class ConnPool;
+class Worker;
 
 // A connection to an upstream with what the pool knows of it. Owned by the attempt while in use, by the pool while idle.
 class PooledConnection {
@@ -37,6 +38,9 @@ class PooledConnection {
   PooledConnection(Watch* watch, PoolKey key) : connection(watch, Side::upstream), key_text_(key.text), key_hash_(key.hash) {
     created_ms_ = connection.loop().now_ms();
   }
+  ~PooledConnection();
+  // From now to its end it is one of the worker's connections (worker_connections).
+  void count_in(Worker& worker);
   Connection connection;
   uint64_t requests = 0;         // finished on it, the current one not counted
   bool is_reused() const { return requests > 0; }
@@ -45,6 +49,7 @@ class PooledConnection {
   friend class ConnPool;
   struct LruLink : Link { PooledConnection* owner = nullptr; } lru_;
   struct BucketLink : Link { PooledConnection* owner = nullptr; } bucket_;
+  Worker* counted_in_ = nullptr;
   std::string key_text_;
   uint64_t key_hash_;
   uint64_t created_ms_;
@@ -70,6 +75,8 @@ class ConnPool {
   void put(std::unique_ptr<PooledConnection> idle);
   // Closes all idle connections (drain, changed configuration).
   void clear();
+  // Closes the longest idle one, to make room for something else. False: there is none.
+  bool close_oldest();
   size_t idle_count() const { return idle_; }
   void set_limits(const PoolLimits& limits) { limits_ = limits; }
 

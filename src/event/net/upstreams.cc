@@ -25,9 +25,10 @@ static PoolLimits limits_of(const KeepaliveLimits& keepalive) {
 Upstream::Upstream(Loop& loop, const GroupSpec& group_spec)
     : spec(group_spec), peers(prepared(group_spec, make_set(group_spec, group_spec.peers))), pool(loop, limits_of(group_spec.keepalive)) {}
 
-Result<Unit> Upstream::replace(std::vector<PeerSpec> specs) {
-  peers.replace(prepared(spec, make_set(spec, std::move(specs))));
-  return Unit();
+void Upstream::replace(std::vector<PeerSpec> specs) {
+  PeerSet next = make_set(spec, std::move(specs));
+  next.carry_over(peers.peek());
+  peers.replace(prepared(spec, std::move(next)));
 }
 
 Upstreams::Upstreams(Worker& worker)

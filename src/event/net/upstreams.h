@@ -24,8 +24,8 @@ class Upstream {
   const GroupSpec& spec;
   Live<PeerSet> peers;
   ConnPool pool;
-  // Replaces the peers by `specs` (a name resolved anew); states of unchanged peers are kept if the group is shared.
-  Result<Unit> replace(std::vector<PeerSpec> specs);
+  // Replaces the peers by `specs` (a name resolved anew); unchanged peers keep their state.
+  void replace(std::vector<PeerSpec> specs);
 };
 
 class Upstreams {

@@ -32,6 +32,7 @@ struct ErrorPage {
 struct TempPath {
   std::string_view path;
   uint8_t levels[3] = {0, 0, 0};
+  bool placed = false;  // the path is absolute, the folder asked for
 };
 
 // `types`: file name extension (lower case) to media type.
@@ -93,6 +94,9 @@ struct CoreConf {
 };
 
 extern const Module http_core_module;
+
+// For generation functions: a relative path (a default) is below the prefix; the folder is wanted when workers start.
+void place_temp_path(Generation& generation, TempPath& path);
 
 }  // namespace fairlead::http
 

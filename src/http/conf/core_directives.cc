@@ -41,8 +41,15 @@ struct EnumWords<http::KeepaliveDisable> {
   static constexpr EnumWord<http::KeepaliveDisable> all[] = {
       {"none", http::KeepaliveDisable::none}, {"msie6", http::KeepaliveDisable::msie6}, {"safari", http::KeepaliveDisable::safari}};
 };
+void http::place_temp_path(Generation& generation, TempPath& path) {
+  if (path.placed) return;
+  path.placed = true;
+  path.path = generation.absolute_path(path.path);
+  generation.need_folder(path.path);
+}
+
 ConfResult<Unit> ConfValue<http::TempPath>::parse(Line& line, http::TempPath& field) {
-  http::TempPath path{line.generation().absolute_path(line.word(1)), {0, 0, 0}};
+  http::TempPath path{line.generation().absolute_path(line.word(1)), {0, 0, 0}, false};
   for (size_t i = 2; i < line.words().size(); ++i) {
     auto level = parse_decimal(line.word(i));
     if (!level || *level < 1 || *level > 3) return line.invalid_value(i);
@@ -253,6 +260,11 @@ constexpr Directive core_rows[] = {
     custom<check_number_only, CoreConf>("types_hash_bucket_size", any, words(1), "Accepted; tables of names size themselves."),
 };
 
+ConfResult<Unit> place_temp_paths(Generation& generation) {
+  each_block(generation.root(), [&](Block& block) { place_temp_path(generation, conf<CoreConf>(block).client_body_temp_path); });
+  return Unit();
+}
+
 ConfResult<Unit> finish_core(Block& block, CoreConf& core) {
   if (core.large_client_header_buffers.bytes < 256)
     return format("the \"large_client_header_buffers\" are too small{}\n", at_place(block.place()));
@@ -266,6 +278,7 @@ constinit const Module http_core_module = {
     .conf = conf_of<CoreConf>,
     .directives = core_rows,
     .finish = finish_of<finish_core, CoreConf>,
+    .generation = &place_temp_paths,
 };
 
 }  // namespace fairlead::http

@@ -11,6 +11,7 @@
 #include <cstddef>
 
 #include "event/net/connector.h"
+#include "event/worker.h"
 
 namespace fairlead::http {
 
@@ -41,10 +42,17 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   if (target_.pool) connection_ = target_.pool->take(target_.key);
   reused_ = connection_ != nullptr;
   if (!connection_) {
+    Worker& worker = request_.worker();
+    while (!worker.has_room() && target_.pool && target_.pool->close_oldest()) continue;
+    if (!worker.has_room()) {
+      request_.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
+      co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
+    }
     uint64_t deadline = bounded(loop.deadline(target_.connect_timeout_ms));
     auto connected = co_await connect(loop, target_.address, target_.connect, target_.key, deadline);
     if (!connected) co_return connected.error();
     connection_ = std::move(*connected);
+    connection_->count_in(worker);
   }
   connect_ms_ = static_cast<int64_t>(loop.now_ms() - started_ms_);
   sent_before_ = connection_->connection.sent_bytes();

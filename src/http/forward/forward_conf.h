@@ -59,9 +59,9 @@ struct ForwardConf {
   bool force_ranges = false;
   Size buffer_size{4096};
   Buffers buffers{8, 4096};
-  Size busy_buffers_size{0};          // 0: twice buffer_size
+  Size busy_buffers_size{0};          // 0: twice a buffer
   Offset max_temp_file_size{1024 * 1024 * 1024};
-  Size temp_file_write_size{0};       // 0: twice buffer_size
+  Size temp_file_write_size{0};       // 0: twice a buffer
   TempPath temp_path{"proxy_temp", {}};
   Template limit_rate{"0"};
   BindAddress bind;
@@ -118,6 +118,9 @@ struct ConfValue<std::vector<std::string_view>> {
 };
 
 namespace http {
+
+// Defaults of sizes that depend on others, and nginx's checks of combinations. `prefix`: "proxy".
+ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view prefix);
 
 template <class Conf, FixedText P>
 constexpr auto forward_directives = std::array<Directive, 30>{

@@ -101,7 +101,7 @@ void note_facts(Response& response, const Headers& headers) {
 }
 
 // Bytes of a slow client's response that wait in memory and, beyond that, in a file.
-void read_ahead(Request& request, const ForwardConf& conf) {
+Spool* read_ahead(Request& request, const ForwardConf& conf) {
   struct ReplyFile {
     ReplyFile(BlockingPool& pool, const TempPath& from)
         : path{std::string(from.path), {from.levels[0], from.levels[1], from.levels[2]}}, file(pool, path) {}
@@ -117,27 +117,66 @@ void read_ahead(Request& request, const ForwardConf& conf) {
   Spool* spool = request.arena().make<Spool>(request.loop(), *request.response.body, limits, file ? &file->file : nullptr);
   request.response.body = spool;
   spool->read_ahead();
+  return spool;
 }
 
-// Counts what passes, for $upstream_response_length, and drops trailers unless they are wanted.
+// The Spool lies in the arena and outlives the connection it reads from: whatever ends the relay ends the reading.
+struct ReadingAhead {
+  Spool* spool = nullptr;
+  ~ReadingAhead() {
+    if (spool) spool->stop();
+  }
+};
+
+// Counts what passes, for $upstream_response_length, holds it back to proxy_limit_rate, and drops trailers unless they are wanted.
 class ReplyBody final : public Body {
  public:
-  ReplyBody(Body& source, TryRecord& record, bool trailers) : source_(source), record_(record), trailers_(trailers) {}
+  // `rate`: bytes a second, 0 for no limit.
+  ReplyBody(Request& request, Body& source, TryRecord& record, uint64_t rate, bool trailers)
+      : loop_(request.loop()), source_(source), record_(record), rate_(rate), trailers_(trailers), is_head_(request.head.method == Method::head) {}
   Poll poll(Chunk& chunk) override {
+    if (rate_ && next_ms_ > loop_.now_ms()) return Poll::pending;
     Poll polled = source_.poll(chunk);
-    if (polled == Poll::ready) record_.body_bytes += chunk.size();
+    if (polled != Poll::ready) return polled;
+    record_.body_bytes += chunk.size();
+    // The next read waits until the time that these bytes take at that rate is over.
+    if (rate_) next_ms_ = std::max(next_ms_, loop_.now_ms()) + chunk.size() * 1000 / rate_;
     return polled;
   }
-  Task<Result<Unit>> ready() override { return source_.ready(); }
-  std::optional<uint64_t> size() const override { return source_.size(); }
+  Task<Result<Unit>> ready() override {
+    uint64_t now = loop_.now_ms();
+    if (rate_ && next_ms_ > now) {
+      co_await Sleep(loop_, next_ms_ - now);
+      co_return Unit();
+    }
+    co_return co_await source_.ready();
+  }
+  // The answer to HEAD has no body, but what a GET would get may have any size.
+  std::optional<uint64_t> size() const override {
+    if (is_head_) return std::nullopt;
+    return source_.size();
+  }
   Error error() const override { return source_.error(); }
   const Headers* trailers() const override { return trailers_ ? source_.trailers() : nullptr; }
 
  private:
+  Loop& loop_;
   Body& source_;
   TryRecord& record_;
+  uint64_t rate_;
+  uint64_t next_ms_ = 0;  // nothing is read before
   bool trailers_;
+  bool is_head_;
 };
+
+// proxy_limit_rate of this request; what is no size limits nothing.
+uint64_t rate_of(Request& request, const ForwardConf& conf) {
+  std::string_view text = conf.limit_rate.evaluate(request);
+  if (text.empty()) return 0;
+  auto bytes = parse_size(text, SizeUnits::up_to_giga);
+  if (!bytes) request.logger.error("invalid rate limit \"{}\"", text);
+  return bytes.value_or(0);
+}
 
 }  // namespace
 
@@ -163,16 +202,23 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
   response.head.reason = reply.reason;
   response.head.framing.content_length = reply.framing.content_length;
   bool buffered = is_buffered(plan.conf, reply.headers);
+  response.foreign_location = true;
   if (plan.edit_reply) plan.edit_reply(request, reply, plan.module_plan);
   take_out_hidden(plan.conf, reply.headers, plan.conf.pass_trailers);
   for (const Headers::Field& field : response.head.headers) reply.headers.add(field.known, field.name, field.value);
   response.head.headers.adopt(reply.headers);
   if (!request.generation().shows_upstream_fields) request.upstream_headers = &response.head.headers;
   note_facts(response, response.head.headers);
-  response.body = request.arena().make<ReplyBody>(attempt.body(), record, plan.conf.pass_trailers);
+  uint64_t rate = rate_of(request, plan.conf);
+  response.body = request.arena().make<ReplyBody>(request, attempt.body(), record, rate, plan.conf.pass_trailers);
+  if (plan.conf.force_ranges && reply.status == 200 && reply.framing.content_length != no_length) {
+    response.head.headers.remove(KnownHeader::accept_ranges);
+    response.allow_ranges = true;
+  }
   Verdict verdict = Verdict::done();
   if (!try_send(request, verdict)) {
-    if (buffered) read_ahead(request, plan.conf);
+    ReadingAhead reading;
+    if (buffered) reading.spool = read_ahead(request, plan.conf);
     verdict = co_await finish_send(request);
   }
   request.upstream_trailers = attempt.body().trailers();

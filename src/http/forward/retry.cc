@@ -47,7 +47,7 @@ bool Retry::is_failure(const Outcome& outcome) const {
 Again Retry::again(const Outcome& outcome, uint64_t now_ms) {
   refused_ = {};
   bool replied = outcome.error.fault == Fault::none;
-  if (!replied && outcome.error.side == Side::client) return Again::no;
+  if (!replied && outcome.error.side != Side::upstream) return Again::no;
   if (outcome.stale && !outcome.body_lost && !conf_.next_upstream.has(Next::off)) {
     // RFC 9112 section 9.3.1.1: what was certainly not read may be sent again whatever the method.
     if (conf_.stale_retry && (outcome.unread || is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent))) return Again::same_peer;
@@ -90,6 +90,7 @@ uint16_t Retry::status_of(const Error& error) {
     if (error.fault == Fault::malformed) return 400;
     return 499;
   }
+  if (error.side == Side::local) return 500;
   if (error.fault == Fault::timeout) return 504;
   return 502;
 }

@@ -51,6 +51,7 @@ struct Response : Outgoing {
   // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
   int64_t last_modified_of_reply = -1;
   std::string_view content_type_of_reply;
+  bool foreign_location = false;       // Location is a peer's own: a relative one stays what it is
   bool allow_ranges = false;           // byte ranges of this body make sense
   // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
   uint64_t rate_bytes = 0;

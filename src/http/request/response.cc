@@ -33,7 +33,7 @@ static std::string_view own_origin(Request& request) {
 static void make_location_absolute(Request& request) {
   Headers& headers = request.response.head.headers;
   const Headers::Field* location = headers.find(KnownHeader::location);
-  if (!location || location->value.empty() || location->value[0] != '/' || !conf<CoreConf>(request).absolute_redirect) return;
+  if (!location || request.response.foreign_location || location->value.empty() || location->value[0] != '/' || !conf<CoreConf>(request).absolute_redirect) return;
   headers.set(KnownHeader::location, request.arena().join({own_origin(request), location->value}));
 }
 
@@ -158,6 +158,7 @@ static bool is_control(char byte) { return static_cast<unsigned char>(byte) < 0x
 
 // A line feed that a client smuggled into a variable ($uri is decoded) must not begin another field: control bytes go out as %XX.
 void set_location(Request& request, std::string_view uri) {
+  request.response.foreign_location = false;
   if (std::any_of(uri.begin(), uri.end(), is_control)) {
     std::string safe;
     for (char byte : uri) {

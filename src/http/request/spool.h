@@ -48,6 +48,8 @@ class Spool final : public Body {
   // is reading, or has come to
   // the end. From then on the source is the Spool's alone.
   void read_ahead();
+  // Ends that: the source may go away after this. What was read stays.
+  void stop() { reader_.cancel(); }
   // A temporary file could not be made or written: the log wants to know, the bytes are safe (they stayed in memory, nothing more is
   // read than the client takes). Fault::none if all is well.
   const Error& file_error() const { return file_error_; }

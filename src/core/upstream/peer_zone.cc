@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "core/upstream/peer_zone.h"
+
+#include <algorithm>
+#include <new>
+
+#include "core/base/format.h"
+#include "core/conf/generation.h"
+#include "core/upstream/upstream_block.h"
+
+namespace fairlead {
+namespace {
+
+// Slots of a table. Each costs four bytes a peer, so not as many as there may be workers: those beyond share the last one, and what a
+// killed one of them had in flight stays counted until the zone is made anew.
+constexpr uint32_t table_slots = 64;
+uint32_t table_slot(uint32_t slot) { return std::min(slot, table_slots - 1); }
+
+class ZonePeerLock final : public PeerLock {
+ public:
+  explicit ZonePeerLock(Zone& zone) : zone_(zone) {}
+  void lock() override { guard_ = new (room_) ShmLockGuard(zone_.lock()); }
+  void unlock() override { guard_->~ShmLockGuard(); }
+
+ private:
+  Zone& zone_;
+  ShmLockGuard* guard_ = nullptr;
+  alignas(ShmLockGuard) unsigned char room_[sizeof(ShmLockGuard)];
+};
+
+void repair_table(void* zone) {
+  if (PeerTable* table = static_cast<Zone*>(zone)->root<PeerTable>()) table->repair();
+}
+
+// The table takes what the zone has, less what a slab cannot give in one piece.
+PeerTable* make_table(Zone& zone) {
+  ShmLockGuard guard = zone.lock();
+  if (PeerTable* there = zone.root<PeerTable>()) return there;
+  for (size_t bytes = zone.slab().capacity_bytes(); bytes >= PeerTable::bytes_for(1, table_slots); bytes -= Slab::page_bytes) {
+    void* memory = zone.slab().allocate(bytes);
+    if (!memory) continue;
+    zone.set_root(memory);
+    return PeerTable::create(memory, bytes, table_slots);
+  }
+  return nullptr;
+}
+
+template <class Function>
+void each_table(Generation& generation, Function function) {
+  Zone* last = nullptr;
+  for (auto& group : upstreams_of(generation).groups) {
+    if (!group->share.table || group->zone == last) continue;
+    last = group->zone;
+    function(*group);
+  }
+}
+
+}  // namespace
+
+ConfResult<Unit> attach_peer_zones(Generation& generation) {
+  for (auto& group : upstreams_of(generation).groups) {
+    if (!group->zone) continue;
+    group->zone->set_repair({&repair_table, group->zone});
+    group->share.table = make_table(*group->zone);
+    if (!group->share.table) return format("no memory in upstream zone \"{}\"", group->zone->name());
+    group->share.lock = generation.arena().make<ZonePeerLock>(*group->zone);
+    auto held = PeerSet::make_shared(group->peers, group->share);
+    if (!held) return format("no memory in upstream zone \"{}\"", group->zone->name());
+    group->held = std::make_unique<PeerSet>(std::move(*held));
+  }
+  return Unit();
+}
+
+void join_peer_zones(Generation& generation, uint32_t slot) {
+  for (auto& group : upstreams_of(generation).groups) group->share.slot = table_slot(slot);
+}
+
+void forget_peer_zones(Generation& generation, uint32_t slot) {
+  if (slot >= table_slots - 1) return;
+  each_table(generation, [&](GroupSpec& group) {
+    group.share.lock->lock();
+    group.share.table->clear_slot(slot);
+    group.share.lock->unlock();
+  });
+}
+
+}  // namespace fairlead

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""One exchange with a peer: reuse of its connection, bodies in both directions, buffering, clients that leave, tunnels."""
+
+import re
+import threading
+import time
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client, chunked, get, raw, request
+from lib.ports import wait_until
+
+CONF = """
+events {}
+http {
+    upstream pool { server 127.0.0.1:%%UP%%; {pool} }
+    client_max_body_size 0;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        proxy_read_timeout 2s;
+        {server}
+        location / { proxy_pass http://pool; {location} }
+    }
+}
+"""
+
+
+def conf(**parts):
+    text = CONF
+    for name in ("pool", "server", "location"):
+        text = text.replace("{" + name + "}", parts.get(name, ""))
+    return text
+
+
+def lines(server, level):
+    return [line for line in server.log().split("\n") if f"[{level}]" in line]
+
+
+KEPT = {
+    "length": ("GET", up.reply(200, b"body")), "empty": ("GET", up.reply(200, b"")), "HEAD with a length": ("HEAD", up.reply(200, b"", length=10)),
+    "HEAD chunked": ("HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), "HEAD bare": ("HEAD", b"HTTP/1.1 200 OK\r\n\r\n"),
+    "304": ("GET", b"HTTP/1.1 304 N\r\n\r\n"), "304 with a length": ("GET", b"HTTP/1.1 304 N\r\nContent-Length: 7\r\n\r\n"),
+    "204": ("GET", b"HTTP/1.1 204 N\r\n\r\n"), "chunked": ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", b"c")),
+    "no chunks": ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked()),
+    "trailers": ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", trailers=b"T: u\r\n")),
+    "1.0 with keep-alive": ("GET", up.reply(200, b"body", {"Connection": "keep-alive"}, version="HTTP/1.0")),
+    "POST": ("POST", up.reply(200, b"done")),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_the_connection_is_used_again(server, upstream, kind):
+    method, answer = KEPT[kind]
+    u = upstream(up.serve(lambda r: answer))
+    s = server(conf(), UP=u.port)
+    for _ in range(3):
+        assert request(s.port, method, "/", body=b"x" if method == "POST" else None).status in (200, 204, 304)
+    assert len(u.connections) == 1, [c.requests for c in u.connections]
+
+
+@pytest.mark.parametrize("answer", [
+    up.reply(200, b"x", {"Connection": "close"}), up.reply(200, b"x", version="HTTP/1.0"), b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+])
+def test_the_connection_is_not_used_again(server, upstream, answer):
+    u = upstream([up.request(), up.send(answer), up.close()])
+    s = server(conf(), UP=u.port)
+    for _ in range(2):
+        assert get(s.port, "/").status == 200
+    assert len(u.connections) == 2
+
+
+@pytest.mark.parametrize("limits, connections", [("keepalive 0;", 4), ("keepalive_requests 2;", 2), ("", 1), ("keepalive_timeout 50ms;", 4)])
+def test_limits_of_kept_connections(server, upstream, limits, connections):
+    u = upstream()
+    s = server(conf(pool=limits), UP=u.port)
+    for _ in range(4):
+        get(s.port, "/")
+        time.sleep(0.15 if "timeout" in limits else 0)
+    assert len(u.connections) == connections
+
+
+def test_no_more_than_keepalive_idle_connections(server, upstream):
+    gate = threading.Barrier(3)
+
+    def answer(r):
+        gate.wait(5)
+        return up.reply(200, b"x")
+    u = upstream(up.serve(answer))
+    s = server(conf(pool="keepalive 1;"), UP=u.port)
+    threads = [threading.Thread(target=get, args=(s.port, "/")) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    wait_until(lambda: sum(1 for c in u.connections if not c.ended) == 1, 3, "one connection left")
+
+
+# -- upload
+
+@pytest.mark.parametrize("buffering", ["on", "off"])
+@pytest.mark.parametrize("size", [0, 1, 5000, 3_000_000])
+@pytest.mark.parametrize("as_chunks", [False, True])
+def test_uploads_arrive_whole(server, upstream, buffering, size, as_chunks):
+    u = upstream(up.serve(lambda r: up.reply(200, str(len(r.body)))))
+    s = server(conf(location=f"proxy_request_buffering {buffering};"), UP=u.port)
+    data = (bytes(range(256)) * (size // 256 + 1))[:size]
+    with Client(s.port) as c:
+        for _ in range(2):
+            if as_chunks:
+                pieces = [data[i:i + 100_001] for i in range(0, size, 100_001)]
+                c.send(b"POST /u HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(*pieces))
+                assert c.read_reply().text == str(size)
+            else:
+                assert c.request("POST", "/u", body=data).text == str(size)
+            assert u.last.body == data
+    streamed = as_chunks and buffering == "off"
+    assert bool(u.last.chunks is not None) == streamed
+
+
+def test_an_unbuffered_upload_streams(server, upstream):
+    got = threading.Event()
+
+    def note(seen):
+        seen.reader.exactly(5)
+        got.set()
+    u = upstream([up.head(), note, up.read(5), up.send(up.reply(200, "all"))])
+    s = server(conf(location="proxy_request_buffering off;"), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello")
+        assert got.wait(5)
+        c.send(b"world")
+        assert c.read_reply().text == "all"
+
+
+def test_a_pipelined_request_behind_an_unbuffered_body(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(200, r.target.encode() + r.body)))
+    s = server(conf(location="proxy_request_buffering off;"), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcPOST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+               b"2\r\nde\r\n0\r\n\r\nGET /3 HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert [c.read_reply().text for _ in range(3)] == ["/1abc", "/2de", "/3"]
+
+
+@pytest.mark.parametrize("buffering", ["on", "off"])
+def test_a_chunked_body_over_the_limit_is_413(server, upstream, buffering):
+    u = upstream()
+    s = server(conf(location=f"client_max_body_size 100; proxy_request_buffering {buffering};"), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * 60, b"y" * 60))
+        assert c.read_reply().status == 413
+    s.wait_for_log(r"\[error\].*client intended to send too large chunked body")
+
+
+def test_an_early_reply_reaches_the_client_while_it_uploads(server, upstream):
+    u = upstream([up.head(), up.send(up.reply(200, "early")), up.hold()])
+    s = server(conf(location="proxy_request_buffering off;"), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nsome")
+        assert c.read_reply().text == "early"
+    assert wait_until(lambda: u.connections[0].ended, 5, "the end of the upstream connection")
+
+
+def test_both_directions_at_once(server, upstream):
+    def echo(seen):
+        left = 4_000_000
+        seen.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n")
+        while left:
+            if not seen.reader.buffer:
+                seen.reader.need()
+            piece, seen.reader.buffer = seen.reader.buffer, b""
+            seen.socket.sendall(piece)
+            left -= len(piece)
+    u = upstream([up.head(), echo])
+    s = server(conf(location="proxy_request_buffering off; proxy_buffering off;"), UP=u.port)
+    data = bytes(range(250)) * 16000
+    with Client(s.port) as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4000000\r\n\r\n")
+        sender = threading.Thread(target=c.send, args=(data,))
+        sender.start()
+        assert c.read_reply().body == data
+        sender.join()
+
+
+def test_expect_100_is_answered_by_us(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(200, r.body)))
+    s = server(conf(), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert c.read_reply().status == 100
+        c.send(b"abc")
+        assert c.read_reply().text == "abc"
+    assert u.last.header("Expect") is None
+
+
+def test_an_error_page_before_the_body_was_read_keeps_the_connection(server, upstream):
+    refused = up.Refused()
+    s = server(conf(location="proxy_request_buffering off;"), UP=refused.port)
+    with Client(s.port) as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
+        assert c.read_reply().status == 502
+        c.send(b"helloGET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert c.read_reply().status == 502
+    refused.stop()
+
+
+# -- the reply
+
+@pytest.mark.parametrize("more", ["", "proxy_buffering off;", "proxy_max_temp_file_size 0;", "proxy_buffers 2 4k; proxy_busy_buffers_size 4k;"])
+def test_a_slow_client_gets_all_of_a_large_reply(server, upstream, more):
+    data = bytes(range(256)) * 40_000
+    u = upstream(up.serve(lambda r: up.reply(200, data)))
+    s = server(conf(location=more), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        time.sleep(0.4)
+        assert c.read_reply().body == data
+        assert c.get("/").body == data
+    assert len(u.connections) == 1
+
+
+def test_buffering_frees_the_peer_while_the_client_is_slow(server, upstream):
+    data = b"z" * 20_000_000
+    done = threading.Event()
+    u = upstream([up.request(), up.send(up.reply(200, data)), lambda seen: done.set()])
+    s = server(conf(), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert done.wait(5)
+        assert c.read_reply().body == data
+
+
+def test_limit_rate_holds_the_peer_back(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(200, b"x" * 100_000)))
+    s = server(conf(location="proxy_limit_rate 200k;"), UP=u.port)
+    began = time.monotonic()
+    assert len(get(s.port, "/").body) == 100_000
+    assert 0.3 < time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("reply", [up.reply(200, b"abc"), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", b"c")])
+def test_clients_of_1_0_get_no_chunks(server, upstream, reply):
+    u = upstream(up.serve(lambda r: reply))
+    s = server(conf(), UP=u.port)
+    got = raw(s.port, b"GET / HTTP/1.0\r\nHost: h\r\n\r\n")
+    head, body = got.split(b"\r\n\r\n", 1)
+    assert body == b"abc" and b"chunked" not in head and head.startswith(b"HTTP/1.1 200")
+
+
+def test_trailers_are_passed_on_if_wanted(server, upstream):
+    u = upstream(up.serve(lambda r: b"HTTP/1.1 200 OK\r\nTrailer: T\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", trailers=b"T: u\r\n")))
+    s = server(conf(server="location /t { proxy_pass http://pool; proxy_pass_trailers on; }"), UP=u.port)
+    assert get(s.port, "/t").trailers == [("T", "u")]
+    assert get(s.port, "/").trailers == []
+
+
+# -- clients that leave
+
+STAGES = {
+    "reading response header from upstream": [up.request(), up.hold()],
+    "reading upstream": [up.request(), up.send(up.reply(200, b"half", length=8)), up.hold()],
+}
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_client_that_leaves_takes_the_upstream_connection_with_it(server, upstream, stage, leave):
+    u = upstream(STAGES[stage])
+    s = server(conf(server="access_log %%PREFIX%%/logs/a.log tried; ").replace("http {", "http { log_format tried '$status $upstream_status $upstream_addr';"),
+               UP=u.port)
+    c = Client(s.port)
+    c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    u.wait_requests(1)
+    if stage == "reading upstream":
+        c.reader.until(b"half")
+    getattr(c, leave)()
+    wait_until(lambda: u.connections[0].ended, 5, "the end of the upstream connection")
+    s.wait_for_log(rf"client prematurely closed connection, so upstream connection is closed too.* while {stage}, client")
+    wait_until(lambda: s.read("logs/a.log"), 3, "the access log")
+    assert s.read("logs/a.log").startswith("200 200 " if stage == "reading upstream" else "499 - ")
+
+
+def test_a_client_that_leaves_while_its_upload_is_read(server, upstream):
+    u = upstream([up.head(), up.hold()])
+    s = server(conf(location="proxy_request_buffering off;"), UP=u.port)
+    c = Client(s.port)
+    c.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nsome")
+    u.wait_requests(1)
+    c.close()
+    wait_until(lambda: u.connections[0].ended, 5, "the end of the upstream connection")
+
+
+def test_ignore_client_abort_lets_the_peer_finish(server, upstream):
+    gate, done = threading.Event(), threading.Event()
+    u = upstream([up.request(), up.wait_for(gate), up.send(up.reply(200, b"x" * 10)), lambda seen: done.set(), up.request(), up.send(up.reply(200, "2"))])
+    s = server(conf(location="proxy_ignore_client_abort on;"), UP=u.port)
+    c = Client(s.port)
+    c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    u.wait_requests(1)
+    c.close()
+    time.sleep(0.1)
+    gate.set()
+    assert done.wait(5)
+    assert u.connections[0].ended is None or u.connections[0].ended == "closed"
+
+
+def test_a_half_closed_client_is_a_gone_client(server, upstream):
+    """As in nginx."""
+    u = upstream([up.request(), up.hold()])
+    s = server(conf(), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        u.wait_requests(1)
+        assert c.half_close().read_until_close() == b""
+    wait_until(lambda: u.connections[0].ended, 5, "the end of the upstream connection")
+
+
+# -- tunnels
+
+UPGRADE = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
+SWITCH = b"HTTP/1.1 101 Switching\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n"
+
+
+def test_an_upgraded_connection_is_a_tunnel_with_the_pipelined_bytes(server, upstream):
+    def echo(seen):
+        while True:
+            if not seen.reader.buffer and not seen.reader.fill():
+                return
+            piece, seen.reader.buffer = seen.reader.buffer, b""
+            seen.socket.sendall(piece.upper())
+    u = upstream([up.head(), up.send(SWITCH + b"HELLO "), echo])
+    s = server(conf(location=UPGRADE), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nearly ")
+        reply = c.read_reply()
+        assert (reply.status, reply.header("Upgrade")) == (101, "echo") and reply.header("Connection").lower() == "upgrade"
+        c.reader.exactly(len("HELLO EARLY "))
+        for i in range(20):
+            c.send(f"ping {i} ".encode())
+            assert c.reader.exactly(len(f"ping {i} ")) == f"PING {i} ".encode()
+        big = b"q" * 2_000_000
+        threading.Thread(target=c.send, args=(big,)).start()
+        assert c.reader.exactly(len(big)) == big.upper()
+        c.half_close()
+        assert c.read_until_close() == b""
+    assert u.last.header("Upgrade") == "echo"
+
+
+def test_the_end_of_the_peer_ends_the_tunnel(server, upstream):
+    u = upstream([up.head(), up.send(SWITCH + b"bye"), up.close()])
+    s = server(conf(location=UPGRADE), UP=u.port)
+    got = raw(s.port, b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+    assert got.endswith(b"bye")
+
+
+def test_an_idle_tunnel_ends_after_read_timeout(server, upstream):
+    u = upstream([up.head(), up.send(SWITCH), up.hold()])
+    s = server(conf(location=UPGRADE + "proxy_read_timeout 200ms;"), UP=u.port)
+    got = raw(s.port, b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+    assert re.match(rb"HTTP/1.1 101 .*\r\n\r\n$", got, re.S)
+
+
+def test_a_refused_upgrade_is_an_ordinary_reply(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(403, "no")))
+    s = server(conf(location=UPGRADE), UP=u.port)
+    reply = get(s.port, "/ws", {"Upgrade": "echo"})
+    assert (reply.status, reply.text) == (403, "no")
+
+
+def test_worker_connections_count_those_to_peers(server, upstream):
+    u = upstream([up.request(), up.hold()])
+    s = server(conf().replace("events {}", "events { worker_connections 8; }"), UP=u.port)
+    clients = [Client(s.port) for _ in range(5)]
+    for c in clients:
+        c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    s.wait_for_log("8 worker_connections are not enough while connecting to upstream")
+    for c in clients:
+        c.close()
