@@ -21,8 +21,7 @@ Worker::Worker(Loop& loop, Generation& generation, WorkerRow& row)
       background_(loop_),
       own_(loop_),
       hard_stop_([](Timer& t) {
-        Worker* worker = static_cast<HardStop&>(t).worker;
-        worker->loop_.ready(*worker->drained_);
+        static_cast<HardStop&>(t).worker->say_drained();
       }),
       trim_([](Timer& t) {
         Worker* worker = static_cast<TrimTimer&>(t).worker;
@@ -70,8 +69,13 @@ uint64_t Worker::idle_deadline_ms(const IdleClient& client) const {
 
 Task<Unit> Worker::finish_when_empty() {
   co_await connections_.all_done();
-  loop_.ready(*drained_);
+  say_drained();
   co_return Unit();
+}
+
+void Worker::say_drained() {
+  is_drained_ = true;
+  loop_.ready(*drained_);
 }
 
 void Worker::start_modules() {

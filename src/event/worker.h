@@ -63,6 +63,8 @@ class Worker {
 
   void client_idle(IdleClient& client) { idle_.push_back(client); }
   bool is_draining() const { return draining_; }
+  // Nothing is left, or the time is over: `drained` has been put on the ready list.
+  bool is_drained() const { return is_drained_; }
   // When `client`, idle since since_ms, is closed at the latest because of the drain; UINT64_MAX while there is none.
   uint64_t idle_deadline_ms(const IdleClient& client) const;
   // Stop accepting, close idle clients, let the rest finish; then `drained` is put on the ready list. `has_successor`: another worker takes
@@ -97,6 +99,7 @@ class Worker {
     T value;
   };
   Task<Unit> finish_when_empty();
+  void say_drained();
 
   Loop& loop_;
   Generation& generation_;
@@ -108,6 +111,7 @@ class Worker {
   uint64_t next_number_ = 1;
   bool draining_ = false;
   bool has_successor_ = false;  // of a drain
+  bool is_drained_ = false;
   Resumable* drained_ = nullptr;
   BlockingPool files_;
   std::vector<std::unique_ptr<HolderBase>> states_;

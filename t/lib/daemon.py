@@ -53,11 +53,12 @@ class DaemonServer(Server):
                                      timeout=10 * TIME_SCALE)
         assert started.returncode == 0, f"the start ended with {started.returncode}:\n{self.output()}\n{self.log()}"
         wait_until(self.pid, 5, "the pid file")
-        return self.adopt_master()
+        self.adopt_master()
+        self.wait_workers()  # nginx loses signals that come earlier
+        return self
 
     def adopt_master(self):
         self.process = Orphan(self.pid())
-        return self
 
     def start_new_binary(self, seconds=10):
         """USR2, and the pids of both masters once the new one serves."""

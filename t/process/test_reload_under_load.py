@@ -15,6 +15,7 @@ CONF = """
 worker_processes %%WORKERS%%;
 events {}
 http {
+    client_body_temp_path %%PREFIX%%/logs;
     upstream back { server 127.0.0.1:%%UP%%; keepalive 8; }
     server {
         listen 127.0.0.1:%%PORT_0%% %%LISTEN%%;

@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/conf/error_log.h"
 #include "http/conf/core_conf.h"
 #include "http/h1/server.h"
@@ -45,7 +47,7 @@ class Sink final : public h1::RequestSink {
       return;
     }
     idle_.since_ms = client_.loop().now_ms();
-    idle_.min_timeout_ms = conf<CoreConf>(*facts_.listen.hosts.default_server->root).keepalive_min_timeout.ms;
+    idle_.min_timeout_ms = conf<CoreConf>(*facts_.listen.hosts.default_server->block).keepalive_min_timeout.ms;
     // A connection without a request yet has been promised one answer, successor or not.
     if (facts_.requests == 0) idle_.min_timeout_ms = std::max(idle_.min_timeout_ms == UINT64_MAX ? 0 : idle_.min_timeout_ms, first_request_ms);
     facts_.worker.client_idle(idle_);
