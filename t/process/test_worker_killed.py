@@ -17,7 +17,7 @@ http {
     client_body_temp_path %%PREFIX%%/logs;
     upstream back { zone back 256k; server 127.0.0.1:%%UP%%; keepalive 8; }
     server {
-        listen 127.0.0.1:%%PORT_0%%;
+        listen 127.0.0.1:%%PORT_0%% reuseport;
         location / { proxy_pass http://back; }
         location = /pid { return 200 $pid; }
         location = /status { stub_status; }
