@@ -199,13 +199,16 @@ void WorkerProcess::start(LoadedConfiguration& configuration) {
 // Some worker has nothing left. The newest is only among them when the process leaves.
 void WorkerProcess::on_drained() {
   if (leaving_) {
-    if (slot_.channel >= 0) report(slot_.channel, WorkerReport::drained);
-    loop_.stop();
+    if (std::all_of(serving_.begin(), serving_.end(), [](auto& each) { return each->worker().is_drained(); })) loop_.stop();
     return;
   }
-  while (serving_.size() > 1) {
-    LoadedConfiguration& replaced = serving_.front()->configuration();
-    serving_.erase(serving_.begin());
+  for (size_t i = 0; i + 1 < serving_.size();) {
+    if (!serving_[i]->worker().is_drained()) {
+      ++i;
+      continue;
+    }
+    LoadedConfiguration& replaced = serving_[i]->configuration();
+    serving_.erase(serving_.begin() + static_cast<ptrdiff_t>(i));
     slot_.single->release(replaced);
   }
 }
@@ -217,6 +220,10 @@ void WorkerProcess::drain(bool has_successor) {
   Serving& last = *serving_.back();
   uint64_t timeout_ms = conf<ProcessConf>(last.configuration().generation().root()).shutdown_timeout;
   last.worker().drain(has_successor, timeout_ms, drained_);
+  // An open socket would go on taking connections that nobody accepts.
+  if (slot_.single) slot_.single->stop_listening();
+  else last.configuration().listeners().close_all(false, Logger(last.configuration().log()));
+  if (slot_.channel >= 0) report(slot_.channel, WorkerReport::drained);
 }
 
 void WorkerProcess::reload() {
@@ -224,8 +231,9 @@ void WorkerProcess::reload() {
   if (!next) return;
   Serving& old = *serving_.back();
   uint64_t timeout_ms = conf<ProcessConf>(old.configuration().generation().root()).shutdown_timeout;
-  start(*static_cast<LoadedConfiguration*>(next));
+  // The order matters: both listen on the same descriptors, and a loop watches a descriptor once.
   old.worker().drain(true, timeout_ms, drained_);
+  start(*static_cast<LoadedConfiguration*>(next));
 }
 
 void WorkerProcess::reopen() {

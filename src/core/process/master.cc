@@ -56,6 +56,7 @@ class Alone final : public SingleProcess {
     return &generations_.current();
   }
   void release(Configuration& replaced) override { generations_.release(replaced); }
+  void stop_listening() override { generations_.current().listeners().close_all(generations_.sole_owner(), generations_.log()); }
   void reopen_logs() override {
     generations_.log().notice("reopening logs");
     generations_.reopen_logs();
