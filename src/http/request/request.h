@@ -27,7 +27,7 @@ struct ClientFacts;
 struct TryRecord {
   std::string_view peer;            // as in $upstream_addr
   std::string_view group;           // the upstream's name, or the host
-  std::string_view url;             // "http://127.0.0.1:80/path", for the error log
+  std::string_view url_scheme, url_path;  // around `peer` they make "http://127.0.0.1:80/path", for the error log
   uint64_t started_ms = 0;
   int64_t connect_ms = -1;          // -1: the phase was not reached
   int64_t header_ms = -1;
