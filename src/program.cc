@@ -11,17 +11,39 @@
 
 #include "build_config.h"
 #include "core/conf/error_log.h"
+#include "core/conf/session_vars.h"
 #include "core/process/channel.h"
 #include "core/process/process.h"
 #include "core/process/process_conf.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
+#include "core/upstream/upstream_block.h"
+#include "event/dns/resolver_conf.h"
 #include "event/events_conf.h"
 #include "event/worker.h"
+#include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
+#include "http/conf/variables.h"
 #include "http/request/serve.h"
+#include "module_list.h"
 
 namespace fairlead {
+
+ConfResult<Unit> assign_modules() {
+  std::vector<const Module*> all = {&error_log_module,
+                                    &process_module,
+                                    &events_module,
+                                    &upstream_module,
+                                    &resolver_module,
+                                    &session_variables_module,
+                                    &http::http_blocks_module,
+                                    &http::http_core_module,
+                                    &http::http_request_variables_module,
+                                    &http::http_connection_variables_module,
+                                    &http::http_upstream_variables_module};
+  for (const Module* module : linked_modules) all.push_back(module);
+  return modules().assign(std::move(all));
+}
 
 ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const LoadRequest& request, LoadedConfiguration* previous,
                                                                            std::vector<LoadedConfiguration*>* alive) {
