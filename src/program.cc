@@ -11,18 +11,42 @@
 
 #include "build_config.h"
 #include "core/conf/error_log.h"
+#include "core/conf/session_vars.h"
 #include "core/process/channel.h"
 #include "core/process/process.h"
 #include "core/process/process_conf.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
 #include "core/upstream/peer_zone.h"
+#include "core/upstream/upstream_block.h"
+#include "event/dns/resolver_conf.h"
 #include "event/events_conf.h"
+#include "event/net/upstream_names.h"
 #include "event/worker.h"
+#include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
+#include "http/conf/variables.h"
 #include "http/request/serve.h"
+#include "module_list.h"
 
 namespace fairlead {
+
+ConfResult<Unit> assign_modules() {
+  std::vector<const Module*> all = {&error_log_module,
+                                    &process_module,
+                                    &events_module,
+                                    &upstream_module,
+                                    &resolver_module,
+                                    &upstream_names_module,
+                                    &session_variables_module,
+                                    &http::http_blocks_module,
+                                    &http::http_core_module,
+                                    &http::http_request_variables_module,
+                                    &http::http_connection_variables_module,
+                                    &http::http_upstream_variables_module};
+  for (const Module* module : linked_modules) all.push_back(module);
+  return modules().assign(std::move(all));
+}
 
 ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const LoadRequest& request, LoadedConfiguration* previous,
                                                                            std::vector<LoadedConfiguration*>* alive) {
@@ -75,14 +99,11 @@ void Server::worker_exited(unsigned, pid_t pid, int) {
   BoardSlot slot = board_.find(pid);
   for (LoadedConfiguration* each : alive_) each->generation().zones.break_locks(pid);
   if (slot == no_slot || slot == master_slot) return;
-  for (LoadedConfiguration* each : alive_)
-    if (Metrics* metrics = each->generation().metrics.get()) metrics->reset_gauges(slot);
-  board_.release(slot);
   for (LoadedConfiguration* each : alive_) {
-    each->generation().zones.break_locks(pid);
-    if (slot != no_slot && slot != master_slot) forget_peer_zones(each->generation(), slot);
+    forget_peer_zones(each->generation(), slot);
+    if (Metrics* metrics = each->generation().metrics.get()) metrics->reset_gauges(slot);
   }
-  if (slot != no_slot && slot != master_slot) board_.release(slot);
+  board_.release(slot);
 }
 
 namespace {
@@ -303,9 +324,8 @@ int Server::run_worker(Configuration& configuration, const WorkerSlot& slot) {
     return fatal_exit;
   }
   board_.set_pid(place, getpid());
-  WorkerProcess process(**loop, slot, BoardPlace{board_, place});
   join_peer_zones(loaded.generation(), place);
-  WorkerProcess process(**loop, slot, board_.row(place));
+  WorkerProcess process(**loop, slot, BoardPlace{board_, place});
   return process.run(loaded);
 }
 
