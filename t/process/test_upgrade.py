@@ -88,7 +88,7 @@ def test_a_new_binary_that_does_not_start(daemon, upstream):
         s.signal(signal.SIGUSR2)
         s.wait_for_log(r"new binary process \d+ exited with code 1")
         wait_until(lambda: s.pid() == master and not os.path.exists(oldbin(s)), 5, "the pid file back at its name")
-        load.wait_more(30)
+        load.wait_more(100)
     load.assert_clean()
 
 

@@ -51,7 +51,6 @@ class Alone final : public SingleProcess {
   Configuration* reload() override {
     generations_.log().notice("reconfiguring");
     if (!generations_.reload()) return nullptr;
-    generations_.current().listeners().release_retired();
     generations_.finish_reload();
     return &generations_.current();
   }
@@ -168,7 +167,6 @@ int Master::run_alone() {
 
 int Master::supervise() {
   start_workers();
-  generations_.current().listeners().release_retired();
   for (;;) {
     take_signals(wait_ms());
     if (asked_.child) reap();
@@ -348,7 +346,6 @@ void Master::reload() {
   if (!generations_.reload()) return;
   not_accepting_ = false;
   start_workers();
-  generations_.current().listeners().release_retired();
   workers_.await(WorkerReport::ready, generations_.number(), ready_wait_ms);
   workers_.tell(WorkerCommand::quit, SIGQUIT, before);
   workers_.await(WorkerReport::drained, before, drain_wait_ms);

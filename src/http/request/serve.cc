@@ -49,7 +49,8 @@ class Sink final : public h1::RequestSink {
     idle_.since_ms = client_.loop().now_ms();
     idle_.min_timeout_ms = conf<CoreConf>(*facts_.listen.hosts.default_server->block).keepalive_min_timeout.ms;
     // A connection without a request yet has been promised one answer, successor or not.
-    if (facts_.requests == 0) idle_.min_timeout_ms = std::max(idle_.min_timeout_ms == UINT64_MAX ? 0 : idle_.min_timeout_ms, first_request_ms);
+    uint64_t& min_ms = idle_.min_timeout_ms;
+    if (facts_.requests == 0) min_ms = std::max(min_ms == UINT64_MAX ? 0 : min_ms, first_request_ms);
     facts_.worker.client_idle(idle_);
   }
   bool is_draining() const override { return facts_.worker.is_draining(); }
