@@ -90,7 +90,8 @@ Verdict find_index(Request& request) {
 }
 
 constexpr Directive rows[] = {
-    custom<set_index, IndexConf, &IndexConf::files>("index", in_http_any, words_from(1), "Files that are tried for a URI that ends in a slash.")
+    custom<set_index, IndexConf, &IndexConf::files>("index", in_http_any, words_from(1),
+        "Files that are tried for a URI that ends in a slash.")
         .many()
         .takes("file ..."),
 };

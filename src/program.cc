@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
+//
+// Composition root: loading a configuration for the master, and the life of a worker process around the engines.
 #include "program.h"
 
 #include <sys/signalfd.h>
@@ -39,6 +41,7 @@ ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const
   for (std::string_view folder : g.folders()) FL_TRY(make_folder(folder, made->settings_.user));
   FL_TRY(g.zones.attach(before ? &before->zones : nullptr));
   FL_TRY(attach_peer_zones(g));
+  if (g.metrics) FL_TRY(g.metrics->open());
   if (http::HttpBlock* http = http::http_block_of(g)) {
     for (auto& group : http->listens.groups) {
       made->listeners_.add(group->own->spec);
@@ -70,20 +73,31 @@ ConfResult<std::unique_ptr<Configuration>> Server::load(Configuration* previous)
 
 void Server::worker_exited(unsigned, pid_t pid, int) {
   BoardSlot slot = board_.find(pid);
+  for (LoadedConfiguration* each : alive_) each->generation().zones.break_locks(pid);
+  if (slot == no_slot || slot == master_slot) return;
   for (LoadedConfiguration* each : alive_) {
-    each->generation().zones.break_locks(pid);
-    if (slot != no_slot && slot != master_slot) forget_peer_zones(each->generation(), slot);
+    if (Metrics* metrics = each->generation().metrics.get()) metrics->reset_gauges(slot);
+    forget_peer_zones(each->generation(), slot);
   }
-  if (slot != no_slot && slot != master_slot) board_.release(slot);
+  board_.release(slot);
 }
 
 namespace {
 
+// The row of this process on the board of all.
+struct BoardPlace {
+  WorkerSlots& board;
+  BoardSlot slot;
+};
+
 // One configuration at work in this process.
 class Serving {
  public:
-  Serving(Loop& loop, LoadedConfiguration& configuration, unsigned slot, WorkerRow& row)
-      : configuration_(configuration), worker_(loop, configuration.generation(), row), slot_(slot) {}
+  Serving(Loop& loop, LoadedConfiguration& configuration, unsigned slot, BoardPlace place)
+      : configuration_(configuration), worker_(loop, configuration.generation(), place.board.row(place.slot)), slot_(slot) {
+    worker_.use_board(place.board);
+    if (Metrics* metrics = configuration.generation().metrics.get()) metrics->use_slot(place.slot);
+  }
 
   void start() {
     ListenSet& sockets = configuration_.listeners();
@@ -120,8 +134,8 @@ class Serving {
 // drained).
 class WorkerProcess {
  public:
-  WorkerProcess(Loop& loop, const WorkerSlot& slot, WorkerRow& row)
-      : loop_(loop), slot_(slot), row_(row), drained_(this), signals_(this), commands_(this) {}
+  WorkerProcess(Loop& loop, const WorkerSlot& slot, BoardPlace place)
+      : loop_(loop), slot_(slot), place_(place), drained_(this), signals_(this), commands_(this) {}
   int run(LoadedConfiguration& first);
 
  private:
@@ -141,7 +155,7 @@ class WorkerProcess {
 
   Loop& loop_;
   const WorkerSlot& slot_;
-  WorkerRow& row_;
+  BoardPlace place_;
   std::vector<std::unique_ptr<Serving>> serving_;  // the newest last
   Watch* signal_watch_ = nullptr;
   Watch* channel_watch_ = nullptr;
@@ -174,8 +188,8 @@ int WorkerProcess::run(LoadedConfiguration& first) {
 }
 
 void WorkerProcess::start(LoadedConfiguration& configuration) {
-  serving_.push_back(std::make_unique<Serving>(loop_, configuration, slot_.index, row_));
-  row_.state.store(WorkerState::serving, std::memory_order_relaxed);
+  serving_.push_back(std::make_unique<Serving>(loop_, configuration, slot_.index, place_));
+  place_.board.row(place_.slot).state.store(WorkerState::serving, std::memory_order_relaxed);
   serving_.back()->start();
 }
 
@@ -279,7 +293,7 @@ int Server::run_worker(Configuration& configuration, const WorkerSlot& slot) {
   }
   board_.set_pid(place, getpid());
   join_peer_zones(loaded.generation(), place);
-  WorkerProcess process(**loop, slot, board_.row(place));
+  WorkerProcess process(**loop, slot, BoardPlace{board_, place});
   return process.run(loaded);
 }
 

@@ -137,7 +137,8 @@ bool is_agent_disabled(const Request& request, const GzipConf& own) {
   const Headers::Field* agent = request.head.headers.find(KnownHeader::user_agent);
   if (!agent) return false;
   if (own.disable_msie6 && is_msie6(agent->value)) return true;
-  return std::any_of(own.disabled_agents.begin(), own.disabled_agents.end(), [&](const auto& regex) { return regex->matches(agent->value); });
+  return std::any_of(own.disabled_agents.begin(), own.disabled_agents.end(),
+                     [&](const auto& regex) { return regex->matches(agent->value); });
 }
 
 bool is_expired(const Headers& headers, std::string_view expires_text) {
@@ -247,18 +248,22 @@ constexpr Directive rows[] = {
     slot<GzipConf, &GzipConf::on>("gzip", in_http_and_if, "Compress responses."),
     slot<GzipConf, &GzipConf::vary>("gzip_vary", any, "Say `Vary: Accept-Encoding` of responses that are compressed for some clients."),
     custom<set_level, GzipConf, &GzipConf::level>("gzip_comp_level", any, words(1), "From 1, fast, to 9, small.").takes("level"),
-    slot<GzipConf, &GzipConf::buffers>("gzip_buffers", any, "Size of a piece of compressed output; the number has no limit to set, pieces leave as they are made."),
+    slot<GzipConf, &GzipConf::buffers>("gzip_buffers", any,
+        "Size of a piece of compressed output; the number has no limit to set, pieces leave as they are made."),
     slot<GzipConf, &GzipConf::min_length>("gzip_min_length", any, "Shorter responses, as far as their length is known, stay as they are."),
     slot<GzipConf, &GzipConf::postpone>("postpone_gzipping", any, "How many bytes are gathered before compression begins."),
-    custom<set_window, GzipConf, &GzipConf::window_bits>("gzip_window", any, words(1), "Size of the window of repeated text, 512 to 32k.").takes("size"),
-    custom<set_hash, GzipConf, &GzipConf::memory_level>("gzip_hash", any, words(1), "Size of zlib's table of hashes, 512 to 128k.").takes("size"),
-    slot<GzipConf, &GzipConf::least_version>("gzip_http_version", any, "Lowest version of requests that get compressed responses.").takes("1.0 | 1.1"),
+    custom<set_window, GzipConf, &GzipConf::window_bits>("gzip_window", any, words(1),
+        "Size of the window of repeated text, 512 to 32k.").takes("size"),
+    custom<set_hash, GzipConf, &GzipConf::memory_level>("gzip_hash", any, words(1),
+        "Size of zlib's table of hashes, 512 to 128k.").takes("size"),
+    slot<GzipConf, &GzipConf::least_version>("gzip_http_version", any,
+        "Lowest version of requests that get compressed responses.").takes("1.0 | 1.1"),
     slot<GzipConf, &GzipConf::proxied>("gzip_proxied", any, "Which responses are compressed for requests that came with Via."),
     custom<set_types, GzipConf, &GzipConf::types, &GzipConf::any_type>("gzip_types", any, words_from(1),
                                                                        "Media types that are compressed beside text/html; `*` is all.")
         .takes("mime-type ..."),
     custom<set_disable, GzipConf, &GzipConf::disabled_agents, &GzipConf::disable_msie6>("gzip_disable", any, words_from(1),
-                                                                                        "User agents, by regular expressions, that get no compressed responses.")
+        "User agents, by regular expressions, that get no compressed responses.")
         .many()
         .takes("regex ..."),
 };

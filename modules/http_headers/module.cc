@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Fields that the configuration adds to responses: add_header, add_trailer, expires. The arithmetic of expires is in expires.h. Lists belong
-// to the block's Conf, values to the request's arena.
+// Fields that the configuration adds to responses: add_header, add_trailer, expires. The arithmetic of expires is in expires.h. Lists
+// belong to the block's Conf, values to the request's arena.
 #include <vector>
 
 #include "core/base/clock.h"
@@ -213,14 +213,16 @@ void apply_trailers(Request& request) {
 
 constexpr uint32_t any_or_if = in_http_any | in_location_if;
 constexpr Directive rows[] = {
-    custom<set_add_header, HeadersConf, &HeadersConf::headers>("add_header", any_or_if, words(2, 3), "A field added to responses; `always`: whatever their status.")
+    custom<set_add_header, HeadersConf, &HeadersConf::headers>("add_header", any_or_if, words(2, 3),
+        "A field added to responses; `always`: whatever their status.")
         .many()
         .takes("name value [always]"),
-    custom<set_add_trailer, HeadersConf, &HeadersConf::trailers>("add_trailer", any_or_if, words(2, 3), "A field added behind chunked and HTTP/2 bodies.")
+    custom<set_add_trailer, HeadersConf, &HeadersConf::trailers>("add_trailer", any_or_if, words(2, 3),
+        "A field added behind chunked and HTTP/2 bodies.")
         .many()
         .takes("name value [always]"),
     slot<HeadersConf, &HeadersConf::header_inherit>("add_header_inherit", any_or_if,
-                                                    "Whether add_header lines of outer blocks hold where there are none, never, or also beside own ones."),
+        "Whether add_header lines of outer blocks hold where there are none, never, or also beside own ones."),
     slot<HeadersConf, &HeadersConf::trailer_inherit>("add_trailer_inherit", any_or_if, "The same for add_trailer."),
     custom<set_expires, HeadersConf, &HeadersConf::expires, &HeadersConf::expires_modified, &HeadersConf::expires_value>(
         "expires", any_or_if, words(1, 2), "Expires and Cache-Control of responses.")

@@ -31,7 +31,8 @@ struct RangeConf {
 bool if_range_holds(const Request& request) {
   const Headers::Field* field = request.head.headers.find(KnownHeader::if_range);
   if (!field) return true;
-  if (field->value.size() >= 2 && field->value.back() == '"') return !request.response.etag.empty() && field->value == request.response.etag;
+  std::string_view own = request.response.etag;
+  if (field->value.size() >= 2 && field->value.back() == '"') return !own.empty() && field->value == own;
   auto date = parse_http_date(field->value);
   return date && request.response.last_modified >= 0 && *date == request.response.last_modified;
 }
@@ -114,7 +115,8 @@ void apply_ranges(Request& request) {
 }
 
 constexpr Directive rows[] = {
-    slot<RangeConf, &RangeConf::max_ranges>("max_ranges", in_http_any, "Most byte ranges of one request; more get the whole, 0 turns ranges off."),
+    slot<RangeConf, &RangeConf::max_ranges>("max_ranges", in_http_any,
+        "Most byte ranges of one request; more get the whole, 0 turns ranges off."),
 };
 constexpr ResponseFilter filters[] = {{.stage = Stage::range, .apply = apply_ranges}};
 constexpr Hooks hooks = {.filters = filters};

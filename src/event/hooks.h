@@ -14,7 +14,7 @@ namespace fairlead::event {
 struct Hooks {
   // When the worker begins to serve: work of its own, run in worker.background() and cancelled with it.
   Task<Unit> (*start)(Worker& worker) = nullptr;
-  // When it ends, connections being gone: what must not be lost is written. Never waits.
+  // When it ends, before what is left of its connections is dropped: what must not be lost is written. Never waits.
   void (*stop)(Worker& worker) = nullptr;
   // Log files were renamed (USR1): open the paths again. Never waits.
   void (*reopen)(Worker& worker) = nullptr;

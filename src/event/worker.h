@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Worker: everything that lives as long as a serving process: the loop, the connections, the background work, the state of modules. It starts,
-// drains and stops; what a connection speaks is not its business. Passed by reference; one per process.
+// Worker: everything that lives as long as a serving process: the loop, the connections, the background work, the state of modules. It
+// starts, drains and stops; what a connection speaks is not its business. Passed by reference; one per process.
 #pragma once
 
 #include <memory>
@@ -41,6 +41,10 @@ class Worker {
   Loop& loop() { return loop_; }
   Generation& generation() { return generation_; }
   WorkerRow& row() { return row_; }
+  // The board that the row is part of; it outlives the worker.
+  void use_board(const WorkerSlots& board) { board_ = &board; }
+  // Over all workers of the board; of this one alone without a board.
+  ConnectionCounts counts() const { return board_ ? board_->counts() : counts_of(row_); }
 
   // Serves a listening socket until drained. `server` outlives the worker.
   void listen(int fd, ServeAccepted& server);
@@ -95,6 +99,7 @@ class Worker {
   Loop& loop_;
   Generation& generation_;
   WorkerRow& row_;
+  const WorkerSlots* board_ = nullptr;
   AcceptLimits limits_;
   List<IdleClient> idle_;
   size_t connections_in_use_ = 0;

@@ -31,7 +31,8 @@ ConfResult<Unit> set_name(Line& line, ExampleConf& own) {
 constexpr Directive rows[] = {
     slot<ExampleConf, &ExampleConf::value>("example_header", in_http_and_if, "The value of a field added to responses."),
     slot<ExampleConf, &ExampleConf::on_errors>("example_header_on_errors", in_http_and_if, "Whether error responses get it, too."),
-    custom<set_name, ExampleConf, &ExampleConf::name>("example_header_name", in_http_and_if, words(1), "The name of the field.").takes("name"),
+    custom<set_name, ExampleConf, &ExampleConf::name>("example_header_name", in_http_and_if, words(1), "The name of the field.")
+        .takes("name"),
 };
 
 // Asked once per location when the configuration is loaded: where this is false the filter costs nothing.

@@ -5,6 +5,7 @@
 import gzip
 import os
 import re
+import signal
 import socket
 import time
 
@@ -176,3 +177,17 @@ def test_a_client_that_leaves_is_logged(server):
 def test_errors(idle_server, directive, message):
     ended = idle_server(conf("", "", "").replace("access_log logs/own.log uri;", "").replace("http {", "http { " + directive)).run("-t")
     assert ended.returncode == 1 and message in ended.stderr
+
+
+def test_a_renamed_log_is_left_at_the_signal(server):
+    s = server(conf("access_log logs/r.log uri;"))
+    get(s.port, "/before")
+    os.rename(s.prefix + "/logs/r.log", s.prefix + "/logs/r.log.1")
+    s.signal(signal.SIGUSR1)
+    wait_until(lambda: os.path.exists(s.prefix + "/logs/r.log"))
+
+    def moved():
+        get(s.port, "/after")
+        return "/after" in s.read("logs/r.log")
+    wait_until(moved)
+    assert "/before" in s.read("logs/r.log.1") and "/before" not in s.read("logs/r.log")

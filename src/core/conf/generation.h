@@ -17,6 +17,7 @@
 #include "core/conf/block.h"
 #include "core/conf/reader.h"
 #include "core/conf/variable.h"
+#include "core/shm/metric.h"
 #include "core/shm/shm.h"
 
 namespace fairlead {
@@ -29,6 +30,7 @@ struct LoadRequest {
   std::string conf_path;          // absolute
   std::string global_directives;  // -g
   std::string error_log_path;     // -e, or the compiled default; absolute, or "stderr"
+  std::string access_log_path = "logs/access.log";  // where no access_log says otherwise; below the prefix if relative
   bool test_only = false;         // -t: say more, change nothing
 };
 
@@ -71,6 +73,11 @@ class Generation {
 
   // Shared memory by name; attached (taken over from the previous generation) before the workers are forked.
   ZoneSet zones;
+
+  // The metric registry, if the configuration shows it anywhere (wants_metrics): made and declared while loading; whoever attached the
+  // zones opens it and tells it the worker's slot.
+  std::unique_ptr<Metrics> metrics;
+  bool wants_metrics = false;
 
   // Some variable of the configuration shows the fields of upstream replies as they came (set when variables are complete).
   bool shows_upstream_fields = false;

@@ -87,6 +87,7 @@ class Metrics {
 
   // 2. After ZoneSet::attach(), before fork. From here on series can be made and counted, for the master's slot.
   ConfResult<> open();
+  bool is_open() const { return shared_ != nullptr; }
   // 3. In a worker after fork: what it counts goes to `slot`.
   void use_slot(uint32_t slot);
 

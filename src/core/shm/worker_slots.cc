@@ -58,18 +58,23 @@ BoardSlot WorkerSlots::find(pid_t pid) const {
   return no_slot;
 }
 
-ConnectionCounts WorkerSlots::counts() const {
+ConnectionCounts counts_of(const WorkerRow& row) {
   constexpr auto relaxed = std::memory_order_relaxed;
+  return {row.accepted.load(relaxed), row.handled.load(relaxed), row.requests.load(relaxed), row.active.load(relaxed),
+          row.reading.load(relaxed),  row.writing.load(relaxed), row.waiting.load(relaxed)};
+}
+
+ConnectionCounts WorkerSlots::counts() const {
   ConnectionCounts sum;
   for (BoardSlot slot = 0; slot < worker_slots_max; ++slot) {
-    const WorkerRow& each = rows_[slot];
-    sum.accepted += each.accepted.load(relaxed);
-    sum.handled += each.handled.load(relaxed);
-    sum.requests += each.requests.load(relaxed);
-    sum.active += each.active.load(relaxed);
-    sum.reading += each.reading.load(relaxed);
-    sum.writing += each.writing.load(relaxed);
-    sum.waiting += each.waiting.load(relaxed);
+    ConnectionCounts each = counts_of(rows_[slot]);
+    sum.accepted += each.accepted;
+    sum.handled += each.handled;
+    sum.requests += each.requests;
+    sum.active += each.active;
+    sum.reading += each.reading;
+    sum.writing += each.writing;
+    sum.waiting += each.waiting;
   }
   return sum;
 }

@@ -2,7 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // The board of worker slots: who runs in which slot, in which state, and the counters of stub_status. The master makes it once, before
-// the first fork, and keeps it over all generations. A worker claims a slot and writes only its own row, without locks; the master releases it.
+// the first fork, and keeps it over all generations. A worker claims a slot and writes only its own row, without locks; the master releases
+// it.
 #pragma once
 
 #include <sys/types.h>
@@ -52,6 +53,9 @@ struct ConnectionCounts {
   uint64_t accepted = 0, handled = 0, requests = 0;
   uint64_t active = 0, reading = 0, writing = 0, waiting = 0;
 };
+
+// The counts of one row.
+ConnectionCounts counts_of(const WorkerRow& row);
 
 class WorkerSlots {
  public:

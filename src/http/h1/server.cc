@@ -3,6 +3,7 @@
 #include "http/h1/server.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "http/h1/write.h"
 #include "http/message/status.h"
@@ -153,6 +154,21 @@ Task<After> after_answer(Connection& client, const ServerRules& rules, ServerExc
   co_return After::next_request;
 }
 
+// Tells the sink of the head that is being read, however that ends.
+class Reading {
+ public:
+  explicit Reading(RequestSink& sink) : sink_(&sink) { sink.reading(true); }
+  ~Reading() { end(); }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  void end() {
+    if (sink_) std::exchange(sink_, nullptr)->reading(false);
+  }
+
+ private:
+  RequestSink* sink_;
+};
+
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
 Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
   uint64_t started_ms = client.loop().now_ms();
@@ -162,6 +178,7 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   RequestParser parser(*head, rules.head);
   uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
   HeadStep step;
+  Reading reading(sink);
   while ((step = read_head(client, parser, rules)) == HeadStep::need_read) {
     WaitStatus status = co_await client.readable(deadline);
     if (status == WaitStatus::timeout) {
@@ -169,6 +186,7 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
       break;
     }
   }
+  reading.end();
   if (step == HeadStep::closed || (step == HeadStep::timed_out && !parser.started())) co_return Left();
   SegmentRef pin = client.segment();  // views of the head point into it
   if (step == HeadStep::done) client.consume(parser.consumed());

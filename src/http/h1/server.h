@@ -63,6 +63,8 @@ class RequestSink {
   virtual ClientFacts& facts() = 0;
   // While the connection is idle, from before the wait to behind it; a draining worker shortens that wait.
   virtual void idle(bool begins) = 0;
+  // A request is being received: from before its first byte is looked at to the end of its head.
+  virtual void reading(bool) {}
   // No further request is to be expected on this connection: say so in the response.
   virtual bool is_draining() const = 0;
 

@@ -22,7 +22,8 @@ Poll ReadFileBody::poll(Chunk& chunk) {
   do got = ::pread(file_.fd(), segment->bytes(), wanted, static_cast<off_t>(offset_));
   while (got < 0 && errno == EINTR);
   if (got <= 0) {
-    error_ = got < 0 ? Error::from_errno(errno, "pread() failed") : Error{Fault::closed, Side::local, 0, "file was truncated while it was sent"};
+    if (got < 0) error_ = Error::from_errno(errno, "pread() failed");
+    else error_ = Error{Fault::closed, Side::local, 0, "file was truncated while it was sent"};
     return Poll::failed;
   }
   offset_ += static_cast<uint64_t>(got);

@@ -3,6 +3,7 @@
 #include "http/request/handle.h"
 
 #include "core/conf/error_log.h"
+#include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/listen.h"
 #include "http/message/status.h"
@@ -16,10 +17,24 @@ namespace fairlead::http {
 
 namespace {
 
-// The log phase runs whatever becomes of the request, destruction included; it never waits.
-struct LogAtExit {
-  Request& request;
-  ~LogAtExit() { run_log_phase(request); }
+// A request counts as writing from its head to its log. The log phase runs whatever becomes of the request, destruction included; it never
+// waits.
+class LogAtExit {
+ public:
+  explicit LogAtExit(Request& request) : request_(request) {
+    WorkerRow& row = request.worker().row();
+    add_to(row.requests);
+    add_to(row.writing);
+  }
+  ~LogAtExit() {
+    run_log_phase(request_);
+    take_from(request_.worker().row().writing);
+  }
+  LogAtExit(const LogAtExit&) = delete;
+  LogAtExit& operator=(const LogAtExit&) = delete;
+
+ private:
+  Request& request_;
 };
 
 }  // namespace
@@ -139,7 +154,7 @@ static void log_abort(Request& request) {
 }
 
 Task<Unit> handle(Request& request, Verdict first) {
-  LogAtExit log{request};
+  LogAtExit log(request);
   UntilGone gone(request, run(request, first));
   bool finished = co_await gone;
   if (!finished) {

@@ -19,6 +19,10 @@ class Sink final : public h1::RequestSink {
  public:
   Sink(ClientFacts& client_facts, Connection& client) : facts_(client_facts), client_(client) { idle_.watch = &client.watch(); }
 
+  ~Sink() {
+    if (is_idle_) count(facts_.worker.row().waiting, false);
+  }
+
   Task<Unit> handle(Request& request) override { return http::handle(request, prepare(request)); }
   Task<Unit> refuse(Request& request, const h1::ParseError& error) override {
     request.server = facts_.listen.hosts.default_server;
@@ -29,7 +33,10 @@ class Sink final : public h1::RequestSink {
     return http::handle(request, Verdict::status(error.status));
   }
   ClientFacts& facts() override { return facts_; }
+  void reading(bool begins) override { count(facts_.worker.row().reading, begins); }
   void idle(bool begins) override {
+    is_idle_ = begins;
+    count(facts_.worker.row().waiting, begins);
     if (!begins) {
       idle_.unlink();
       return;
@@ -42,18 +49,31 @@ class Sink final : public h1::RequestSink {
  private:
   ClientFacts& facts_;
   Connection& client_;
+  static void count(std::atomic<uint64_t>& value, bool begins) {
+    if (begins) add_to(value);
+    else take_from(value);
+  }
   IdleClient idle_;
+  bool is_idle_ = false;
 };
 
 struct CountedConnection {
   Worker& worker;
-  explicit CountedConnection(Worker& w) : worker(w) { worker.connection_opened(); }
-  ~CountedConnection() { worker.connection_closed(); }
+  explicit CountedConnection(Worker& w) : worker(w) {
+    worker.connection_opened();
+    add_to(worker.row().handled);
+    add_to(worker.row().active);
+  }
+  ~CountedConnection() {
+    worker.connection_closed();
+    take_from(worker.row().active);
+  }
 };
 
 }  // namespace
 
 Task<Unit> HttpServer::serve(Accepted accepted) {
+  add_to(worker_.row().accepted);
   auto watch = worker_.loop().watch(accepted.fd, PollMode::edge);
   if (!watch) {
     accept_failed(watch.error());

@@ -8,12 +8,15 @@ namespace fairlead::http_gzip {
 namespace {
 
 TEST(AcceptsGzip, ByName) {
-  for (std::string_view text : {"gzip", "GZip", "deflate, gzip", "gzip,br", " gzip ", "br,,gzip", "identity;q=0,gzip"}) EXPECT_TRUE(accepts_gzip(text)) << text;
-  for (std::string_view text : {"", "*", "x-gzip", "gzipx", "gzi", "br", "deflate;gzip", "\"gzip\""}) EXPECT_FALSE(accepts_gzip(text)) << text;
+  for (std::string_view text : {"gzip", "GZip", "deflate, gzip", "gzip,br", " gzip ", "br,,gzip", "identity;q=0,gzip"})
+    EXPECT_TRUE(accepts_gzip(text)) << text;
+  for (std::string_view text : {"", "*", "x-gzip", "gzipx", "gzi", "br", "deflate;gzip", "\"gzip\""})
+    EXPECT_FALSE(accepts_gzip(text)) << text;
 }
 
 TEST(AcceptsGzip, ByQuality) {
-  for (std::string_view q : {"1", "1.", "1.0", "1.00", "1.000", "0.1", "0.01", "0.001", "0.999"}) EXPECT_TRUE(accepts_gzip("gzip;q=" + std::string(q))) << q;
+  for (std::string_view q : {"1", "1.", "1.0", "1.00", "1.000", "0.1", "0.01", "0.001", "0.999"})
+    EXPECT_TRUE(accepts_gzip("gzip;q=" + std::string(q))) << q;
   for (std::string_view q : {"0", "0.", "0.0", "0.000", "", "2", "1.1", "1.001", "0.0001", "-1", "x", "0,5", ".5", "1.0000"})
     EXPECT_FALSE(accepts_gzip("gzip;q=" + std::string(q))) << q;
   EXPECT_TRUE(accepts_gzip("gzip ; Q = 0.5"));

@@ -37,7 +37,8 @@ TEST(Ranges, SeveralKeepTheirOrderAndMissesAreLeftOut) {
 }
 
 TEST(Ranges, WhatTouchesNothingOrIsMalformedIsUnsatisfiable) {
-  for (std::string_view text : {"100-", "100-200", "-0", "", "-", "x", "5", "1-x", "x-1", "1--2", "--2", "1-2,", ",1-2", "1-2,,3-4", "1-2;q", "+1-2",
+  for (std::string_view text : {"100-", "100-200", "-0", "", "-", "x", "5", "1-x", "x-1", "1--2", "--2", "1-2,", ",1-2", "1-2,,3-4",
+                                "1-2;q", "+1-2",
                                 "18446744073709551616-", "1-18446744073709551616", "0x1-2", "1-2 3"})
     EXPECT_EQ(parse(text).outcome, Outcome::unsatisfiable) << text;
   EXPECT_EQ(parse("1-", 0).outcome, Outcome::unsatisfiable);

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/request/metrics_text.h"
+
+#include <cstdlib>
+
+#include "core/base/clock.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "event/net/upstreams.h"
+#include "http/request/response.h"
+
+namespace fairlead::http {
+
+// One element of Accept (RFC 9110 section 12.5.1), as far as it names an exposition: its weight in thousandths, 0 if it does not.
+static unsigned weight_of(std::string_view element, ExpositionFormat format) {
+  Splitter parts(element, ';');
+  parts.trimmed();
+  std::string_view part;
+  if (!parts.next(part)) return 0;
+  bool openmetrics = format == ExpositionFormat::openmetrics;
+  if (!equal_nocase(part, openmetrics ? "application/openmetrics-text" : "text/plain")) return 0;
+  bool named = openmetrics;  // text/plain alone is what anybody sends
+  unsigned weight = 1000;
+  while (parts.next(part)) {
+    if (equal_nocase(part, "version=0.0.4") || equal_nocase(part, "version=\"0.0.4\"")) named = true;
+    if (starts_with_nocase(part, "q=")) {
+      char digits[8] = {};
+      part.substr(2).copy(digits, sizeof digits - 1);
+      double q = std::strtod(digits, nullptr);
+      weight = q > 0 && q <= 1 ? static_cast<unsigned>(q * 1000) : 0;
+    }
+  }
+  return named ? weight : 0;
+}
+
+std::optional<ExpositionFormat> exposition_named(const Headers& headers) {
+  unsigned best = 0;
+  std::optional<ExpositionFormat> named;
+  for (const Headers::Field* field = headers.find(KnownHeader::accept); field; field = headers.next_same(*field)) {
+    Splitter elements(field->value, ',');
+    elements.trimmed();
+    for (std::string_view element; elements.next(element);) {
+      for (ExpositionFormat format : {ExpositionFormat::openmetrics, ExpositionFormat::prometheus}) {
+        unsigned weight = weight_of(element, format);
+        if (weight <= best) continue;
+        best = weight;
+        named = format;
+      }
+    }
+  }
+  return named;
+}
+
+namespace {
+
+using Kind = MetricKind;
+constexpr std::string_view peer_labels[] = {"upstream", "peer"};
+
+// In the order of ConnectionCounts.
+constexpr MetricFamily connection_families[] = {
+    {"fairlead_connections_accepted", Kind::counter, "Client connections accepted."},
+    {"fairlead_connections_handled", Kind::counter, "Client connections served."},
+    {"fairlead_requests", Kind::counter, "Requests received, on all servers."},
+    {"fairlead_connections_active", Kind::gauge, "Client connections open."},
+    {"fairlead_connections_reading", Kind::gauge, "Connections on which a request head is being received."},
+    {"fairlead_connections_writing", Kind::gauge, "Requests being answered."},
+    {"fairlead_connections_waiting", Kind::gauge, "Idle client connections."},
+};
+constexpr MetricFamily peer_up_family = {"fairlead_upstream_peer_up", Kind::gauge,
+                                         "Whether the peer may be picked, as this worker sees it.", peer_labels};
+constexpr MetricFamily peer_tries_family = {"fairlead_upstream_peer_in_flight", Kind::gauge,
+                                            "Tries in flight on the peer: of all workers if the upstream has a zone, else of this one.",
+                                            peer_labels};
+
+void add_connections(const ConnectionCounts& counts, std::vector<FamilySamples>& to) {
+  const uint64_t values[] = {counts.accepted, counts.handled, counts.requests, counts.active,
+                             counts.reading,  counts.writing, counts.waiting};
+  for (size_t i = 0; i < std::size(connection_families); ++i) {
+    const MetricFamily& family = connection_families[i];
+    SeriesSample sample;
+    if (family.kind == Kind::counter) sample.count = values[i];
+    else sample.value = static_cast<double>(values[i]);
+    FamilySamples samples;
+    samples.family = &family;
+    samples.series.push_back(std::move(sample));
+    to.push_back(std::move(samples));
+  }
+}
+
+void add_peers(const Upstreams& upstreams, std::vector<FamilySamples>& to) {
+  FamilySamples up, tries;
+  up.family = &peer_up_family;
+  tries.family = &peer_tries_family;
+  for (const auto& upstream : upstreams.all()) {
+    if (!upstream) continue;
+    auto set = upstream->peers.use();
+    PeerGuard guard(*set);
+    for (const Peer& peer : set->all()) {
+      SeriesSample sample;
+      sample.label_values = {upstream->spec.name, peer.spec.name};
+      sample.value = peer.can_serve(process_clock.seconds()) ? 1 : 0;
+      up.series.push_back(sample);
+      sample.value = peer.state->conns;
+      tries.series.push_back(std::move(sample));
+    }
+  }
+  if (up.series.empty()) return;
+  to.push_back(std::move(up));
+  to.push_back(std::move(tries));
+}
+
+}  // namespace
+
+void set_metrics_text(Request& request, ExpositionFormat format) {
+  std::vector<FamilySamples> families;
+  const Metrics* metrics = request.generation().metrics.get();
+  if (metrics && metrics->is_open()) families = metrics->collect();
+  add_connections(request.worker().counts(), families);
+  add_peers(request.worker().state<Upstreams>(), families);
+  std::string text;
+  write_families(format, families, text);
+  text += exposition_end(format);
+  set_text(request, 200, exposition_content_type(format), request.arena().copy(text));
+}
+
+}  // namespace fairlead::http
