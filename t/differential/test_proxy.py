@@ -27,7 +27,7 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
         location / { proxy_pass http://pool; }
         location /with/ { proxy_pass http://pool/other/; }
-        location /root/ { proxy_pass http://pool/; }
+        location /top/ { proxy_pass http://pool/; }
         location /bare { proxy_pass http://pool/x; }
         location /args/ { proxy_pass http://pool/a?b=; }
         location ~ ^/re/(.*) { proxy_pass http://pool; }
@@ -59,11 +59,14 @@ http {
     }
 }
 """
-LOCATIONS = ["/", "/with/", "/with", "/root/", "/bare", "/bare/y", "/args/", "/re/a", "/var/a", "/old", "/set/", "/method", "/body", "/nobody", "/nohead",
+LOCATIONS = ["/", "/with/", "/with", "/top/", "/bare", "/bare/y", "/args/", "/re/a", "/var/a", "/old", "/set/", "/method", "/body",
+    "/nobody", "/nohead",
              "/stream", "/if", "/rw/", "/limit", "/unbuffered"]
 TAILS = ["", "?q=1&r", "%20sp%2Fsl%25", "a/../b/./c//d", "x%3Fy%23z?%20", "%c3%a9;p=1,2"]
-FIELDS = [("Accept", "a/b"), ("X-Gone", "x"), ("X-For", "y"), ("X-Forwarded-For", "1.2.3.4"), ("Keep-Alive", "5"), ("TE", "trailers"), ("Cookie", "a=b"),
-          ("Cookie", "c=d"), ("Under_Score", "u"), ("X-Empty", ""), ("Upgrade", "h2c"), ("Connection", "keep-alive, X-Mine"), ("X-Mine", "m")]
+FIELDS = [("Accept", "a/b"), ("X-Gone", "x"), ("X-For", "y"), ("X-Forwarded-For", "1.2.3.4"), ("Keep-Alive", "5"), ("TE", "trailers"),
+    ("Cookie", "a=b"),
+          ("Cookie", "c=d"), ("Under_Score", "u"), ("X-Empty", ""), ("Upgrade", "h2c"), ("Connection", "keep-alive, X-Mine"), ("X-Mine",
+              "m")]
 
 
 def request_bytes(method, target, body=None, coding="length", fields=FIELDS, host="Example.Test:81"):
@@ -79,7 +82,8 @@ def request_bytes(method, target, body=None, coding="length", fields=FIELDS, hos
 
 
 REQUESTS = [("GET", request_bytes("GET", location + tail)) for location, tail in itertools.product(LOCATIONS, TAILS)]
-for _method, _location, _coding in itertools.product(["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PURGE"], ["/", "/with/x", "/method", "/body", "/nobody", "/nohead", "/stream", "/old", "/limit"],
+for _method, _location, _coding in itertools.product(["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PURGE"], ["/", "/with/x", "/method",
+    "/body", "/nobody", "/nohead", "/stream", "/old", "/limit"],
                                                      ["length", "chunked", "none", "empty"]):
     _body = {"none": None, "empty": b""}.get(_coding, b"content")
     REQUESTS.append((_method, request_bytes(_method, _location, _body, _coding, fields=[("Content-Type", "t/x")])))
@@ -143,7 +147,8 @@ def as_received(request, port):
 def as_answered(reply, port):
     dropped = {"date", "server", "keep-alive"} if not reply.all("x-kept") else set()
     body = reply.body if reply.status < 400 or b"<center>" not in reply.body else b"a built-in page"
-    fields = [(n, v.replace(str(port), "PORT")) for n, v in fields_of(reply, dropped) if not (n == "content-length" and body == b"a built-in page")]
+    fields = [(n, v.replace(str(port), "PORT")) for n, v in fields_of(reply,
+        dropped) if not (n == "content-length" and body == b"a built-in page")]
     return reply.version, reply.status, reply.reason, fields, body
 
 
@@ -192,7 +197,8 @@ def test_what_the_client_gets(server, nginx, upstream):
             if method == "HEAD":
                 raw = raw.split(b"\r\n\r\n")[0] + b"\r\n\r\n"
             close = name in ("close", "old")
-            now["reply"] = raw if not close else raw.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1) if b"Connection: close" not in raw else raw
+            now["reply"] = raw if not close else raw.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n",
+                1) if b"Connection: close" not in raw else raw
             got.append(exchange(s, method, f"{method} {location} HTTP/{version or '1.1'}\r\nHost: here.test\r\n\r\n".encode()))
         answers.append(got)
     compare(*answers, [f"reply: {how} {location} {name}" for location, name, how in cases])

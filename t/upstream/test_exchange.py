@@ -39,10 +39,12 @@ def lines(server, level):
 
 
 KEPT = {
-    "length": ("GET", up.reply(200, b"body")), "empty": ("GET", up.reply(200, b"")), "HEAD with a length": ("HEAD", up.reply(200, b"", length=10)),
+    "length": ("GET", up.reply(200, b"body")), "empty": ("GET", up.reply(200, b"")), "HEAD with a length": ("HEAD", up.reply(200, b"",
+        length=10)),
     "HEAD chunked": ("HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), "HEAD bare": ("HEAD", b"HTTP/1.1 200 OK\r\n\r\n"),
     "304": ("GET", b"HTTP/1.1 304 N\r\n\r\n"), "304 with a length": ("GET", b"HTTP/1.1 304 N\r\nContent-Length: 7\r\n\r\n"),
-    "204": ("GET", b"HTTP/1.1 204 N\r\n\r\n"), "chunked": ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", b"c")),
+    "204": ("GET", b"HTTP/1.1 204 N\r\n\r\n"), "chunked": ("GET",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", b"c")),
     "no chunks": ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked()),
     "trailers": ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", trailers=b"T: u\r\n")),
     "1.0 with keep-alive": ("GET", up.reply(200, b"body", {"Connection": "keep-alive"}, version="HTTP/1.0")),
@@ -71,7 +73,8 @@ def test_the_connection_is_not_used_again(server, upstream, answer):
     assert len(u.connections) == 2
 
 
-@pytest.mark.parametrize("limits, connections", [("keepalive 0;", 4), ("keepalive_requests 2;", 2), ("", 1), ("keepalive_timeout 50ms;", 4)])
+@pytest.mark.parametrize("limits, connections", [("keepalive 0;", 4), ("keepalive_requests 2;", 2), ("", 1), ("keepalive_timeout 50ms;",
+    4)])
 def test_limits_of_kept_connections(server, upstream, limits, connections):
     u = upstream()
     s = server(conf(pool=limits), UP=u.port)
@@ -207,7 +210,8 @@ def test_an_error_page_before_the_body_was_read_keeps_the_connection(server, ups
 
 # -- the reply
 
-@pytest.mark.parametrize("more", ["", "proxy_buffering off;", "proxy_max_temp_file_size 0;", "proxy_buffers 2 4k; proxy_busy_buffers_size 4k;"])
+@pytest.mark.parametrize("more", ["", "proxy_buffering off;", "proxy_max_temp_file_size 0;",
+    "proxy_buffers 2 4k; proxy_busy_buffers_size 4k;"])
 def test_a_slow_client_gets_all_of_a_large_reply(server, upstream, more):
     data = bytes(range(256)) * 40_000
     u = upstream(up.serve(lambda r: up.reply(200, data)))
@@ -249,7 +253,8 @@ def test_clients_of_1_0_get_no_chunks(server, upstream, reply):
 
 
 def test_trailers_are_passed_on_if_wanted(server, upstream):
-    u = upstream(up.serve(lambda r: b"HTTP/1.1 200 OK\r\nTrailer: T\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", trailers=b"T: u\r\n")))
+    u = upstream(up.serve(lambda r: b"HTTP/1.1 200 OK\r\nTrailer: T\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab",
+        trailers=b"T: u\r\n")))
     s = server(conf(server="location /t { proxy_pass http://pool; proxy_pass_trailers on; }"), UP=u.port)
     assert get(s.port, "/t").trailers == [("T", "u")]
     assert get(s.port, "/").trailers == []
@@ -267,7 +272,8 @@ STAGES = {
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_client_that_leaves_takes_the_upstream_connection_with_it(server, upstream, stage, leave):
     u = upstream(STAGES[stage])
-    s = server(conf(server="access_log %%PREFIX%%/logs/a.log tried; ").replace("http {", "http { log_format tried '$status $upstream_status $upstream_addr';"),
+    s = server(conf(server="access_log %%PREFIX%%/logs/a.log tried; ").replace("http {",
+        "http { log_format tried '$status $upstream_status $upstream_addr';"),
                UP=u.port)
     c = Client(s.port)
     c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -293,7 +299,8 @@ def test_a_client_that_leaves_while_its_upload_is_read(server, upstream):
 
 def test_ignore_client_abort_lets_the_peer_finish(server, upstream):
     gate, done = threading.Event(), threading.Event()
-    u = upstream([up.request(), up.wait_for(gate), up.send(up.reply(200, b"x" * 10)), lambda seen: done.set(), up.request(), up.send(up.reply(200, "2"))])
+    u = upstream([up.request(), up.wait_for(gate), up.send(up.reply(200, b"x" * 10)), lambda seen: done.set(), up.request(),
+        up.send(up.reply(200, "2"))])
     s = server(conf(location="proxy_ignore_client_abort on;"), UP=u.port)
     c = Client(s.port)
     c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")

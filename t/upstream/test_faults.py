@@ -34,18 +34,25 @@ HEAD_FAULTS = {
     "reset before the head": ([up.request(), up.reset()], 502, r"recv\(\) failed \(104: Connection reset by peer\)", "UR"),
     "closed before the head": ([up.request(), up.close()], 502, "upstream prematurely closed connection", "UC"),
     "closed in the status line": ([up.request(), up.send(b"HTTP/1.1 20"), up.close()], 502, "upstream prematurely closed connection", "UC"),
-    "closed in a field": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nX: "), up.close()], 502, "upstream prematurely closed connection", "UC"),
-    "reset in a field": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nX: "), up.sleep(0.05), up.reset()], 502, r"recv\(\) failed \(104", "UR"),
-    "only 100": ([up.request(), up.send(b"HTTP/1.1 100 Continue\r\n\r\n"), up.close()], 502, "upstream prematurely closed connection", "UC"),
-    "only 1xx": ([up.request(), up.send(b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" * 3), up.close()], 502, "upstream prematurely closed", "UC"),
+    "closed in a field": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nX: "), up.close()], 502, "upstream prematurely closed connection",
+        "UC"),
+    "reset in a field": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nX: "), up.sleep(0.05), up.reset()], 502, r"recv\(\) failed \(104",
+        "UR"),
+    "only 100": ([up.request(), up.send(b"HTTP/1.1 100 Continue\r\n\r\n"), up.close()], 502, "upstream prematurely closed connection",
+        "UC"),
+    "only 1xx": ([up.request(), up.send(b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" * 3), up.close()], 502, "upstream prematurely closed",
+        "UC"),
     "an unasked 101": ([up.request(), up.send(b"HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc")], 502,
                        "upstream sent unexpected 101 response", "DPE"),
     "silence": ([up.request(), up.hold()], 504, r"upstream timed out \(110: Connection timed out\)", "UT"),
     "silence in the head": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\n"), up.hold()], 504, r"upstream timed out \(110", "UT"),
     "a head too large": ([up.request(), up.send(up.reply(200, b"x", {"X": "y" * 2000}))], 502, "upstream sent too big header", "DPE"),
-    "a field name with a space": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nA B: c\r\n\r\n")], 502, "upstream sent invalid header: ", "DPE"),
-    "a line without a colon": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n")], 502, "upstream sent invalid header: ", "DPE"),
-    "NUL in a value": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nA: a\0b\r\n\r\n")], 502, r'upstream sent invalid header: "A: a\\x00', "DPE"),
+    "a field name with a space": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nA B: c\r\n\r\n")], 502, "upstream sent invalid header: ",
+        "DPE"),
+    "a line without a colon": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n")], 502, "upstream sent invalid header: ",
+        "DPE"),
+    "NUL in a value": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nA: a\0b\r\n\r\n")], 502, r'upstream sent invalid header: "A: a\\x00',
+        "DPE"),
     "two lengths": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi")], 502,
                     'upstream sent duplicate header line: "Content-Length', "DPE"),
     "a negative length": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nhi")], 502,
@@ -54,9 +61,11 @@ HEAD_FAULTS = {
                       'upstream sent invalid "Content-Length" header', "DPE"),
     "an unknown coding": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")], 502,
                           'upstream sent unknown "Transfer-Encoding": "gzip, chunked"', "DPE"),
-    "two codings": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")], 502,
+    "two codings": ([up.request(),
+        up.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")], 502,
                     'upstream sent duplicate header line: "Transfer-Encoding', "DPE"),
-    "length and coding": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")], 502,
+    "length and coding": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")],
+        502,
                           'upstream sent "Content-Length" and "Transfer-Encoding" headers at the same time', "DPE"),
 }
 
@@ -168,7 +177,8 @@ def test_an_answer_without_a_head_is_a_body(server, upstream):
 
 
 def test_interim_responses_are_skipped(server, upstream):
-    u = upstream([up.request(), up.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + up.reply(201, b"made"))])
+    u = upstream([up.request(), up.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + up.reply(201,
+        b"made"))])
     s = server(CONF, UP=u.port)
     reply = get(s.port, "/")
     assert (reply.status, reply.body, reply.header("Link")) == (201, b"made", None)

@@ -86,7 +86,8 @@ def test_a_peer_that_is_down_does_not_turn_the_last_reply_into_no_live_upstreams
     assert not two.requests and not errors(s)
 
 
-@pytest.mark.parametrize("method, retried", [("GET", True), ("PUT", True), ("DELETE", True), ("POST", False), ("PATCH", False), ("LOCK", False)])
+@pytest.mark.parametrize("method, retried", [("GET", True), ("PUT", True), ("DELETE", True), ("POST", False), ("PATCH", False), ("LOCK",
+    False)])
 def test_what_was_sent_is_only_repeated_if_that_is_safe(server, upstream, method, retried):
     bad, good = upstream([up.request(), up.close()]), upstream(ok("good"))
     s = server(conf(), A=bad.port, B=good.port)

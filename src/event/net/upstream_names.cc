@@ -57,12 +57,13 @@ class GroupNames {
     Resolver* resolver = names.off ? nullptr : worker_.state<Resolvers>().of(names);
     if (!resolver) co_return Unit();
     Loop& loop = worker_.loop();
+    const DnsFamilies both;
     for (;;) {
       bool changed = false;
       next_ms_ = loop.now_ms() + pause_ms_max;
       for (size_t i = 0; i < known_.size(); ++i) {
         if (group_.servers[i].host.empty()) continue;
-        auto answer = co_await resolver->resolve(std::string(group_.servers[i].host), {}, loop.deadline(names.timeout));
+        auto answer = co_await resolver->resolve(std::string(group_.servers[i].host), both, loop.deadline(names.timeout));
         if (take(i, answer)) changed = true;
       }
       if (changed) worker_.state<Upstreams>().of(group_).replace(peers_of(group_, known_));
@@ -76,7 +77,8 @@ class GroupNames {
   bool take(size_t index, const Result<DnsAnswer>& answer) {
     const ServerLine& line = group_.servers[index];
     if (!answer) {
-      if (!failing_) Logger(*conf<ErrorLogConf>(*group_.block).log).error("{} in upstream \"{}\"", resolve_error_text(line.host, answer.error()), group_.name);
+      Logger log(*conf<ErrorLogConf>(*group_.block).log);
+      if (!failing_) log.error("{} in upstream \"{}\"", resolve_error_text(line.host, answer.error()), group_.name);
       failing_ = true;
       next_ms_ = std::min(next_ms_, worker_.loop().now_ms() + pause_ms_failed);
       return false;
