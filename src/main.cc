@@ -16,7 +16,7 @@
 #include "core/conf/reference.h"
 #include "core/process/cmdline.h"
 #include "core/process/control.h"
-#include "core/process/process_conf.h"
+#include "core/process/conf.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
 #include "http/request/identity.h"

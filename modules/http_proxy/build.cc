@@ -14,9 +14,9 @@ namespace fairlead::http::proxy {
 namespace {
 
 // Never copied from the client: of its connection, or said anew.
-constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding, KnownHeader::content_length,
-                                       KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade, KnownHeader::proxy_connection,
-                                       KnownHeader::trailer, KnownHeader::host);
+constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
+                                       KnownHeader::content_length, KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade,
+                                       KnownHeader::proxy_connection, KnownHeader::trailer, KnownHeader::host);
 
 bool is_replaced(const ProxyConf& conf, std::string_view name) {
   for (std::string_view one : conf.replaced)

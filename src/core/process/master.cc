@@ -91,7 +91,7 @@ class Master {
   [[noreturn]] void become_worker(unsigned slot, int channel);
   void reap();
   void child_ended(pid_t pid, int status);
-  void worker_ended(const Worker& worker, int status);
+  void worker_ended(const WorkerChild& worker, int status);
   void new_binary_ended(pid_t pid, int status);
 
   void reload();
@@ -316,7 +316,7 @@ void Master::child_ended(pid_t pid, int status) {
   log().notice("unknown process {} ended with status {}", pid, status);
 }
 
-void Master::worker_ended(const Worker& worker, int status) {
+void Master::worker_ended(const WorkerChild& worker, int status) {
   if (WIFSIGNALED(status)) {
     log().alert("worker process {} exited on signal {}{}", worker.pid, WTERMSIG(status), WCOREDUMP(status) ? " (core dumped)" : "");
   } else {

@@ -44,8 +44,13 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
 class Try {
  public:
   Try(Request& request, const ForwardPlan& plan, Target& target, PeerLease lease)
-      : request_(request), plan_(plan), target_(target), lease_(std::move(lease)), attempt_target_(attempt_target_of(request, plan, *lease_, target)),
-        record(request.add_try()), attempt(request, attempt_target_) {
+      : request_(request),
+        plan_(plan),
+        target_(target),
+        lease_(std::move(lease)),
+        attempt_target_(attempt_target_of(request, plan, *lease_, target)),
+        record(request.add_try()),
+        attempt(request, attempt_target_) {
     record.peer = lease_->spec.name;
     record.group = target.name;
     record.url_scheme = plan.url_scheme;
@@ -129,7 +134,8 @@ Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const Attemp
   else outcome.status = attempt.head.status;
   outcome.connected = attempt.is_connected();
   outcome.sent = attempt.has_sent();
-  outcome.stale = !ran && attempt.is_reused() && !attempt.has_answer_bytes() && ran.error().fault != Fault::timeout && ran.error().side == Side::upstream;
+  outcome.stale = !ran && attempt.is_reused() && !attempt.has_answer_bytes() && ran.error().fault != Fault::timeout &&
+                  ran.error().side == Side::upstream;
   outcome.unread = outcome.stale && attempt.nothing_acknowledged();
   outcome.body_lost = !body_replayable && what.body && attempt.has_pulled_body();
   return outcome;
@@ -162,7 +168,8 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
       if (!retry.refused().empty()) request.fail_reason = retry.refused();
       if (ran) {
         Verdict verdict = Verdict::done();
-        if (!try_relay(request, plan, one.attempt, one.record, verdict)) verdict = co_await finish_relay(request, plan, one.attempt, one.record);
+        if (!try_relay(request, plan, one.attempt, one.record, verdict))
+          verdict = co_await finish_relay(request, plan, one.attempt, one.record);
         one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
         co_return verdict;
       }

@@ -5,10 +5,10 @@
 // are rewritten is the module's (http_proxy, ...), by way of ForwardPlan.
 #pragma once
 
-#include "core/upstream/upstream_block.h"
+#include "core/upstream/group.h"
 #include "event/loop/task.h"
 #include "http/forward/attempt.h"
-#include "http/forward/forward_conf.h"
+#include "http/forward/conf.h"
 #include "http/request/request.h"
 
 namespace fairlead::http {

@@ -22,11 +22,12 @@ namespace fairlead::http {
 namespace {
 
 // Of the connection (RFC 9110 section 7.6.1) or said anew by us.
-constexpr KnownHeaderSet never_passed(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding, KnownHeader::content_length,
-                                      KnownHeader::proxy_connection, KnownHeader::upgrade, KnownHeader::te);
+constexpr KnownHeaderSet never_passed(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
+                                      KnownHeader::content_length, KnownHeader::proxy_connection, KnownHeader::upgrade, KnownHeader::te);
 // Hidden unless proxy_pass_header says otherwise.
-constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::server, KnownHeader::x_accel_expires, KnownHeader::x_accel_redirect,
-                                           KnownHeader::x_accel_limit_rate, KnownHeader::x_accel_buffering, KnownHeader::x_accel_charset);
+constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::server, KnownHeader::x_accel_expires,
+                                           KnownHeader::x_accel_redirect, KnownHeader::x_accel_limit_rate, KnownHeader::x_accel_buffering,
+                                           KnownHeader::x_accel_charset);
 
 // What a redirected X-Accel response keeps of the reply.
 constexpr KnownHeaderSet kept_by_accel(KnownHeader::content_type, KnownHeader::set_cookie, KnownHeader::cache_control, KnownHeader::expires,
@@ -134,7 +135,12 @@ class ReplyBody final : public Body {
  public:
   // `rate`: bytes a second, 0 for no limit.
   ReplyBody(Request& request, Body& source, TryRecord& record, uint64_t rate, bool trailers)
-      : loop_(request.loop()), source_(source), record_(record), rate_(rate), trailers_(trailers), is_head_(request.head.method == Method::head) {}
+      : loop_(request.loop()),
+        source_(source),
+        record_(record),
+        rate_(rate),
+        trailers_(trailers),
+        is_head_(request.head.method == Method::head) {}
   Poll poll(Chunk& chunk) override {
     if (rate_ && next_ms_ > loop_.now_ms()) return Poll::pending;
     Poll polled = source_.poll(chunk);

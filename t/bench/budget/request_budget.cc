@@ -69,7 +69,9 @@ __attribute__((visibility("default"))) ssize_t send(int fd, const void* from, si
   return data_call(SYS_sendto, fd, from, bytes, flags);
 }
 __attribute__((visibility("default"))) ssize_t read(int fd, void* to, size_t room) { return data_call(SYS_read, fd, to, room); }
-__attribute__((visibility("default"))) ssize_t write(int fd, const void* from, size_t bytes) { return data_call(SYS_write, fd, from, bytes); }
+__attribute__((visibility("default"))) ssize_t write(int fd, const void* from, size_t bytes) {
+  return data_call(SYS_write, fd, from, bytes);
+}
 __attribute__((visibility("default"))) ssize_t readv(int fd, const iovec* to, int count) {
   return data_call(SYS_readv, fd, to, static_cast<size_t>(count));
 }
@@ -200,7 +202,8 @@ std::string write_configuration(const std::string& folder, uint16_t port, uint16
   std::string path = folder + "/budget.conf";
   std::ofstream(path) << format(
       "events {{}}\nhttp {{ access_log off;\n upstream pool {{ server 127.0.0.1:{}; keepalive 8; }}\n"
-      " server {{ listen 127.0.0.1:{}; location / {{ proxy_pass http://pool; proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }} }}\n",
+      " server {{ listen 127.0.0.1:{}; location / {{ proxy_pass http://pool; proxy_http_version 1.1; proxy_set_header Connection \"\"; }} "
+      "}} }}\n",
       upstream_port, port);
   return path;
 }

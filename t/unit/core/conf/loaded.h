@@ -23,7 +23,7 @@
 #include "core/conf/module.h"
 #include "core/conf/session.h"
 #include "core/conf/template.h"
-#include "core/process/process_conf.h"
+#include "core/process/conf.h"
 
 namespace fairlead::test {
 
