@@ -29,10 +29,17 @@ static void show_build() {
   std::fprintf(stderr, "compatible with nginx version: nginx/%s\n", std::string(http::compatible_version).c_str());
   std::fprintf(stderr, "built by %s\nbuilt with %s\n", build_config::compiler, OpenSSL_version(OPENSSL_VERSION));
   std::string options = build_config::configure_arguments;
-  // nginx's names of what is really there, for scripts that look for them.
-  for (auto [module, option] : {std::pair{"http_stub_status", "--with-http_stub_status_module"}}) {
-    if (modules().find(module) && options.find(option) == std::string::npos) options += format(" {}", option);
-  }
+  auto add = [&](std::string_view option) {
+    if (options.find(option) == std::string::npos) options += format(" {}", option);
+  };
+  // nginx's names of what is there beyond its standard modules, and of those standard ones that are not, for scripts that look.
+  if (modules().find("http_stub_status")) add("--with-http_stub_status_module");
+#ifdef FAIRLEAD_DEBUG
+  add("--with-debug");
+#endif
+  for (std::string_view name : {"charset", "ssi", "userid", "auth_basic", "mirror", "autoindex", "limit_conn", "limit_req", "grpc", "fastcgi",
+                                "uwsgi", "scgi", "memcached", "empty_gif", "browser", "referer"})
+    if (!modules().find(format("http_{}", name)) && !modules().find(name)) add(format("--without-http_{}_module", name));
   std::fprintf(stderr, "configure arguments:%s%s\n", options.empty() || options[0] == ' ' ? "" : " ", options.c_str());
 }
 
