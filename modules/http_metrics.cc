@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// `metrics`: what requests and tries came to, counted in the log phase into the registry of the generation, and the directive that shows it.
-// Nothing is counted in a configuration that shows no metrics. The texts are http/request/metrics_text.h.
+// `metrics`: what requests and tries came to, counted in the log phase into the registry of the generation, and the directive that shows
+// it. Nothing is counted in a configuration that shows no metrics. The texts are http/request/metrics_text.h.
 #include <unordered_map>
 
 #include "core/conf/generation.h"
@@ -42,14 +42,19 @@ struct Row {
   MetricFamily family;
 };
 constexpr Row families[] = {
-    {&MetricsConf::requests, {"fairlead_http_requests", MetricKind::counter, "Requests by server and class of the status.", server_class_labels}},
-    {&MetricsConf::request_time, {"fairlead_http_request_time_ms", MetricKind::histogram, "From the first byte of a request to its log.", server_labels}},
+    {&MetricsConf::requests,
+     {"fairlead_http_requests", MetricKind::counter, "Requests by server and class of the status.", server_class_labels}},
+    {&MetricsConf::request_time,
+     {"fairlead_http_request_time_ms", MetricKind::histogram, "From the first byte of a request to its log.", server_labels}},
     {&MetricsConf::received, {"fairlead_http_received_bytes", MetricKind::counter, "Bytes of requests.", server_labels}},
     {&MetricsConf::sent, {"fairlead_http_sent_bytes", MetricKind::counter, "Bytes of responses.", server_labels}},
     {&MetricsConf::tries, {"fairlead_upstream_tries", MetricKind::counter, "Tries by peer and class of the status.", peer_class_labels}},
-    {&MetricsConf::failures, {"fairlead_upstream_failures", MetricKind::counter, "Tries that got no reply, by reason.", peer_reason_labels}},
-    {&MetricsConf::retries, {"fairlead_upstream_retries", MetricKind::counter, "Tries after another one, by the reason that one failed.", reason_labels}},
-    {&MetricsConf::header_time, {"fairlead_upstream_header_time_ms", MetricKind::histogram, "From the start of a try to the head of the reply.", peer_labels}},
+    {&MetricsConf::failures,
+     {"fairlead_upstream_failures", MetricKind::counter, "Tries that got no reply, by reason.", peer_reason_labels}},
+    {&MetricsConf::retries,
+     {"fairlead_upstream_retries", MetricKind::counter, "Tries after another one, by the reason that one failed.", reason_labels}},
+    {&MetricsConf::header_time,
+     {"fairlead_upstream_header_time_ms", MetricKind::histogram, "From the start of a try to the head of the reply.", peer_labels}},
     {&MetricsConf::peer_sent, {"fairlead_upstream_sent_bytes", MetricKind::counter, "Bytes sent to the peer.", peer_labels}},
     {&MetricsConf::peer_received, {"fairlead_upstream_received_bytes", MetricKind::counter, "Bytes received from the peer.", peer_labels}},
 };

@@ -26,8 +26,8 @@ Task<Verdict> answer(Request& request) {
     co_return Verdict::respond();
   }
   ConnectionCounts now = request.worker().counts();
-  std::string text = format("Active connections: {} \nserver accepts handled requests\n {} {} {} \nReading: {} Writing: {} Waiting: {} \n", now.active,
-                            now.accepted, now.handled, now.requests, now.reading, now.writing, now.waiting);
+  std::string text = format("Active connections: {} \nserver accepts handled requests\n {} {} {} \nReading: {} Writing: {} Waiting: {} \n",
+                            now.active, now.accepted, now.handled, now.requests, now.reading, now.writing, now.waiting);
   http::set_text(request, 200, "text/plain", request.arena().copy(text));
   co_return Verdict::respond();
 }

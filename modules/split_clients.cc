@@ -89,8 +89,9 @@ ConfResult<Unit> set_split(Line& line, SplitConf&) {
 }
 
 constexpr std::array directives = {
-    custom<set_split, SplitConf>("split_clients", in_http | in_stream, words(2),
-                                 "Makes a variable whose value depends on the hash of a text: each line gives a share of all hashes and a value.")
+    custom<set_split, SplitConf>(
+        "split_clients", in_http | in_stream, words(2),
+        "Makes a variable whose value depends on the hash of a text: each line gives a share of all hashes and a value.")
         .block()
         .many()
         .takes("text $variable"),

@@ -14,7 +14,8 @@ struct NoConf {};
 ConfResult<Unit> set_least_conn(Line& line, NoConf&) { return set_balancer(line, std::make_unique<LeastConn>()); }
 
 constexpr Directive rows[] = {
-    custom<set_least_conn, NoConf>("least_conn", in_upstream_any, words(0), "Prefer the peer with the fewest requests in flight for its weight."),
+    custom<set_least_conn, NoConf>("least_conn", in_upstream_any, words(0),
+                                   "Prefer the peer with the fewest requests in flight for its weight."),
 };
 
 }  // namespace

@@ -20,7 +20,8 @@ ConfResult<Unit> set_random(Line& line, NoConf&) {
 }
 
 constexpr Directive rows[] = {
-    custom<set_random, NoConf>("random", in_upstream_any, words(0, 2), "Choose a peer by chance; two: the less busy of two.").takes("[two [least_conn]]"),
+    custom<set_random, NoConf>("random", in_upstream_any, words(0, 2), "Choose a peer by chance; two: the less busy of two.")
+        .takes("[two [least_conn]]"),
 };
 
 }  // namespace

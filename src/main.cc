@@ -11,7 +11,9 @@
 #include "build_config.h"
 #include "core/base/clock.h"
 #include "core/base/format.h"
+#include "core/base/log_sinks.h"
 #include "core/conf/error_log.h"
+#include "core/conf/reference.h"
 #include "core/conf/session_vars.h"
 #include "core/process/cmdline.h"
 #include "core/process/control.h"
@@ -58,10 +60,31 @@ static void show_build() {
   std::fprintf(stderr, "configure arguments:%s%s\n", options.empty() || options[0] == ' ' ? "" : " ", options.c_str());
 }
 
-static void list_directives() {
-  for (const Module* module : modules().all())
-    for (const Directive& directive : module->directives)
-      std::printf("%s\t%s\n", std::string(directive.name).c_str(), std::string(module->name).c_str());
+namespace {
+// Where there is no file: the copy for standard error still happens.
+class NowhereSink final : public LogSink {
+  void write(LogLevel, std::string_view) override {}
+};
+}  // namespace
+
+// Until a configuration says where messages go: the compiled (or -e) error log, which so exists from the start; what an operator must see
+// goes to standard error as well.
+static void open_start_log(const LoadRequest& request) {
+  if (request.error_log_path == "stderr") {
+    default_log().clear();
+    default_log().add(standard_error(), LogLevel::notice);
+    return;
+  }
+  static FileSink start_log(request.error_log_path);
+  auto opened = start_log.open();
+  default_log().clear();
+  if (opened) {
+    default_log().add(start_log, LogLevel::notice);
+    return;
+  }
+  static NowhereSink nowhere;
+  default_log().add(nowhere, LogLevel::notice);
+  std::fprintf(stderr, "fairlead: [alert] could not open error log file: %s\n", opened.error().c_str());
 }
 
 static LoadRequest request_of(const CommandLine& line, const StartPaths& paths) {
@@ -70,6 +93,10 @@ static LoadRequest request_of(const CommandLine& line, const StartPaths& paths) 
   request.conf_path = paths.conf;
   request.global_directives = line.directives;
   request.error_log_path = paths.error_log.empty() ? "stderr" : paths.error_log;
+  // The compiled path follows -p if it lies below the compiled prefix.
+  std::string_view log = build_config::http_log_path, prefix = build_config::prefix;
+  bool below = log.starts_with(prefix) && log.substr(prefix.size()).starts_with('/');
+  request.access_log_path = std::string(below ? log.substr(prefix.size() + 1) : log);
   request.test_only = line.test;
   return request;
 }
@@ -111,6 +138,7 @@ static int run(const CommandLine& line, std::vector<std::string> arguments) {
   if (!getcwd(folder, sizeof folder)) folder[0] = '\0';
   StartPaths paths = start_paths(line, folder);
   LoadRequest request = request_of(line, paths);
+  open_start_log(request);
   if (!line.signal.empty()) return signal_master(line, request);
   if (line.test) return test_configuration(line, request);
   auto board = WorkerSlots::create();
@@ -150,7 +178,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (line->list_directives) {
-    list_directives();
+    std::fputs(directive_reference(modules()).c_str(), stdout);
     return 0;
   }
   copy_log_to_console(true);

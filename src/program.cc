@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
+//
+// Composition root: loading a configuration for the master, and the life of a worker process around the engines.
 #include "program.h"
 
 #include <sys/signalfd.h>

@@ -64,7 +64,8 @@ ConfResult<Unit> read_option(std::string_view word, Options& options) {
 }
 
 bool is_option(std::string_view word) {
-  return word.starts_with("buffer=") || word.starts_with("flush=") || word == "gzip" || word.starts_with("gzip=") || word.starts_with("if=");
+  return word.starts_with("buffer=") || word.starts_with("flush=") || word == "gzip" || word.starts_with("gzip=") ||
+         word.starts_with("if=");
 }
 
 ConfResult<SyslogSink*> open_syslog(Line& line, std::string_view parameters) {

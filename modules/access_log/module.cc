@@ -4,7 +4,6 @@
 // Access logs: a line per request where its processing ended. The http side of it; formats, files and the worker's part know no engine.
 #include <sys/stat.h>
 
-#include "build_config.h"
 #include "core/conf/generation.h"
 #include "event/hooks.h"
 #include "http/conf/http_block.h"
@@ -40,8 +39,7 @@ ConfResult<Unit> add_fallback(Generation& generation) {
   const AccessLogConf& outer = conf<AccessLogConf>(*http->block);
   if (outer.is_off || !outer.logs.empty()) return Unit();
   AccessLogConf& main = conf<AccessLogConf>(generation.root());
-  std::string_view path = build_config::http_log_path, compiled_prefix = build_config::prefix;
-  if (path.starts_with(compiled_prefix) && path.substr(compiled_prefix.size()).starts_with('/')) path.remove_prefix(compiled_prefix.size() + 1);
+  std::string_view path = generation.request().access_log_path;
   auto format = LogFormat::make_combined(generation.variables(http_variable), generation.arena());
   if (!format) return format.error();
   auto file = shared_target(generation, main, path, {});
@@ -63,7 +61,8 @@ void reopen(Worker& worker) { worker.state<WorkerLogs>().reopen(); }
 constexpr uint32_t in_any = in_http_and_if | in_limit_except | in_stream_any;
 constexpr Directive rows[] = {
     custom<set_access_log, AccessLogConf, &AccessLogConf::logs, &AccessLogConf::is_off>(
-        "access_log", in_any, words_from(1), "Where a line per request (or connection) goes: a file, whose path may have variables, or syslog.")
+        "access_log", in_any, words_from(1),
+        "Where a line per request (or connection) goes: a file, whose path may have variables, or syslog.")
         .many()
         .takes("path [format [buffer=size] [gzip[=level]] [flush=time] [if=condition]] | off"),
     custom<set_log_format, AccessLogConf>("log_format", in_http | in_stream, words_from(2),

@@ -50,7 +50,8 @@ void WorkerLogs::write_to_path(Session& session, const AccessLog& log, std::stri
 void WorkerLogs::reopen() {
   for (auto& file : files_) {
     auto opened = file->reopen();
-    if (!opened) Logger(*conf<ErrorLogConf>(worker_.generation().root()).log).emerg(Errno{opened.error().sys}, "open() \"{}\" failed", file->path());
+    if (!opened)
+      Logger(*conf<ErrorLogConf>(worker_.generation().root()).log).emerg(Errno{opened.error().sys}, "open() \"{}\" failed", file->path());
   }
   for (auto& cache : caches_)
     if (cache) cache->clear();

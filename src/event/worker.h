@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Worker: everything that lives as long as a serving process: the loop, the connections, the background work, the state of modules. It starts,
-// drains and stops; what a connection speaks is not its business. Passed by reference; one per process.
+// Worker: everything that lives as long as a serving process: the loop, the connections, the background work, the state of modules. It
+// starts, drains and stops; what a connection speaks is not its business. Passed by reference; one per process.
 #pragma once
 
 #include <memory>

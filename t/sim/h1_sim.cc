@@ -4,11 +4,22 @@
 // h1::serve over a memory transport against a client that pipelines at random: split, delayed, half-closed, reset.
 // Every complete request gets
 // exactly one well-formed answer, in order, with its body; nothing hangs and nothing is left behind.
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <fstream>
 #include <vector>
 
+#include "core/conf/error_log.h"
+#include "core/conf/generation.h"
+#include "core/conf/module.h"
+#include "core/process/process_conf.h"
+#include "event/events_conf.h"
 #include "event/net/memory.h"
+#include "event/worker.h"
+#include "http/conf/listen.h"
 #include "http/h1/server.h"
 #include "t/sim/sim.h"
 
@@ -19,6 +30,26 @@ using namespace fairlead::sim;
 namespace {
 
 constexpr uint64_t limit_ms = 600'000;
+
+// What sessions refer to: a configuration that says nothing. One for all seeds.
+Generation& empty_generation() {
+  static std::unique_ptr<Generation> generation = [] {
+    auto assigned = modules().assign({&error_log_module, &process_module, &events_module});
+    FL_ASSERT(assigned);
+    char folder[] = "/tmp/fairlead-sim-XXXXXX";
+    LoadRequest request;
+    request.prefix = std::string(mkdtemp(folder)) + "/";
+    request.conf_path = request.prefix + "fairlead.conf";
+    request.error_log_path = "stderr";
+    std::ofstream(request.conf_path) << "events {}\n";
+    auto loaded = Generation::load(request, nullptr);
+    unlink(request.conf_path.c_str());
+    rmdir(folder);
+    FL_ASSERT(loaded);
+    return std::move(*loaded);
+  }();
+  return *generation;
+}
 
 // Bytes that say where they stand.
 std::string pattern(uint64_t id, size_t bytes) {
@@ -53,7 +84,10 @@ struct Planned {
 // ID the answer is of unknown
 // length; if 4 does the request's body is not read, but the same bytes are made.
 struct EchoSink final : h1::RequestSink {
-  explicit EchoSink(World& w) : world(w) {}
+  EchoSink(World& w, Worker& worker) : world(w), client_facts{worker, worker.generation(), listen} {}
+  ClientFacts& facts() override { return client_facts; }
+  void idle(bool) override {}
+  bool is_draining() const override { return false; }
   Task<Unit> handle(Request& request) override {
     uint64_t numbers[3] = {};
     parse_target(request.head.target, numbers);
@@ -65,7 +99,7 @@ struct EchoSink final : h1::RequestSink {
       out.body = &request.exchange.request_body();
       out.head.framing.content_length = request.head.framing.content_length;
     } else {
-      out.body = request.arena.make<BytesBody>(Slice::copy_of(pattern(numbers[0], numbers[2])));
+      out.body = request.arena().make<BytesBody>(Slice::copy_of(pattern(numbers[0], numbers[2])));
       out.head.framing.content_length = static_cast<int64_t>(numbers[2]);
     }
     if (numbers[0] % 3 == 0) out.head.framing.content_length = no_length;
@@ -79,7 +113,7 @@ struct EchoSink final : h1::RequestSink {
     Outgoing& out = request.response;
     out.head.status = 400;
     out.head.framing.content_length = 0;
-    out.body = request.arena.make<EmptyBody>();
+    out.body = request.arena().make<EmptyBody>();
     auto sent = co_await respond(request.exchange, out);
     if (!sent) request.client().mark_broken();
     co_return Unit();
@@ -91,6 +125,8 @@ struct EchoSink final : h1::RequestSink {
       if (at < end) at = std::from_chars(at + 1, end, number).ptr;
   }
   World& world;
+  ListenAddress listen;
+  ClientFacts client_facts;
 };
 
 std::string chunked(Random& random, std::string_view body) {
@@ -213,8 +249,9 @@ class Simulation {
       : random_(seed),
         to_server_(random_, random_.one_in(5)),
         to_client_(random_, random_.one_in(5)),
+        worker_(world_.loop(), empty_generation(), row_),
         nursery_(world_.loop()),
-        sink_(world_) {}
+        sink_(world_, worker_) {}
 
   Outcome run(uint64_t seed) {
     plan();
@@ -348,6 +385,8 @@ class Simulation {
   size_t sent_bytes_max_ = 0, written_ = 0;
   Ending ending_ = Ending::wait;
   bool client_gone_ = false, writer_done_ = false, reader_done_ = false;
+  WorkerRow row_;
+  Worker worker_;
   std::unique_ptr<MemoryTransport> client_;
   Nursery nursery_;
   EchoSink sink_;

@@ -2,8 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // Block: one `{ ... }` of the configuration (or the main part), in a tree, with the Conf of each module. While reading, a block has a Conf
-// only for modules of which something was set in it; resolve() completes the rest top-down: inherited values are copied into own Confs, and a
-// block in which nothing of a module was set shares its parent's Conf. All objects lie in the generation's arena.
+// only for modules of which something was set in it; resolve() completes the rest top-down: inherited values are copied into own Confs, and
+// a block in which nothing of a module was set shares its parent's Conf. All objects lie in the generation's arena.
 #pragma once
 
 #include <span>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// How a directive is declared: one constant row with name, contexts, arguments and a setter. `slot` rows take the parser from the field's type
-// (value.h) and need no code; `custom` rows name a setter. Inheritance is generated from the row. See modules/README.md.
+// How a directive is declared: one constant row with name, contexts, arguments and a setter. `slot` rows take the parser from the field's
+// type (value.h) and need no code; `custom` rows name a setter. Inheritance is generated from the row. See modules/README.md.
 #pragma once
 
 #include <array>
@@ -73,7 +73,12 @@ struct Directive {
   constexpr Directive many() const { Directive d = *this; d.repeatable = true; return d; }
   constexpr Directive doc(std::string_view sentence) const { Directive d = *this; d.text = sentence; return d; }
   constexpr Directive takes(std::string_view what) const { Directive d = *this; d.type = what; return d; }
-  constexpr Directive raw(ConfResult<size_t> (*end)(std::string_view)) const { Directive d = *this; d.is_block = true; d.raw_block_end = end; return d; }
+  constexpr Directive raw(ConfResult<size_t> (*end)(std::string_view)) const {
+    Directive d = *this;
+    d.is_block = true;
+    d.raw_block_end = end;
+    return d;
+  }
 };
 
 // Parses the words of a line into a field; specialised in value.h for each type a field may have.

@@ -30,6 +30,7 @@ struct LoadRequest {
   std::string conf_path;          // absolute
   std::string global_directives;  // -g
   std::string error_log_path;     // -e, or the compiled default; absolute, or "stderr"
+  std::string access_log_path = "logs/access.log";  // where no access_log says otherwise; below the prefix if relative
   bool test_only = false;         // -t: say more, change nothing
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Configuration text to statements: words with their lines. Knows quotes, escapes, comments and `;{}`; knows no directive. Variables stay as
-// written. Words are views of the text or of the arena, which both outlive them.
+// Configuration text to statements: words with their lines. Knows quotes, escapes, comments and `;{}`; knows no directive. Variables stay
+// as written. Words are views of the text or of the arena, which both outlive them.
 #pragma once
 
 #include <cstdint>

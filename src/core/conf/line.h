@@ -2,7 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // Line: one directive as it stands in a file, with what its setter may reach: the words, the block it stands in, the generation under
-// construction, and (for blocks) the reader. The wording of configuration errors lives here and in the reader: setters return the reason alone.
+// construction, and (for blocks) the reader. The wording of configuration errors lives here and in the reader: setters return the reason
+// alone.
 #pragma once
 
 #include <functional>

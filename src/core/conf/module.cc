@@ -82,7 +82,8 @@ std::span<const ModuleList::Row> ModuleList::rows(std::string_view name) const {
     if constexpr (std::is_same_v<std::decay_t<decltype(a)>, Row>) return a.directive->name < b;
     else return a < b.directive->name;
   };
-  auto first = std::lower_bound(rows_.begin(), rows_.end(), name, [](const Row& row, std::string_view n) { return row.directive->name < n; });
+  auto first =
+      std::lower_bound(rows_.begin(), rows_.end(), name, [](const Row& row, std::string_view n) { return row.directive->name < n; });
   auto last = std::upper_bound(first, rows_.end(), name, less);
   return {first, last};
 }

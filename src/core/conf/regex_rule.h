@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// RegexRule: a regular expression of the configuration, tried on a session: a match keeps its captures for $1..$9 and sets the variables of its
-// named groups.
+// RegexRule: a regular expression of the configuration, tried on a session: a match keeps its captures for $1..$9 and sets the variables of
+// its named groups.
 #pragma once
 
 #include <memory>

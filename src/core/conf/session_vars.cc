@@ -38,7 +38,8 @@ const Addr& local_address(Session& session) {
   if (known && !known->is_wildcard()) return *known;
   sockaddr_storage storage;
   socklen_t size = sizeof storage;
-  if (session.client_fd < 0 || getsockname(session.client_fd, reinterpret_cast<sockaddr*>(&storage), &size) < 0) return known ? *known : none;
+  if (session.client_fd < 0 || getsockname(session.client_fd, reinterpret_cast<sockaddr*>(&storage), &size) < 0)
+    return known ? *known : none;
   session.local_addr = session.arena().make<Addr>(Addr::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), size));
   return *session.local_addr;
 }

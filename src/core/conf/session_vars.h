@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// The variables that any session has, whatever its engine: addresses, the connection, the time, the process; and how numbers and times become
-// the texts of variables. What only one engine knows is in http/conf and stream.
+// The variables that any session has, whatever its engine: addresses, the connection, the time, the process; and how numbers and times
+// become the texts of variables. What only one engine knows is in http/conf and stream.
 #pragma once
 
 #include "core/conf/module.h"

@@ -13,7 +13,9 @@
 
 namespace fairlead {
 
-static bool is_name_byte(char byte) { return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || is_digit(byte) || byte == '_'; }
+static bool is_name_byte(char byte) {
+  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || is_digit(byte) || byte == '_';
+}
 
 ConfResult<std::vector<Template::Part>> cut_template(std::string_view text, VariableTable& variables, Place place, bool captures) {
   using Kind = Template::Part::Kind;

@@ -21,8 +21,8 @@ namespace fairlead {
 
 class Session;
 
-// What a variable is worth now. The text lives as long as the session (its arena, the head, a literal). Not found: used as empty, shown as `-`
-// in logs.
+// What a variable is worth now. The text lives as long as the session (its arena, the head, a literal). Not found: used as empty, shown as
+// `-` in logs.
 struct Value {
   std::string_view text;
   bool found = true;

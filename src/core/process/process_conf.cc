@@ -100,8 +100,10 @@ ConfResult<Unit> set_load_module(Line& line, ProcessConf&) {
 
 constexpr Directive process_rows[] = {
     custom<set_flag, ProcessConf>("daemon", in_main, words(1), "Go to the background.").takes("on | off"),
-    custom<set_flag, ProcessConf>("master_process", in_main, words(1), "Let a master supervise workers; off: one process does all.").takes("on | off"),
-    custom<set_worker_processes, ProcessConf>("worker_processes", in_main, words(1), "How many workers; auto: one per usable processor.").takes("number | auto"),
+    custom<set_flag, ProcessConf>("master_process", in_main, words(1), "Let a master supervise workers; off: one process does all.")
+        .takes("on | off"),
+    custom<set_worker_processes, ProcessConf>("worker_processes", in_main, words(1), "How many workers; auto: one per usable processor.")
+        .takes("number | auto"),
     slot<ProcessConf, &ProcessConf::pid>("pid", in_main, "File that the master's process id is written to."),
     custom<accept_path, ProcessConf>("lock_file", in_main, words(1), "Accepted; nothing needs a lock file here.").takes("file"),
     custom<set_user, ProcessConf>("user", in_main, words(1, 2), "Who the workers run as.").takes("user [group]"),
@@ -109,12 +111,18 @@ constexpr Directive process_rows[] = {
     custom<set_limit, ProcessConf>("worker_rlimit_nofile", in_main, words(1), "Most open files of a worker.").takes("number"),
     custom<set_limit, ProcessConf>("worker_rlimit_core", in_main, words(1), "Largest core file of a worker.").takes("size"),
     custom<set_priority, ProcessConf>("worker_priority", in_main, words(1), "Scheduling priority of workers, as in nice.").takes("number"),
-    custom<set_affinity_line, ProcessConf>("worker_cpu_affinity", in_main, words_from(1), "Processors that workers are bound to.").takes("auto [mask] | mask ..."),
-    custom<set_working_directory, ProcessConf>("working_directory", in_main, words(1), "Folder of the workers, for core files.").takes("folder"),
-    slot<ProcessConf, &ProcessConf::shutdown_timeout>("worker_shutdown_timeout", in_main, "How long a draining worker waits for its connections."),
+    custom<set_affinity_line, ProcessConf>("worker_cpu_affinity", in_main, words_from(1), "Processors that workers are bound to.")
+        .takes("auto [mask] | mask ..."),
+    custom<set_working_directory, ProcessConf>("working_directory", in_main, words(1), "Folder of the workers, for core files.")
+        .takes("folder"),
+    slot<ProcessConf, &ProcessConf::shutdown_timeout>("worker_shutdown_timeout", in_main,
+                                                      "How long a draining worker waits for its connections."),
     slot<ProcessConf, &ProcessConf::pcre_jit>("pcre_jit", in_main, "Compile regular expressions to machine code (on by default)."),
-    custom<check_time, ProcessConf>("timer_resolution", in_main, words(1), "Accepted; time is read once per turn of the loop.").takes("time"),
-    custom<set_load_module, ProcessConf>("load_module", in_main, words(1), "Accepted for what is built in, refused for anything else.").many().takes("file"),
+    custom<check_time, ProcessConf>("timer_resolution", in_main, words(1), "Accepted; time is read once per turn of the loop.")
+        .takes("time"),
+    custom<set_load_module, ProcessConf>("load_module", in_main, words(1), "Accepted for what is built in, refused for anything else.")
+        .many()
+        .takes("file"),
 };
 
 }  // namespace

@@ -2,7 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // The board of worker slots: who runs in which slot, in which state, and the counters of stub_status. The master makes it once, before
-// the first fork, and keeps it over all generations. A worker claims a slot and writes only its own row, without locks; the master releases it.
+// the first fork, and keeps it over all generations. A worker claims a slot and writes only its own row, without locks; the master releases
+// it.
 #pragma once
 
 #include <sys/types.h>

@@ -171,20 +171,30 @@ ConfResult<Unit> complete_groups(Generation& generation) {
 }
 
 constexpr Directive upstream_rows[] = {
-    custom<set_upstream, UpstreamsConf>("upstream", in_http | in_stream, words(1), "A group of servers to forward to.").block().many().takes("name"),
-    custom<set_server, UpstreamsConf>("server", in_upstream_any, words_from(1), "One server of the group; a name stands for all its addresses.")
+    custom<set_upstream, UpstreamsConf>("upstream", in_http | in_stream, words(1), "A group of servers to forward to.")
+        .block()
+        .many()
+        .takes("name"),
+    custom<set_server, UpstreamsConf>("server", in_upstream_any, words_from(1),
+                                      "One server of the group; a name stands for all its addresses.")
         .many()
         .takes("address [weight=n] [max_conns=n] [max_fails=n] [fail_timeout=time] [backup] [down]"),
-    custom<set_zone, UpstreamsConf>("zone", in_upstream_any, words(1, 2), "Shared memory for the state of the group's peers, which survives a reload.")
+    custom<set_zone, UpstreamsConf>("zone", in_upstream_any, words(1, 2),
+                                    "Shared memory for the state of the group's peers, which survives a reload.")
         .takes("name [size]"),
-    custom<set_keepalive, UpstreamsConf>("keepalive", in_upstream, words(1, 2), "Idle connections kept per worker, 0 for none.").takes("number [local]"),
-    custom<set_keepalive_number, UpstreamsConf>("keepalive_requests", in_upstream, words(1), "Most requests of one connection to a peer.").takes("number"),
-    custom<set_keepalive_time, UpstreamsConf>("keepalive_time", in_upstream, words(1), "Age after which a connection is closed behind its request.")
+    custom<set_keepalive, UpstreamsConf>("keepalive", in_upstream, words(1, 2), "Idle connections kept per worker, 0 for none.")
+        .takes("number [local]"),
+    custom<set_keepalive_number, UpstreamsConf>("keepalive_requests", in_upstream, words(1), "Most requests of one connection to a peer.")
+        .takes("number"),
+    custom<set_keepalive_time, UpstreamsConf>("keepalive_time", in_upstream, words(1),
+                                              "Age after which a connection is closed behind its request.")
         .takes("time"),
-    custom<set_keepalive_time, UpstreamsConf>("keepalive_timeout", in_upstream, words(1), "How long an idle connection to a peer stays open.")
+    custom<set_keepalive_time, UpstreamsConf>("keepalive_timeout", in_upstream, words(1),
+                                              "How long an idle connection to a peer stays open.")
         .takes("time"),
-    custom<set_resolve_at_start, UpstreamsConf>("resolve_at_start", in_http | in_stream, words(1),
-                                                "What a name that does not resolve means for the start: a warning and a down peer, or an error.")
+    custom<set_resolve_at_start, UpstreamsConf>(
+        "resolve_at_start", in_http | in_stream, words(1),
+        "What a name that does not resolve means for the start: a warning and a down peer, or an error.")
         .takes("warn | strict"),
 };
 
@@ -224,7 +234,8 @@ ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address
   ServerLine server;
   FL_TRY(set_address(address, default_port, server));
   for (auto& group : all.groups)
-    if (group->is_implicit && group->name == address && group->servers[0].port == server.port && group->servers[0].spec.address == server.spec.address)
+    if (group->is_implicit && group->name == address && group->servers[0].port == server.port &&
+        group->servers[0].spec.address == server.spec.address)
       return group.get();
   all.groups.push_back(std::make_unique<GroupSpec>());
   GroupSpec& group = *all.groups.back();

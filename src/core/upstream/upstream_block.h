@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// `upstream { }` in http and stream: GroupSpec, what the configuration says of a group, and UpstreamsConf, all groups of a generation. Also the
-// groups that nobody wrote: one for each literal address that a proxy_pass names. Workers attach pools and live peers to them (event/net/upstreams.h).
+// `upstream { }` in http and stream: GroupSpec, what the configuration says of a group, and UpstreamsConf, all groups of a generation. Also
+// the groups that nobody wrote: one for each literal address that a proxy_pass names. Workers attach pools and live peers to them
+// (event/net/upstreams.h).
 #pragma once
 
 #include <memory>

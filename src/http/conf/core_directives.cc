@@ -148,8 +148,8 @@ ConfResult<Unit> set_types(Line& line, CoreConf& own) {
       std::string_view extension{to, words[i].size()};
       auto [at, fresh] = types->emplace(extension, words[0]);
       if (!fresh && at->second != words[0]) {
-        line.generation().warn(format("duplicate extension \"{}\", content type: \"{}\", previous content type: \"{}\"{}", words[i], words[0],
-                                      at->second, at_place(place)));
+        line.generation().warn(format("duplicate extension \"{}\", content type: \"{}\", previous content type: \"{}\"{}", words[i],
+                                      words[0], at->second, at_place(place)));
         at->second = words[0];
       }
     }
@@ -186,26 +186,32 @@ ConfResult<Unit> check_number_only(Line& line, CoreConf&) {
 constexpr uint32_t any = in_http_any;
 
 constexpr Directive core_rows[] = {
-    slot<CoreConf, &CoreConf::client_header_buffer_size>("client_header_buffer_size", in_http | in_server, "First buffer for a request's head."),
-    slot<CoreConf, &CoreConf::large_client_header_buffers>("large_client_header_buffers", in_http | in_server,
-                                                           "How much a request's head may take: the longest line, and how many times that in all."),
+    slot<CoreConf, &CoreConf::client_header_buffer_size>("client_header_buffer_size", in_http | in_server,
+                                                         "First buffer for a request's head."),
+    slot<CoreConf, &CoreConf::large_client_header_buffers>(
+        "large_client_header_buffers", in_http | in_server,
+        "How much a request's head may take: the longest line, and how many times that in all."),
     slot<CoreConf, &CoreConf::client_header_timeout>("client_header_timeout", in_http | in_server, "Time to receive a whole request head."),
     slot<CoreConf, &CoreConf::max_headers>("max_headers", in_http | in_server, "Most header lines of a request."),
-    slot<CoreConf, &CoreConf::ignore_invalid_headers>("ignore_invalid_headers", in_http | in_server, "Drop header fields with invalid names."),
-    slot<CoreConf, &CoreConf::underscores_in_headers>("underscores_in_headers", in_http | in_server, "Allow `_` in names of header fields."),
+    slot<CoreConf, &CoreConf::ignore_invalid_headers>("ignore_invalid_headers", in_http | in_server,
+                                                      "Drop header fields with invalid names."),
+    slot<CoreConf, &CoreConf::underscores_in_headers>("underscores_in_headers", in_http | in_server,
+                                                      "Allow `_` in names of header fields."),
     slot<CoreConf, &CoreConf::merge_slashes>("merge_slashes", in_http | in_server, "Take several slashes in a path as one."),
     slot<CoreConf, &CoreConf::client_max_body_size>("client_max_body_size", any, "Largest request body, 0 for no limit; more is 413."),
     slot<CoreConf, &CoreConf::client_body_buffer_size>("client_body_buffer_size", any, "How much of a request body is kept in memory."),
     slot<CoreConf, &CoreConf::client_body_timeout>("client_body_timeout", any, "Time between two reads of a request body."),
     slot<CoreConf, &CoreConf::client_body_in_file_only>("client_body_in_file_only", any, "Always keep request bodies in files."),
-    slot<CoreConf, &CoreConf::client_body_in_single_buffer>("client_body_in_single_buffer", any, "Keep a request body in one piece of memory."),
+    slot<CoreConf, &CoreConf::client_body_in_single_buffer>("client_body_in_single_buffer", any,
+                                                            "Keep a request body in one piece of memory."),
     slot<CoreConf, &CoreConf::client_body_temp_path>("client_body_temp_path", any, "Folder for request bodies that do not fit in memory."),
     custom<set_keepalive_timeout, CoreConf, &CoreConf::keepalive_timeout, &CoreConf::keepalive_header>(
         "keepalive_timeout", any, words(1, 2), "How long an idle client connection stays open, and what Keep-Alive tells the client.")
         .takes("time [header_time]"),
     slot<CoreConf, &CoreConf::keepalive_requests>("keepalive_requests", any, "Most requests of one client connection."),
     slot<CoreConf, &CoreConf::keepalive_time>("keepalive_time", any, "Age after which a client connection is closed behind its request."),
-    slot<CoreConf, &CoreConf::keepalive_min_timeout>("keepalive_min_timeout", any, "How long an idle connection is still served while draining."),
+    slot<CoreConf, &CoreConf::keepalive_min_timeout>("keepalive_min_timeout", any,
+                                                     "How long an idle connection is still served while draining."),
     slot<CoreConf, &CoreConf::keepalive_disable>("keepalive_disable", any, "Browsers whose connections are not kept."),
     slot<CoreConf, &CoreConf::send_timeout>("send_timeout", any, "Time between two writes to the client."),
     slot<CoreConf, &CoreConf::lingering_close>("lingering_close", any, "Read what a client still sends before its connection is closed."),
@@ -217,7 +223,8 @@ constexpr Directive core_rows[] = {
     slot<CoreConf, &CoreConf::sendfile>("sendfile", any | in_location_if, "Send files with sendfile()."),
     slot<CoreConf, &CoreConf::sendfile_max_chunk>("sendfile_max_chunk", any, "Most bytes of one sendfile() call."),
     slot<CoreConf, &CoreConf::absolute_redirect>("absolute_redirect", any, "Make redirects to paths absolute."),
-    slot<CoreConf, &CoreConf::server_name_in_redirect>("server_name_in_redirect", any, "Use server_name in redirects, not the request's host."),
+    slot<CoreConf, &CoreConf::server_name_in_redirect>("server_name_in_redirect", any,
+                                                       "Use server_name in redirects, not the request's host."),
     slot<CoreConf, &CoreConf::port_in_redirect>("port_in_redirect", any, "Name the port in redirects."),
     slot<CoreConf, &CoreConf::server_tokens>("server_tokens", any, "Name the version in Server and on built-in pages."),
     slot<CoreConf, &CoreConf::chunked_transfer_encoding>("chunked_transfer_encoding", any, "Allow chunked responses in HTTP/1.1."),
@@ -235,7 +242,9 @@ constexpr Directive core_rows[] = {
     slot<CoreConf, &CoreConf::default_type>("default_type", any, "Media type of what `types` does not know."),
     slot<CoreConf, &CoreConf::log_not_found>("log_not_found", any, "Log files that are not found."),
     slot<CoreConf, &CoreConf::satisfy>("satisfy", any, "Whether all access checks must allow a request, or any one."),
-    custom<set_limit_except, CoreConf>("limit_except", in_location, words_from(1), "What holds for all but the named methods.").block().takes("method ..."),
+    custom<set_limit_except, CoreConf>("limit_except", in_location, words_from(1), "What holds for all but the named methods.")
+        .block()
+        .takes("method ..."),
     custom<check_number_only, CoreConf>("server_names_hash_max_size", in_http, words(1), "Accepted; tables of names size themselves."),
     custom<check_number_only, CoreConf>("server_names_hash_bucket_size", in_http, words(1), "Accepted; tables of names size themselves."),
     custom<check_number_only, CoreConf>("variables_hash_max_size", in_http, words(1), "Accepted; tables of names size themselves."),
@@ -245,7 +254,8 @@ constexpr Directive core_rows[] = {
 };
 
 ConfResult<Unit> finish_core(Block& block, CoreConf& core) {
-  if (core.large_client_header_buffers.bytes < 256) return format("the \"large_client_header_buffers\" are too small{}\n", at_place(block.place()));
+  if (core.large_client_header_buffers.bytes < 256)
+    return format("the \"large_client_header_buffers\" are too small{}\n", at_place(block.place()));
   return Unit();
 }
 

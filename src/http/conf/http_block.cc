@@ -107,7 +107,8 @@ ConfResult<Unit> read_match(Line& line, Location& location) {
   if (line.word_count() == 2) {
     modifier = line.word(1);
     name = line.word(2);
-    if (modifier != "=" && modifier != "^~" && modifier != "~" && modifier != "~*") return format("invalid location modifier \"{}\"", modifier);
+    if (modifier != "=" && modifier != "^~" && modifier != "~" && modifier != "~*")
+      return format("invalid location modifier \"{}\"", modifier);
   } else {
     name = line.word(1);
     for (std::string_view stuck : {"^~", "~*", "=", "~"}) {
@@ -184,7 +185,8 @@ static void fill_rules(Server& server) {
   rules.head.ignore_invalid_headers = core.ignore_invalid_headers;
   rules.head.underscores = core.underscores_in_headers;
   rules.head.headers_max = static_cast<uint32_t>(core.max_headers);
-  rules.head.line_bytes_max = static_cast<uint32_t>(std::max<uint64_t>(core.large_client_header_buffers.bytes, core.client_header_buffer_size));
+  rules.head.line_bytes_max =
+      static_cast<uint32_t>(std::max<uint64_t>(core.large_client_header_buffers.bytes, core.client_header_buffer_size));
   rules.head.head_bytes_max =
       static_cast<uint32_t>(core.large_client_header_buffers.count * core.large_client_header_buffers.bytes);
   rules.header_buffer_bytes = core.client_header_buffer_size.bytes;
@@ -220,10 +222,12 @@ static ConfResult<Unit> complete_http(Generation& generation) {
 constexpr Directive block_rows[] = {
     custom<set_http, BlocksConf>("http", in_main, words(0), "Everything about HTTP.").block(),
     custom<set_server, BlocksConf>("server", in_http, words(0), "A virtual server: its addresses, names and locations.").block().many(),
-    custom<set_listen_line, BlocksConf>("listen", in_server, words_from(1), "An address and port, or a unix socket, that the server answers on.")
+    custom<set_listen_line, BlocksConf>("listen", in_server, words_from(1),
+                                        "An address and port, or a unix socket, that the server answers on.")
         .many()
         .takes("address[:port] | port | unix:path [default_server] [backlog=number] [reuseport] ..."),
-    custom<set_server_name, BlocksConf>("server_name", in_server, words_from(1), "Names of the virtual server: exact, with a wildcard, or ~regex.")
+    custom<set_server_name, BlocksConf>("server_name", in_server, words_from(1),
+                                        "Names of the virtual server: exact, with a wildcard, or ~regex.")
         .many()
         .takes("name ..."),
     custom<set_location, BlocksConf>("location", in_server | in_location, words(1, 2), "What holds for requests whose path matches.")

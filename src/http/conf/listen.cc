@@ -55,7 +55,8 @@ void Listens::finish(Generation& generation) {
   auto wildcard_of = [&](const ListenAddress& address) -> ListenAddress* {
     if (!address.addr.is_ip() || address.addr.is_wildcard() || address.has_own_socket) return nullptr;
     for (auto& other : addresses)
-      if (other->addr.is_wildcard() && other->addr.family() == address.addr.family() && other->addr.port() == address.addr.port()) return other.get();
+      if (other->addr.is_wildcard() && other->addr.family() == address.addr.family() && other->addr.port() == address.addr.port())
+        return other.get();
     return nullptr;
   };
   for (auto& address : addresses) {

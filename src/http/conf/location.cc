@@ -11,7 +11,8 @@ namespace fairlead::http {
 
 Location& location_of(const Block& block) {
   const Block* at = &block;
-  while (!at->object<Location>() || !(at->context() & (in_location | in_server | in_server_if | in_location_if | in_limit_except))) at = at->parent();
+  while (!at->object<Location>() || !(at->context() & (in_location | in_server | in_server_if | in_location_if | in_limit_except)))
+    at = at->parent();
   return *at->object<Location>();
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// The variables of the http engine itself, one module record per source: the message, the connection, the upstream. Those that stream has, too,
-// are in core/conf/session_vars.h. Also the searches that several of them share.
+// The variables of the http engine itself, one module record per source: the message, the connection, the upstream. Those that stream has,
+// too, are in core/conf/session_vars.h. Also the searches that several of them share.
 #pragma once
 
 #include <string_view>

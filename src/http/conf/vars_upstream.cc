@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Variables of the tries on peers and of the last reply. A list has an entry per try: between them ", ", or " : " where another group begins.
+// Variables of the tries on peers and of the last reply. A list has an entry per try: between them ", ", or " : " where another group
+// begins.
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/session_vars.h"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
+//
+// VirtualHosts: the tables of names of one listening address, and the search in them.
 #include "core/base/format.h"
 #include "core/conf/generation.h"
 #include "http/conf/server.h"

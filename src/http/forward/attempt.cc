@@ -16,7 +16,7 @@ namespace fairlead::http {
 
 #if defined(__linux__)
 // The kernel's struct tcp_info up to the field we want; libc's may end before it (linux/tcp.h, since 4.1).
-struct tcp_info_with_bytes {
+struct TcpCounters {
   struct tcp_info known;
   uint64_t pacing_rate, max_pacing_rate, bytes_acked;
 };
@@ -159,10 +159,10 @@ Connection& Attempt::tunnel() {
 bool Attempt::nothing_acknowledged() const {
 #if defined(__linux__)
   if (!connection_ || !target_.address.is_ip()) return false;
-  tcp_info_with_bytes info{};
+  TcpCounters info{};
   socklen_t size = sizeof info;
   if (getsockopt(connection_->connection.watch().fd(), IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return false;
-  if (size < offsetof(tcp_info_with_bytes, bytes_acked) + sizeof info.bytes_acked) return false;
+  if (size < offsetof(TcpCounters, bytes_acked) + sizeof info.bytes_acked) return false;
   return info.bytes_acked <= sent_before_ + 1;  // the handshake's SYN counts as one
 #else
   return false;

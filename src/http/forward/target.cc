@@ -59,7 +59,8 @@ Task<Result<Unit>> resolve_target(Request& request, const RuntimeTarget& where, 
     co_return Error{Fault::unavailable, Side::upstream, 0, "no resolver defined"};
   }
   std::string host(where.host);
-  auto answer = co_await resolver->resolve(host, {}, request.loop().deadline(names.timeout));
+  DnsFamilies families;
+  auto answer = co_await resolver->resolve(host, families, request.loop().deadline(names.timeout));
   if (!answer) {
     request.logger.error("{}", resolve_error_text(where.host, answer.error()));
     co_return answer.error();

@@ -67,12 +67,15 @@ constexpr MetricFamily connection_families[] = {
     {"fairlead_connections_writing", Kind::gauge, "Requests being answered."},
     {"fairlead_connections_waiting", Kind::gauge, "Idle client connections."},
 };
-constexpr MetricFamily peer_up_family = {"fairlead_upstream_peer_up", Kind::gauge, "Whether the peer may be picked, as this worker sees it.", peer_labels};
+constexpr MetricFamily peer_up_family = {"fairlead_upstream_peer_up", Kind::gauge,
+                                         "Whether the peer may be picked, as this worker sees it.", peer_labels};
 constexpr MetricFamily peer_tries_family = {"fairlead_upstream_peer_in_flight", Kind::gauge,
-                                            "Tries in flight on the peer: of all workers if the upstream has a zone, else of this one.", peer_labels};
+                                            "Tries in flight on the peer: of all workers if the upstream has a zone, else of this one.",
+                                            peer_labels};
 
 void add_connections(const ConnectionCounts& counts, std::vector<FamilySamples>& to) {
-  const uint64_t values[] = {counts.accepted, counts.handled, counts.requests, counts.active, counts.reading, counts.writing, counts.waiting};
+  const uint64_t values[] = {counts.accepted, counts.handled, counts.requests, counts.active,
+                             counts.reading,  counts.writing, counts.waiting};
   for (size_t i = 0; i < std::size(connection_families); ++i) {
     const MetricFamily& family = connection_families[i];
     SeriesSample sample;

@@ -35,7 +35,8 @@ void log_body_failure(Request& request, const Error& error) {
 Task<Result<Unit>> read_body(Request& request) {
   if (request.spooled_body) co_return Unit();
   const CoreConf& core = conf<CoreConf>(request);
-  BodyFile* file = request.arena().make<BodyFile>(request.worker().files(), core.client_body_temp_path, keep_of(core.client_body_in_file_only));
+  BodyFile* file =
+      request.arena().make<BodyFile>(request.worker().files(), core.client_body_temp_path, keep_of(core.client_body_in_file_only));
   SpoolLimits limits;
   limits.memory_bytes = core.client_body_in_file_only == BodyInFile::off ? core.client_body_buffer_size.bytes : 0;
   limits.file_bytes = UINT64_MAX;

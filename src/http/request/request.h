@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Request: one HTTP request from its head to the log. Lies in its own arena, which the protocol's serve frame owns. A module's state goes to
-// its slot (Session::slot); a member of this class is used by three files or more.
+// Request: one HTTP request from its head to the log. Lies in its own arena, which the protocol's serve frame owns. A module's state goes
+// to its slot (Session::slot); a member of this class is used by three files or more.
 #pragma once
 
 #include <utility>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// From a decided response to bytes: the filters of the location, the fields that the engine adds, and sending. Also the small responses that
-// many places give: texts, redirects, built-in pages (error_page.h).
+// From a decided response to bytes: the filters of the location, the fields that the engine adds, and sending. Also the small responses
+// that many places give: texts, redirects, built-in pages (error_page.h).
 #pragma once
 
 #include "event/loop/task.h"
