@@ -37,8 +37,8 @@ static void show_build() {
 #ifdef FAIRLEAD_DEBUG
   add("--with-debug");
 #endif
-  for (std::string_view name : {"charset", "ssi", "userid", "auth_basic", "mirror", "autoindex", "limit_conn", "limit_req", "grpc", "fastcgi",
-                                "uwsgi", "scgi", "memcached", "empty_gif", "browser", "referer"})
+  for (std::string_view name : {"charset", "ssi", "userid", "auth_basic", "mirror", "autoindex", "limit_conn", "limit_req", "grpc",
+                                "fastcgi", "uwsgi", "scgi", "memcached", "empty_gif", "browser", "referer"})
     if (!modules().find(format("http_{}", name)) && !modules().find(name)) add(format("--without-http_{}_module", name));
   std::fprintf(stderr, "configure arguments:%s%s\n", options.empty() || options[0] == ' ' ? "" : " ", options.c_str());
 }
