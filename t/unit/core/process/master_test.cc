@@ -103,6 +103,7 @@ TEST(Master, AFailedReloadKeepsTheOldGenerationAndSaysWhy) {
   EXPECT_EQ(server.tell("reload"), 1);
   EXPECT_NE(server.output().find("bind() to 192.0.2.1:80 failed (99: Cannot assign requested address)"), std::string::npos);
   EXPECT_EQ(server.tell("reload", {"--no-wait"}), 0);
+  EXPECT_TRUE(eventually([&] { return server.status().finished == 3; }));
   EXPECT_EQ(ask(server.ip).pid, before.pid);
   EXPECT_FALSE(server.status().ok);
   server.write_conf("daemon off\n" + server.listen());

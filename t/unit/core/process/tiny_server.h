@@ -2,9 +2,9 @@
 // Copyright (C) The Fairlead authors
 //
 // A server for the tests of core/process: a test binary executed as `BINARY -p FOLDER -c CONF` runs it. Its configuration is lines of
-// `listen ADDRESS [reuseport]`, `workers N`, `daemon on|off`, `master off`, `env NAME`, `user NAME`, ..., and faults: `refuse TEXT` (load fails), `stuck`
-// (workers do not hear TERM), `exit N` (workers end at once). A worker answers each connection with "PID SLOT GENERATION\n".
-// For an upgrade from nginx, CONF.tiny is read if it is there.
+// `listen ADDRESS [reuseport]`, `workers N`, `daemon on|off`, `master off`, `env NAME`, `user NAME` and the like, and faults:
+// `refuse TEXT` (load fails), `stuck` (workers do not hear TERM), `exit N` (workers end at once). A worker answers each connection with
+// "PID SLOT GENERATION KEPT\n". For an upgrade from nginx, CONF.tiny is read if it is there.
 #pragma once
 
 #include <errno.h>
