@@ -72,7 +72,8 @@ unsigned rounded_up(std::string_view quota, std::string_view period) {
 
 unsigned limit_in(const std::string& folder, bool version2) {
   if (version2) {
-    auto fields = fields_of(trim_line(read_small_file(folder + "/cpu.max").value_or("")));
+    std::string content = read_small_file(folder + "/cpu.max").value_or("");
+    auto fields = fields_of(trim_line(content));
     return fields.size() == 2 ? rounded_up(fields[0], fields[1]) : 0;  // "max" is no number
   }
   std::string quota = read_small_file(folder + "/cpu.cfs_quota_us").value_or("");

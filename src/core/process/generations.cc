@@ -32,7 +32,8 @@ bool Generations::start() {
 
 bool Generations::commit_start() {
   pid_file_ = PidFile(current().settings().pid_path);
-  auto created = pid_file_.create();
+  status_.pid = getpid();
+  auto created = pid_file_.create(status_);
   if (!created) {
     log().emerg("{}", created.error());
     return false;
@@ -40,8 +41,6 @@ bool Generations::commit_start() {
   current().listeners().commit(nullptr, false, log());
   current().commit();
   inherited_.close_unused();
-  status_.pid = getpid();
-  pid_file_.write_status(status_, log());
   return true;
 }
 
@@ -55,7 +54,7 @@ ConfResult<> Generations::take_over(std::unique_ptr<Configuration> next) {
   ListenSet& before = current().listeners();
   ListenPlan plan{.mode = ListenPlan::Mode::reload, .workers = slots_of(next->settings()), .previous = &before};
   FL_TRY(next->listeners().open(plan, Logger(next->log())));
-  FL_TRY(pid_file_.move(next->settings().pid_path));
+  FL_TRY(pid_file_.move(next->settings().pid_path, status_));
   next->listeners().commit(&before, sole_owner(), Logger(next->log()));
   next->commit();
   alive_.push_back({std::move(next), number() + 1});

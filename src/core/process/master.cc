@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/clock.h"
 #include "core/base/format.h"
@@ -169,6 +170,8 @@ int Master::supervise() {
   start_workers();
   for (;;) {
     take_signals(wait_ms());
+    // Before a successor's end is seen, which would undo it: in the other order it would leave us without workers.
+    if (std::exchange(asked_.stop_accepting, false) && state_ == State::serving) stop_accepting();
     if (asked_.child) reap();
     act();
     if (state_ != State::serving && workers_.empty()) return leave();
@@ -245,7 +248,6 @@ void Master::act() {
   if (std::exchange(asked_.reload, false)) reload();
   if (std::exchange(asked_.reopen, false)) reopen();
   if (std::exchange(asked_.upgrade, false)) upgrade();
-  if (std::exchange(asked_.stop_accepting, false)) stop_accepting();
   for (unsigned slot : workers_.due(clock().now_ms())) {
     if (slot < generations_.current().settings().worker_processes && !workers_.serves(slot, generations_.number())) spawn(slot);
   }

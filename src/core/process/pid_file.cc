@@ -49,17 +49,20 @@ std::optional<ReloadStatus> read_status(const std::string& pid_path) {
   return parse_status(*text);
 }
 
-ConfResult<> PidFile::create() const {
-  if (path_.empty() || replace_file(path_, format("{}\n", getpid()))) return Unit();
+ConfResult<> PidFile::create(const ReloadStatus& status) const {
+  if (path_.empty()) return Unit();
+  std::string status_path = path_ + ".status";
+  if (replace_file(status_path, format_status(status)) && replace_file(path_, format("{}\n", getpid()))) return Unit();
   int err = errno;
+  unlink(status_path.c_str());
   char buffer[128];
   return format("open() \"{}\" failed ({}: {})", path_, err, strerror_r(err, buffer, sizeof(buffer)));
 }
 
-ConfResult<> PidFile::move(const std::string& path) {
+ConfResult<> PidFile::move(const std::string& path, const ReloadStatus& status) {
   if (path == path_) return Unit();
   PidFile next(path);
-  FL_TRY(next.create());
+  FL_TRY(next.create(status));
   remove(Logger());
   *this = next;
   return Unit();

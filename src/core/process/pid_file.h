@@ -35,10 +35,11 @@ class PidFile {
  public:
   explicit PidFile(std::string path) : path_(std::move(path)) {}
 
-  // Complete the moment it appears. The error is the line for the log.
-  ConfResult<> create() const;
+  // Complete the moment it appears, and then the status file is there, too: who finds the one may read the other. The error is the line
+  // for the log.
+  ConfResult<> create(const ReloadStatus& status) const;
   // Moves to another path: creates that first, so that a failure changes nothing.
-  ConfResult<> move(const std::string& path);
+  ConfResult<> move(const std::string& path, const ReloadStatus& status);
   // PIDFILE to PIDFILE.oldbin, for the new binary; false is logged.
   bool give_way(const Logger& log);
   // Back again, when the new binary has gone.

@@ -22,6 +22,8 @@ std::string title_of(pid_t pid) {
   return text.substr(0, text.find('\0'));
 }
 
+bool stat_file(const std::string& path, struct stat& file) { return stat(path.c_str(), &file) == 0; }
+
 TEST(Master, ServesAndEndsOnQuit) {
   RunningServer server;
   server.serve(server.listen());
@@ -101,6 +103,7 @@ TEST(Master, AFailedReloadKeepsTheOldGenerationAndSaysWhy) {
   EXPECT_EQ(server.tell("reload"), 1);
   EXPECT_NE(server.output().find("bind() to 192.0.2.1:80 failed (99: Cannot assign requested address)"), std::string::npos);
   EXPECT_EQ(server.tell("reload", {"--no-wait"}), 0);
+  EXPECT_TRUE(eventually([&] { return server.status().finished == 3; }));
   EXPECT_EQ(ask(server.ip).pid, before.pid);
   EXPECT_FALSE(server.status().ok);
   server.write_conf("daemon off\n" + server.listen());
@@ -213,6 +216,32 @@ TEST(Master, EnvironmentIsWhatTheDirectivesKeep) {
   EXPECT_EQ(server.tell("reload"), 0);
   EXPECT_EQ(ask(server.ip).kept, "yes");
   unsetenv("TINY_KEPT");
+}
+
+TEST(Master, AWorkerIsWhatTheSettingsMakeOfIt) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root changes identity";
+  RunningServer server;
+  server.serve(server.listen() + "user nobody\npriority 3\nfiles 77\nfolder /\ntransparent yes\n");
+  auto answer = eventually([&] { return ask(server.ip); });
+  auto of_worker = [&](const char* name) { return read_small_file(format("/proc/{}/{}", answer.pid, name)).value_or(""); };
+  auto identity = find_identity("nobody", "");
+  std::string status = of_worker("status");
+  EXPECT_NE(status.find(format("Uid:\t{0}\t{0}\t{0}\t{0}\n", identity->user)), std::string::npos) << status;
+  EXPECT_NE(status.find(format("Gid:\t{0}\t{0}\t{0}\t{0}\n", identity->group)), std::string::npos) << status;
+  EXPECT_NE(status.find(format("CapEff:\t{:016x}\n", 1u << 13)), std::string::npos) << status;  // CAP_NET_RAW
+  EXPECT_NE(of_worker("limits").find("Max open files            77                   77"), std::string::npos);
+  std::string stat = of_worker("stat");
+  long nice_value = 0;
+  std::string_view format_of_stat = ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %ld";
+  sscanf(stat.c_str() + stat.rfind(')'), format_of_stat.data(), &nice_value);
+  EXPECT_EQ(nice_value, 3);
+  // The log is the worker's user's after a reopening.
+  EXPECT_EQ(server.tell("reopen"), 0);
+  EXPECT_TRUE(eventually([&] {
+    struct stat file;
+    return stat_file(server.folder + "error.log", file) && file.st_uid == identity->user;
+  }));
+  EXPECT_EQ(read_small_file(format("/proc/{}/status", server.started)).value_or("").find("Uid:\t0\t0\t0\t0\n") != std::string::npos, true);
 }
 
 TEST(Master, AloneItReloadsInPlace) {

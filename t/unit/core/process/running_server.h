@@ -96,8 +96,9 @@ class RunningServer {
     ip = free_port("127.0.0.1");
   }
   ~RunningServer() {
-    for (pid_t pid : {pid_in("pid"), pid_in("pid.oldbin"), started}) {
-      if (pid <= 0 || waitpid(pid, nullptr, WNOHANG) != 0) continue;  // not a running child of ours
+    for (pid_t pid : {pid_in("pid.oldbin"), pid_in("pid"), started}) {
+      std::string words = read_small_file(format("/proc/{}/cmdline", pid)).value_or("");
+      if (words.find(folder) == std::string::npos) continue;  // gone, and its number perhaps another's
       kill(pid, SIGTERM);
       EXPECT_TRUE(gone(pid)) << pid;
     }

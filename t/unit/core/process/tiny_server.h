@@ -2,9 +2,9 @@
 // Copyright (C) The Fairlead authors
 //
 // A server for the tests of core/process: a test binary executed as `BINARY -p FOLDER -c CONF` runs it. Its configuration is lines of
-// `listen ADDRESS [reuseport]`, `workers N`, `daemon on|off`, `master off`, `env NAME`, and faults: `refuse TEXT` (load fails), `stuck`
-// (workers do not hear TERM), `exit N` (workers end at once). A worker answers each connection with "PID SLOT GENERATION\n".
-// For an upgrade from nginx, CONF.tiny is read if it is there.
+// `listen ADDRESS [reuseport]`, `workers N`, `daemon on|off`, `master off`, `env NAME`, `user NAME` and the like, and faults:
+// `refuse TEXT` (load fails), `stuck` (workers do not hear TERM), `exit N` (workers end at once). A worker answers each connection with
+// "PID SLOT GENERATION KEPT\n". For an upgrade from nginx, CONF.tiny is read if it is there.
 #pragma once
 
 #include <errno.h>
@@ -69,9 +69,22 @@ class TinyConfiguration final : public Configuration {
     if (name == "env") settings_.environment.push_back(value);
     if (name == "pid") settings_.pid_path = value;
     if (name == "folder") settings_.working_directory = value;
+    if (name == "user") return user(value);
+    if (name == "transparent") settings_.transparent = true;
+    if (name == "priority") settings_.priority = static_cast<int>(parse_decimal(value).value_or(0));
+    if (name == "files") settings_.open_files_max = parse_decimal(value);
     if (name == "stuck") stuck = true;
     if (name == "exit") exit_at_once = static_cast<int>(parse_decimal(value).value_or(0));
     if (name == "refuse") return value;
+    return Unit();
+  }
+
+  ConfResult<> user(const std::string& name) {
+    auto identity = find_identity(name, "");
+    if (!identity) return std::move(identity.error());
+    settings_.user_name = name;
+    settings_.user = identity->user;
+    settings_.group = identity->group;
     return Unit();
   }
 

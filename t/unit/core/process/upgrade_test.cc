@@ -56,8 +56,8 @@ class Upgrade : public testing::Test {
 };
 
 TEST_F(Upgrade, TheNewBinaryTakesOver) {
-  serve();
-  change_binary();
+  ASSERT_NO_FATAL_FAILURE(serve());
+  ASSERT_NO_FATAL_FAILURE(change_binary());
   EXPECT_TRUE(server_.logged("using inherited sockets from \"") || server_.output().find("using inherited") != std::string::npos);
   kill(old_, SIGWINCH);
   EXPECT_TRUE(only(new_));
@@ -76,8 +76,8 @@ TEST_F(Upgrade, TheNewBinaryTakesOver) {
 }
 
 TEST_F(Upgrade, HupOnTheOldMasterIsTheWayBack) {
-  serve();
-  change_binary();
+  ASSERT_NO_FATAL_FAILURE(serve());
+  ASSERT_NO_FATAL_FAILURE(change_binary());
   kill(old_, SIGWINCH);
   EXPECT_TRUE(only(new_));
   server_.write_conf("refuse the old configuration is kept, not read\n");
@@ -94,8 +94,8 @@ TEST_F(Upgrade, HupOnTheOldMasterIsTheWayBack) {
 }
 
 TEST_F(Upgrade, TheEndOfTheNewBinaryBringsTheWorkersBack) {
-  serve();
-  change_binary();
+  ASSERT_NO_FATAL_FAILURE(serve());
+  ASSERT_NO_FATAL_FAILURE(change_binary());
   kill(old_, SIGWINCH);
   EXPECT_TRUE(only(new_));
   kill(new_, SIGTERM);
@@ -106,7 +106,7 @@ TEST_F(Upgrade, TheEndOfTheNewBinaryBringsTheWorkersBack) {
 }
 
 TEST_F(Upgrade, ANewBinaryThatCannotStartChangesNothing) {
-  serve();
+  ASSERT_NO_FATAL_FAILURE(serve());
   server_.write_conf("refuse no\n");
   kill(old_, SIGUSR2);
   EXPECT_TRUE(server_.logged("exited with code 1"));
@@ -115,8 +115,8 @@ TEST_F(Upgrade, ANewBinaryThatCannotStartChangesNothing) {
 }
 
 TEST_F(Upgrade, OneAtATime) {
-  serve();
-  change_binary();
+  ASSERT_NO_FATAL_FAILURE(serve());
+  ASSERT_NO_FATAL_FAILURE(change_binary());
   kill(old_, SIGUSR2);  // it has a successor
   EXPECT_TRUE(server_.logged(format("{}#{}: the changing binary signal is ignored", old_, old_)));
   kill(new_, SIGUSR2);  // it is one, and its parent is there
@@ -125,7 +125,7 @@ TEST_F(Upgrade, OneAtATime) {
   kill(old_, SIGQUIT);
   EXPECT_TRUE(RunningServer::gone(old_));
   old_ = new_;
-  change_binary();  // now it may
+  ASSERT_NO_FATAL_FAILURE(change_binary());  // now it may
   kill(old_, SIGQUIT);
   EXPECT_TRUE(only(new_));
 }
@@ -158,11 +158,12 @@ TEST_F(Upgrade, ARunningNginxIsUpgradedInPlaceAndBack) {
   ASSERT_EQ(system(copy_nginx.c_str()), 0);
   ASSERT_EQ(RunningServer::status_of(server_.start({}, binary)), 0) << server_.output();
   old_ = eventually([&] { return server_.master(); });
+  ASSERT_TRUE(http_says(server_.ip).ends_with("nginx"));  // before its workers are there, nginx would put USR2 off
   char self[4096];
   std::string own(self, static_cast<size_t>(readlink("/proc/self/exe", self, sizeof(self))));
   ASSERT_EQ(system(format("cp {} {}.new && mv {}.new {}", own, binary, binary, binary).c_str()), 0);
 
-  change_binary();
+  ASSERT_NO_FATAL_FAILURE(change_binary());
   kill(old_, SIGWINCH);
   EXPECT_TRUE(only(new_));
   EXPECT_TRUE(all_answer());
@@ -172,7 +173,7 @@ TEST_F(Upgrade, ARunningNginxIsUpgradedInPlaceAndBack) {
   EXPECT_TRUE(server_.exists("sock"));
   EXPECT_TRUE(http_says(Addr::local(path_)).ends_with("nginx"));
 
-  change_binary();  // and again, for good
+  ASSERT_NO_FATAL_FAILURE(change_binary());  // and again, for good
   kill(old_, SIGQUIT);
   EXPECT_TRUE(RunningServer::gone(old_));
   EXPECT_TRUE(all_answer());
@@ -181,7 +182,7 @@ TEST_F(Upgrade, ARunningNginxIsUpgradedInPlaceAndBack) {
   // From ours to nginx: the other direction of the same hand-over.
   ASSERT_EQ(system(format("cp /usr/sbin/nginx {}.new && mv {}.new {}", binary, binary, binary).c_str()), 0);
   old_ = new_;
-  change_binary();
+  ASSERT_NO_FATAL_FAILURE(change_binary());
   kill(old_, SIGQUIT);
   EXPECT_TRUE(RunningServer::gone(old_));
   EXPECT_TRUE(server_.exists("sock"));
