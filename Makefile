@@ -92,8 +92,11 @@ fuzz: build/fuzz/build.ninja
 # -- the demo
 
 run: build
-	@if curl -s -o /dev/null --max-time 2 http://127.0.0.1:8080/; [ $$? -ne 7 ]; then \
-	  echo 'make run: port 8080 of 127.0.0.1 is busy: end the process that holds it (ss -ltnp shows it), or edit conf/demo.conf'; exit 1; fi
+	@for port in $$(sed -n 's/^ *listen 127\.0\.0\.1:\([0-9]*\);.*/\1/p' conf/demo.conf); do \
+	  curl -s -o /dev/null --max-time 2 http://127.0.0.1:$$port/; \
+	  [ $$? -eq 7 ] || { \
+	    echo "make run: port $$port of 127.0.0.1 is busy: end the process that holds it (ss -ltnp shows it), or edit conf/demo.conf"; \
+	    exit 1; }; done
 	@mkdir -p build/run/logs
 	@sed -n 's/^# try: /  /p' conf/demo.conf
 	@echo 'fairlead serves conf/demo.conf on http://127.0.0.1:8080 (Ctrl-C ends it; logs in build/run/logs)'

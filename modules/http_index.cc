@@ -70,6 +70,7 @@ Verdict find_index(Request& request) {
     if (name[0] == '/') return Verdict::redirect(name, request.args);
     std::string_view uri = request.arena().join({request.uri, name});
     std::string_view path = map_path(request, uri);
+    if (path.empty()) return Verdict::status(500);
     struct stat facts;
     if (::stat(path.data(), &facts) == 0) return Verdict::redirect(uri, request.args);
     int err = errno;

@@ -51,6 +51,7 @@ Verdict open_file(Request& request) {
   if (request.method != Method::get && request.method != Method::head && !post) return Verdict::status(405);
   if (request.uri.empty() || request.uri.back() == '/') return Verdict::next();
   std::string_view path = map_path(request, request.uri);
+  if (path.empty()) return Verdict::status(500);
   // O_NONBLOCK: a FIFO among the files must not hold the worker.
   FileRef file;
   int fd = ::open(path.data(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);

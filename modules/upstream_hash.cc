@@ -4,7 +4,7 @@
 // hash: the balancing methods of core/upstream/hash.h as a directive.
 #include "core/upstream/hash.h"
 
-#include "core/upstream/upstream_block.h"
+#include "core/upstream/group.h"
 
 namespace fairlead {
 namespace {

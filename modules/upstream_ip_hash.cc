@@ -4,7 +4,7 @@
 // ip_hash: the balancing method of core/upstream/ip_hash.h as a directive.
 #include "core/upstream/ip_hash.h"
 
-#include "core/upstream/upstream_block.h"
+#include "core/upstream/group.h"
 
 namespace fairlead {
 namespace {

@@ -4,7 +4,7 @@
 // least_conn: the balancing method of core/upstream/least_conn.h as a directive.
 #include "core/upstream/least_conn.h"
 
-#include "core/upstream/upstream_block.h"
+#include "core/upstream/group.h"
 
 namespace fairlead {
 namespace {

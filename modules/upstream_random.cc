@@ -5,7 +5,7 @@
 #include "core/upstream/random.h"
 
 #include "core/base/format.h"
-#include "core/upstream/upstream_block.h"
+#include "core/upstream/group.h"
 
 namespace fairlead {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Composition root: the modules of this binary, the command line, and either an answer to it or the master.
+// Composition root: the command line, and either an answer to it or the master.
 #include <openssl/crypto.h>
 #include <unistd.h>
 
@@ -14,51 +14,32 @@
 #include "core/base/log_sinks.h"
 #include "core/conf/error_log.h"
 #include "core/conf/reference.h"
-#include "core/conf/session_vars.h"
 #include "core/process/cmdline.h"
 #include "core/process/control.h"
-#include "core/process/process_conf.h"
+#include "core/process/conf.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
-#include "core/upstream/upstream_block.h"
-#include "event/dns/resolver_conf.h"
-#include "event/events_conf.h"
-#include "event/net/upstream_names.h"
-#include "http/conf/core_conf.h"
-#include "http/conf/http_block.h"
-#include "http/conf/variables.h"
 #include "http/request/identity.h"
-#include "module_list.h"
 #include "program.h"
 
 namespace fairlead {
-
-static ConfResult<Unit> assign_modules() {
-  std::vector<const Module*> all = {&error_log_module,
-                                    &process_module,
-                                    &events_module,
-                                    &upstream_module,
-                                    &resolver_module,
-                                    &upstream_names_module,
-                                    &session_variables_module,
-                                    &http::http_blocks_module,
-                                    &http::http_core_module,
-                                    &http::http_request_variables_module,
-                                    &http::http_connection_variables_module,
-                                    &http::http_upstream_variables_module};
-  for (const Module* module : linked_modules) all.push_back(module);
-  return modules().assign(std::move(all));
-}
 
 static void show_build() {
   std::fprintf(stderr, "fairlead version: fairlead/%s\n", FAIRLEAD_VERSION);
   std::fprintf(stderr, "compatible with nginx version: nginx/%s\n", std::string(http::compatible_version).c_str());
   std::fprintf(stderr, "built by %s\nbuilt with %s\n", build_config::compiler, OpenSSL_version(OPENSSL_VERSION));
   std::string options = build_config::configure_arguments;
-  // nginx's names of what is really there, for scripts that look for them.
-  for (auto [module, option] : {std::pair{"http_stub_status", "--with-http_stub_status_module"}}) {
-    if (modules().find(module) && options.find(option) == std::string::npos) options += format(" {}", option);
-  }
+  auto add = [&](std::string_view option) {
+    if (options.find(option) == std::string::npos) options += format(" {}", option);
+  };
+  // nginx's names of what is there beyond its standard modules, and of those standard ones that are not, for scripts that look.
+  if (modules().find("http_stub_status")) add("--with-http_stub_status_module");
+#ifdef FAIRLEAD_DEBUG
+  add("--with-debug");
+#endif
+  for (std::string_view name : {"charset", "ssi", "userid", "auth_basic", "mirror", "autoindex", "limit_conn", "limit_req", "grpc",
+                                "fastcgi", "uwsgi", "scgi", "memcached", "empty_gif", "browser", "referer"})
+    if (!modules().find(format("http_{}", name)) && !modules().find(name)) add(format("--without-http_{}_module", name));
   std::fprintf(stderr, "configure arguments:%s%s\n", options.empty() || options[0] == ' ' ? "" : " ", options.c_str());
 }
 

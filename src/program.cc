@@ -11,18 +11,42 @@
 
 #include "build_config.h"
 #include "core/conf/error_log.h"
+#include "core/conf/session_vars.h"
 #include "core/process/channel.h"
 #include "core/process/process.h"
-#include "core/process/process_conf.h"
+#include "core/process/conf.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
 #include "core/upstream/peer_zone.h"
+#include "core/upstream/group.h"
+#include "event/dns/resolver_conf.h"
 #include "event/events_conf.h"
+#include "event/net/upstream_names.h"
 #include "event/worker.h"
+#include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
+#include "http/conf/variables.h"
 #include "http/request/serve.h"
+#include "module_list.h"
 
 namespace fairlead {
+
+ConfResult<Unit> assign_modules() {
+  std::vector<const Module*> all = {&error_log_module,
+                                    &process_module,
+                                    &events_module,
+                                    &upstream_module,
+                                    &resolver_module,
+                                    &upstream_names_module,
+                                    &session_variables_module,
+                                    &http::http_blocks_module,
+                                    &http::http_core_module,
+                                    &http::http_request_variables_module,
+                                    &http::http_connection_variables_module,
+                                    &http::http_upstream_variables_module};
+  for (const Module* module : linked_modules) all.push_back(module);
+  return modules().assign(std::move(all));
+}
 
 ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const LoadRequest& request, LoadedConfiguration* previous,
                                                                            std::vector<LoadedConfiguration*>* alive) {
@@ -40,8 +64,8 @@ ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const
   FL_TRY(g.open_logs());
   for (std::string_view folder : g.folders()) FL_TRY(make_folder(folder, made->settings_.user));
   FL_TRY(g.zones.attach(before ? &before->zones : nullptr));
-  FL_TRY(attach_peer_zones(g));
   if (g.metrics) FL_TRY(g.metrics->open());
+  FL_TRY(attach_peer_zones(g));
   if (http::HttpBlock* http = http::http_block_of(g)) {
     for (auto& group : http->listens.groups) {
       made->listeners_.add(group->own->spec);
@@ -76,8 +100,8 @@ void Server::worker_exited(unsigned, pid_t pid, int) {
   for (LoadedConfiguration* each : alive_) each->generation().zones.break_locks(pid);
   if (slot == no_slot || slot == master_slot) return;
   for (LoadedConfiguration* each : alive_) {
-    if (Metrics* metrics = each->generation().metrics.get()) metrics->reset_gauges(slot);
     forget_peer_zones(each->generation(), slot);
+    if (Metrics* metrics = each->generation().metrics.get()) metrics->reset_gauges(slot);
   }
   board_.release(slot);
 }
@@ -196,13 +220,16 @@ void WorkerProcess::start(LoadedConfiguration& configuration) {
 // Some worker has nothing left. The newest is only among them when the process leaves.
 void WorkerProcess::on_drained() {
   if (leaving_) {
-    if (slot_.channel >= 0) report(slot_.channel, WorkerReport::drained);
-    loop_.stop();
+    if (std::all_of(serving_.begin(), serving_.end(), [](auto& each) { return each->worker().is_drained(); })) loop_.stop();
     return;
   }
-  while (serving_.size() > 1) {
-    LoadedConfiguration& replaced = serving_.front()->configuration();
-    serving_.erase(serving_.begin());
+  for (size_t i = 0; i + 1 < serving_.size();) {
+    if (!serving_[i]->worker().is_drained()) {
+      ++i;
+      continue;
+    }
+    LoadedConfiguration& replaced = serving_[i]->configuration();
+    serving_.erase(serving_.begin() + static_cast<ptrdiff_t>(i));
     slot_.single->release(replaced);
   }
 }
@@ -214,6 +241,10 @@ void WorkerProcess::drain(bool has_successor) {
   Serving& last = *serving_.back();
   uint64_t timeout_ms = conf<ProcessConf>(last.configuration().generation().root()).shutdown_timeout;
   last.worker().drain(has_successor, timeout_ms, drained_);
+  // An open socket would go on taking connections that nobody accepts.
+  if (slot_.single) slot_.single->stop_listening();
+  else last.configuration().listeners().close_all(false, Logger(last.configuration().log()));
+  if (slot_.channel >= 0) report(slot_.channel, WorkerReport::drained);
 }
 
 void WorkerProcess::reload() {
@@ -221,8 +252,9 @@ void WorkerProcess::reload() {
   if (!next) return;
   Serving& old = *serving_.back();
   uint64_t timeout_ms = conf<ProcessConf>(old.configuration().generation().root()).shutdown_timeout;
-  start(*static_cast<LoadedConfiguration*>(next));
+  // The order matters: both listen on the same descriptors, and a loop watches a descriptor once.
   old.worker().drain(true, timeout_ms, drained_);
+  start(*static_cast<LoadedConfiguration*>(next));
 }
 
 void WorkerProcess::reopen() {

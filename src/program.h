@@ -18,6 +18,9 @@ namespace http {
 struct ListenGroup;
 }
 
+// Numbers all modules of this program: the built-in ones and those linked in. Before anything is loaded.
+ConfResult<Unit> assign_modules();
+
 class LoadedConfiguration final : public Configuration {
  public:
   // Reads, checks, opens log files and attaches zones. Nothing that destroying it does not undo.

@@ -4,6 +4,7 @@
 
 import pytest
 
+from lib.daemon import DaemonServer
 from lib.fairlead import Server
 from lib.nginx import Nginx
 from lib.upstreams import Upstream
@@ -42,6 +43,14 @@ def upstream():
 def server(upstream):
     """server(conf, **names): the server under test, started. It ends before the upstreams do."""
     make, made = _factory(Server, started=True)
+    yield make
+    _stop_all(made)
+
+
+@pytest.fixture
+def daemon(upstream):
+    """Like `server`, for configurations with `daemon on;` at the beginning of a line."""
+    make, made = _factory(DaemonServer, started=True)
     yield make
     _stop_all(made)
 

@@ -14,9 +14,9 @@ namespace fairlead::http::proxy {
 namespace {
 
 // Never copied from the client: of its connection, or said anew.
-constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding, KnownHeader::content_length,
-                                       KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade, KnownHeader::proxy_connection,
-                                       KnownHeader::trailer, KnownHeader::host);
+constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
+                                       KnownHeader::content_length, KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade,
+                                       KnownHeader::proxy_connection, KnownHeader::trailer, KnownHeader::host);
 
 bool is_replaced(const ProxyConf& conf, std::string_view name) {
   for (std::string_view one : conf.replaced)
@@ -153,11 +153,14 @@ ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
   return Unit();
 }
 
+static Task<Verdict> answer(Verdict verdict) { co_return verdict; }
+
+// Plain: a frame of its own would only wait for that of forward().
 Task<Verdict> run_proxy(Request& request) {
   const ProxyConf& conf = fairlead::conf<ProxyConf>(request);
   ProxyRequest& proxy = request.slot<ProxySlot>().begin(conf);
   if (conf.pass.url.is_set()) {
-    if (!read_runtime_url(request, proxy)) co_return Verdict::status(500);
+    if (!read_runtime_url(request, proxy)) return answer(Verdict::status(500));
   } else {
     proxy.host_header = conf.pass.host_header;
     proxy.port = conf.pass.port;
@@ -174,7 +177,7 @@ Task<Verdict> run_proxy(Request& request) {
   plan.edit_reply = &edit_reply;
   plan.module_plan = &proxy;
   plan.can_send_chunked = conf.http_version != Version::http_1_0;
-  co_return co_await forward(request, plan);
+  return forward(request, plan);
 }
 
 }  // namespace fairlead::http::proxy

@@ -61,11 +61,13 @@ ConfResult<Unit> set_fixed_pass(Line& line, ProxyConf& conf, const Location& loc
   using Match = Location::Match;
   bool no_prefix = location.match == Match::regex || location.match == Match::named || (location.match == Match::none && location.outer);
   if (pass.has_uri && no_prefix && location.match != Match::none)
-    return std::string("\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" "
-                       "statement, or inside \"limit_except\" block");
+    return std::string(
+        "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" "
+        "statement, or inside \"limit_except\" block");
   if (pass.has_uri && no_prefix)
-    return std::string("\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" "
-                       "statement, or inside \"limit_except\" block");
+    return std::string(
+        "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" "
+        "statement, or inside \"limit_except\" block");
   pass.location_bytes = location.name.size();
   auto parsed = parse_addr(authority, 80, AddrUse::connect);
   if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), url.substr(7));
@@ -149,7 +151,8 @@ Value add_x_forwarded_for(Session& session, uintptr_t) {
 }
 
 constexpr std::array<Directive, 11> own_rows = {
-    custom<set_pass, ProxyConf>("proxy_pass", in_location | in_location_if | in_limit_except, words(1), "Where requests are forwarded to.").takes("URL"),
+    custom<set_pass, ProxyConf>("proxy_pass", in_location | in_location_if | in_limit_except, words(1), "Where requests are forwarded to.")
+        .takes("URL"),
     slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers."),
     slot<ProxyConf, &ProxyConf::method>("proxy_method", in_http_any, "Method sent instead of the client's."),
     slot<ProxyConf, &ProxyConf::set_body>("proxy_set_body", in_http_any, "Body sent instead of the client's."),
@@ -161,13 +164,16 @@ constexpr std::array<Directive, 11> own_rows = {
         "proxy_redirect", in_http_any, words(1, 2), "How Location and Refresh of replies are rewritten.")
         .many()
         .takes("default | off | redirect replacement"),
-    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_domains>("proxy_cookie_domain", in_http_any, words(1, 2), "Rewrites the domain of cookies.")
+    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_domains>("proxy_cookie_domain", in_http_any, words(1, 2),
+                                                                      "Rewrites the domain of cookies.")
         .many()
         .takes("off | domain replacement"),
-    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_paths>("proxy_cookie_path", in_http_any, words(1, 2), "Rewrites the path of cookies.")
+    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_paths>("proxy_cookie_path", in_http_any, words(1, 2),
+                                                                    "Rewrites the path of cookies.")
         .many()
         .takes("off | path replacement"),
-    custom<set_cookie_flags, ProxyConf, &ProxyConf::cookie_flags>("proxy_cookie_flags", in_http_any, words(1, 5), "Sets or clears flags of cookies.")
+    custom<set_cookie_flags, ProxyConf, &ProxyConf::cookie_flags>("proxy_cookie_flags", in_http_any, words(1, 5),
+                                                                  "Sets or clears flags of cookies.")
         .many()
         .takes("off | cookie [flag ...]"),
     custom<check_number, ProxyConf>("proxy_headers_hash_max_size", in_http_any, words(1), "Accepted; tables of names size themselves."),

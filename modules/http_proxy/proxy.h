@@ -11,7 +11,7 @@
 #include "core/conf/regex_rule.h"
 #include "core/conf/template.h"
 #include "http/forward/forward.h"
-#include "http/forward/forward_conf.h"
+#include "http/forward/conf.h"
 
 namespace fairlead::http::proxy {
 

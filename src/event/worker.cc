@@ -21,8 +21,7 @@ Worker::Worker(Loop& loop, Generation& generation, WorkerRow& row)
       background_(loop_),
       own_(loop_),
       hard_stop_([](Timer& t) {
-        Worker* worker = static_cast<HardStop&>(t).worker;
-        worker->loop_.ready(*worker->drained_);
+        static_cast<HardStop&>(t).worker->say_drained();
       }),
       trim_([](Timer& t) {
         Worker* worker = static_cast<TrimTimer&>(t).worker;
@@ -55,19 +54,28 @@ void Worker::drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& 
   acceptors_.cancel();
   background_.cancel();
   connections_.close();
-  for (IdleClient* client = idle_.front(); client; client = idle_.next(*client)) {
-    uint64_t min_ms = client->min_timeout_ms;
-    if (min_ms == UINT64_MAX) min_ms = has_successor ? min_timeout_with_successor_ms : 0;
-    client->watch->limit_read_wait(std::max(client->since_ms + min_ms, loop_.now_ms()));
-  }
+  has_successor_ = has_successor;
+  for (IdleClient* client = idle_.front(); client; client = idle_.next(*client)) client->watch->limit_read_wait(idle_deadline_ms(*client));
   if (shutdown_timeout_ms) loop_.arm(hard_stop_, shutdown_timeout_ms);
   own_.spawn(finish_when_empty());
 }
 
+uint64_t Worker::idle_deadline_ms(const IdleClient& client) const {
+  if (!draining_) return UINT64_MAX;
+  uint64_t min_ms = client.min_timeout_ms;
+  if (min_ms == UINT64_MAX) min_ms = has_successor_ ? min_timeout_with_successor_ms : 0;
+  return std::max(client.since_ms + min_ms, loop_.now_ms());
+}
+
 Task<Unit> Worker::finish_when_empty() {
   co_await connections_.all_done();
-  loop_.ready(*drained_);
+  say_drained();
   co_return Unit();
+}
+
+void Worker::say_drained() {
+  is_drained_ = true;
+  loop_.ready(*drained_);
 }
 
 void Worker::start_modules() {

@@ -27,7 +27,7 @@ inline const uint16_t worker_state = worker_state_count++;
 struct IdleClient : Link {
   Watch* watch = nullptr;
   uint64_t since_ms = 0;
-  uint64_t min_timeout_ms = 0;  // keepalive_min_timeout; UINT64_MAX: the default
+  uint64_t min_timeout_ms = UINT64_MAX;  // keepalive_min_timeout; UINT64_MAX: the default
 };
 
 class Worker {
@@ -63,6 +63,10 @@ class Worker {
 
   void client_idle(IdleClient& client) { idle_.push_back(client); }
   bool is_draining() const { return draining_; }
+  // Nothing is left, or the time is over: `drained` has been put on the ready list.
+  bool is_drained() const { return is_drained_; }
+  // When `client`, idle since since_ms, is closed at the latest because of the drain; UINT64_MAX while there is none.
+  uint64_t idle_deadline_ms(const IdleClient& client) const;
   // Stop accepting, close idle clients, let the rest finish; then `drained` is put on the ready list. `has_successor`: another worker takes
   // new connections meanwhile.
   void drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& drained);
@@ -95,6 +99,7 @@ class Worker {
     T value;
   };
   Task<Unit> finish_when_empty();
+  void say_drained();
 
   Loop& loop_;
   Generation& generation_;
@@ -105,6 +110,8 @@ class Worker {
   size_t connections_in_use_ = 0;
   uint64_t next_number_ = 1;
   bool draining_ = false;
+  bool has_successor_ = false;  // of a drain
+  bool is_drained_ = false;
   Resumable* drained_ = nullptr;
   BlockingPool files_;
   std::vector<std::unique_ptr<HolderBase>> states_;

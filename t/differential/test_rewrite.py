@@ -120,10 +120,16 @@ http {
         location /internal/ { internal; return 200 "inside $uri\\n"; }
         location /tointernal/ { rewrite ^/tointernal/(.*)$ /internal/$1 last; }
 
-        location /errors/ { error_page 404 = @error; error_page 403 =200 /show/denied; error_page 410 /show/gone; error_page 418 =204 /e204;
-
-
-                            if ($arg_s = 404) { return 404; } if ($arg_s = 403) { return 403; } if ($arg_s = 410) { return 410; } if ($arg_s = 418) { return 418; } }
+        location /errors/ {
+            error_page 404 = @error;
+            error_page 403 =200 /show/denied;
+            error_page 410 /show/gone;
+            error_page 418 =204 /e204;
+            if ($arg_s = 404) { return 404; }
+            if ($arg_s = 403) { return 403; }
+            if ($arg_s = 410) { return 410; }
+            if ($arg_s = 418) { return 418; }
+        }
         location @error { return 202 "error $uri\\n"; }
         location /e204 { return 204; }
 
@@ -149,20 +155,18 @@ FILES = {"www/files/a.txt": "file a", "www/files/dir/b.txt": "file b", "www/file
          "www/try/t.txt": "t", "www/try/dir/index.html": "try index", "www/tryindex/dir/b.txt": "own index", "www/tryindex/c.txt": "c",
          "www/trynamed/n.txt": "n", "www/tryif/x": "if x", "a/ifroot/f.txt": "in a", "b/ifroot/f.txt": "in b"}
 
-PLACES = ["", "show/", "last/", "drop/", "dropargs/", "break/", "noflag/", "thenbreak/", "redirect/", "permanent/", "http/", "https/",
-          "scheme/",
-          "loop/", "zero/", "marks/", "named/", "captures/", "quotes/", "quotedset/", "setdollar/", "plain/", "sbreak/", "sredir/",
-          "sl/", "if/", "ifreturn/", "ifrewrite/", "ifbreak/",
-          "iferror/", "iflast/", "setargs/", "tointernal/", "internal/", "try/", "trystatus/", "trynamed/", "tryliteral/", "trydir/",
-          "tryif/",
-          "tryrewrite/", "tryloop/", "alias/", "aliastry/", "aliasliteral/", "aliasdir/", "rx/", "rxtry/", "aliasif/", "outer/"]
+PLACES = [f"{name}/" for name in """
+    show last drop dropargs break noflag thenbreak redirect permanent http https scheme loop zero marks named
+    captures quotes quotedset setdollar plain sbreak sredir sl if ifreturn ifrewrite ifbreak iferror iflast
+    setargs tointernal internal try trystatus trynamed tryliteral trydir tryif tryrewrite tryloop alias aliastry
+    aliasliteral aliasdir rx rxtry aliasif outer
+""".split()] + [""]
 TAILS = ["", "a.txt", "dir/b.txt", "a%20b.txt", "w/x+y?a=b&c=%20", "x%3Fy/%25z?a=B", "a.txt?a=1&server=last"]
 MORE = (
     [f"/if/?a={a}&f={f}" for a in ("", "0", "b", "B", "c") for f in ("", "/a.txt", "/none", "/dir")]
     + [f"/errors/?s={s}" for s in (404, 403, 410, 418, 0)]
     + ["/r/" + r for r in ("404", "200", "text?a=%41", "url?x", "scheme/%20?y", "301?a=b", "301", "303", "307", "308", "500text", "555",
-       "204",
-                           "type.html", "json")]
+                           "204", "type.html", "json")]
     + ["/?reject=yes", "/show/?reject=YES", "/show/?reject=", "/try/t.txt", "/try/dir", "/try/dir/", "/try/none?x=1", "/trynamed/n.txt",
        "/trynamed/r/s?t", "/trymissing/x", "/tryindex/dir", "/tryindex/dir/", "/tryindex/c.txt", "/ifroot/f.txt", "/ifroot/f.txt?a=1",
        "/tryif/x?a=1", "/tryif/x", "/iflast/?a=1&b=1", "/iflast/?b=1", "/iferror/?a=1&b=1", "/iferror/?b=1", "/clear/x",

@@ -60,10 +60,7 @@ constexpr Hooks hooks = {.filters = filters};
 }  // namespace
 
 // The only name that others see: the build finds it by the name of the file.
-extern constinit const Module example_header_module = {.name = "example_header",
-                                                       .conf = conf_of<ExampleConf>,
-                                                       .directives = rows,
-                                                       .variables = variables,
-                                                       .http = &hooks};
+extern constinit const Module example_header_module = {
+    .name = "example_header", .conf = conf_of<ExampleConf>, .directives = rows, .variables = variables, .http = &hooks};
 
 }  // namespace fairlead

@@ -138,7 +138,7 @@ def test_limit_rate_of_the_configuration(server):
 
 @pytest.mark.parametrize("name", ["$http_", "$nothing_known", "$arg_"])
 def test_an_unknown_name_is_an_error_with_its_place(idle_server, name):
-    ended = idle_server(conf(name)).run("-t")
+    ended = idle_server(conf(name), allow_log=[r"\[emerg\]"]).run("-t")
     assert ended.returncode == 1
     assert re.search(r'unknown "%s" variable' % name[1:], ended.stderr)
 

@@ -15,7 +15,7 @@
 #include "core/conf/error_log.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
-#include "core/process/process_conf.h"
+#include "core/process/conf.h"
 #include "event/events_conf.h"
 #include "event/net/memory.h"
 #include "event/worker.h"

@@ -9,8 +9,8 @@
 namespace fairlead {
 
 Arena::Owner Arena::open(size_t block_bytes) {
-  size_t bytes = pool_rounded(std::max(block_bytes, sizeof(Block) + sizeof(Arena) + 64));
-  char* raw = static_cast<char*>(pool_allocate(bytes));
+  size_t bytes = std::max(block_bytes, sizeof(Block) + sizeof(Arena) + 64);
+  char* raw = static_cast<char*>(pool_allocate_all(bytes));
   Block* block = new (raw) Block{nullptr, bytes};
   Arena* arena = new (raw + sizeof(Block)) Arena;
   arena->blocks_ = block;
@@ -23,9 +23,8 @@ Arena::Owner Arena::open(size_t block_bytes) {
 
 void* Arena::allocate_slow(size_t bytes, size_t align) {
   FL_ASSERT(align <= 16);
-  size_t wanted = std::max(block_bytes_, bytes + sizeof(Block) + 16);
-  size_t rounded = pool_rounded(wanted);
-  char* raw = static_cast<char*>(pool_allocate(rounded));
+  size_t rounded = std::max(block_bytes_, bytes + sizeof(Block) + 16);
+  char* raw = static_cast<char*>(pool_allocate_all(rounded));
   Block* block = new (raw) Block{nullptr, rounded};
   held_bytes_ += rounded;
   char* at = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(raw + sizeof(Block)) + align - 1) & ~(align - 1));

@@ -10,8 +10,8 @@
 namespace fairlead {
 
 Segment* Segment::make(size_t capacity) {
-  size_t bytes = pool_rounded(capacity + sizeof(Segment));
-  Segment* segment = static_cast<Segment*>(pool_allocate(bytes));
+  size_t bytes = capacity + sizeof(Segment);
+  Segment* segment = static_cast<Segment*>(pool_allocate_all(bytes));
   segment->references = 1;
   segment->capacity = static_cast<uint32_t>(bytes - sizeof(Segment));
   return segment;
@@ -107,9 +107,13 @@ void Chain::steal(Chain& other) {
   other.size_ = 0;
 }
 
+void Chain::append_shared(const Chain& other) {
+  for (uint32_t i = other.first_; i < other.last_; ++i) push_back(other.at_[i]);
+}
+
 Chain Chain::share() const {
   Chain copy;
-  for (uint32_t i = first_; i < last_; ++i) copy.push_back(at_[i]);
+  copy.append_shared(*this);
   return copy;
 }
 

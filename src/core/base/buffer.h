@@ -109,6 +109,8 @@ class Chain {
   // Forgets the first `bytes` (at most size()).
   void drop_front(size_t bytes);
   void clear();
+  // The slices of `other` again, sharing the bytes.
+  void append_shared(const Chain& other);
   // The same slices again, sharing the bytes.
   Chain share() const;
   // Fills at most `most` entries, in order; gives how many.

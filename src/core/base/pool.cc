@@ -40,12 +40,6 @@ SizeClass* size_classes() {
   return classes;
 }
 
-size_t bytes_of(size_t index) {
-  if (index < small_classes) return (index + 1) * small_step;
-  size_t log = 9 + (index - small_classes) / 4, part = (index - small_classes) % 4;
-  return (size_t{1} << log) + (part + 1) * (size_t{1} << (log - 2));
-}
-
 [[noreturn]] void out_of_memory() {
   std::fputs("fairlead: [alert] out of memory\n", stderr);
   std::abort();

@@ -17,6 +17,8 @@ namespace fairlead {
 inline void* pool_allocate(size_t bytes);
 // Gives back a block; `bytes` is the number it was asked for.
 inline void pool_release(void* block, size_t bytes) noexcept;
+// As pool_allocate, for callers that use the slack: `bytes` becomes what was really given, to be named on release.
+inline void* pool_allocate_all(size_t& bytes);
 // The number of bytes that pool_allocate(bytes) really gives: use the slack.
 size_t pool_rounded(size_t bytes);
 
@@ -50,11 +52,30 @@ inline constexpr size_t small_step = 32, small_max = 512, class_bytes_max = 20 *
 inline constexpr size_t small_classes = small_max / small_step;
 inline constexpr size_t class_count = small_classes + 4 * 6;
 
-inline size_t class_of(size_t bytes) {
+constexpr size_t compute_class(size_t bytes) {
   if (bytes <= small_max) return (bytes - (bytes != 0)) / small_step;
   unsigned log = 63u - static_cast<unsigned>(__builtin_clzll(bytes - 1));  // 2^log < bytes <= 2^(log+1)
   return small_classes + (log - 9) * 4 + ((bytes - 1 - (size_t{1} << log)) >> (log - 2));
 }
+
+// All class sizes are multiples of the small step, so a table of steps tells the class: a load instead of a dozen instructions, twice per
+// block.
+struct ClassTable {
+  uint8_t of[class_bytes_max / small_step + 1] = {};
+  uint16_t steps[class_count] = {};
+  constexpr ClassTable() {
+    for (size_t i = 0; i <= class_bytes_max / small_step; ++i) {
+      of[i] = static_cast<uint8_t>(compute_class(i * small_step));
+      steps[of[i]] = static_cast<uint16_t>(i);  // the last of its class is its size
+    }
+    steps[0] = 1;
+  }
+};
+inline constexpr ClassTable class_table;
+
+// `bytes` at most class_bytes_max.
+inline size_t class_of(size_t bytes) { return class_table.of[(bytes + small_step - 1) / small_step]; }
+inline size_t bytes_of(size_t index) { return class_table.steps[index] * small_step; }
 
 struct FreeBlock { FreeBlock* next; };
 
@@ -88,6 +109,20 @@ inline void* pool_allocate(size_t bytes) {
     }
   }
   return allocate_slow(bytes);
+}
+
+inline void* pool_allocate_all(size_t& bytes) {
+  using namespace pool_detail;
+  if (is_heap || bytes > class_bytes_max) return pool_allocate(bytes);
+  size_t index = class_of(bytes);
+  bytes = bytes_of(index);
+  ++front.counts.allocations;
+  Magazine& magazine = front.magazines[index];
+  FreeBlock* block = magazine.first;
+  if (!block) return allocate_slow(bytes);
+  magazine.first = block->next;
+  --magazine.count;
+  return block;
 }
 
 inline void pool_release(void* block, size_t bytes) noexcept {

@@ -4,7 +4,7 @@
 
 #include "core/conf/generation.h"
 #include "core/conf/template.h"
-#include "core/process/process_conf.h"
+#include "core/process/conf.h"
 
 namespace fairlead {
 

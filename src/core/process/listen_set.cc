@@ -21,6 +21,10 @@ constexpr int bind_tries = 5;
 constexpr int bind_pause_ms = 500;
 constexpr int first_activated = 3;  // SD_LISTEN_FDS_START
 
+bool at_place(const ListenSocket& socket, const ListenSpec& spec) {
+  return socket.addr() == spec.addr && socket.is_stream() == spec.stream;
+}
+
 }  // namespace
 
 // ---- inherited
@@ -122,6 +126,10 @@ void ListenSet::adopt(Listener& listener, const ListenPlan& plan, const Logger& 
   for (size_t i = 0; before && i < before->sockets.size() && listener.sockets.size() < wanted; ++i) {
     if (before->sockets[i]->descriptor() >= 0) listener.sockets.push_back(before->sockets[i]);
   }
+  // Then those that an earlier configuration had more of: they are the next of the kernel's group, so that its order stays ours.
+  for (auto& socket : plan.previous ? std::span(plan.previous->retired_) : std::span<std::shared_ptr<ListenSocket>>()) {
+    if (listener.sockets.size() < wanted && at_place(*socket, listener.spec)) listener.sockets.push_back(socket);
+  }
   while (plan.inherited && listener.sockets.size() < wanted) {
     auto socket = plan.inherited->take(listener.spec);
     if (!socket) break;
@@ -194,16 +202,25 @@ void ListenSet::commit(ListenSet* previous, bool unlink_files, const Logger& log
       if (unlink_files) socket->unlink_file(log);
     }
   }
+  if (previous) carry_retired(*previous);
   for (const Listener& listener : listeners_) {
     const Listener* old = previous ? previous->find(listener.spec) : nullptr;
     bool grows = old && old->spec.reuseport && old->sockets.size() < listener.sockets.size();
-    auto same_place = [&](auto& socket) { return socket->addr() == listener.spec.addr && socket->is_stream() == listener.spec.stream; };
+    auto same_place = [&](auto& socket) { return at_place(*socket, listener.spec); };
     if (grows || std::any_of(retired_.begin(), retired_.end(), same_place)) steer(listener, log);
   }
 }
 
-// Sockets of `old`, of the configuration before, that this set has no slot for are taken out of it, so that they close with the last
-// holder here.
+// What was retired before and still is, while its address is listened to. Closing it would renumber the kernel's group.
+void ListenSet::carry_retired(ListenSet& previous) {
+  for (auto& socket : previous.retired_) {
+    auto same_place = [&](const Listener& listener) { return at_place(*socket, listener.spec); };
+    if (!uses(socket.get()) && std::any_of(listeners_.begin(), listeners_.end(), same_place)) retired_.push_back(socket);
+  }
+  previous.retired_.clear();
+}
+
+// Sockets of `old`, of the configuration before, that this set has no slot for are taken out of it.
 void ListenSet::retire_unused(Listener& old) {
   for (auto& socket : old.sockets) {
     if (socket->descriptor() >= 0 && !uses(socket.get())) retired_.push_back(std::move(socket));
@@ -244,6 +261,7 @@ std::string ListenSet::descriptor_list() const {
   for (const Listener& listener : listeners_) {
     for (auto& socket : listener.sockets) list += format("{};", socket->descriptor());
   }
+  for (auto& socket : retired_) list += format("{};", socket->descriptor());
   return list;
 }
 
@@ -251,6 +269,7 @@ void ListenSet::keep_over_exec() const {
   for (const Listener& listener : listeners_) {
     for (auto& socket : listener.sockets) fcntl(socket->descriptor(), F_SETFD, 0);
   }
+  for (auto& socket : retired_) fcntl(socket->descriptor(), F_SETFD, 0);
 }
 
 }  // namespace fairlead

@@ -81,14 +81,12 @@ class ListenSet {
   void commit(ListenSet* previous, bool unlink_files, const Logger& log);
 
   std::span<const Listener> listeners() const { return listeners_; }
-  // Sockets of slots that are gone. The worker in slot 0 accepts from them until they are empty and a handshake's time (a second) has
-  // passed, then closes them.
+  // Sockets of slots that are gone, in the order of the kernel's group. The worker in slot 0 accepts what still stands in their backlogs.
+  // They stay open (closing one would renumber the group under the program that steers it) and are the first that growth takes back.
   std::span<const std::shared_ptr<ListenSocket>> retired() const { return retired_; }
 
   // In a new worker: closes the sockets of the other slots.
   void keep_slot(unsigned slot);
-  // In the master, after the workers were forked: the retired ones are theirs.
-  void release_retired() { retired_.clear(); }
   // In the master when it leaves or stops listening. Files stay if another binary serves the same sockets.
   void close_all(bool unlink_files, const Logger& log);
 
@@ -104,6 +102,7 @@ class ListenSet {
   void adopt(Listener& listener, const ListenPlan& plan, const Logger& log);
   bool uses(const ListenSocket* socket) const;
   void retire_unused(Listener& old);
+  void carry_retired(ListenSet& previous);
   void steer(const Listener& listener, const Logger& log) const;
 
   std::vector<Listener> listeners_;

@@ -51,11 +51,11 @@ class Alone final : public SingleProcess {
   Configuration* reload() override {
     generations_.log().notice("reconfiguring");
     if (!generations_.reload()) return nullptr;
-    generations_.current().listeners().release_retired();
     generations_.finish_reload();
     return &generations_.current();
   }
   void release(Configuration& replaced) override { generations_.release(replaced); }
+  void stop_listening() override { generations_.current().listeners().close_all(generations_.sole_owner(), generations_.log()); }
   void reopen_logs() override {
     generations_.log().notice("reopening logs");
     generations_.reopen_logs();
@@ -91,7 +91,7 @@ class Master {
   [[noreturn]] void become_worker(unsigned slot, int channel);
   void reap();
   void child_ended(pid_t pid, int status);
-  void worker_ended(const Worker& worker, int status);
+  void worker_ended(const WorkerChild& worker, int status);
   void new_binary_ended(pid_t pid, int status);
 
   void reload();
@@ -167,7 +167,6 @@ int Master::run_alone() {
 
 int Master::supervise() {
   start_workers();
-  generations_.current().listeners().release_retired();
   for (;;) {
     take_signals(wait_ms());
     if (asked_.child) reap();
@@ -317,7 +316,7 @@ void Master::child_ended(pid_t pid, int status) {
   log().notice("unknown process {} ended with status {}", pid, status);
 }
 
-void Master::worker_ended(const Worker& worker, int status) {
+void Master::worker_ended(const WorkerChild& worker, int status) {
   if (WIFSIGNALED(status)) {
     log().alert("worker process {} exited on signal {}{}", worker.pid, WTERMSIG(status), WCOREDUMP(status) ? " (core dumped)" : "");
   } else {
@@ -347,7 +346,6 @@ void Master::reload() {
   if (!generations_.reload()) return;
   not_accepting_ = false;
   start_workers();
-  generations_.current().listeners().release_retired();
   workers_.await(WorkerReport::ready, generations_.number(), ready_wait_ms);
   workers_.tell(WorkerCommand::quit, SIGQUIT, before);
   workers_.await(WorkerReport::drained, before, drain_wait_ms);

@@ -39,6 +39,8 @@ class SingleProcess {
   // Nothing uses a configuration that was replaced any more.
   virtual void release(Configuration& replaced) = 0;
   virtual void reopen_logs() = 0;
+  // Closes the listening sockets, at the begin of the end.
+  virtual void stop_listening() = 0;
 
  protected:
   ~SingleProcess() = default;

@@ -23,10 +23,10 @@ uint64_t RespawnPace::died(uint64_t lived_ms) {
   return std::min(pause_min_ms << doublings, pause_max_ms);
 }
 
-std::optional<Worker> WorkerTable::remove(pid_t pid) {
-  auto found = std::find_if(workers_.begin(), workers_.end(), [&](const Worker& worker) { return worker.pid == pid; });
+std::optional<WorkerChild> WorkerTable::remove(pid_t pid) {
+  auto found = std::find_if(workers_.begin(), workers_.end(), [&](const WorkerChild& worker) { return worker.pid == pid; });
   if (found == workers_.end()) return std::nullopt;
-  Worker worker = *found;
+  WorkerChild worker = *found;
   if (worker.channel >= 0) close(worker.channel);
   worker.channel = -1;
   workers_.erase(found);
@@ -34,24 +34,24 @@ std::optional<Worker> WorkerTable::remove(pid_t pid) {
 }
 
 void WorkerTable::close_channels() {
-  for (Worker& worker : workers_) {
+  for (WorkerChild& worker : workers_) {
     if (worker.channel >= 0) close(worker.channel);
   }
   workers_.clear();
 }
 
 bool WorkerTable::any_of(uint64_t generation) const {
-  return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& worker) { return worker.generation == generation; });
+  return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerChild& worker) { return worker.generation == generation; });
 }
 
 bool WorkerTable::serves(unsigned slot, uint64_t generation) const {
-  return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& worker) {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerChild& worker) {
     return worker.slot == slot && worker.generation == generation && !worker.leaving;
   });
 }
 
 void WorkerTable::tell(WorkerCommand command, int signal, uint64_t generation) {
-  for (Worker& worker : workers_) {
+  for (WorkerChild& worker : workers_) {
     if (generation != 0 && worker.generation != generation) continue;
     if (command != WorkerCommand::reopen) worker.leaving = true;
     if (!send_command(worker.channel, command)) kill(worker.pid, signal);
@@ -59,12 +59,12 @@ void WorkerTable::tell(WorkerCommand command, int signal, uint64_t generation) {
 }
 
 void WorkerTable::kill_all(int signal) {
-  for (const Worker& worker : workers_) kill(worker.pid, signal);
+  for (const WorkerChild& worker : workers_) kill(worker.pid, signal);
 }
 
 void WorkerTable::await(WorkerReport report, uint64_t generation, uint64_t limit_ms) {
   std::vector<pollfd> waiting;
-  for (const Worker& worker : workers_) {
+  for (const WorkerChild& worker : workers_) {
     if (worker.generation == generation && worker.channel >= 0) waiting.push_back({worker.channel, POLLIN, 0});
   }
   clock().update();

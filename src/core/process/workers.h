@@ -15,7 +15,7 @@
 
 namespace fairlead {
 
-struct Worker {
+struct WorkerChild {
   pid_t pid = -1;
   unsigned slot = 0;
   uint64_t generation = 0;
@@ -46,9 +46,9 @@ class WorkerTable {
   WorkerTable(const WorkerTable&) = delete;
   WorkerTable& operator=(const WorkerTable&) = delete;
 
-  void add(const Worker& worker) { workers_.push_back(worker); }
+  void add(const WorkerChild& worker) { workers_.push_back(worker); }
   // Closes its channel and forgets it; nothing if `pid` is no worker.
-  std::optional<Worker> remove(pid_t pid);
+  std::optional<WorkerChild> remove(pid_t pid);
   // In a new worker: the ends of channels that are the master's.
   void close_channels();
 
@@ -77,7 +77,7 @@ class WorkerTable {
     unsigned slot;
     uint64_t at_ms;
   };
-  std::vector<Worker> workers_;
+  std::vector<WorkerChild> workers_;
   std::vector<Plan> plans_;
   std::vector<RespawnPace> paces_;  // by slot
 };

@@ -7,7 +7,7 @@
 
 #include "core/base/format.h"
 #include "core/conf/generation.h"
-#include "core/upstream/upstream_block.h"
+#include "core/upstream/group.h"
 
 namespace fairlead {
 namespace {

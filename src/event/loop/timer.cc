@@ -3,6 +3,7 @@
 #include "event/loop/timer.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fairlead {
 
@@ -24,6 +25,7 @@ void TimerWheel::place(Timer& timer) {
   unsigned slot = static_cast<unsigned>(when >> (level * slot_bits)) & (slots - 1);
   level_[level].slot[slot].push_back(timer);
   level_[level].occupied |= uint64_t{1} << slot;
+  if (first_ && when < first_starts_ms_) first_ = nullptr;
 }
 
 // The occupied slot that begins first. All occupied slots of a level lie after the current one (place() put them there), so the
@@ -46,21 +48,23 @@ bool TimerWheel::first_slot(unsigned& level, unsigned& slot, uint64_t& starts_ms
   return false;
 }
 
+bool TimerWheel::find_first() {
+  if (first_ && !first_->empty()) return true;
+  unsigned level, slot;
+  first_ = first_slot(level, slot, first_starts_ms_) ? &level_[level].slot[slot] : nullptr;
+  return first_ != nullptr;
+}
+
 uint64_t TimerWheel::next_ms() {
   if (!due_.empty()) return now_ms_;
-  unsigned level, slot;
-  uint64_t starts_ms;
-  return first_slot(level, slot, starts_ms) ? starts_ms : never;
+  return find_first() ? first_starts_ms_ : never;
 }
 
 void TimerWheel::advance(uint64_t now_ms) {
-  unsigned level, slot;
-  uint64_t starts_ms;
-  while (first_slot(level, slot, starts_ms) && starts_ms <= now_ms) {
-    now_ms_ = std::max(now_ms_, starts_ms);
+  while (find_first() && first_starts_ms_ <= now_ms) {
+    now_ms_ = std::max(now_ms_, first_starts_ms_);
     List<Timer> moved;
-    moved.append(level_[level].slot[slot]);
-    level_[level].occupied &= ~(uint64_t{1} << slot);
+    moved.append(*std::exchange(first_, nullptr));  // its bit of `occupied` is stale now
     while (Timer* timer = moved.pop_front()) place(*timer);
   }
   now_ms_ = std::max(now_ms_, now_ms);

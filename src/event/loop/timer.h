@@ -45,10 +45,14 @@ class TimerWheel {
     List<Timer> slot[slots];
   };
   void place(Timer& timer);
+  bool find_first();
   bool first_slot(unsigned& level, unsigned& slot, uint64_t& starts_ms);
 
   uint64_t now_ms_;
   List<Timer> due_;
+  // What first_slot() found last: both calls of a turn ask, and only arming, an expiry or a slot that has emptied changes the answer.
+  List<Timer>* first_ = nullptr;
+  uint64_t first_starts_ms_ = never;
   Level level_[levels];
 };
 

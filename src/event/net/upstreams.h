@@ -11,7 +11,7 @@
 
 #include "core/base/live.h"
 #include "core/base/random.h"
-#include "core/upstream/upstream_block.h"
+#include "core/upstream/group.h"
 #include "event/net/conn_pool.h"
 #include "event/worker.h"
 

@@ -59,7 +59,7 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   received_before_ = connection_->connection.received_bytes();
   exchange_.emplace(connection_->connection, head, target_.body, target_.head_bytes_max);
   h1::Sender& sender = exchange_->sender();
-  sender.out() = what.head.share();
+  sender.out().append_shared(what.head);
   sender.begin(what.framing, what.length);
   Progress sent = sender.pump(*what.body);
   if (sent == Progress::failed && sender.error().side == Side::client) co_return sender.error();

@@ -15,15 +15,46 @@ namespace fairlead::http {
 
 namespace {
 
+AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const Peer& peer, Target& target) {
+  const ForwardConf& conf = plan.conf;
+  AttemptTarget to;
+  to.address = peer.spec.address;
+  to.pool = target.pool;
+  std::string_view key = peer.spec.name;
+  if (conf.bind.address.is_set()) {
+    std::string_view bind = conf.bind.address.evaluate(request);
+    auto parsed = parse_addr(bind, 0, AddrUse::listen);
+    if (parsed && !parsed->is_name()) to.connect.bind = parsed->addr;
+    else if (!bind.empty()) request.logger.error("invalid local address \"{}\"", bind);
+    to.connect.transparent = conf.bind.transparent;
+    key = request.arena().join({key, "|", bind});
+  }
+  to.key = PoolKey::of(key);
+  to.connect.keepalive = conf.socket_keepalive;
+  to.connect_timeout_ms = conf.connect_timeout;
+  to.send_timeout_ms = conf.send_timeout;
+  to.read_timeout_ms = conf.read_timeout;
+  to.try_timeout_ms = conf.try_timeout;
+  to.head_bytes_max = conf.buffer_size;
+  to.body.timeout_ms = conf.read_timeout;
+  return to;
+}
+
 // One try, from its pick to its record. Its destructor gives the peer back and finishes the record, whatever became of the request.
 class Try {
  public:
-  Try(Request& request, const ForwardPlan& plan, Target& target, PeerLease lease, AttemptTarget attempt_target)
-      : request_(request), plan_(plan), target_(target), lease_(std::move(lease)), attempt_target_(std::move(attempt_target)),
-        record(request.add_try()), attempt(request, attempt_target_) {
+  Try(Request& request, const ForwardPlan& plan, Target& target, PeerLease lease)
+      : request_(request),
+        plan_(plan),
+        target_(target),
+        lease_(std::move(lease)),
+        attempt_target_(attempt_target_of(request, plan, *lease_, target)),
+        record(request.add_try()),
+        attempt(request, attempt_target_) {
     record.peer = lease_->spec.name;
     record.group = target.name;
-    record.url = request.arena().join({plan.url_scheme, record.peer, plan.url_path});
+    record.url_scheme = plan.url_scheme;
+    record.url_path = plan.url_path;
     record.started_ms = request.loop().now_ms();
   }
   ~Try() { finish(TryEnd::unknown); }
@@ -62,31 +93,6 @@ class Try {
   Attempt attempt;
 };
 
-AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const Peer& peer, Target& target) {
-  const ForwardConf& conf = plan.conf;
-  AttemptTarget to;
-  to.address = peer.spec.address;
-  to.pool = target.pool;
-  std::string_view key = peer.spec.name;
-  if (conf.bind.address.is_set()) {
-    std::string_view bind = conf.bind.address.evaluate(request);
-    auto parsed = parse_addr(bind, 0, AddrUse::listen);
-    if (parsed && !parsed->is_name()) to.connect.bind = parsed->addr;
-    else if (!bind.empty()) request.logger.error("invalid local address \"{}\"", bind);
-    to.connect.transparent = conf.bind.transparent;
-    key = request.arena().join({key, "|", bind});
-  }
-  to.key = PoolKey::of(key);
-  to.connect.keepalive = conf.socket_keepalive;
-  to.connect_timeout_ms = conf.connect_timeout;
-  to.send_timeout_ms = conf.send_timeout;
-  to.read_timeout_ms = conf.read_timeout;
-  to.try_timeout_ms = conf.try_timeout;
-  to.head_bytes_max = conf.buffer_size;
-  to.body.timeout_ms = conf.read_timeout;
-  return to;
-}
-
 void log_failure(Request& request, const Error& error, const Attempt& attempt) {
   if (error.side == Side::client) {
     log_body_failure(request, error);
@@ -106,7 +112,8 @@ void log_failure(Request& request, const Error& error, const Attempt& attempt) {
 Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target) {
   TryRecord& record = request.add_try();
   record.peer = record.group = target.name;
-  record.url = request.arena().join({plan.url_scheme, target.name, plan.url_path});
+  record.url_scheme = plan.url_scheme;
+  record.url_path = plan.url_path;
   record.status = 502;
   record.error = Error{Fault::unavailable, Side::upstream, 0, "no live upstreams"};
   record.reason = request.fail_reason = "UH";
@@ -127,7 +134,8 @@ Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const Attemp
   else outcome.status = attempt.head.status;
   outcome.connected = attempt.is_connected();
   outcome.sent = attempt.has_sent();
-  outcome.stale = !ran && attempt.is_reused() && !attempt.has_answer_bytes() && ran.error().fault != Fault::timeout && ran.error().side == Side::upstream;
+  outcome.stale = !ran && attempt.is_reused() && !attempt.has_answer_bytes() && ran.error().fault != Fault::timeout &&
+                  ran.error().side == Side::upstream;
   outcome.unread = outcome.stale && attempt.nothing_acknowledged();
   outcome.body_lost = !body_replayable && what.body && attempt.has_pulled_body();
   return outcome;
@@ -147,8 +155,7 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
     PickRequest pick_request{state, request.arena(), upstreams.random(), process_clock.seconds(), key, request.client_addr};
     Pick pick = target.balancer->pick(set, pick_request);
     if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target);
-    AttemptTarget attempt_target = attempt_target_of(request, plan, *pick.lease, target);
-    Try one(request, plan, target, std::move(pick.lease), std::move(attempt_target));
+    Try one(request, plan, target, std::move(pick.lease));
     if (first && request.tries != &one.record) one.record.new_group = true;
     auto ran = co_await one.attempt.run(what);
     Outcome outcome = outcome_of(ran, one.attempt, what, replayable);
@@ -160,7 +167,9 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
     if (again == Again::no) {
       if (!retry.refused().empty()) request.fail_reason = retry.refused();
       if (ran) {
-        Verdict verdict = co_await relay(request, plan, one.attempt, one.record);
+        Verdict verdict = Verdict::done();
+        if (!try_relay(request, plan, one.attempt, one.record, verdict))
+          verdict = co_await finish_relay(request, plan, one.attempt, one.record);
         one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
         co_return verdict;
       }
@@ -177,7 +186,7 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
   }
 }
 
-Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
+Task<Verdict> forward(Request& request, ForwardPlan plan) {
   std::optional<AbortScope> abortable;
   if (!plan.conf.ignore_client_abort) abortable.emplace(request);
   AttemptRequest what;

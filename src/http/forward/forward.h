@@ -5,10 +5,10 @@
 // are rewritten is the module's (http_proxy, ...), by way of ForwardPlan.
 #pragma once
 
-#include "core/upstream/upstream_block.h"
+#include "core/upstream/group.h"
 #include "event/loop/task.h"
 #include "http/forward/attempt.h"
-#include "http/forward/forward_conf.h"
+#include "http/forward/conf.h"
 #include "http/request/request.h"
 
 namespace fairlead::http {
@@ -34,9 +34,12 @@ struct ForwardPlan {
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 
-Task<Verdict> forward(Request& request, const ForwardPlan& plan);
+// The plan is kept in the task's frame, so the caller can be a plain function that gives the task on.
+Task<Verdict> forward(Request& request, ForwardPlan plan);
 
-// The reply that an attempt got becomes the response, and is sent. (relay.cc)
-Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record);
+// The reply that an attempt got becomes the response, and is sent. Plain: true if that is all, with `verdict` settled; false: something has
+// to be waited for, call finish_relay(). (relay.cc)
+bool try_relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record, Verdict& verdict);
+Task<Verdict> finish_relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record);
 
 }  // namespace fairlead::http

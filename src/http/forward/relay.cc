@@ -22,11 +22,12 @@ namespace fairlead::http {
 namespace {
 
 // Of the connection (RFC 9110 section 7.6.1) or said anew by us.
-constexpr KnownHeaderSet never_passed(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding, KnownHeader::content_length,
-                                      KnownHeader::proxy_connection, KnownHeader::upgrade, KnownHeader::te);
+constexpr KnownHeaderSet never_passed(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
+                                      KnownHeader::content_length, KnownHeader::proxy_connection, KnownHeader::upgrade, KnownHeader::te);
 // Hidden unless proxy_pass_header says otherwise.
-constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::server, KnownHeader::x_accel_expires, KnownHeader::x_accel_redirect,
-                                           KnownHeader::x_accel_limit_rate, KnownHeader::x_accel_buffering, KnownHeader::x_accel_charset);
+constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::server, KnownHeader::x_accel_expires,
+                                           KnownHeader::x_accel_redirect, KnownHeader::x_accel_limit_rate, KnownHeader::x_accel_buffering,
+                                           KnownHeader::x_accel_charset);
 
 // What a redirected X-Accel response keeps of the reply.
 constexpr KnownHeaderSet kept_by_accel(KnownHeader::content_type, KnownHeader::set_cookie, KnownHeader::cache_control, KnownHeader::expires,
@@ -96,7 +97,8 @@ bool is_buffered(const ForwardConf& conf, const Headers& headers) {
 }
 
 void note_facts(Response& response, const Headers& headers) {
-  if (auto seconds = parse_http_date(headers.value(KnownHeader::last_modified))) response.last_modified_of_reply = *seconds;
+  const Headers::Field* modified = headers.find(KnownHeader::last_modified);
+  if (auto seconds = modified ? parse_http_date(modified->value) : std::nullopt) response.last_modified_of_reply = *seconds;
   response.content_type_of_reply = headers.value(KnownHeader::content_type);
 }
 
@@ -133,7 +135,12 @@ class ReplyBody final : public Body {
  public:
   // `rate`: bytes a second, 0 for no limit.
   ReplyBody(Request& request, Body& source, TryRecord& record, uint64_t rate, bool trailers)
-      : loop_(request.loop()), source_(source), record_(record), rate_(rate), trailers_(trailers), is_head_(request.head.method == Method::head) {}
+      : loop_(request.loop()),
+        source_(source),
+        record_(record),
+        rate_(rate),
+        trailers_(trailers),
+        is_head_(request.head.method == Method::head) {}
   Poll poll(Chunk& chunk) override {
     if (rate_ && next_ms_ > loop_.now_ms()) return Poll::pending;
     Poll polled = source_.poll(chunk);
@@ -180,18 +187,22 @@ uint64_t rate_of(Request& request, const ForwardConf& conf) {
 
 }  // namespace
 
-Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record) {
+bool try_relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record, Verdict& verdict) {
   ResponseHead& reply = attempt.head;
   attempt.note_times(record);
   Response& response = request.response;
   // $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept if the configuration uses such a variable.
   request.upstream_headers = &reply.headers;
-  if (reply.status == 101) co_return co_await run_tunnel(request, plan, attempt, record);
-  if (auto verdict = take_accel(request, plan, reply.headers)) co_return *verdict;
+  if (reply.status == 101) return false;
+  if (auto redirected = take_accel(request, plan, reply.headers)) {
+    verdict = *redirected;
+    return true;
+  }
   if (is_intercepted(request, plan, reply.status)) {
     if (const Headers::Field* challenge = reply.headers.find(KnownHeader::www_authenticate))
       response.head.headers.add(KnownHeader::www_authenticate, request.arena().copy(challenge->value));
-    co_return Verdict::status(reply.status);
+    verdict = Verdict::status(reply.status);
+    return true;
   }
   if (request.generation().shows_upstream_fields) {
     Headers* original = request.arena().make<Headers>(request.arena(), static_cast<uint32_t>(reply.headers.size() + 1));
@@ -215,12 +226,17 @@ Task<Verdict> relay(Request& request, const ForwardPlan& plan, Attempt& attempt,
     response.head.headers.remove(KnownHeader::accept_ranges);
     response.allow_ranges = true;
   }
-  Verdict verdict = Verdict::done();
-  if (!try_send(request, verdict)) {
-    ReadingAhead reading;
-    if (buffered) reading.spool = read_ahead(request, plan.conf);
-    verdict = co_await finish_send(request);
-  }
+  response.reads_ahead = buffered;
+  if (!try_send(request, verdict)) return false;
+  request.upstream_trailers = attempt.body().trailers();
+  return true;
+}
+
+Task<Verdict> finish_relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record) {
+  if (attempt.head.status == 101) co_return co_await run_tunnel(request, plan, attempt, record);
+  ReadingAhead reading;
+  if (request.response.reads_ahead) reading.spool = read_ahead(request, plan.conf);
+  Verdict verdict = co_await finish_send(request);
   request.upstream_trailers = attempt.body().trailers();
   co_return verdict;
 }

@@ -50,7 +50,8 @@ Again Retry::again(const Outcome& outcome, uint64_t now_ms) {
   if (!replied && outcome.error.side != Side::upstream) return Again::no;
   if (outcome.stale && !outcome.body_lost && !conf_.next_upstream.has(Next::off)) {
     // RFC 9112 section 9.3.1.1: what was certainly not read may be sent again whatever the method.
-    if (conf_.stale_retry && (outcome.unread || is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent))) return Again::same_peer;
+    if (conf_.stale_retry && (outcome.unread || is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent)))
+      return Again::same_peer;
     if (!conf_.stale_retry && (is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent))) return Again::same_peer;
   }
   if (!is_listed(outcome)) return Again::no;

@@ -8,7 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/base/random.h"
-#include "http/forward/forward_conf.h"
+#include "http/forward/conf.h"
 #include "http/message/method.h"
 
 namespace fairlead::http {

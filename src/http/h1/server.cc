@@ -225,9 +225,11 @@ Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink
       client.release_if_empty();
       uint64_t timeout_ms = left.idle_timeout_ms == UINT64_MAX ? rules.keepalive_timeout_ms : left.idle_timeout_ms;
       sink.idle(true);
-      WaitStatus status = co_await client.readable(client.loop().deadline(timeout_ms));
+      uint64_t deadline = std::min(client.loop().deadline(timeout_ms), sink.idle_deadline_ms());
+      WaitStatus status = co_await client.readable(deadline);
       sink.idle(false);
-      if (status == WaitStatus::timeout) co_return Unit();
+      // A request that came in the same turn as the end of the wait is still answered.
+      if (status == WaitStatus::timeout && client.fill(rules.header_buffer_bytes).status != IoStatus::ok) co_return Unit();
     }
     left = co_await serve_one(client, rules, sink);
   }

@@ -67,6 +67,8 @@ class RequestSink {
   virtual void reading(bool) {}
   // No further request is to be expected on this connection: say so in the response.
   virtual bool is_draining() const = 0;
+  // When a wait that idle(true) announced must end at the latest; UINT64_MAX unless draining.
+  virtual uint64_t idle_deadline_ms() const { return UINT64_MAX; }
 
  protected:
   ~RequestSink() = default;

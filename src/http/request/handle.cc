@@ -109,7 +109,10 @@ static Task<Verdict> answer_status(Request& request, unsigned status) {
 
 static Task<Unit> run(Request& request, Verdict verdict) {
   Location* named = nullptr;
-  if (verdict.is_next()) verdict = co_await run_phases(request, nullptr);
+  if (verdict.is_next()) {
+    Task<Verdict> rest;
+    if (!try_phases(request, nullptr, verdict, rest)) verdict = co_await rest;
+  }
   for (;;) {
     switch (verdict.kind()) {
       case Verdict::Kind::status: {
@@ -128,7 +131,8 @@ static Task<Unit> run(Request& request, Verdict verdict) {
           verdict = Verdict::status(500);
           continue;
         }
-        verdict = co_await run_phases(request, named);
+        Task<Verdict> rest;
+        if (!try_phases(request, named, verdict, rest)) verdict = co_await rest;
         continue;
       }
       case Verdict::Kind::respond: {

@@ -186,24 +186,47 @@ static Task<Verdict> run_content(Request& request) {
   co_return Verdict::status(403);
 }
 
-Task<Verdict> run_phases(Request& request, Location* named) {
-  Verdict verdict = Verdict::next();
+static Task<Verdict> content_of(Request& request) {
+  return request.location->content ? request.location->content(request) : run_content(request);
+}
+
+static Task<Verdict> run_from_location(Request& request) {
+  Verdict verdict = co_await run_location_phases(request);
+  if (!verdict.is_next()) co_return verdict;
+  co_return co_await content_of(request);
+}
+
+static Task<Verdict> run_from_server(Request& request) {
+  Verdict verdict = co_await run_server_phases(request);
+  if (verdict.is_next()) verdict = enter_location(request);
+  if (verdict.is_next()) verdict = run_location_scripts(request);
+  if (!verdict.is_next()) co_return verdict;
+  co_return co_await run_from_location(request);
+}
+
+bool try_phases(Request& request, Location* named, Verdict& verdict, Task<Verdict>& rest) {
   if (named) {
     request.enter(*named);
     verdict = apply_location_limits(request);
   } else {
     request.enter(*request.server->root);
-    if (request.location->plan.server_phases_wait) verdict = co_await run_server_phases(request);
-    else verdict = check_server_phases(request);
+    if (request.location->plan.server_phases_wait) {
+      rest = run_from_server(request);
+      return false;
+    }
+    verdict = check_server_phases(request);
     if (verdict.is_next()) verdict = enter_location(request);
   }
   if (verdict.is_next()) verdict = run_location_scripts(request);
-  if (!verdict.is_next()) co_return verdict;
-  if (request.location->plan.location_phases_wait) verdict = co_await run_location_phases(request);
-  else verdict = check_location_phases(request);
-  if (!verdict.is_next()) co_return verdict;
-  if (request.location->content) co_return co_await request.location->content(request);
-  co_return co_await run_content(request);
+  if (!verdict.is_next()) return true;
+  if (request.location->plan.location_phases_wait) {
+    rest = run_from_location(request);
+    return false;
+  }
+  verdict = check_location_phases(request);
+  if (!verdict.is_next()) return true;
+  rest = content_of(request);
+  return false;
 }
 
 void run_log_phase(Request& request) {

@@ -12,8 +12,9 @@
 namespace fairlead::http {
 
 // From the server's rewrite phase (or, in a named location, from that location's) to the end of content. The verdict is never next() or
-// allow(). What does not wait runs in plain calls: this is the only frame unless an entry needs one.
-Task<Verdict> run_phases(Request& request, Location* named);
+// allow(). Plain: true if that is all, with `verdict` settled; false: `rest` has to be awaited and gives it. Thus a request whose phases do
+// not wait has no frame but that of its content.
+bool try_phases(Request& request, Location* named, Verdict& verdict, Task<Verdict>& rest);
 // The log phase; plain.
 void run_log_phase(Request& request);
 

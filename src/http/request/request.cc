@@ -57,7 +57,7 @@ void Request::append(LogText& to) const {
   if (server) to.append_format(", server: {}", server->name);
   if (!head.request_line.empty()) to.append_format(", request: \"{}\"", head.request_line);
   if (const TryRecord* record = last_try()) {
-    to.append_format(", upstream: \"{}\"", record->url.empty() ? record->peer : record->url);
+    to.append_format(", upstream: \"{}{}{}\"", record->url_scheme, record->peer, record->url_path);
   }
   if (const Headers::Field* host_field = head.headers.find(KnownHeader::host)) to.append_format(", host: \"{}\"", host_field->value);
   if (const Headers::Field* referer = head.headers.find(KnownHeader::referer)) to.append_format(", referrer: \"{}\"", referer->value);

@@ -27,7 +27,7 @@ struct ClientFacts;
 struct TryRecord {
   std::string_view peer;            // as in $upstream_addr
   std::string_view group;           // the upstream's name, or the host
-  std::string_view url;             // "http://127.0.0.1:80/path", for the error log
+  std::string_view url_scheme, url_path;  // around `peer` they make "http://127.0.0.1:80/path", for the error log
   uint64_t started_ms = 0;
   int64_t connect_ms = -1;          // -1: the phase was not reached
   int64_t header_ms = -1;
@@ -56,6 +56,7 @@ struct Response : Outgoing {
   // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
   uint64_t rate_bytes = 0;
   bool is_error_page = false;
+  bool reads_ahead = false;            // while the client is slow, its rest may be read into memory and a file
   // Set by a filter instead of settling the head: the response is dropped (but for Content-Range) and the request goes on with this status.
   uint16_t refused_status = 0;
   uint64_t keepalive_timeout_ms = UINT64_MAX;  // of the idle connection behind it; UINT64_MAX: the default server's

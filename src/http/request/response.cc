@@ -33,7 +33,9 @@ static std::string_view own_origin(Request& request) {
 static void make_location_absolute(Request& request) {
   Headers& headers = request.response.head.headers;
   const Headers::Field* location = headers.find(KnownHeader::location);
-  if (!location || request.response.foreign_location || location->value.empty() || location->value[0] != '/' || !conf<CoreConf>(request).absolute_redirect) return;
+  if (!location || request.response.foreign_location || location->value.empty() || location->value[0] != '/' ||
+      !conf<CoreConf>(request).absolute_redirect)
+    return;
   headers.set(KnownHeader::location, request.arena().join({own_origin(request), location->value}));
 }
 

@@ -106,8 +106,8 @@ TEST_F(BlockTest, LocalValuesStay) {
 
 TEST_F(BlockTest, BlocksWithNothingSetShare) {
   load(
-      "http { scalar 2; server { location a { location b {} } location c { scalar 2; } } server { local l; location d {} location e {} } "
-      "}");
+      "http { scalar 2; server { location a { location b {} } location c { scalar 2; } } server { local l; "
+      "location d {} location e {} } }");
   EXPECT_EQ(&at({0, 0}), &at({0}));
   EXPECT_EQ(&at({0, 0, 0}), &at({0}));
   EXPECT_EQ(&at({0, 0, 0, 0}), &at({0}));

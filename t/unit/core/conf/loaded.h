@@ -23,6 +23,7 @@
 #include "core/conf/module.h"
 #include "core/conf/session.h"
 #include "core/conf/template.h"
+#include "core/process/conf.h"
 
 namespace fairlead::test {
 
@@ -96,6 +97,8 @@ class Loaded {
   explicit Loaded(std::vector<const Module*> list = {}) {
     list.push_back(&engine::module);
     list.push_back(&error_log_module);
+    // RegexRule asks it for pcre_jit. Tests that bring directives of its names know no expressions.
+    if (!brings(list, "daemon")) list.push_back(&process_module);
     auto assigned = modules().assign(std::move(list));
     EXPECT_TRUE(assigned) << assigned.error();
     char pattern[] = "/tmp/fairlead-conf-XXXXXX";
@@ -149,6 +152,12 @@ class Loaded {
   }
 
  private:
+  static bool brings(const std::vector<const Module*>& list, std::string_view name) {
+    for (const Module* module : list)
+      for (const Directive& directive : module->directives)
+        if (directive.name == name) return true;
+    return false;
+  }
   std::string without_folder(std::string text) const {
     for (size_t at; (at = text.find(folder_)) != std::string::npos;) text.erase(at, folder_.size());
     return text;

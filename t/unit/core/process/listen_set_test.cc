@@ -159,6 +159,27 @@ TEST(ListenSet, RetiredSocketsGetNothingNew) {
   for (int client : clients) close(client);
 }
 
+TEST(ListenSet, GrowthTakesRetiredSocketsBack) {
+  Addr place = free_place();
+  ListenSpec spec = spec_of(place);
+  spec.reuseport = true;
+  ListenSet sets[4];
+  const unsigned slots[4] = {3, 1, 2, 4};
+  for (int i = 0; i < 4; ++i) {
+    sets[i].add(spec);
+    ASSERT_TRUE(open_set(sets[i], i ? &sets[i - 1] : nullptr, slots[i]));
+    sets[i].commit(i ? &sets[i - 1] : nullptr, true, Logger());
+    EXPECT_EQ(sets[i].retired().size(), slots[i] < 3 ? 3 - slots[i] : 0u);
+    std::vector<int> clients;
+    for (int c = 0; c < 64; ++c) clients.push_back(connected_to(place));
+    int taken = 0;
+    for (unsigned slot = 0; slot < slots[i]; ++slot)
+      for (int got; (got = accept(sets[i].listeners()[0].descriptor(slot), nullptr, nullptr)) >= 0; ++taken) close(got);
+    EXPECT_EQ(taken, 64);
+    for (int client : clients) close(client);
+  }
+}
+
 TEST(ListenSet, DatagramsOfOneClientStayTogetherWhenSlotsGo) {
   Addr place = free_place(false);
   ListenSpec spec = spec_of(place, false);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "core/process/process_conf.h"
+#include "core/process/conf.h"
 
 #include <unistd.h>
 

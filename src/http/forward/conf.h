@@ -23,8 +23,15 @@ enum class Next : uint32_t {
 
 // Upstream headers whose meaning for us can be switched off.
 enum class Ignore : uint32_t {
-  x_accel_redirect = 1, x_accel_expires = 2, x_accel_limit_rate = 4, x_accel_buffering = 8, x_accel_charset = 16, expires = 32, cache_control = 64,
-  set_cookie = 128, vary = 256,
+  x_accel_redirect = 1,
+  x_accel_expires = 2,
+  x_accel_limit_rate = 4,
+  x_accel_buffering = 8,
+  x_accel_charset = 16,
+  expires = 32,
+  cache_control = 64,
+  set_cookie = 128,
+  vary = 256,
 };
 
 struct RetryBackoff {
@@ -84,11 +91,15 @@ struct EnumWords<http::Next> {
 };
 template <>
 struct EnumWords<http::Ignore> {
-  static constexpr EnumWord<http::Ignore> all[] = {
-      {"X-Accel-Redirect", http::Ignore::x_accel_redirect}, {"X-Accel-Expires", http::Ignore::x_accel_expires},
-      {"X-Accel-Limit-Rate", http::Ignore::x_accel_limit_rate}, {"X-Accel-Buffering", http::Ignore::x_accel_buffering},
-      {"X-Accel-Charset", http::Ignore::x_accel_charset}, {"Expires", http::Ignore::expires}, {"Cache-Control", http::Ignore::cache_control},
-      {"Set-Cookie", http::Ignore::set_cookie}, {"Vary", http::Ignore::vary}};
+  static constexpr EnumWord<http::Ignore> all[] = {{"X-Accel-Redirect", http::Ignore::x_accel_redirect},
+                                                   {"X-Accel-Expires", http::Ignore::x_accel_expires},
+                                                   {"X-Accel-Limit-Rate", http::Ignore::x_accel_limit_rate},
+                                                   {"X-Accel-Buffering", http::Ignore::x_accel_buffering},
+                                                   {"X-Accel-Charset", http::Ignore::x_accel_charset},
+                                                   {"Expires", http::Ignore::expires},
+                                                   {"Cache-Control", http::Ignore::cache_control},
+                                                   {"Set-Cookie", http::Ignore::set_cookie},
+                                                   {"Vary", http::Ignore::vary}};
 };
 // "base=25ms [max=250ms]" or "off".
 template <>
@@ -128,34 +139,45 @@ constexpr auto forward_directives = std::array<Directive, 30>{
     slot<Conf, &ForwardConf::send_timeout>(joined_name<P, "_send_timeout">, in_http_any, "Time between two writes to a peer."),
     slot<Conf, &ForwardConf::read_timeout>(joined_name<P, "_read_timeout">, in_http_any, "Time between two reads from a peer."),
     slot<Conf, &ForwardConf::next_upstream>(joined_name<P, "_next_upstream">, in_http_any, "In which cases the next peer is tried."),
-    slot<Conf, &ForwardConf::next_upstream_tries>(joined_name<P, "_next_upstream_tries">, in_http_any, "Most tries of a request, 0: each peer once."),
+    slot<Conf, &ForwardConf::next_upstream_tries>(joined_name<P, "_next_upstream_tries">, in_http_any,
+                                                  "Most tries of a request, 0: each peer once."),
     slot<Conf, &ForwardConf::next_upstream_timeout>(joined_name<P, "_next_upstream_timeout">, in_http_any,
                                                     "How long after the first try another one may begin, 0: always."),
     slot<Conf, &ForwardConf::stale_retry>(joined_name<P, "_stale_retry">, in_http_any,
                                           "Send again on a fresh connection what a kept one closed before reading it."),
     slot<Conf, &ForwardConf::retry_backoff>(joined_name<P, "_retry_backoff">, in_http_any, "Random pause before another try."),
-    slot<Conf, &ForwardConf::try_timeout>(joined_name<P, "_try_timeout">, in_http_any, "Time of one try until the head of its reply, 0: no limit."),
+    slot<Conf, &ForwardConf::try_timeout>(joined_name<P, "_try_timeout">, in_http_any,
+                                          "Time of one try until the head of its reply, 0: no limit."),
     slot<Conf, &ForwardConf::request_timeout>(joined_name<P, "_request_timeout">, in_http_any, "Time of all tries together, 0: no limit."),
     slot<Conf, &ForwardConf::buffering>(joined_name<P, "_buffering">, in_http_any, "Read replies ahead of a slow client."),
-    slot<Conf, &ForwardConf::request_buffering>(joined_name<P, "_request_buffering">, in_http_any, "Read the whole request body before it is sent on."),
+    slot<Conf, &ForwardConf::request_buffering>(joined_name<P, "_request_buffering">, in_http_any,
+                                                "Read the whole request body before it is sent on."),
     slot<Conf, &ForwardConf::ignore_client_abort>(joined_name<P, "_ignore_client_abort">, in_http_any, "Go on when the client has left."),
-    slot<Conf, &ForwardConf::intercept_errors>(joined_name<P, "_intercept_errors">, in_http_any, "Let error_page answer for replies of 300 and above."),
-    slot<Conf, &ForwardConf::pass_request_headers>(joined_name<P, "_pass_request_headers">, in_http_any, "Send the client's header fields on."),
+    slot<Conf, &ForwardConf::intercept_errors>(joined_name<P, "_intercept_errors">, in_http_any,
+                                               "Let error_page answer for replies of 300 and above."),
+    slot<Conf, &ForwardConf::pass_request_headers>(joined_name<P, "_pass_request_headers">, in_http_any,
+                                                   "Send the client's header fields on."),
     slot<Conf, &ForwardConf::pass_request_body>(joined_name<P, "_pass_request_body">, in_http_any, "Send the client's body on."),
     slot<Conf, &ForwardConf::pass_trailers>(joined_name<P, "_pass_trailers">, in_http_any, "Send the reply's trailers on."),
     slot<Conf, &ForwardConf::socket_keepalive>(joined_name<P, "_socket_keepalive">, in_http_any, "SO_KEEPALIVE on connections to peers."),
     slot<Conf, &ForwardConf::force_ranges>(joined_name<P, "_force_ranges">, in_http_any, "Allow byte ranges whatever the reply says."),
     slot<Conf, &ForwardConf::buffer_size>(joined_name<P, "_buffer_size">, in_http_any, "Largest head of a reply."),
-    slot<Conf, &ForwardConf::buffers>(joined_name<P, "_buffers">, in_http_any, "How much of a reply is kept in memory while its client is slow."),
-    slot<Conf, &ForwardConf::busy_buffers_size>(joined_name<P, "_busy_buffers_size">, in_http_any, "How much of it may be on its way to the client."),
-    slot<Conf, &ForwardConf::max_temp_file_size>(joined_name<P, "_max_temp_file_size">, in_http_any, "How much of it may go to a file, 0: nothing."),
-    slot<Conf, &ForwardConf::temp_file_write_size>(joined_name<P, "_temp_file_write_size">, in_http_any, "How much is written to that file at once."),
+    slot<Conf, &ForwardConf::buffers>(joined_name<P, "_buffers">, in_http_any,
+                                      "How much of a reply is kept in memory while its client is slow."),
+    slot<Conf, &ForwardConf::busy_buffers_size>(joined_name<P, "_busy_buffers_size">, in_http_any,
+                                                "How much of it may be on its way to the client."),
+    slot<Conf, &ForwardConf::max_temp_file_size>(joined_name<P, "_max_temp_file_size">, in_http_any,
+                                                 "How much of it may go to a file, 0: nothing."),
+    slot<Conf, &ForwardConf::temp_file_write_size>(joined_name<P, "_temp_file_write_size">, in_http_any,
+                                                   "How much is written to that file at once."),
     slot<Conf, &ForwardConf::temp_path>(joined_name<P, "_temp_path">, in_http_any, "Folder for replies that do not fit in memory."),
     slot<Conf, &ForwardConf::limit_rate>(joined_name<P, "_limit_rate">, in_http_any, "Bytes per second read from a peer, 0: no limit."),
     slot<Conf, &ForwardConf::bind>(joined_name<P, "_bind">, in_http_any, "Local address of connections to peers."),
-    slot<Conf, &ForwardConf::ignore_headers>(joined_name<P, "_ignore_headers">, in_http_any, "Reply header fields whose meaning is ignored."),
+    slot<Conf, &ForwardConf::ignore_headers>(joined_name<P, "_ignore_headers">, in_http_any,
+                                             "Reply header fields whose meaning is ignored."),
     slot<Conf, &ForwardConf::hide_headers>(joined_name<P, "_hide_header">, in_http_any, "A reply header field that clients do not get."),
-    slot<Conf, &ForwardConf::pass_headers>(joined_name<P, "_pass_header">, in_http_any, "A reply header field that clients get though it is hidden by default."),
+    slot<Conf, &ForwardConf::pass_headers>(joined_name<P, "_pass_header">, in_http_any,
+                                           "A reply header field that clients get though it is hidden by default."),
 };
 
 }  // namespace http

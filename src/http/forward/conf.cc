@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "http/forward/forward_conf.h"
+#include "http/forward/conf.h"
 
 #include <algorithm>
 

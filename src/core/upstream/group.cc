@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "core/upstream/upstream_block.h"
+#include "core/upstream/group.h"
 
 #include "core/base/format.h"
 #include "core/base/text.h"

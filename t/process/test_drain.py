@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""What a draining worker does with its connections: keepalive_min_timeout, worker_shutdown_timeout."""
+
+import threading
+import time
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client
+from lib.fairlead import title_of
+from lib.ports import TIME_SCALE, wait_until
+
+CONF = """
+worker_shutdown_timeout %%SHUTDOWN%%;
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        %%MIN%%
+        location / { return 200 $pid; }
+        location /slow { proxy_pass http://127.0.0.1:%%UP%%; proxy_buffering off; }
+    }
+}
+"""
+FIXED = dict(SHUTDOWN="60s", MIN="", UP=1)
+
+
+@pytest.mark.parametrize("minimum, holds_s", [("", 0.3), ("keepalive_min_timeout 3s;", 1.5)])
+def test_a_request_on_an_idle_connection_is_answered_and_ends_it(server, minimum, holds_s):
+    s = server(CONF, **{**FIXED, "MIN": minimum})
+    (old,) = s.wait_workers()
+    clients = [Client(s.port) for _ in range(5)]
+    for client in clients:
+        assert not client.get("/").has_word("connection", "close")
+    s.reload()
+    if holds_s > 1:
+        time.sleep(holds_s)  # longer than the default
+    for client in clients:
+        got = client.get("/")
+        assert got.text == str(old) and got.has_word("connection", "close")
+        assert client.is_closed()
+        client.close()
+    wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
+
+
+def test_idle_connections_end_when_their_minimum_is_over(server):
+    s = server(CONF, **{**FIXED, "MIN": "keepalive_min_timeout 500ms;"})
+    (old,) = s.wait_workers()
+    with Client(s.port) as client:
+        client.get("/")
+        s.reload()
+        assert client.is_closed(3)
+    wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
+
+
+def test_a_connection_that_becomes_idle_while_draining_ends(server, upstream):
+    go = threading.Event()
+    u = upstream([up.request(), up.send(b"HTTP/1.1 200 X\r\nContent-Length: 6\r\n\r\nabc"), up.wait_for(go), up.send(b"def")])
+    s = server(CONF, **{**FIXED, "UP": u.port})
+    (old,) = s.wait_workers()
+    with Client(s.port) as client:
+        client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.reader.until(b"abc")
+        s.reload()
+        time.sleep(0.2)
+        assert "shutting down" in title_of(old)
+        go.set()
+        client.reader.until(b"def")
+        assert client.is_closed(3)
+    wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
+
+
+def test_a_connection_without_a_request_yet_is_still_served(server):
+    s = server(CONF, **FIXED)
+    (old,) = s.wait_workers()
+    with Client(s.port) as client:
+        time.sleep(0.1)
+        s.reload()
+        got = client.get("/")
+        assert got.text == str(old) and got.has_word("connection", "close")
+
+
+def test_worker_shutdown_timeout_ends_what_is_left(server, upstream):
+    u = upstream([up.request(), up.send(b"HTTP/1.1 200 X\r\nContent-Length: 6\r\n\r\nabc"), up.hold()])
+    s = server(CONF, **{**FIXED, "UP": u.port, "SHUTDOWN": "500ms"})
+    (old,) = s.wait_workers()
+    with Client(s.port) as client:
+        client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.reader.until(b"abc")
+        begin = time.monotonic()
+        s.reload()
+        assert client.is_closed(5)
+        assert 0.3 < time.monotonic() - begin < 3 * TIME_SCALE
+    wait_until(lambda: not title_of(old), 5, "the end of the drained worker")

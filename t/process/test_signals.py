@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Signals and the command line: how the master and its workers end, log files, the pid file, a process without a master."""
+
+import os
+import re
+import signal
+import threading
+import time
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client, get
+from lib.fairlead import title_of
+from lib.ports import TIME_SCALE, wait_until
+
+CONF = """
+worker_processes %%WORKERS%%;
+master_process %%MASTER%%;
+events {}
+http {
+    access_log %%PREFIX%%/logs/access.log;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { return 200 "%%TEXT%%\\n"; }
+        location /slow { proxy_pass http://127.0.0.1:%%UP%%; proxy_buffering off; }
+    }
+}
+"""
+FIXED = dict(WORKERS=2, MASTER="on", TEXT="one", UP=1)
+
+
+@pytest.fixture
+def running(server):
+    s = server(CONF, **FIXED)
+    s.wait_workers(2)
+    return s
+
+
+# ---- the end
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_fast_end(running, number):
+    with Client(running.port) as client:
+        client.get("/")
+        running.signal(number)
+        assert running.wait() == 0
+        assert client.is_closed()
+    assert running.pid() is None
+    running.wait_for_log(rf"signal {int(number)} \({number.name}\) received from {os.getpid()}, exiting")
+    assert len(re.findall(r"worker process \d+ exited with code 0", running.log())) == 2
+    running.wait_for_log(r"\[notice\].*: exit$|\[notice\].*: exit\n")
+
+
+@pytest.mark.parametrize("word", ["stop", "quit"])
+def test_s_ends_the_server(running, word):
+    told = running.run("-s", word)
+    assert told.returncode == 0, told.stderr
+    assert running.wait() == 0
+    assert running.pid() is None
+    told = running.run("-s", word)
+    assert told.returncode == 1
+    assert re.search(r'open\(\) "\S+server\.pid" failed \(2: No such file or directory\)', told.stderr)
+
+
+def test_quit_lets_a_slow_answer_finish_and_idle_connections_do_not_delay(server, upstream):
+    go = threading.Event()
+    u = upstream([up.request(), up.send(b"HTTP/1.1 200 X\r\nContent-Length: 6\r\n\r\nabc"), up.wait_for(go), up.send(b"def")])
+    s = server(CONF, **{**FIXED, "UP": u.port})
+    with Client(s.port) as idle, Client(s.port) as slow:
+        idle.get("/")
+        slow.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+        slow.reader.until(b"abc")
+        begin = time.monotonic()
+        s.signal(signal.SIGQUIT)
+        assert idle.is_closed(3)
+        assert time.monotonic() - begin < 1.5 * TIME_SCALE
+        wait_until(lambda: _refused(s.port), 5, "the closed listening socket")
+        assert s.process.poll() is None
+        go.set()
+        assert slow.reader.until(b"def") == b"def"
+        assert slow.is_closed()
+    assert s.wait() == 0
+
+
+def _refused(port):
+    try:
+        Client(port).close()
+    except OSError:
+        return True
+    return False
+
+
+# ---- workers
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_worker_that_was_told_to_end_is_replaced(running, number):
+    first, second = running.workers()
+    running.signal(number, first)
+    running.wait_for_log(rf"\[notice\].*worker process {first} exited with code 0")
+    wait_until(lambda: len(set(running.workers()) - {first}) == 2, 5, "another worker")
+    assert second in running.workers()
+    assert get(running.port).status == 200
+
+
+def test_a_worker_without_its_master_ends(server):
+    s = server(CONF, **FIXED)
+    workers = s.wait_workers(2)
+    s.signal(signal.SIGKILL)
+    s.process.wait(5)
+    wait_until(lambda: not any(title_of(w) for w in workers), 10, "the end of the workers")
+    s.process = None
+
+
+# ---- log files
+
+def test_reopen(running):
+    get(running.port, "/first")
+    for name in ("access.log", "error.log"):
+        os.rename(f"{running.prefix}/logs/{name}", f"{running.prefix}/logs/{name}.1")
+    get(running.port, "/second")
+    told = running.run("-s", "reopen")
+    assert told.returncode == 0, told.stderr
+    wait_until(lambda: os.path.exists(f"{running.prefix}/logs/access.log"), 5, "the new file")
+
+    def arrives():
+        get(running.port, "/third")
+        return "/third" in running.read("logs/access.log")
+    wait_until(arrives, 5, "a line in the new file")
+    old = running.read("logs/access.log.1")
+    assert "/first" in old and "/second" in old
+    running.quit()
+    assert "exit" in running.log() and "reopening logs" in running.read("logs/error.log.1")
+
+
+def test_the_error_log_is_there_from_the_start(running):
+    assert re.search(r"\[notice\] \d+#\d+: start worker processes", running.log())
+
+
+# ---- daemon, single process
+
+def test_daemon_on(daemon):
+    s = daemon("daemon on;" + CONF, **FIXED)
+    assert os.getsid(s.process.pid) == s.process.pid
+    assert title_of(s.process.pid).startswith("fairlead: master process")
+    assert get(s.port).text == "one\n"
+    assert os.readlink(f"/proc/{s.process.pid}/fd/0") == "/dev/null"
+    s.quit()
+    assert s.process.returncode == 0 and s.pid() is None
+
+
+def test_a_daemon_that_cannot_start_says_so_to_its_caller(idle_server):
+    s = idle_server("daemon on;" + CONF.replace("return 200", "retrun 200"), **FIXED, allow_log=[r"\[emerg\].*retrun"])
+    told = s.run()
+    assert told.returncode == 1
+    assert re.search(r'unknown directive "retrun" in \S+test\.conf:9', told.stderr)
+    assert s.pid() is None
+
+
+def test_a_single_process(server):
+    alone = {**FIXED, "MASTER": "off"}
+    s = server(CONF, **alone)
+    assert not s.workers()
+    with Client(s.port) as client:
+        assert client.get("/").text == "one\n"
+        s.names["TEXT"] = "two"
+        s.set_conf(CONF)
+        s.signal(signal.SIGHUP)
+        s.wait_for_log("reconfiguring")
+        wait_until(lambda: get(s.port).text == "two\n", 5, "the new configuration")
+        got = client.get("/")
+        assert got.text == "one\n" and got.has_word("connection", "close")
+    s.signal(signal.SIGUSR1)
+    s.wait_for_log("reopening logs")
+    assert get(s.port).text == "two\n"
+    s.quit()
+    assert s.process.returncode == 0 and s.pid() is None
+
+
+def test_a_single_process_keeps_its_configuration_when_the_next_is_broken(server):
+    s = server(CONF, **{**FIXED, "MASTER": "off"}, allow_log=[r"\[emerg\].*retrun"])
+    s.set_conf(CONF.replace("return 200", "retrun 200"))
+    s.signal(signal.SIGHUP)
+    s.wait_for_log(r'\[emerg\].*unknown directive "retrun"')
+    assert get(s.port).text == "one\n"
+
+
+# ---- the command line
+
+def test_what_t_says(idle_server):
+    s = idle_server(CONF, **FIXED)
+    told = s.run("-t")
+    assert told.returncode == 0
+    assert f"the configuration file {s.conf_path} syntax is ok" in told.stderr
+    assert f"configuration file {s.conf_path} test is successful" in told.stderr
+    assert s.run("-t", "-q").stderr == ""
+
+
+def test_what_T_says(idle_server):
+    s = idle_server(CONF, **FIXED)
+    told = s.run("-T")
+    assert told.returncode == 0
+    assert told.stdout == f"# configuration file {s.conf_path}:\n{s.conf}\n"
+
+
+def test_what_v_says(idle_server):
+    s = idle_server(CONF, **FIXED)
+    assert re.fullmatch(r"fairlead version: fairlead/\d+\.\d+\.\d+\n", s.run("-v").stderr)
+    assert re.search(r"^fairlead version: .*^built by .*^configure arguments:", s.run("-V").stderr, re.M | re.S)
+
+
+@pytest.mark.parametrize("words, said", [
+    (["-s", "reboot"], 'fairlead: invalid option: "-s reboot"'), (["-s"], 'fairlead: option "-s" requires parameter'),
+    (["-x"], 'fairlead: invalid option: "x"'), (["word"], 'fairlead: invalid option: "word"')])
+def test_a_wrong_command_line(idle_server, words, said):
+    told = idle_server(CONF, **FIXED).run(*words)
+    assert told.returncode == 1 and told.stderr == said + "\n"
+
+
+def test_s_without_a_server(idle_server):
+    s = idle_server(CONF, **FIXED, allow_log=[r"\[alert\].*kill"])
+    s.write("logs/server.pid", "nonsense\n")
+    told = s.run("-s", "stop")
+    assert told.returncode == 1 and f'invalid PID number "nonsense" in "{s.prefix}/logs/server.pid"' in told.stderr
+    s.write("logs/server.pid", "4194303\n")
+    told = s.run("-s", "stop")
+    assert told.returncode == 1 and "kill(4194303, 15) failed (3: No such process)" in told.stderr

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""The binary replaced under load: forward, back, and one that does not start. No request is lost."""
+
+import os
+import signal
+
+from lib.client import get
+from lib.daemon import Orphan
+from lib.load import ANSWER, Load
+from lib.ports import wait_until
+
+CONF = """
+daemon on;
+worker_processes 2;
+events {}
+http {
+    client_body_temp_path %%PREFIX%%/logs;
+    upstream back { server 127.0.0.1:%%UP%%; keepalive 8; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / {
+            proxy_pass http://back;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }
+    }
+}
+"""
+
+
+def oldbin(s):
+    return os.path.join(s.prefix, "logs/server.pid.oldbin")
+
+
+def stop_workers(s, master):
+    """WINCH: the master stays, its workers leave."""
+    s.process = Orphan(master)
+    s.signal(signal.SIGWINCH)
+    wait_until(lambda: not s.workers(), 10, "the workers' end after WINCH")
+
+
+def test_an_upgrade_loses_nothing(daemon, upstream):
+    s = daemon(CONF, UP=upstream(ANSWER).port)
+    with Load(s.port) as load:
+        load.wait_more(30)
+        old, new = s.start_new_binary()
+        with open(oldbin(s)) as f:
+            assert int(f.read()) == old
+        load.wait_more(60)
+        stop_workers(s, old)
+        load.wait_more(60)
+        s.quit()
+        assert s.process.returncode == 0
+        assert not os.path.exists(oldbin(s)) and s.pid() == new
+        s.adopt_master()
+        load.wait_more(60)
+    load.assert_clean()
+    assert len(s.wait_workers(2)) == 2
+
+
+def test_an_upgrade_rolled_back_loses_nothing(daemon, upstream):
+    s = daemon(CONF, UP=upstream(ANSWER).port)
+    with Load(s.port) as load:
+        old, new = s.start_new_binary()
+        stop_workers(s, old)
+        load.wait_more(60)
+        s.signal(signal.SIGHUP, old)
+        s.wait_workers(2)
+        load.wait_more(30)
+        s.signal(signal.SIGQUIT, new)
+        s.wait_for_log(rf"new binary process {new} exited with code 0")
+        wait_until(lambda: s.pid() == old and not os.path.exists(oldbin(s)), 5, "the pid file back at its name")
+        load.wait_more(60)
+    load.assert_clean()
+    # And forward again.
+    old, new = s.start_new_binary()
+    s.quit()
+    s.adopt_master()
+    assert s.process.pid == new and get(s.port, "/").status == 200
+
+
+def test_a_new_binary_that_does_not_start(daemon, upstream):
+    s = daemon(CONF, UP=upstream(ANSWER).port, allow_log=[r"\[emerg\].*unknown directive"])
+    master = s.pid()
+    s.set_conf(CONF.replace("events {}", "evnets {}"))
+    with Load(s.port) as load:
+        s.signal(signal.SIGUSR2)
+        s.wait_for_log(r"new binary process \d+ exited with code 1")
+        wait_until(lambda: s.pid() == master and not os.path.exists(oldbin(s)), 5, "the pid file back at its name")
+        load.wait_more(100)
+    load.assert_clean()
+
+
+def test_one_new_binary_at_a_time(daemon, upstream):
+    s = daemon(CONF, UP=upstream(ANSWER).port)
+    old, new = s.start_new_binary()
+    for pid in (old, new):
+        s.signal(signal.SIGUSR2, pid)
+    wait_until(lambda: s.log().count("the changing binary signal is ignored") == 2, 5, "both refusals")
+    s.quit()
+    s.adopt_master()
