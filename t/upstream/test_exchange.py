@@ -260,6 +260,29 @@ def test_trailers_are_passed_on_if_wanted(server, upstream):
     assert get(s.port, "/").trailers == []
 
 
+@pytest.mark.parametrize("close", [True, False])
+def test_the_log_shows_the_reply_though_its_connection_is_gone_or_busy(server, upstream, close):
+    fields = b"Connection: close\r\n" if close else b""
+    u = upstream(up.serve(lambda r: b"HTTP/1.1 200 OK\r\nX-A: one\r\nSet-Cookie: c=d\r\n" + fields + b"Transfer-Encoding: chunked\r\n\r\n" +
+                          chunked(b"ab" * 5000, trailers=b"X-T: last\r\n")))
+    form = "log_format shown '$upstream_http_x_a $sent_http_x_a $upstream_cookie_c $upstream_trailer_x_t $upstream_status $upstream_response_length';"
+    s = server(conf(server="access_log %%PREFIX%%/logs/a.log shown;").replace("http {", "http { " + form), UP=u.port)
+    for _ in range(3):
+        assert len(get(s.port, "/").body) == 10_000
+    wait_until(lambda: s.read("logs/a.log").count("\n") == 3, 3, "the access log")
+    assert s.read("logs/a.log") == "one one d last 200 10000\n" * 3
+
+
+@pytest.mark.parametrize("status, headers", [(200, {"X-Accel-Redirect": "/in", "Set-Cookie": "a=b"}), (404, {})])
+def test_variables_of_a_reply_that_was_not_passed_on(server, upstream, status, headers):
+    u = upstream(up.serve(lambda r: up.reply(status, b"x" * 3000, {"X-A": "kept", "Connection": "close", **headers})))
+    s = server(conf(server="location = /in { return 200 '$upstream_http_x_a $upstream_status'; }",
+                    location="proxy_intercept_errors on; error_page 404 = /in;"), UP=u.port)
+    for _ in range(3):
+        reply = get(s.port, "/")
+        assert (reply.text, reply.header("Set-Cookie")) == (f"kept {status}", headers.get("Set-Cookie"))
+
+
 # -- clients that leave
 
 STAGES = {

@@ -43,7 +43,7 @@ struct AttemptRequest {
 
 class Attempt {
  public:
-  Attempt(Request& request, const AttemptTarget& target) : request_(request), target_(target), head(request.arena()) {}
+  Attempt(Request& request, const AttemptTarget& target) : request_(request), target_(target), head(*request.arena().make<ResponseHead>(request.arena())) {}
   ~Attempt() { finish(); }
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
@@ -101,7 +101,7 @@ class Attempt {
   uint64_t bounded(uint64_t deadline_ms) const;
 
  public:
-  ResponseHead head;
+  ResponseHead& head;  // in the request's arena: the log shows it when this object is gone
 };
 
 }  // namespace fairlead::http

@@ -38,7 +38,8 @@ ClientExchange::HeadPoll ClientExchange::poll_head(Arena& arena, Method method) 
       if (more != HeadPoll::done) return more;
       continue;
     }
-    pin_ = peer_.segment();
+    // Views of the head are looked at until the log is written, when the connection may serve others or be gone.
+    arena.make<SegmentRef>(peer_.segment());
     peer_.consume(parser_->consumed());
     if (is_interim(head_.status)) {
       ++interim;

@@ -21,7 +21,7 @@ class ClientExchange {
   const Sender& sender() const { return sender_; }
 
   enum class HeadPoll : uint8_t { done, pending, failed };
-  // Reads what is there. done: the head of the answer is complete (interim ones except 101 are skipped), body() may be used. failed: error().
+  // Reads what is there; `arena` is the request's, and keeps the bytes of the head. done: the head of the answer is complete (interim ones except 101 are skipped), body() may be used. failed: error().
   // `method`: the one that was sent.
   HeadPoll poll_head(Arena& arena, Method method);
   const Error& error() const { return error_; }
@@ -55,7 +55,6 @@ class ClientExchange {
   size_t head_bytes_max_;
   Sender sender_;
   ReceivedBody* body_ = nullptr;  // in the request's arena
-  SegmentRef pin_;                // views of the head point into it
   bool answer_bytes_ = false;
   bool headless_ = false;
   std::string_view error_detail_;

@@ -34,7 +34,7 @@ bool list_names(std::string_view list, std::string_view token) {
 }
 
 void Headers::grow() {
-  uint32_t room = room_ == 0 ? room_first_ : room_ * 2;
+  uint32_t room = room_ == 0 ? std::max(room_first_, 4u) : room_ * 2;  // 0 for a list that is mostly empty (trailers)
   Field* to = static_cast<Field*>(arena_->allocate(room * sizeof(Field), alignof(Field)));
   if (size_ > 0) std::memcpy(static_cast<void*>(to), fields_, size_ * sizeof(Field));
   fields_ = to;

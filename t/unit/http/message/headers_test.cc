@@ -149,5 +149,14 @@ TEST(FieldText, predicates) {
   EXPECT_FALSE(list_names("", "close"));
 }
 
+TEST_F(HeadersTest, AListMadeWithoutRoomTakesItsOwn) {
+  Headers later(*arena, 0);
+  later.add("a", "1");
+  char* next = static_cast<char*>(arena->allocate(256, 8));
+  std::fill_n(next, 256, 'x');
+  EXPECT_EQ(later.begin()->name, "a");
+  EXPECT_EQ(later.value("a"), "1");
+}
+
 }  // namespace
 }  // namespace fairlead::http
