@@ -155,7 +155,7 @@ TEST_F(HeadersTest, AListMadeWithoutRoomTakesItsOwn) {
   char* next = static_cast<char*>(arena->allocate(256, 8));
   std::fill_n(next, 256, 'x');
   EXPECT_EQ(later.begin()->name, "a");
-  EXPECT_EQ(later.value("a"), "1");
+  EXPECT_EQ(later.find("a")->value, "1");
 }
 
 }  // namespace
