@@ -43,7 +43,8 @@ struct AttemptRequest {
 
 class Attempt {
  public:
-  Attempt(Request& request, const AttemptTarget& target) : request_(request), target_(target), head(*request.arena().make<ResponseHead>(request.arena())) {}
+  Attempt(Request& request, const AttemptTarget& target)
+      : request_(request), target_(target), head(*request.arena().make<ResponseHead>(request.arena())) {}
   ~Attempt() { finish(); }
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
