@@ -60,10 +60,6 @@ ConfResult<Unit> set_fixed_pass(Line& line, ProxyConf& conf, const Location& loc
   pass.uri = uri.starts_with('?') ? line.arena().join({"/", uri}) : uri;
   using Match = Location::Match;
   bool no_prefix = location.match == Match::regex || location.match == Match::named || (location.match == Match::none && location.outer);
-  if (pass.has_uri && no_prefix && location.match != Match::none)
-    return std::string(
-        "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" "
-        "statement, or inside \"limit_except\" block");
   if (pass.has_uri && no_prefix)
     return std::string(
         "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" "

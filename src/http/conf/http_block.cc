@@ -131,9 +131,8 @@ ConfResult<Unit> read_match(Line& line, Location& location) {
   return Unit();
 }
 
-ConfResult<Unit> check_nesting(const Line& line, const Location& location, const Location& outer) {
+ConfResult<Unit> check_nesting(const Location& location, const Location& outer) {
   using Match = Location::Match;
-  (void)line;
   if (outer.match == Match::none) return Unit();
   if (outer.match == Match::exact) return format("location \"{}\" cannot be inside the exact location \"{}\"", location.name, outer.name);
   if (outer.match == Match::named) return format("location \"{}\" cannot be inside the named location \"{}\"", location.name, outer.name);
@@ -148,7 +147,7 @@ ConfResult<Unit> set_location(Line& line, BlocksConf&) {
   Location& location = add_location(line, *block, Location::Match::none);
   Location& outer = location_of(line.block());
   FL_TRY(read_match(line, location));
-  FL_TRY(check_nesting(line, location, outer));
+  FL_TRY(check_nesting(location, outer));
   if (location.match == Location::Match::named) {
     auto [at, fresh] = location.server->named.emplace(location.name, &location);
     if (!fresh) return format("duplicate location \"{}\"", location.name);

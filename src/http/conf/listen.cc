@@ -79,16 +79,15 @@ struct ListenWords {
   bool bind = false;
 };
 
-ConfResult<Unit> set_number(Line& line, size_t index, std::string_view text, int& field, const char* what) {
+ConfResult<Unit> set_number(std::string_view text, int& field, const char* what) {
   auto number = parse_decimal(text);
   if (!number || *number == 0 || *number > INT32_MAX) return format("invalid {} \"{}\"", what, text);
-  (void)line, (void)index;
   field = static_cast<int>(*number);
   return Unit();
 }
 
 // so_keepalive=on|off|[idle]:[interval]:[count]
-ConfResult<Unit> set_keepalive(Line& line, size_t index, std::string_view text, ListenSpec& spec) {
+ConfResult<Unit> set_keepalive(std::string_view text, ListenSpec& spec) {
   if (text == "on") spec.keepalive = ListenSpec::Keepalive::on;
   else if (text == "off") spec.keepalive = ListenSpec::Keepalive::off;
   else {
@@ -112,7 +111,6 @@ ConfResult<Unit> set_keepalive(Line& line, size_t index, std::string_view text, 
       spec.keep_count = static_cast<int>(*number);
     }
   }
-  (void)line, (void)index;
   return Unit();
 }
 
@@ -139,11 +137,11 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
   if (word == "bind") words.bind = true;
   else if (word == "reuseport") spec.reuseport = true;
   else if (word == "deferred") spec.deferred = true;
-  else if (word.starts_with("backlog=")) return set_number(line, index, value("backlog="), spec.backlog, "backlog");
+  else if (word.starts_with("backlog=")) return set_number(value("backlog="), spec.backlog, "backlog");
   else if (word.starts_with("rcvbuf=")) return set_size(value("rcvbuf="), spec.receive_buffer, "rcvbuf");
   else if (word.starts_with("sndbuf=")) return set_size(value("sndbuf="), spec.send_buffer, "sndbuf");
-  else if (word.starts_with("fastopen=")) return set_number(line, index, value("fastopen="), spec.fastopen, "fastopen");
-  else if (word.starts_with("so_keepalive=")) return set_keepalive(line, index, value("so_keepalive="), spec);
+  else if (word.starts_with("fastopen=")) return set_number(value("fastopen="), spec.fastopen, "fastopen");
+  else if (word.starts_with("so_keepalive=")) return set_keepalive(value("so_keepalive="), spec);
   else if (word == "ipv6only=on" || word == "ipv6only=off") {
     if (spec.addr.family() != Addr::Family::inet6) return format("ipv6only is not supported on addr \"{}\"", spec.addr.text());
     spec.ipv6_only = word == "ipv6only=on";
