@@ -6,6 +6,7 @@
 // buffer: the segment is taken by fill() and given back by release_if_empty().
 #pragma once
 
+#include <memory>
 #include <new>
 #include <optional>
 #include <string_view>
@@ -24,7 +25,9 @@ class Connection {
   // Over any transport, which is owned elsewhere and outlives the connection.
   Connection(Transport& transport, Side side) : transport_(&transport), side_(side) {}
   ~Connection() {
-    if (transport_ == &plain_) plain_.~PlainTransport();
+    bool owns_plain = transport_ == &plain_ || layer_;
+    layer_.reset();
+    if (owns_plain) plain_.~PlainTransport();
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -32,6 +35,13 @@ class Connection {
   Loop& loop() const { return watch().loop(); }
   Watch& watch() const { return transport_->watch(); }
   Transport& transport() const { return *transport_; }
+  // From now on bytes go through `layer` (TLS), which works on the transport that was there before and is destroyed ahead of it. Only
+  // over a socket of this connection's own. Bytes that were read before belong to the layer: it is given them by take_slice().
+  void add_layer(std::unique_ptr<Transport> layer) {
+    FL_ASSERT(transport_ == &plain_ && unread().empty());
+    layer_ = std::move(layer);
+    transport_ = layer_.get();
+  }
   Side side() const { return side_; }
 
   // -- plain calls: they never wait --
@@ -84,8 +94,9 @@ class Connection {
   Error error_of(const IoResult& result, const char* what) const { return Error::from_errno(result.sys, what, side_); }
 
  private:
-  union { PlainTransport plain_; };  // alive if it is the transport
+  union { PlainTransport plain_; };  // alive if it is the transport or lies under a layer
   Transport* transport_ = nullptr;
+  std::unique_ptr<Transport> layer_;
   SegmentRef segment_;
   uint32_t begin_ = 0, end_ = 0;
   uint64_t received_ = 0, sent_ = 0;
