@@ -4,6 +4,8 @@
 // System calls on sockets as Results: non-blocking, close-on-exec, never waiting. Options that a `listen` line or a proxy directive names.
 #pragma once
 
+#include <string_view>
+
 #include "core/base/addr.h"
 #include "core/base/error.h"
 
@@ -22,6 +24,7 @@ struct ConnectOptions {
   bool transparent = false;  // bind may be an address of somebody else (IP_TRANSPARENT)
   bool keepalive = false;    // SO_KEEPALIVE
   int send_buffer_bytes = 0; // 0: the system's
+  std::string_view greeting = {};  // bytes that go ahead of everything else (a PROXY header); lives as long as the connect
 };
 // A socket on its way to `to`. The connect may be under way: wait for writable, then connect_result().
 Result<int> connect_socket(const Addr& to, const ConnectOptions& options);

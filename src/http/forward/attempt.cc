@@ -38,7 +38,7 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   started_ms_ = loop.now_ms();
   try_deadline_ms_ = loop.deadline(target_.try_timeout_ms);
   method_ = what.method;
-  asks_upgrade_ = what.asks_upgrade;
+  asks_upgrade_ = what.asks_upgrade && !request_.is_subrequest;
   if (target_.pool) connection_ = target_.pool->take(target_.key);
   reused_ = connection_ != nullptr;
   if (!connection_) {

@@ -29,6 +29,8 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
     to.connect.transparent = conf.bind.transparent;
     key = request.arena().join({key, "|", bind});
   }
+  if (!plan.greeting.empty()) key = request.arena().join({key, "|", plan.greeting});
+  to.connect.greeting = plan.greeting;
   to.key = PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
   to.connect_timeout_ms = conf.connect_timeout;

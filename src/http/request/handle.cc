@@ -92,7 +92,7 @@ static Location* find_named(Request& request, std::string_view name) {
 // A status that nobody made a response for: an error_page leads on (then it gives that verdict), or the built-in page is sent.
 static Task<Verdict> answer_status(Request& request, unsigned status) {
   if (request.exchange.head_sent()) {
-    request.client().mark_broken();
+    request.exchange.abandon();
     co_return Verdict::done();
   }
   request.response.head.status = static_cast<uint16_t>(status);
@@ -139,7 +139,7 @@ static Task<Unit> run(Request& request, Verdict verdict) {
         if (!try_send(request, verdict)) verdict = co_await finish_send(request);
         continue;
       }
-      case Verdict::Kind::close: request.client().mark_broken(); co_return Unit();
+      case Verdict::Kind::close: request.exchange.abandon(); co_return Unit();
       default: co_return Unit();
     }
   }
@@ -157,6 +157,12 @@ static void log_abort(Request& request) {
   request.logger.info("client prematurely closed connection, so upstream connection is closed too");
 }
 
+Task<Unit> handle_subrequest(Request& request) {
+  co_await run(request, Verdict::next());
+  if (conf<CoreConf>(request).log_subrequest) run_log_phase(request);
+  co_return Unit();
+}
+
 Task<Unit> handle(Request& request, Verdict first) {
   LogAtExit log(request);
   UntilGone gone(request, run(request, first));
@@ -165,7 +171,7 @@ Task<Unit> handle(Request& request, Verdict first) {
     if (!request.exchange.head_sent()) request.response.head.status = 499;
     request.fail_reason = "DC";
     log_abort(request);
-    request.client().mark_broken();
+    request.exchange.abandon();
   }
   co_return Unit();
 }
