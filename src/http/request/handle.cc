@@ -12,6 +12,7 @@
 #include "http/request/error_page.h"
 #include "http/request/phase.h"
 #include "http/request/response.h"
+#include "http/request/secure.h"
 
 namespace fairlead::http {
 
@@ -58,7 +59,7 @@ Verdict prepare(Request& request) {
   request.uri = uri->path;
   request.args = uri->args;
   request.uri_extension = uri->extension;
-  return Verdict::next();
+  return request.facts.listen.is_secure ? check_secure(request) : Verdict::next();
 }
 
 // Starts again with another URI: what an earlier location made of the response is forgotten, except fields a page should carry on
