@@ -126,9 +126,11 @@ static Task<Unit> run(Request& request, Verdict verdict) {
         named = verdict.kind() == Verdict::Kind::named ? find_named(request, verdict.name()) : nullptr;
         bool cycle = request.redirects > internal_redirects_max;
         if (cycle) request.logger.error("rewrite or internal redirection cycle while internally redirecting to \"{}\"", request.uri);
-        if (cycle || (verdict.kind() == Verdict::Kind::named && !named)) {
+        if (cycle) {
           request.in_error_page = true;  // the built-in page, whatever is configured
           request.error_status = 0;
+        }
+        if (cycle || (verdict.kind() == Verdict::Kind::named && !named)) {
           verdict = Verdict::status(500);
           continue;
         }
