@@ -28,12 +28,13 @@ static void show_build() {
   std::fprintf(stderr, "fairlead version: fairlead/%s\n", FAIRLEAD_VERSION);
   std::fprintf(stderr, "compatible with nginx version: nginx/%s\n", std::string(http::compatible_version).c_str());
   std::fprintf(stderr, "built by %s\nbuilt with %s\n", build_config::compiler, OpenSSL_version(OPENSSL_VERSION));
+  std::fputs("TLS SNI support enabled\n", stderr);
   std::string options = build_config::configure_arguments;
   auto add = [&](std::string_view option) {
     if (options.find(option) == std::string::npos) options += format(" {}", option);
   };
   // nginx's names of what is there beyond its standard modules, and of those standard ones that are not, for scripts that look.
-  for (std::string_view name : {"realip", "auth_request", "stub_status"})
+  for (std::string_view name : {"realip", "auth_request", "ssl", "stub_status"})
     if (modules().find(format("http_{}", name)) || modules().find(name)) add(format("--with-http_{}_module", name));
 #ifdef FAIRLEAD_DEBUG
   add("--with-debug");

@@ -35,6 +35,7 @@ struct Client : LogContext {
   Addr local;                        // resolved when asked for, if the listener is a wildcard
   uint64_t started_ms = 0;
   bool is_secure = false;            // over TLS
+  std::string_view alpn;             // what the handshake agreed on, "h2"; empty: nothing
   Slots slots;                       // what modules keep for the connection
   std::string_view doing;            // for the log: "SSL handshaking"; empty: nothing that needs saying
 

@@ -42,6 +42,7 @@ ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, const List
   std::vector<Server*>& servers = address->hosts.servers;
   if (std::find(servers.begin(), servers.end(), &server) != servers.end()) return format("a duplicate listen {}", spec.addr.text());
   if (wish.own_socket) address->has_own_socket = true;
+  if (wish.is_secure) address->is_secure = true;
   if (wish.has_options) {
     if (address->has_options) return format("duplicate listen options for {}", spec.addr.text());
     address->has_options = true;
@@ -91,6 +92,7 @@ struct ListenWords {
   bool has_options = false;
   bool bind = false;
   ListenOptions options;
+  bool is_secure = false;
 };
 
 ConfResult<Unit> set_number(std::string_view text, int& field, const char* what) {
@@ -143,7 +145,11 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
     words.default_server = true;
     return Unit();
   }
-  if (word == "ssl") return std::string("the \"ssl\" parameter requires ngx_http_ssl_module");
+  if (word == "ssl") {
+    if (!modules().find("http_ssl")) return std::string("the \"ssl\" parameter requires ngx_http_ssl_module");
+    words.is_secure = true;
+    return Unit();
+  }
   if (word == "http2" || word == "quic") return format("the \"{}\" parameter requires ngx_http_v{}_module", word, word == "http2" ? 2 : 3);
   auto taken = take_listen_option(line, index, spec, words.options);
   if (!taken) return taken.error();
@@ -186,7 +192,7 @@ ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan) {
   words.spec.addr = addresses.front();
   for (size_t i = 2; i < line.words().size(); ++i) FL_TRY(take_option(line, i, words));
   if (words.spec.reuseport) words.bind = true;
-  ListenWish wish{words.default_server, words.has_options, words.bind, std::move(words.options)};
+  ListenWish wish{words.default_server, words.has_options, words.bind, words.is_secure, std::move(words.options)};
   for (Addr& addr : addresses) {
     for (uint32_t port = parsed->port; port <= std::max(parsed->port, parsed->last_port); ++port) {
       words.spec.addr = addr;

@@ -9,11 +9,14 @@
 
 namespace fairlead::http {
 
+class SecureClient;
+
 struct ClientFacts final : Client {
   ClientFacts(Worker& its_worker, Generation& its_generation, const ListenAddress& address)
       : Client(its_worker, its_generation, address), listen(address) {}
-  const ListenAddress& listen;  // the address it came in by
-  uint64_t requests = 0;        // served on it, the current one counted
+  const ListenAddress& listen;           // the address it came in by
+  uint64_t requests = 0;                 // served on it, the current one counted
+  const SecureClient* secure = nullptr;  // the TLS side of it, once its handshake is done
 };
 
 }  // namespace fairlead::http

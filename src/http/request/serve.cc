@@ -11,6 +11,7 @@
 #include "http/h1/server.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
+#include "http/request/secure.h"
 
 namespace fairlead::http {
 
@@ -108,6 +109,12 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
   }
 
   Sink sink(facts, client);
+  std::unique_ptr<SecureClient> secure;  // outlives the use of `facts`, not the connection
+  if (address.is_secure) {
+    secure = std::make_unique<SecureClient>(facts);
+    bool is_open = co_await secure->open(client, sink);
+    if (!is_open) co_return Unit();
+  }
   co_await h1::serve(client, address.hosts.default_server->h1_rules, sink);
   co_return Unit();
 }
