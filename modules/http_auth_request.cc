@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// http_auth_request: whether a request is let in is decided by the status of a subrequest: 2xx lets it in, 401 and 403 deny, anything else is a
-// failure. What the service says besides may go to the client or to the upstream.
+// http_auth_request: whether a request is let in is decided by the status of a subrequest: 2xx lets it in, 401 and 403 deny, anything else
+// is a failure. What the service says besides may go to the client or to the upstream.
 #include <array>
 #include <vector>
 

@@ -79,7 +79,8 @@ constexpr VariableDef variables[] = {
     {"original_dst_port", get_port},
 };
 
-constexpr std::array listen_options = {event::ListenOption{"original_dst", &take_redirect}, event::ListenOption{"original_dst=", &take_kind}};
+constexpr std::array listen_options = {event::ListenOption{"original_dst", &take_redirect},
+                                       event::ListenOption{"original_dst=", &take_kind}};
 constexpr event::Hooks hooks = {.listen_options = listen_options, .connection = {.run = &find_destination, .applies = &is_capturing}};
 
 }  // namespace

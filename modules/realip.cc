@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// realip: takes the client's address from what a trusted proxy in front says: a header field, or the PROXY header. For the rest of the session
-// it is the client's address, in variables, access rules, logs and balancing; $realip_remote_addr keeps the connection's own.
+// realip: takes the client's address from what a trusted proxy in front says: a header field, or the PROXY header. For the rest of the
+// session it is the client's address, in variables, access rules, logs and balancing; $realip_remote_addr keeps the connection's own.
 #include <array>
 #include <vector>
 
@@ -113,8 +113,8 @@ Value get_original_port(Session& session, uintptr_t) {
 }
 
 constexpr std::array rows = {
-    custom<add_trusted, RealipConf, &RealipConf::trusted>("set_real_ip_from", in_http_any, words(1),
-                                                          "A proxy, or a network of them, that is believed when it names the client's address.")
+    custom<add_trusted, RealipConf, &RealipConf::trusted>(
+        "set_real_ip_from", in_http_any, words(1), "A proxy, or a network of them, that is believed when it names the client's address.")
         .many()
         .takes("address | network | unix: | name"),
     custom<set_source, RealipConf, &RealipConf::source, &RealipConf::field>("real_ip_header", in_http_any, words(1),

@@ -100,7 +100,9 @@ add() {
     [ "$tables" = iptables ] && loopback=127.0.0.0/8 || loopback=::1/128
     if [ "$inbound" != 0 ]; then
       rule "$tables" -N $in_chain
-      for port in $(echo "$no_in" | tr ',' ' ') "$inbound" "$outbound"; do rule "$tables" -A $in_chain -p tcp --dport "$port" -j RETURN; done
+      for port in $(echo "$no_in" | tr ',' ' ') "$inbound" "$outbound"; do
+        rule "$tables" -A $in_chain -p tcp --dport "$port" -j RETURN
+      done
       rule "$tables" -A $in_chain -p tcp -j REDIRECT --to-ports "$inbound"
       rule "$tables" -A PREROUTING -p tcp -j $in_chain
     fi

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""PROXY headers and realip through Debian's nginx and through fairlead: the same bytes, the same variables or the same silence. Where we are
-stricter stands in DIFFERENCES with its reason."""
+"""PROXY headers and realip through Debian's nginx and through fairlead: the same bytes, the same variables or the same silence. Where we
+are stricter stands in DIFFERENCES with its reason."""
 
 import itertools
 import os
@@ -16,7 +16,8 @@ from lib.ports import TIME_SCALE
 if not os.path.exists(BINARY):
     pytest.skip("no nginx to compare with", allow_module_level=True)
 
-SAYS = '"$remote_addr|$realip_remote_addr|$proxy_protocol_addr|$proxy_protocol_port|$proxy_protocol_server_addr|$proxy_protocol_server_port"'
+SAYS = ('"$remote_addr|$realip_remote_addr|$proxy_protocol_addr|$proxy_protocol_port|'
+        '$proxy_protocol_server_addr|$proxy_protocol_server_port"')
 CONF = """
 events {}
 http {

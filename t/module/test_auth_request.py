@@ -69,7 +69,8 @@ class Service:
         if "slow" in original:
             self.hold.wait(20)
         if status in (401, 403):
-            fields += [("WWW-Authenticate", "Basic realm=x"), ("WWW-Authenticate", "Bearer"), ("Content-Type", "text/x"), ("X-Why", "because")]
+            fields += [("WWW-Authenticate", "Basic realm=x"), ("WWW-Authenticate", "Bearer"), ("Content-Type", "text/x"),
+                       ("X-Why", "because")]
         body = b"x" * 100 if "long" in original else b"denied by service"
         return up.reply(status, b"" if status == 204 else body, headers=fields)
 
@@ -167,7 +168,8 @@ def test_an_unreachable_service(server, upstream):
     gone.stop()
     s = server(CONF, AUTH=gone.port, UP=upstream(up.serve(echo)).port)
     assert get(s.port, "/x").status == 500
-    s.wait_for_log(r'connect\(\) failed .* while connecting to upstream, .* request: "GET /x HTTP/1.1", subrequest: "/auth", upstream: "http://127')
+    s.wait_for_log(r'connect\(\) failed .* while connecting to upstream, .* request: "GET /x HTTP/1.1", subrequest: "/auth", '
+                   'upstream: "http://127')
     s.wait_for_log("auth request unexpected status: 502")
     assert get(s.port, "/rescue").status == 200
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""Transparent capture in network namespaces of the test's own: conf/sidecar/iptables.sh sends connections here, `listen ... original_dst` knows
-where they were bound, proxy_pass http://$original_dst takes them there, and never back here."""
+"""Transparent capture in network namespaces of the test's own: conf/sidecar/iptables.sh sends connections here, `listen ... original_dst`
+knows where they were bound, proxy_pass http://$original_dst takes them there, and never back here."""
 
 import pathlib
 
@@ -132,10 +132,9 @@ def test_inbound_connections_are_captured(namespace, running, neighbour):
 def test_tproxy_keeps_the_destination(namespace, running, neighbour):
     conf = CONF.replace(" original_dst;", " original_dst=tproxy;")
     s = running.start(lambda: Server(conf).start())
-    for words in (["iptables", "-t", "mangle", "-A", "PREROUTING", "-p", "tcp", "-d", "192.0.2.0/24", "-j", "TPROXY", "--on-port", str(s.port),
-                   "--on-ip", "0.0.0.0", "--tproxy-mark", "1"],
-                  ["ip", "rule", "add", "fwmark", "1", "lookup", "100"], ["ip", "route", "add", "local", "0.0.0.0/0", "dev", "lo", "table", "100"]):
-        namespace.run(lambda words=words: command(*words))
+    for line in (f"iptables -t mangle -A PREROUTING -p tcp -d 192.0.2.0/24 -j TPROXY --on-port {s.port} --on-ip 0.0.0.0 --tproxy-mark 1",
+                 "ip rule add fwmark 1 lookup 100", "ip route add local 0.0.0.0/0 dev lo table 100"):
+        namespace.run(lambda line=line: command(*line.split()))
     neighbour.run(lambda: command("ip", "route", "add", "default", "via", "10.98.0.2"))
     with neighbour.run(lambda: Client(8080, host="192.0.2.7")) as client:
         assert client.get("/here").text == "192.0.2.7:8080|192.0.2.7|8080"

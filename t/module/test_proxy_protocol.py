@@ -21,7 +21,8 @@ http {
             return 200 "$proxy_protocol_addr|$proxy_protocol_port|$proxy_protocol_server_addr|$proxy_protocol_server_port|$remote_addr";
         }
         location /tlv {
-            return 200 "$proxy_protocol_tlv_alpn|$proxy_protocol_tlv_0xe0|$proxy_protocol_tlv_ssl_cn|$proxy_protocol_tlv_ssl_verify|$proxy_protocol_tlv_netns";
+            set $plain "$proxy_protocol_tlv_alpn|$proxy_protocol_tlv_0xe0|$proxy_protocol_tlv_netns";
+            return 200 "$plain|$proxy_protocol_tlv_ssl_cn|$proxy_protocol_tlv_ssl_verify";
         }
     }
 }
@@ -75,7 +76,7 @@ def test_tlvs(server):
     ssl = b"\x07" + struct.pack(">I", 258) + tlv(0x22, b"someone")
     with Client(s.port) as client:
         client.send(v2(0x21, 0x11, ADDRESSES + tlv(1, b"h2") + tlv(0xE0, b"own") + tlv(0x20, ssl)))
-        assert client.get("/tlv").text == "h2|own|someone|258|"
+        assert client.get("/tlv").text == "h2|own||someone|258"
 
 
 @pytest.mark.parametrize("bytes_, reason", [

@@ -43,7 +43,7 @@ class Session {
   // Evaluates it again at the next use.
   void forget_variable(uint32_t index);
 
-  // What was given a value in `from` (of the same configuration) has it here, too: the texts are copied. Values that a getter finds are not.
+  // What was given a value in `from` (of the same configuration) has it here, too: the texts are copied. What a getter finds is not.
   void take_assigned(const Session& from);
 
   // $0 to $9 of the last successful match in this session; empty if there is none. The subject must live as long as the session.

@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // ListenPoint: one listening address as far as no protocol matters: its socket, what modules' parameters of its `listen` lines ask for, and
-// which connection hooks follow from that. The engines derive from it (http::ListenAddress). Lies with the configuration; constant after load.
+// which connection hooks follow from that. The engines derive from it (http::ListenAddress). Constant after the load.
 #pragma once
 
 #include <span>

@@ -44,8 +44,9 @@ static void make_location_absolute(Request& request) {
 static void add_dates(Request& request) {
   Response& response = request.response;
   Headers& headers = response.head.headers;
-  if (!headers.has(KnownHeader::server) && !request.is_subrequest) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
-  if (!headers.has(KnownHeader::date) && !request.is_subrequest) headers.add(KnownHeader::date, request.arena().copy(process_clock.http_date()));
+  bool ours = !request.is_subrequest;
+  if (ours && !headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
+  if (ours && !headers.has(KnownHeader::date)) headers.add(KnownHeader::date, request.arena().copy(process_clock.http_date()));
   if (!response.content_type_given.empty() && !response.is_error_page && !response.content_type.empty())
     response.content_type = response.content_type_given;
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);

@@ -63,8 +63,8 @@ class Subrequest {
   Request* request_;
 };
 
-// "/path?args" of the configuration or a script, as the uri and args of a plan: decoded and checked like an internal redirect. Nothing if it
-// is not a path or leads outside.
+// "/path?args" of the configuration or a script, as the uri and args of a plan: decoded and checked like an internal redirect. Nothing if
+// it is not a path or leads outside.
 struct SubrequestTarget {
   std::string_view uri, args;
 };
