@@ -36,7 +36,7 @@ ConfResult<Unit> add_trusted(Line& line, RealipConf& own) {
     own.trusted.push_back(*network);
     return Unit();
   }
-  if (text.find('/') != std::string_view::npos) return line.invalid_parameter(1);
+  if (text.find('/') != std::string_view::npos) return format("host not found in set_real_ip_from \"{}\"", text);
   auto addresses = resolve_now(text, 0);
   if (!addresses) return format("{} in set_real_ip_from \"{}\"", addresses.error(), text);
   for (const Addr& address : *addresses) own.trusted.push_back(*Cidr::parse(address.host_text()));

@@ -36,7 +36,7 @@ struct Client : LogContext {
   uint64_t started_ms = 0;
   bool is_secure = false;            // over TLS
   std::string_view alpn;             // what the handshake agreed on, "h2"; empty: nothing
-  Slots slots;                       // what modules keep for the connection
+  mutable Slots slots;               // what modules keep for the connection, found out later or not
   std::string_view doing;            // for the log: "SSL handshaking"; empty: nothing that needs saying
 
   // For lines about the connection itself: " while reading PROXY protocol, client: 192.0.2.1, server: 0.0.0.0:80".

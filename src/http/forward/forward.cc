@@ -57,7 +57,7 @@ class Try {
         attempt_target_(attempt_target_of(request, plan, *lease_, target)),
         record(request.add_try()),
         attempt(request, attempt_target_) {
-    record.peer = lease_->spec.name;
+    record.peer = request.arena().copy(lease_->spec.name);  // the peers may be gone when the log is written
     record.group = target.name;
     record.url_scheme = plan.url_scheme;
     record.url_path = plan.url_path;

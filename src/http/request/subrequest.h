@@ -13,6 +13,8 @@
 
 namespace fairlead::http {
 
+class Capture;
+
 // Subrequests of subrequests, counted from the client's request. More is taken for a cycle.
 constexpr int subrequest_depth_max = 50;
 
@@ -53,8 +55,6 @@ class Subrequest {
   bool is_cut() const;
 
  private:
-  class Capture;
-  void make_head(const SubrequestPlan& plan);
   Request& parent_;
   bool shares_variables_;
   Arena::Owner arena_;
@@ -62,6 +62,11 @@ class Subrequest {
   Capture* capture_;
   Request* request_;
 };
+
+// The two halves of making one, also for requests that outlive theirs (detached.h): the head, with views of the texts of `from`, and where
+// it goes.
+void fill_subrequest_head(RequestHead& head, const RequestHead& from, const SubrequestPlan& plan);
+void aim_subrequest(Request& request, Server& server, const SubrequestPlan& plan, uint64_t connection_number);
 
 // "/path?args" of the configuration or a script, as the uri and args of a plan: decoded and checked like an internal redirect. Nothing if
 // it is not a path or leads outside.
