@@ -5,6 +5,8 @@
 #include "core/base/escape.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "http/h1/client.h"
+#include "http/h1/request_writer.h"
 #include "http/message/headers.h"
 #include "http/message/uri.h"
 #include "modules/http_proxy/proxy.h"
@@ -22,13 +24,6 @@ bool is_replaced(const ProxyConf& conf, std::string_view name) {
   for (std::string_view one : conf.replaced)
     if (equal_nocase(one, name)) return true;
   return false;
-}
-
-void write_field(ChainWriter& to, std::string_view name, std::string_view value) {
-  to.write(name);
-  to.write(": ");
-  to.write(value);
-  to.write("\r\n");
 }
 
 // "http://host[:port][/uri]" evaluated from variables. False: the log says why.
@@ -72,31 +67,31 @@ std::string_view replaced_uri(Request& request, const Pass& pass) {
   return request.arena().join({pass.uri, rest, "?", request.args});
 }
 
-void set_framing(Request& request, const ProxyConf& conf, AttemptRequest& what) {
+void set_body(Request& request, const ProxyConf& conf, AttemptRequest& what) {
   if (conf.set_body.is_set()) {
     std::string_view text = conf.set_body.evaluate(request);
     what.body = request.arena().make<BytesBody>(Slice(text));
-    what.framing = h1::SendFraming::length;
+    what.has_body = true;
     what.length = text.size();
     return;
   }
   if (!request.head.has_body() || !conf.pass_request_body) {
     what.body = request.arena().make<EmptyBody>();
-    what.framing = h1::SendFraming::none;
     return;
   }
-  auto bytes = what.body->size();
-  what.framing = bytes ? h1::SendFraming::length : h1::SendFraming::chunked;
-  what.length = bytes.value_or(0);
+  what.has_body = true;
+  what.length = what.body->size();
 }
 
-// Whether the head announces a length: a body, or a method that one is expected of.
-bool announces_length(const Request& request, const ProxyConf& conf, const AttemptRequest& what) {
-  if (what.framing == h1::SendFraming::length) return true;
-  return what.framing == h1::SendFraming::none && request.head.framing.content_length == 0 && !is_replaced(conf, "Content-Length");
+// The length that the head announces: of a body, or of none for a method that one is expected of.
+std::optional<uint64_t> announced_length(const Request& request, const ProxyConf& conf, const AttemptRequest& what) {
+  if (what.has_body) return what.length;
+  if (request.head.framing.content_length == 0 && !is_replaced(conf, "Content-Length")) return 0;
+  return std::nullopt;
 }
 
-void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& what, ChainWriter& to) {
+template <class Head>
+void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& what, Head& to) {
   const ProxyConf& conf = proxy.conf;
   bool host_given = false;
   for (const SetHeader& header : conf.sent) {
@@ -105,21 +100,16 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
     if (is_host) host_given = true;
     if (value.empty() || !is_field_value(value)) continue;
     if (equal_nocase(header.name, "upgrade")) what.asks_upgrade = true;
-    write_field(to, header.name, value);
+    to.field(header.name, value);
   }
-  if (!host_given) write_field(to, "Host", proxy.host_header);
-  if (conf.http_version == Version::http_1_0 && !is_replaced(conf, "Connection")) to.write("Connection: close\r\n");
-  if (announces_length(request, conf, what)) {
-    to.write("Content-Length: ");
-    to.write_decimal(what.length);
-    to.write("\r\n");
-  } else if (what.framing == h1::SendFraming::chunked) {
-    to.write("Transfer-Encoding: chunked\r\n");
-  }
+  if (!host_given) to.field("Host", proxy.host_header);
+  if (conf.http_version == Version::http_1_0 && !is_replaced(conf, "Connection")) to.field("Connection", "close");
+  if (auto length = announced_length(request, conf, what)) to.field("Content-Length", *length);
+  else if (what.has_body) to.field("Transfer-Encoding", "chunked");
   if (conf.pass_request_headers) {
     for (const Headers::Field& field : request.head.headers) {
       if (of_connection.holds(field.known) || (!conf.replaced.empty() && is_replaced(conf, field.name))) continue;
-      write_field(to, field.name, field.value);
+      to.field(field.name, field.value);
     }
   }
 }
@@ -127,17 +117,13 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
 void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   const ProxyRequest& proxy = *static_cast<const ProxyRequest*>(proxy_request);
   const ProxyConf& conf = proxy.conf;
-  set_framing(request, conf, what);
+  set_body(request, conf, what);
   std::string_view method = request.method_text;
   if (conf.method.is_set()) method = conf.method.evaluate(request);
   what.method = method == request.method_text ? request.method : parse_method(method);
-  ChainWriter to(what.head, 1024);
-  to.write(method);
-  to.write(' ');
-  to.write(proxy.uri);
-  to.write(conf.http_version == Version::http_1_0 ? std::string_view(" HTTP/1.0\r\n") : std::string_view(" HTTP/1.1\r\n"));
+  h1::RequestWriter to(what.head, method, proxy.uri, conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1");
   write_fields(request, proxy, what, to);
-  to.write("\r\n");
+  to.end();
 }
 
 }  // namespace
@@ -170,7 +156,7 @@ Task<Verdict> run_proxy(Request& request) {
     bool replaces = conf.pass.has_uri && !conf.pass.url.is_set();
     proxy.uri = replaces ? replaced_uri(request, conf.pass) : own_uri(request);
   }
-  ForwardPlan plan{conf};
+  ForwardPlan plan{conf, h1::client_protocol};
   plan.group = conf.pass.group;
   plan.target = proxy.target;
   plan.url_path = proxy.uri;

@@ -29,6 +29,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
     to.connect.transparent = conf.bind.transparent;
     key = request.arena().join({key, "|", bind});
   }
+  if (!plan.protocol.name.empty()) key = request.arena().join({key, "|", plan.protocol.name});
   to.key = PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
   to.connect.send_buffer = static_cast<int>(conf.socket_sndbuf.bytes);
@@ -39,7 +40,6 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   to.read_timeout_ms = conf.read_timeout;
   to.try_timeout_ms = conf.try_timeout;
   to.head_bytes_max = conf.buffer_size;
-  to.body.timeout_ms = conf.read_timeout;
   if (!fairlead::conf<CoreConf>(request).early_hints.empty()) to.hints = &conf;
   return to;
 }
@@ -54,7 +54,7 @@ class Try {
         lease_(std::move(lease)),
         attempt_target_(attempt_target_of(request, plan, *lease_, target)),
         record(request.add_try()),
-        attempt(request, attempt_target_) {
+        attempt(request, plan.protocol, attempt_target_) {
     record.peer = lease_->spec.name;
     record.group = target.name;
     record.url_scheme = plan.url_scheme;
@@ -103,9 +103,10 @@ void log_failure(Request& request, const Error& error, const Attempt& attempt) {
     return;
   }
   std::string detail;
-  if (!attempt.error_detail().empty()) {
+  std::string_view broken = attempt.exchange() ? attempt.exchange()->error_detail() : std::string_view();
+  if (!broken.empty()) {
     detail = ": \"";
-    escape_append(Escape::error_log, detail, attempt.error_detail());
+    escape_append(Escape::error_log, detail, broken);
     detail += '"';
   }
   While doing(request, attempt.doing());
@@ -136,12 +137,15 @@ Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const Attemp
   Outcome outcome;
   if (!ran) outcome.error = ran.error();
   else outcome.status = attempt.head.status;
-  outcome.connected = attempt.is_connected();
-  outcome.sent = attempt.has_sent();
-  outcome.stale = !ran && attempt.is_reused() && !attempt.has_answer_bytes() && ran.error().fault != Fault::timeout &&
+  const PeerExchange* exchange = attempt.exchange();
+  outcome.connected = exchange != nullptr;
+  if (!exchange) return outcome;
+  outcome.sent = exchange->sent_bytes() > 0;
+  outcome.refused = !ran && exchange->is_refused();
+  outcome.stale = !ran && exchange->is_reused() && !exchange->has_answer_bytes() && ran.error().fault != Fault::timeout &&
                   ran.error().side == Side::upstream;
-  outcome.unread = outcome.stale && attempt.nothing_acknowledged();
-  outcome.body_lost = !body_replayable && what.body && attempt.has_pulled_body();
+  outcome.unread = outcome.stale && exchange->is_unread();
+  outcome.body_lost = !body_replayable && what.has_body && exchange->has_pulled_body();
   return outcome;
 }
 

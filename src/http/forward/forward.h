@@ -22,6 +22,7 @@ struct RuntimeTarget {
 
 struct ForwardPlan {
   const ForwardConf& conf;
+  const PeerProtocol& protocol;
   const GroupSpec* group = nullptr;        // nullptr: `target` says it
   RuntimeTarget target;
   std::string_view url_scheme = "http://"; // for the log and $upstream_addr's error lines
