@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // The request that goes to the peer: its URI, its fields, its body; and the content function.
+#include <algorithm>
+
 #include "core/base/escape.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
@@ -18,17 +20,15 @@ constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::kee
                                        KnownHeader::content_length, KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade,
                                        KnownHeader::proxy_connection, KnownHeader::trailer, KnownHeader::host);
 
-bool is_replaced(const ProxyConf& conf, std::string_view name) {
-  for (std::string_view one : conf.replaced)
-    if (equal_nocase(one, name)) return true;
-  return false;
-}
-
 void write_field(ChainWriter& to, std::string_view name, std::string_view value) {
-  to.write(name);
-  to.write(": ");
-  to.write(value);
-  to.write("\r\n");
+  char* begin = to.reserve(name.size() + value.size() + 4);
+  char* at = std::copy(name.begin(), name.end(), begin);
+  *at++ = ':';
+  *at++ = ' ';
+  at = std::copy(value.begin(), value.end(), at);
+  *at++ = '\r';
+  *at++ = '\n';
+  to.advance(static_cast<size_t>(at - begin));
 }
 
 // "http://host[:port][/uri]" evaluated from variables. False: the log says why.
@@ -92,22 +92,23 @@ void set_framing(Request& request, const ProxyConf& conf, AttemptRequest& what) 
 // Whether the head announces a length: a body, or a method that one is expected of.
 bool announces_length(const Request& request, const ProxyConf& conf, const AttemptRequest& what) {
   if (what.framing == h1::SendFraming::length) return true;
-  return what.framing == h1::SendFraming::none && request.head.framing.content_length == 0 && !is_replaced(conf, "Content-Length");
+  return what.framing == h1::SendFraming::none && request.head.framing.content_length == 0 && !conf.sends_length;
 }
 
 void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& what, ChainWriter& to) {
   const ProxyConf& conf = proxy.conf;
-  bool host_given = false;
-  for (const SetHeader& header : conf.sent) {
-    std::string_view value = header.value.evaluate(request);
-    bool is_host = equal_nocase(header.name, "host");
-    if (is_host) host_given = true;
+  what.asks_upgrade = conf.sends_upgrade;
+  for (const SentPart& part : conf.sent) {
+    if (!part.text.empty()) {
+      to.write(part.text);
+      continue;
+    }
+    std::string_view value = part.field.value.evaluate(request);
     if (value.empty() || !is_field_value(value)) continue;
-    if (equal_nocase(header.name, "upgrade")) what.asks_upgrade = true;
-    write_field(to, header.name, value);
+    if (part.is_upgrade) what.asks_upgrade = true;
+    write_field(to, part.field.name, value);
   }
-  if (!host_given) write_field(to, "Host", proxy.host_header);
-  if (conf.http_version == Version::http_1_0 && !is_replaced(conf, "Connection")) to.write("Connection: close\r\n");
+  if (!conf.sends_host) write_field(to, "Host", proxy.host_header);
   if (announces_length(request, conf, what)) {
     to.write("Content-Length: ");
     to.write_decimal(what.length);
@@ -117,8 +118,7 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
   }
   if (conf.pass_request_headers) {
     for (const Headers::Field& field : request.head.headers) {
-      if (of_connection.holds(field.known) || (!conf.replaced.empty() && is_replaced(conf, field.name))) continue;
-      write_field(to, field.name, field.value);
+      if (!conf.not_copied.holds(field)) write_field(to, field.name, field.value);
     }
   }
 }
@@ -141,15 +141,40 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
 
 }  // namespace
 
+// Appends a field to the last part if both are ready for the wire.
+static void add_text(ProxyConf& conf, std::string_view name, std::string_view value) {
+  if (conf.sent.empty() || conf.sent.back().text.empty()) conf.sent.emplace_back();
+  conf.sent.back().text.append(name).append(": ").append(value).append("\r\n");
+}
+
 // nginx's defaults (1.31) unless proxy_set_header names the field; an empty value drops it.
 ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
   conf.sent.clear();
-  conf.replaced.clear();
+  conf.not_copied = HeaderNames(of_connection);
+  conf.sends_host = conf.sends_upgrade = conf.sends_length = false;
+  bool connection_given = false;
   for (const SetHeader& header : conf.set_headers) {
-    conf.replaced.push_back(header.name);
-    if (equal_nocase(header.name, "content-length") || equal_nocase(header.name, "transfer-encoding")) continue;  // framing is ours
-    conf.sent.push_back(header);
+    KnownHeader known = find_known_header(header.name);
+    conf.not_copied.add(header.name);
+    if (known == KnownHeader::host) conf.sends_host = true;
+    if (known == KnownHeader::connection) connection_given = true;
+    if (known == KnownHeader::content_length) conf.sends_length = true;
+    if (known == KnownHeader::content_length || known == KnownHeader::transfer_encoding) continue;  // framing is ours
+    bool is_upgrade = known == KnownHeader::upgrade;
+    if (!header.value.is_literal()) {
+      conf.sent.push_back({{}, header, is_upgrade});
+      continue;
+    }
+    std::string_view value = header.value.literal();
+    if (value.empty() || !is_field_value(value)) continue;
+    if (is_upgrade) conf.sends_upgrade = true;
+    add_text(conf, header.name, value);
   }
+  if (!conf.sends_host && conf.pass.is_set && !conf.pass.url.is_set()) {
+    add_text(conf, "Host", conf.pass.host_header);
+    conf.sends_host = true;
+  }
+  if (conf.http_version == Version::http_1_0 && !connection_given) add_text(conf, "Connection", "close");
   return Unit();
 }
 

@@ -46,7 +46,25 @@ ConfResult<Unit> ConfValue<http::BindAddress>::parse(Line& line, http::BindAddre
 
 namespace http {
 
-ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view prefix) {
+// Of the connection (RFC 9110 section 7.6.1) or said anew by us.
+static constexpr KnownHeaderSet never_passed(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
+                                             KnownHeader::content_length, KnownHeader::proxy_connection, KnownHeader::upgrade,
+                                             KnownHeader::te);
+// Hidden unless proxy_pass_header says otherwise.
+static constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::server, KnownHeader::x_accel_expires,
+                                                  KnownHeader::x_accel_redirect, KnownHeader::x_accel_limit_rate,
+                                                  KnownHeader::x_accel_buffering, KnownHeader::x_accel_charset, KnownHeader::x_pad);
+
+static HeaderNames dropped_fields(const ForwardConf& conf) {
+  HeaderNames dropped(hidden_by_default);
+  for (std::string_view name : conf.pass_headers) dropped.remove(name);
+  for (std::string_view name : conf.hide_headers) dropped.add(name);
+  dropped.add(never_passed);
+  if (!conf.pass_trailers) dropped.add(KnownHeader::trailer);
+  return dropped;
+}
+
+static ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view prefix) {
   auto refuse = [&](std::string_view reason) { return format("{}{}\n", reason, at_place(block.place())); };
   auto name = [&](std::string_view rest) { return format("\"{}_{}\"", prefix, rest); };
   if (conf.buffers.count < 2) return refuse(format("there must be at least 2 {}", name("buffers")));
@@ -63,6 +81,14 @@ ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view
   if (conf.max_temp_file_size != 0 && conf.max_temp_file_size < largest)
     return refuse(format("{} must be equal to zero to disable temporary files usage or must be equal to or greater than {}",
                          name("max_temp_file_size"), of_largest));
+  return Unit();
+}
+
+ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_view prefix) {
+  FL_TRY(check_buffers(block, conf, prefix));
+  conf.dropped = dropped_fields(conf);
+  conf.rate_bytes.reset();  // a literal that is no size is told of with each request, as a variable's value would be
+  if (conf.limit_rate.is_literal()) conf.rate_bytes = parse_size(conf.limit_rate.literal(), SizeUnits::up_to_giga);
   return Unit();
 }
 

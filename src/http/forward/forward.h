@@ -34,8 +34,8 @@ struct ForwardPlan {
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 
-// The plan is kept in the task's frame, so the caller can be a plain function that gives the task on.
-Task<Verdict> forward(Request& request, ForwardPlan plan);
+// The plan is copied into the arena of the request, so the caller can be a plain function that gives the task on.
+Task<Verdict> forward(Request& request, const ForwardPlan& plan);
 
 // The reply that an attempt got becomes the response, and is sent. Plain: true if that is all, with `verdict` settled; false: something has
 // to be waited for, call finish_relay(). (relay.cc)
