@@ -31,12 +31,16 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   }
   to.key = PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
+  to.connect.send_buffer = static_cast<int>(conf.socket_sndbuf.bytes);
+  to.connect.receive_buffer = static_cast<int>(conf.socket_rcvbuf.bytes);
+  to.connect.send_low_water = static_cast<int>(conf.send_lowat.bytes);
   to.connect_timeout_ms = conf.connect_timeout;
   to.send_timeout_ms = conf.send_timeout;
   to.read_timeout_ms = conf.read_timeout;
   to.try_timeout_ms = conf.try_timeout;
   to.head_bytes_max = conf.buffer_size;
   to.body.timeout_ms = conf.read_timeout;
+  if (!fairlead::conf<CoreConf>(request).early_hints.empty()) to.hints = &conf;
   return to;
 }
 
@@ -152,12 +156,15 @@ struct Forwarding {
   bool body_replayable = true;  // there is none, or it was kept
 };
 
+// The client's leaving ends it: a reply that is to be stored is worth having all the same.
+static bool may_abort(const ForwardPlan& plan) { return !plan.conf.ignore_client_abort && plan.conf.store.mode == StorePath::Mode::off; }
+
 // The tries on one target.
 static Task<Verdict> try_peers(Request& request, Forwarding& work) {
   const ForwardPlan& plan = work.plan;
   Target& target = work.target;
   std::optional<AbortScope> abortable;
-  if (!plan.conf.ignore_client_abort) abortable.emplace(request);
+  if (may_abort(plan)) abortable.emplace(request);
   const PeerSet& set = *target.peers;
   Upstreams& upstreams = request.worker().state<Upstreams>();
   Retry retry(plan.conf, request.method, set.try_count(), request.loop().now_ms());
@@ -180,11 +187,10 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     if (again == Again::no) {
       if (!retry.refused().empty()) request.fail_reason = retry.refused();
       if (ran) {
-        Verdict verdict = Verdict::done();
-        if (!try_relay(request, plan, one.attempt, one.record, verdict))
-          verdict = co_await finish_relay(request, plan, one.attempt, one.record);
+        Relay relay{request, plan, one.attempt, one.record};
+        if (!try_relay(relay)) relay.verdict = co_await finish_relay(relay);
         one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
-        co_return verdict;
+        co_return relay.verdict;
       }
       if (request.fail_reason.empty()) request.fail_reason = one.record.reason;
       one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::unknown);
@@ -217,7 +223,7 @@ static void prepare_tries(Request& request, Forwarding& work) {
 static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
   const ForwardPlan& plan = work.plan;
   std::optional<AbortScope> abortable;
-  if (!plan.conf.ignore_client_abort) abortable.emplace(request);
+  if (may_abort(plan)) abortable.emplace(request);
   if (must_read_body(request, plan)) {
     auto read = co_await read_body(request);
     if (!read) co_return Verdict::status(status_of_body(read.error()));
