@@ -4,6 +4,7 @@
 // System calls on sockets as Results: non-blocking, close-on-exec, never waiting. Options that a `listen` line or a proxy directive names.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "core/base/addr.h"
@@ -37,5 +38,7 @@ void set_nodelay(int fd);
 void set_cork(int fd, bool on);
 void set_keepalive(int fd);
 Addr local_address(int fd);
+// How many bytes the peer's TCP has acknowledged, the SYN counted as one. Nothing: the system does not say.
+std::optional<uint64_t> acknowledged_bytes(int fd);
 
 }  // namespace fairlead
