@@ -3,6 +3,7 @@
 //
 // http_auth_request: whether a request is let in is decided by the status of a subrequest: 2xx lets it in, 401 and 403 deny, anything else
 // is a failure. What the service says besides may go to the client or to the upstream.
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "event/loop/child.h"
 #include "http/conf/core_conf.h"
 #include "http/hooks.h"
+#include "http/message/file_body.h"
+#include "http/request/read_body.h"
 #include "http/request/request.h"
 #include "http/request/subrequest.h"
 
@@ -41,6 +44,8 @@ struct AuthRequestConf {
   OnFailure on_failure;
   std::vector<std::string_view> passed_fields;  // of the client, to the service; none: all
   std::vector<std::string_view> to_upstream, to_client;
+  uint64_t body_bytes = 0;                      // of the client's body that the service gets; 0: none
+  bool sends_part = false;                      // of a longer one it gets the beginning; else that is 413
   Size denial_bytes{0};                         // of a denial's body that goes to the client; 0: denials are the server's own pages
 };
 
@@ -92,6 +97,15 @@ ConfResult<Unit> add_names(Line& line, size_t first, std::vector<std::string_vie
 }
 
 ConfResult<Unit> add_passed(Line& line, AuthRequestConf& own) { return add_names(line, 1, own.passed_fields); }
+
+ConfResult<Unit> set_body(Line& line, AuthRequestConf& own) {
+  auto bytes = parse_size(line.word(1), SizeUnits::up_to_mega);
+  if (!bytes) return line.invalid_value(1);
+  own.body_bytes = *bytes;
+  own.sends_part = line.word_count() > 1;
+  if (own.sends_part && line.word(2) != "partial") return line.invalid_parameter(2);
+  return Unit();
+}
 
 ConfResult<Unit> add_copied(Line& line, AuthRequestConf& own) {
   if (line.word(1) == "to_upstream") return add_names(line, 2, own.to_upstream);
@@ -173,9 +187,62 @@ Verdict decide(Request& request, const AuthRequestConf& own, const Subrequest& a
   return failed(request, own);
 }
 
+// The beginning of the client's body, which is read whole and kept for the upstream.
+struct BodyStart {
+  Chain bytes;
+  bool is_cut = false;
+};
+
+void take_piece(BodyStart& start, Slice piece, uint64_t most) {
+  uint64_t room = most - start.bytes.size();
+  if (piece.size > room) start.is_cut = true;
+  if (room > 0) start.bytes.push_back(piece.cut_front(std::min<uint64_t>(room, piece.size)));
+}
+
+Task<Result<Unit>> read_start(Request& request, uint64_t most, BodyStart& start) {
+  auto read = co_await read_body(request);
+  if (!read) co_return read.error();
+  Body& body = request.body();
+  for (Chunk chunk; !start.is_cut; chunk.clear()) {
+    Poll polled = co_await next(body, chunk);
+    if (polled == Poll::end) break;
+    if (polled != Poll::ready) co_return body.error();
+    if (!chunk.is_file()) {
+      take_piece(start, std::move(chunk.bytes), most);
+      continue;
+    }
+    ReadFileBody file(std::move(chunk.file), chunk.file_offset, chunk.file_bytes);
+    for (Chunk piece; !start.is_cut && file.poll(piece) == Poll::ready; piece.clear()) take_piece(start, std::move(piece.bytes), most);
+    if (file.error().fault != Fault::none) co_return file.error();
+  }
+  rewind_body(request);
+  co_return Unit();
+}
+
+// What the service gets of the client's body. next(): the plan is complete.
+Task<Verdict> add_body(Request& request, const AuthRequestConf& own, SubrequestPlan& plan, bool& is_cut) {
+  int64_t announced = request.head.framing.content_length;
+  if (!own.sends_part && announced > static_cast<int64_t>(own.body_bytes)) co_return Verdict::status(413);
+  BodyStart start;
+  auto read = co_await read_start(request, own.body_bytes, start);
+  if (!read) co_return Verdict::status(read.error().fault == Fault::too_large ? 413 : read.error().side == Side::client ? 400 : 500);
+  if (start.is_cut && !own.sends_part) co_return Verdict::status(413);
+  is_cut = start.is_cut;
+  plan.method = request.method;
+  plan.method_text = request.method_text;
+  plan.body_bytes = start.bytes.size();
+  plan.body = request.arena().make<BytesBody>(std::move(start.bytes));
+  co_return Verdict::next();
+}
+
 Task<Verdict> ask(Request& request) {
   const AuthRequestConf& own = conf<AuthRequestConf>(request);
   SubrequestPlan plan;
+  bool body_is_cut = false;
+  if (own.body_bytes > 0 && request.head.has_body()) {
+    Verdict verdict = co_await add_body(request, own, plan, body_is_cut);
+    if (!verdict.is_next()) co_return verdict;
+  }
   plan.uri = own.target.uri;
   plan.args = own.target.args;
   plan.copies_fields = own.passed_fields.empty();
@@ -184,6 +251,8 @@ Task<Verdict> ask(Request& request) {
   for (std::string_view name : own.passed_fields)
     for (const Headers::Field* field = request.head.headers.find(name); field; field = request.head.headers.next_same(*field))
       asked.request().head.headers.add(field->known, field->name, field->value);
+  if (own.body_bytes > 0) asked.request().head.headers.remove("X-Auth-Partial-Body");  // it is not for the client to say
+  if (body_is_cut) asked.request().head.headers.add("X-Auth-Partial-Body", "true");
   Task<Unit> running = asked.run();
   Deadline<Unit> bounded(request.loop(), std::move(running), request.loop().deadline(own.timeout));
   auto finished = co_await bounded;
@@ -218,6 +287,10 @@ constexpr std::array rows = {
         "Fields of the subrequest's response that the upstream gets in place of the client's own, or that the client gets.")
         .many()
         .takes("to_upstream | to_client field ..."),
+    custom<set_body, AuthRequestConf, &AuthRequestConf::body_bytes, &AuthRequestConf::sends_part>(
+        "auth_request_body", in_http_any, words(1, 2),
+        "How much of the client's body the subrequest has, with its method; of a longer body its beginning, or that is 413.")
+        .takes("size [partial]"),
     slot<AuthRequestConf, &AuthRequestConf::denial_bytes>("auth_request_pass_denial", in_http_any,
                                                           "The largest body of a denial that is passed on as it is, 0: none is."),
 };

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""auth_request through Debian's nginx and through fairlead: status, challenge and variables that the client and the upstream get, and what the
-service is asked, must agree."""
+"""auth_request through Debian's nginx and through fairlead: status, challenge and variables that the client and the upstream get, and
+what the service is asked, must agree."""
 
 import itertools
 import os
@@ -61,12 +61,13 @@ def test_auth_request(server, nginx, upstream):
 
     def decide(request):
         status = int(request.header("X-URI").rpartition("s=")[2])
-        asked.append((request.method, request.target, request.header("X-URI"), request.header("X-Method"), request.all("Content-Length"), request.body,
-                      request.header("X-A"), request.header("Cookie")))
+        asked.append((request.method, request.target, request.header("X-URI"), request.header("X-Method"), request.all("Content-Length"),
+                      request.body, request.header("X-A"), request.header("Cookie")))
         fields = [("X-User", "alice")] + ([("WWW-Authenticate", "Basic realm=\"r\"")] if status in (401, 403) else [])
         return up.reply(status, b"" if status == 204 else b"the service says", headers=fields)
 
-    service, app = upstream(up.serve(decide)), upstream(up.serve(lambda r: up.reply(200, (r.header("X-Seen") or "").encode() + b"|" + r.body)))
+    service = upstream(up.serve(decide))
+    app = upstream(up.serve(lambda r: up.reply(200, (r.header("X-Seen") or "").encode() + b"|" + r.body)))
     ours, theirs = server(CONF, AUTH=service.port, UP=app.port), nginx(CONF, AUTH=service.port, UP=app.port)
     for place, status, (method, body) in itertools.product(LOCATIONS, STATUSES, ASKS):
         seen = []

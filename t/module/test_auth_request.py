@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from lib import upstreams as up
-from lib.client import Client, get, request
+from lib.client import Client, chunked, get, request
 
 CONF = """
 events {}
@@ -31,6 +31,8 @@ http {
         location /copy { auth_request_copy_headers to_upstream X-User X-Role; auth_request_copy_headers to_client Set-Cookie;
                          proxy_pass http://127.0.0.1:%%UP%%; }
         location /denial { auth_request_pass_denial 64; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /body { auth_request_body 16; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /body/part { auth_request_body 16 partial; client_body_buffer_size 8; proxy_pass http://127.0.0.1:%%UP%%; }
         location /any { satisfy any; allow 192.0.2.0/24; deny all; proxy_pass http://127.0.0.1:%%UP%%; }
         location /all { allow 192.0.2.0/24; deny all; proxy_pass http://127.0.0.1:%%UP%%; }
         location /page { error_page 401 = @login; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -196,6 +198,23 @@ def test_a_denial_passed_on(s):
     reply = get(s.port, "/denial?status=403&long")
     assert reply.status == 403 and "403 Forbidden" in reply.text, "too long: a page of the server's own"
     assert get(s.port, "/denial?status=500").status == 500
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+def test_the_body_for_the_service(s, service, chunks):
+    def put(target, body):
+        if not chunks:
+            return request(s.port, "PUT", target, body, headers={"X-Auth-Partial-Body": "spoofed"})
+        return request(s.port, "PUT", target, chunked(body), headers={"Transfer-Encoding": "chunked"})
+    assert put("/body", b"x" * 16).text == "||/body|" + "x" * 16
+    assert service.asked[-1].method == "PUT" and service.asked[-1].body == b"x" * 16
+    assert not service.asked[-1].all("X-Auth-Partial-Body")
+    assert put("/body", b"x" * 17).status == 413
+    body = bytes(range(65, 91)) * 2
+    assert put("/body/part", body).text == "||/body/part|" + body.decode(), "the upstream gets all of it"
+    assert service.asked[-1].body == body[:16] and service.asked[-1].header("X-Auth-Partial-Body") == "true"
+    assert get(s.port, "/body").status == 200
+    assert service.asked[-1].method == "GET" and service.asked[-1].body == b""
 
 
 def test_satisfy(s):
