@@ -35,6 +35,9 @@ void open_api(lua_State* L, Vm& vm) {
   add_shared(L, vm);
   add_threads(L);
   add_timers(L);
+  add_balancer(L);
+  add_sockets(L);
+  add_udp(L);
   add_worker(L, vm);
   lua_pushvalue(L, -1);
   lua_setglobal(L, "ngx");

@@ -139,9 +139,7 @@ int get_body_file(lua_State* L) {
   if (request.spooled_body->file_bytes() == 0) return push_nil(L);
   if (!state.gathered) state.gathered = gather_body(request);
   if (!state.gathered) return push_nil(L);
-  char text[64];
-  std::snprintf(text, sizeof text, "/proc/%d/fd/%d", static_cast<int>(getpid()), state.gathered.fd());
-  lua_pushstring(L, text);
+  lua_pushfstring(L, "/proc/%d/fd/%d", static_cast<int>(getpid()), state.gathered.fd());
   return 1;
 }
 

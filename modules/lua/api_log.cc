@@ -2,9 +2,9 @@
 // Copyright (C) The Fairlead authors
 //
 // ngx.log and print: lines of the error log that say where in the script they come from.
-#include <cstdio>
 #include <string>
 
+#include "core/base/log_sinks.h"
 #include "modules/lua/api.h"
 #include "modules/lua/scope.h"
 #include "modules/lua/vm.h"
@@ -57,7 +57,7 @@ int write(lua_State* L, LogLevel level, int first) {
   if (in_timer) text += ", context: ngx.timer";
   if (level == LogLevel{0}) {
     text += '\n';
-    std::fputs(text.c_str(), stderr);
+    standard_error().write(LogLevel::emerg, text);
     return 0;
   }
   scope.logger.write(level, "{}", text);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// ngx.shared.NAME: SharedDict for scripts. The methods are functions of one metatable (libraries call them as such); a dictionary is a table
+// ngx.shared.NAME: SharedDict for scripts. The methods are functions of one metatable (libraries call them as such); a
+// dictionary is a table
 // that holds its SharedDict at [1].
 #include <cmath>
 

@@ -87,7 +87,8 @@ int decode_base64mime(lua_State* L) {
   char* kept = static_cast<char*>(lua_newuserdata(L, text.size() + 1));
   size_t size = 0;
   for (char byte : text) {
-    bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '+' || byte == '/';
+    bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+                  byte == '+' || byte == '/';
     if (byte == '=') break;
     if (letter) kept[size++] = byte;
   }
@@ -123,7 +124,8 @@ int hmac_sha1(lua_State* L) {
   std::string_view text = check_text(L, 2);
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
-  HMAC(EVP_sha1(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size);
+  auto bytes = reinterpret_cast<const unsigned char*>(text.data());
+  HMAC(EVP_sha1(), key.data(), static_cast<int>(key.size()), bytes, text.size(), digest, &size);
   lua_pushlstring(L, reinterpret_cast<const char*>(digest), size);
   return 1;
 }

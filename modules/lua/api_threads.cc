@@ -194,7 +194,8 @@ int semaphore_count(lua_State* L) {
   return 1;
 }
 
-constexpr luaL_Reg semaphore_methods[] = {{"wait", semaphore_wait}, {"post", semaphore_post}, {"count", semaphore_count}, {nullptr, nullptr}};
+constexpr luaL_Reg semaphore_methods[] = {
+    {"wait", semaphore_wait}, {"post", semaphore_post}, {"count", semaphore_count}, {nullptr, nullptr}};
 
 constexpr luaL_Reg coroutine_functions[] = {{"resume", resume}, {"yield", yield}, {"status", status}, {nullptr, nullptr}};
 

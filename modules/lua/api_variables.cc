@@ -58,13 +58,15 @@ int set_variable(lua_State* L) {
   }
   if (!ref.exists) return not_writable(L, name);
   if (ref.def) {
-    if (!ref.def->set) return ref.def->flags & variable_changeable ? not_writable(L, name) : luaL_error(L, "variable \"%s\" not changeable", name);
+    if (!ref.def->set && (ref.def->flags & variable_changeable)) return not_writable(L, name);
+    if (!ref.def->set) return luaL_error(L, "variable \"%s\" not changeable", name);
     ref.def->set(request, text, ref.def->datum);
     return 0;
   }
   const VariableTable::Entry& entry = request.variables().entry(ref.index);
   if (!(entry.flags & variable_changeable)) return luaL_error(L, "variable \"%s\" not changeable", name);
-  request.set_variable(ref.index, text);
+  if (lua_isnil(L, 3) && !entry.set) request.unset_variable(ref.index);
+  else request.set_variable(ref.index, text);
   return 0;
 }
 

@@ -4,7 +4,6 @@
 // What scripts ask about the process, and the constants.
 #include <unistd.h>
 
-#include "build_config.h"
 #include "core/conf/generation.h"
 #include "core/process/conf.h"
 #include "event/worker.h"
@@ -27,7 +26,8 @@ int id(lua_State* L) {
 }
 
 int count(lua_State* L) {
-  lua_pushinteger(L, static_cast<lua_Integer>(fairlead::conf<ProcessConf>(Scope::current().vm.generation().root()).settings.worker_processes));
+  const ProcessConf& process = fairlead::conf<ProcessConf>(Scope::current().vm.generation().root());
+  lua_pushinteger(L, static_cast<lua_Integer>(process.settings.worker_processes));
   return 1;
 }
 
@@ -39,11 +39,6 @@ int exiting(lua_State* L) {
 
 int prefix(lua_State* L) {
   push_text(L, Scope::current().vm.generation().request().prefix);
-  return 1;
-}
-
-int configure_arguments(lua_State* L) {
-  lua_pushstring(L, build_config::configure_arguments);
   return 1;
 }
 
@@ -95,8 +90,6 @@ void add_worker(lua_State* L, Vm&) {
   lua_setfield(L, -2, "ngx_lua_version");
   lua_pushcfunction(L, prefix);
   lua_setfield(L, -2, "prefix");
-  lua_pushcfunction(L, configure_arguments);
-  lua_setfield(L, -2, "nginx_configure");
   lua_setfield(L, -2, "config");
   for (const Constant& each : constants) {
     lua_pushinteger(L, each.value);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Where a block of Lua inside the configuration ends: at the brace that matches, as Lua's own lexer sees it. Nothing of Lua's grammar beyond
+// Where a block of Lua inside the configuration ends: at the brace that matches, as Lua's own lexer sees it. Nothing of Lua's
+// grammar beyond
 // strings, long brackets and comments is known here; what stands in the block is Lua's to judge.
 #pragma once
 

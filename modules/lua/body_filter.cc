@@ -21,7 +21,8 @@ bool BodyFilter::read_file(Chunk& chunk) {
   ssize_t got = pread(file_.file.fd(), segment->bytes(), bytes, static_cast<off_t>(file_.file_offset));
   if (got <= 0) {
     failed_ = true;
-    failure_ = got < 0 ? Error::from_errno(errno, "pread() failed") : Error{Fault::closed, Side::local, 0, "file was truncated while it was sent"};
+    failure_ = Error{Fault::closed, Side::local, 0, "file was truncated while it was sent"};
+    if (got < 0) failure_ = Error::from_errno(errno, "pread() failed");
     return false;
   }
   file_.file_offset += static_cast<uint64_t>(got);

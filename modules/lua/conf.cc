@@ -15,7 +15,7 @@ static std::string_view chunk_name(const Line& line, Hook hook) {
 }
 
 ConfResult<Unit> read_script(Line& line, Hook hook, Script*& script) {
-  if (script) return std::string("is duplicate");
+  if (script) return line.directive_reason("is duplicate");
   size_t at = hook == Hook::set ? 2 : 1;
   script = line.arena().make<Script>();
   script->hook = hook;

@@ -52,7 +52,6 @@ struct LuaConf {
   bool jit = true;
   // Of `upstream`.
   Script* balancer = nullptr;
-  uint64_t balancer_keepalive = 0;
   // Of any place.
   Script* server_rewrite = nullptr;
   Script* rewrite = nullptr;
@@ -62,7 +61,6 @@ struct LuaConf {
   Script* header_filter = nullptr;
   Script* body_filter = nullptr;
   Script* log = nullptr;
-  bool code_cache = true;
   bool need_request_body = false;
   bool use_default_type = true;
   bool http10_buffering = true;
@@ -71,7 +69,6 @@ struct LuaConf {
   Msec socket_connect_timeout{60'000}, socket_send_timeout{60'000}, socket_read_timeout{60'000};
   Msec socket_keepalive_timeout{60'000};
   Size socket_buffer_size{4096};
-  Size socket_send_lowat{0};
   uint64_t socket_pool_size = 30;
   bool socket_log_errors = true;
 };

@@ -10,7 +10,8 @@
 namespace fairlead::lua {
 
 enum class Hook : uint8_t {
-  init, init_worker, exit_worker, set, server_rewrite, rewrite, access, precontent, content, header_filter, body_filter, log, balancer, timer,
+  init, init_worker, exit_worker, set, server_rewrite, rewrite, access, precontent, content, header_filter, body_filter, log, balancer,
+  timer,
 };
 
 // "content_by_lua*", "ngx.timer": as errors name it.

@@ -120,7 +120,9 @@ void wrap_body(Request& request) {
 }
 
 constexpr http::PhaseEntry phases[] = {
-    {.phase = http::Phase::server_rewrite, .run = run_phase<Hook::server_rewrite, &LuaConf::server_rewrite>, .applies = is_set<&LuaConf::server_rewrite>},
+    {.phase = http::Phase::server_rewrite,
+     .run = run_phase<Hook::server_rewrite, &LuaConf::server_rewrite>,
+     .applies = is_set<&LuaConf::server_rewrite>},
     {.phase = http::Phase::rewrite, .run = run_phase<Hook::rewrite, &LuaConf::rewrite>, .applies = is_set<&LuaConf::rewrite>},
     {.phase = http::Phase::access, .run = run_phase<Hook::access, &LuaConf::access>, .applies = is_set<&LuaConf::access>},
     {.phase = http::Phase::precontent, .run = run_phase<Hook::precontent, &LuaConf::precontent>, .applies = is_set<&LuaConf::precontent>},

@@ -15,7 +15,9 @@ class Line;
 
 namespace fairlead::lua {
 
+class Scope;
 struct LuaConf;
+struct Script;
 
 extern const http::Hooks http_hooks;
 
@@ -24,9 +26,10 @@ Task<http::Verdict> run_content(http::Request& request);
 // set_by_lua: adds its statement to the rewrite script of the block.
 ConfResult<Unit> add_set_statement(Line& line, LuaConf& own);
 
+// balancer_by_lua: the script names the peers of the group the line stands in.
+void use_chooser(const Line& line, const Script& script);
+
 // Runs a script that must not wait, with nothing pushed for it and nothing taken from it. False: the log says why.
-class Scope;
-struct Script;
 bool run_plain(Scope& scope, const Script& script);
 
 // Status and closing for the code of ngx.exit() where nothing was sent yet.

@@ -25,6 +25,7 @@ namespace {
 template <Hook hook, Script* LuaConf::*Member>
 ConfResult<Unit> set_script(Line& line, LuaConf& own) {
   FL_TRY(read_script(line, hook, own.*Member));
+  if constexpr (hook == Hook::balancer) use_chooser(line, *own.balancer);
   if constexpr (hook == Hook::content) http::location_of(line.block()).content = &run_content;
   return Unit();
 }
@@ -73,6 +74,7 @@ constexpr Directive rows[] = {
     FL_HOOK(content, in_places, "Lua that answers the requests of the location."),
     FL_HOOK(header_filter, anywhere, "Lua run on the head of a response before it leaves."),
     FL_HOOK(body_filter, anywhere, "Lua run on each piece of a response's body."),
+    FL_HOOK(balancer, in_upstream, "Lua that names the peer of each try on the group."),
     FL_HOOK(log, anywhere, "Lua run when a request has ended, before the access log."),
     custom<add_set_statement, LuaConf>("set_by_lua_block", in_server | in_server_if | in_places, words(1),
                                        "Lua whose value a variable gets, among the statements of the rewrite module.")
@@ -101,6 +103,8 @@ constexpr Directive rows[] = {
                                                "The limit on backtracking in ngx.re; 0 is the library's default."),
     slot<LuaConf, &LuaConf::memory_limit>("lua_memory_limit", in_http,
                                           "What Lua's own objects may take in a worker (memory of FFI is not counted); 0: no limit."),
+    slot<LuaConf, &LuaConf::run_time_limit>("lua_run_time_limit", in_http,
+                                            "Processor time that a script may use without waiting before it is ended; 0: no limit."),
     slot<LuaConf, &LuaConf::jit>("lua_jit", in_http, "Whether Lua is compiled to machine code."),
     slot<LuaConf, &LuaConf::need_request_body>("lua_need_request_body", anywhere, "Read the request's body before a script runs."),
     slot<LuaConf, &LuaConf::use_default_type>("lua_use_default_type", anywhere,
@@ -110,10 +114,21 @@ constexpr Directive rows[] = {
     slot<LuaConf, &LuaConf::check_client_abort>("lua_check_client_abort", anywhere, "End a waiting script when its client goes away."),
     slot<LuaConf, &LuaConf::transform_underscores>("lua_transform_underscores_in_response_headers", anywhere,
                                                    "In ngx.header an underscore means a hyphen."),
-    custom<accept, LuaConf>("lua_load_resty_core", in_http, words(1), "Accepted and without meaning: the API is always there.").takes("on | off"),
+    slot<LuaConf, &LuaConf::socket_connect_timeout>("lua_socket_connect_timeout", in_http_any, "Time for a script's socket to connect."),
+    slot<LuaConf, &LuaConf::socket_send_timeout>("lua_socket_send_timeout", in_http_any, "Time between two writes of a script's socket."),
+    slot<LuaConf, &LuaConf::socket_read_timeout>("lua_socket_read_timeout", in_http_any, "Time between two reads of a script's socket."),
+    slot<LuaConf, &LuaConf::socket_buffer_size>("lua_socket_buffer_size", in_http_any, "The buffer for what a script's socket reads."),
+    slot<LuaConf, &LuaConf::socket_pool_size>("lua_socket_pool_size", in_http_any,
+                                              "Idle connections kept in each pool of scripts' sockets."),
+    slot<LuaConf, &LuaConf::socket_keepalive_timeout>("lua_socket_keepalive_timeout", in_http_any,
+                                                      "How long a script's connection may idle in its pool."),
+    slot<LuaConf, &LuaConf::socket_log_errors>("lua_socket_log_errors", in_http_any, "Log failures of scripts' sockets as errors."),
+    custom<accept, LuaConf>("lua_load_resty_core", in_http, words(1), "Accepted and without meaning: the API is always there.")
+        .takes("on | off"),
     custom<accept, LuaConf>("lua_thread_cache_max_entries", in_http, words(1), "Accepted and without meaning: the cache sizes itself.")
         .takes("number"),
-    custom<accept, LuaConf>("lua_sa_restart", in_http, words(1), "Accepted and without meaning: system calls are restarted.").takes("on | off"),
+    custom<accept, LuaConf>("lua_sa_restart", in_http, words(1), "Accepted and without meaning: system calls are restarted.")
+        .takes("on | off"),
 };
 #undef FL_HOOK
 
@@ -140,7 +155,7 @@ ConfResult<Unit> make_machine(Generation& generation) {
   http::HttpBlock* http = http::http_block_of(generation);
   if (!http || !is_used(generation.root())) return Unit();
   const LuaConf& own = conf<LuaConf>(*http->block);
-  Vm* vm = generation.arena().make<Vm>(generation, own);
+  Vm* vm = generation.arena().make<Vm>(generation, *http->block);
   FL_TRY(vm->open());
   conf<LuaConf>(generation.root()).vm = vm;
   if (own.init) FL_TRY(run_init(*vm, *own.init));
@@ -154,6 +169,7 @@ Task<Unit> start_worker(Worker& worker) {
   if (Vm* vm = machine_of(worker)) {
     vm->enter_worker(worker);
     worker.state<Timers>();
+    RunLimit::start(*vm, vm->conf().run_time_limit);
     if (vm->conf().init_worker) {
       Scope scope(*vm, Hook::init_worker, nullptr, Logger());
       run_plain(scope, *vm->conf().init_worker);

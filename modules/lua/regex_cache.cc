@@ -87,7 +87,8 @@ Pattern* RegexCache::compile(std::string_view text, uint32_t options, bool jit, 
   int number;
   size_t offset;
   auto pattern = std::make_unique<Pattern>();
-  pattern->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data() ? text.data() : ""), text.size(), options, &number, &offset, nullptr);
+  auto source = reinterpret_cast<PCRE2_SPTR>(text.data() ? text.data() : "");
+  pattern->code = pcre2_compile(source, text.size(), options, &number, &offset, nullptr);
   if (!pattern->code) {
     PCRE2_UCHAR why[128];
     pcre2_get_error_message(number, why, sizeof why);

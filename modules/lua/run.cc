@@ -26,6 +26,7 @@ Run::~Run() {
     if (thread->state != LightThread::State::dead) retire(*thread);
   }
   if (entry_.state != LightThread::State::dead) retire(entry_);
+  while (Owned* each = owned.pop_front()) each->close_for_end();
   if (ctx_ref != LUA_NOREF) luaL_unref(vm_.main(), LUA_REGISTRYINDEX, ctx_ref);
 }
 

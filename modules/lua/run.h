@@ -17,6 +17,7 @@
 #include "core/base/list.h"
 #include "event/loop/loop.h"
 #include "event/loop/task.h"
+#include "modules/lua/request_state.h"
 #include "modules/lua/scope.h"
 #include "modules/lua/vm.h"
 
@@ -106,8 +107,9 @@ class Run {
   Logger& logger() { return logger_; }
   Loop& loop();
   Hook hook() const { return hook_; }
-  // Of a timer's run: its ngx.ctx.
+  // Of a timer's run: its ngx.ctx, and what is closed with it.
   int ctx_ref = LUA_NOREF;
+  List<Owned> owned;
 
  private:
   friend class LightThread;

@@ -3,8 +3,9 @@
 #include "modules/lua/scope.h"
 
 #include <cmath>
-#include <cstdio>
+#include <iterator>
 
+#include "core/base/format.h"
 #include "http/request/request.h"
 #include "modules/lua/run.h"
 
@@ -40,11 +41,9 @@ int push_failure(lua_State* L, std::string_view text) {
 }
 
 void append_number(std::string& to, double number) {
-  char text[32];
-  int bytes;
-  if (std::nearbyint(number) == number && std::fabs(number) < 1e14) bytes = std::snprintf(text, sizeof text, "%lld", static_cast<long long>(number));
-  else bytes = std::snprintf(text, sizeof text, "%.14g", number);
-  to.append(text, static_cast<size_t>(bytes));
+  bool whole = std::nearbyint(number) == number && std::fabs(number) < 1e14;
+  if (whole) fmt::format_to(std::back_inserter(to), "{}", static_cast<int64_t>(number));
+  else fmt::format_to(std::back_inserter(to), "{:.14g}", number);
 }
 
 // The length of an array, or -1 for a table with other keys.

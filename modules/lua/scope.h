@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Scope: on whose behalf Lua is running now. One lies on the stack of whoever enters Lua; they nest (a script prints, its head filter runs).
+// Scope: on whose behalf Lua is running now. One lies on the stack of whoever enters Lua; they nest (a script prints, its head
+// filter runs).
 // The functions of the API find it through current(), and say here where they may be called. Also the few conversions every function of the
 // API needs.
 //
@@ -16,6 +17,7 @@
 
 #include "core/base/log.h"
 #include "modules/lua/hook.h"
+#include "modules/lua/run_limit.h"
 
 namespace fairlead {
 class Worker;
@@ -32,8 +34,12 @@ class Scope {
   Scope(Vm& of_vm, Hook in_hook, http::Request* of_request, Logger with_logger, Run* of_run = nullptr)
       : vm(of_vm), hook(in_hook), request(of_request), run(of_run), logger(with_logger), before_(current_) {
     current_ = this;
+    if (!before_) RunLimit::enter();
   }
-  ~Scope() { current_ = before_; }
+  ~Scope() {
+    current_ = before_;
+    if (!before_) RunLimit::leave();
+  }
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
 

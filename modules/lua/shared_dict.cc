@@ -143,26 +143,23 @@ int SharedDict::drop_expired(Root& root, int most, int64_t now_ms) {
 }
 
 // Room is made from the oldest on; `kept` stays whatever its age.
-void* SharedDict::allocate(Root& root, size_t bytes, const Item* kept, int64_t now_ms, bool safe, bool& forcible) {
+void* SharedDict::allocate(Root& root, size_t bytes, const Item* kept, Room& room) {
   Slab& slab = zone_.slab();
   void* made = slab.allocate(bytes);
   for (int tries = 0; !made && tries < eviction_tries_max; ++tries) {
     Item* oldest = root.oldest == kept && kept ? root.oldest->newer : root.oldest;
-    if (!oldest || (safe && !oldest->is_expired(now_ms))) break;
-    if (!oldest->is_expired(now_ms)) forcible = true;
+    if (!oldest || (room.safe && !oldest->is_expired(room.now_ms))) break;
+    if (!oldest->is_expired(room.now_ms)) room.forcible = true;
     remove(root, *oldest);
     made = slab.allocate(bytes);
   }
   return made;
 }
 
-SharedDict::Item* SharedDict::insert(Root& root, std::string_view key, size_t value_bytes, int64_t now_ms, bool safe, Stored& stored) {
-  drop_expired(root, 2, now_ms);
-  void* memory = allocate(root, sizeof(Item) + key.size() + value_bytes, nullptr, now_ms, safe, stored.forcible);
-  if (!memory) {
-    stored.error = DictError::no_memory;
-    return nullptr;
-  }
+SharedDict::Item* SharedDict::insert(Root& root, std::string_view key, size_t value_bytes, Room& room) {
+  drop_expired(root, 2, room.now_ms);
+  void* memory = allocate(root, sizeof(Item) + key.size() + value_bytes, nullptr, room);
+  if (!memory) return nullptr;
   Item* item = new (memory) Item();
   item->hash = hash_of(key, root.seed);
   item->key_bytes = static_cast<uint16_t>(key.size());
@@ -220,7 +217,10 @@ SharedDict::Stored SharedDict::store(std::string_view key, const DictValue& valu
     free_elements(*item);
     touch(table, *item);
   } else {
-    item = insert(table, key, bytes, now_ms, how.safe, stored);
+    Room room{now_ms, how.safe};
+    item = insert(table, key, bytes, room);
+    stored.forcible = room.forcible;
+    if (!item) stored.error = DictError::no_memory;
     if (!item) return stored;
   }
   set_value(*item, value);
@@ -248,7 +248,10 @@ SharedDict::Stored SharedDict::increment(std::string_view key, const Step& step,
     return stored;
   }
   if (item) remove(table, *item);
-  item = insert(table, key, 0, now_ms, false, stored);
+  Room room{now_ms, false};
+  item = insert(table, key, 0, room);
+  stored.forcible = room.forcible;
+  if (!item) stored.error = DictError::no_memory;
   if (!item) return stored;
   item->type = DictType::number;
   result = item->number = *step.init + step.by;
@@ -266,15 +269,14 @@ DictError SharedDict::push(std::string_view key, const DictValue& value, bool fr
   }
   if (item && item->type != DictType::list) return DictError::not_a_list;
   bool fresh = !item;
+  Room room{now_ms, true};
   if (fresh) {
-    Stored stored;
-    item = insert(table, key, 0, now_ms, true, stored);
-    if (!item) return stored.error;
+    item = insert(table, key, 0, room);
+    if (!item) return DictError::no_memory;
     item->type = DictType::list;
   }
   size_t bytes = value.type == DictType::text ? value.text.size() : 0;
-  bool forcible = false;
-  void* memory = allocate(table, sizeof(Element) + bytes, item, now_ms, true, forcible);
+  void* memory = allocate(table, sizeof(Element) + bytes, item, room);
   if (!memory) {
     if (fresh) remove(table, *item);
     return DictError::no_memory;

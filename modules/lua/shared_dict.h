@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// SharedDict: what ngx.shared.NAME is, without Lua: a table of values with times of expiry in a shared zone, ordered by last use. Values are
+// SharedDict: what ngx.shared.NAME is, without Lua: a table of values with times of expiry in a shared zone, ordered by last
+// use. Values are
 // texts, numbers, booleans, and lists of texts and numbers. Each call is one operation under the zone's lock; nothing of the zone is seen
 // outside. Owned by the VM; the contents belong to the zone.
 #pragma once
@@ -99,14 +100,21 @@ class SharedDict {
   struct Item;
   struct Root;
 
+  // How room is made.
+  struct Room {
+    int64_t now_ms;
+    bool safe;              // valid items stay
+    bool forcible = false;  // one had to go
+  };
+
   Root& root();
   Item* find(Root& root, std::string_view key, uint32_t hash);
   Item* find_valid(Root& root, std::string_view key, int64_t now_ms);
   void remove(Root& root, Item& item);
   void free_elements(Item& item);
   int drop_expired(Root& root, int most, int64_t now_ms);
-  void* allocate(Root& root, size_t bytes, const Item* kept, int64_t now_ms, bool safe, bool& forcible);
-  Item* insert(Root& root, std::string_view key, size_t value_bytes, int64_t now_ms, bool safe, Stored& stored);
+  void* allocate(Root& root, size_t bytes, const Item* kept, Room& room);
+  Item* insert(Root& root, std::string_view key, size_t value_bytes, Room& room);
   static void set_value(Item& item, const DictValue& value);
   static void read(const Item& item, DictFound& found);
   static void touch(Root& root, Item& item);

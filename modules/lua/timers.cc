@@ -55,7 +55,10 @@ Timers::Timers(Worker& worker) : worker_(worker), leaving_(worker.loop()), nurse
 
 Timers::~Timers() {
   nursery_.cancel();
-  if (Vm* vm = fairlead::conf<LuaConf>(worker_.generation().root()).vm) vm->close();
+  if (Vm* vm = fairlead::conf<LuaConf>(worker_.generation().root()).vm) {
+    RunLimit::stop();
+    vm->close();
+  }
 }
 
 const char* Timers::add(lua_State* L, int arguments, uint64_t delay_ms, bool repeats) {

@@ -18,8 +18,8 @@ namespace fairlead::lua {
 static constexpr size_t spare_threads_max = 256;
 static constexpr size_t variables_max = 4096;
 
-Vm::Vm(Generation& generation, const LuaConf& conf) : generation_(generation), conf_(conf) {
-  regexes_ = generation.arena().make<RegexCache>(conf.regex_cache_max, conf.regex_match_limit);
+Vm::Vm(Generation& generation, const Block& http) : generation_(generation), http_(http), conf_(fairlead::conf<LuaConf>(http)) {
+  regexes_ = generation.arena().make<RegexCache>(conf_.regex_cache_max, conf_.regex_match_limit);
 }
 
 Vm::~Vm() { close(); }
@@ -130,7 +130,7 @@ Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session)
     lua_pop(L, 1);
     return Loaded::failed;
   }
-  if (conf_.code_cache && (!script.is_file || script.path.is_literal())) {
+  if (!script.is_file || script.path.is_literal()) {
     lua_pushvalue(L, -1);
     script.function = luaL_ref(L, LUA_REGISTRYINDEX);
   }

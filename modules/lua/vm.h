@@ -17,6 +17,7 @@
 #include "modules/lua/scope.h"
 
 namespace fairlead {
+class Block;
 class Generation;
 class Session;
 class Worker;
@@ -36,7 +37,8 @@ struct VariableRef {
 
 class Vm {
  public:
-  Vm(Generation& generation, const LuaConf& conf);
+  // `http`: the block of that name.
+  Vm(Generation& generation, const Block& http);
   ~Vm();
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
@@ -52,6 +54,7 @@ class Vm {
   Worker* worker() const { return worker_; }
   Generation& generation() const { return generation_; }
   const LuaConf& conf() const { return conf_; }
+  const Block& http_block() const { return http_; }
   lua_State* main() const { return main_; }
 
   enum class Loaded : uint8_t { ok, missing, failed };
@@ -88,6 +91,7 @@ class Vm {
   void set_code_paths(const char* field, std::string_view path);
 
   Generation& generation_;
+  const Block& http_;
   const LuaConf& conf_;
   Worker* worker_ = nullptr;
   lua_State* main_ = nullptr;

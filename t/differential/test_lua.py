@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""The Lua API against the original: each script runs as content in Debian's nginx with its Lua module and here; what it prints must agree."""
+"""The Lua API against the original: each script runs as content in Debian's nginx with its Lua module and here; what it prints
+must agree."""
 
 import re
 from itertools import zip_longest
@@ -88,11 +89,15 @@ SCRIPTS = {
         ngx.say(ngx.re.sub("abc", "b", function(m) return 5 end))""",
     "shared": """
         local d = ngx.shared.d d:flush_all() d:flush_expired()
-        ngx.say(d:set("a", 1)) ngx.say(d:get("a")) ngx.say(d:set("s", "text", 0, 7)) ngx.say(d:get("s")) ngx.say(d:set("b", true)) ngx.say(d:get("b"))
-        ngx.say(tostring(d:get("none"))) ngx.say(d:add("a", 2)) ngx.say(d:add("new", 2)) ngx.say(d:replace("none", 1)) ngx.say(d:replace("a", "x"))
+        ngx.say(d:set("a", 1)) ngx.say(d:get("a")) ngx.say(d:set("s", "text", 0, 7)) ngx.say(d:get("s")) ngx.say(d:set("b", true))
+        ngx.say(d:get("b"))
+        ngx.say(tostring(d:get("none"))) ngx.say(d:add("a", 2)) ngx.say(d:add("new", 2)) ngx.say(d:replace("none", 1))
+        ngx.say(d:replace("a", "x"))
         ngx.say(d:incr("n", 1)) ngx.say(d:incr("n", 1, 10)) ngx.say(d:incr("n", 2.5)) ngx.say(d:incr("s", 1)) ngx.say(d:delete("a"))
-        ngx.say(tostring(d:get("a"))) ngx.say(d:get_stale("s")) ngx.say(d:get(nil)) ngx.say(d:get("")) ngx.say(d:set("t", {})) ngx.say(d:get(("x"):rep(65536)))
-        ngx.say(d:lpush("l", 1)) ngx.say(d:rpush("l", "two")) ngx.say(d:llen("l")) ngx.say(d:lpop("l")) ngx.say(d:rpop("l")) ngx.say(tostring(d:rpop("l"))) ngx.say(d:llen("l"))
+        ngx.say(tostring(d:get("a"))) ngx.say(d:get_stale("s")) ngx.say(d:get(nil)) ngx.say(d:get("")) ngx.say(d:set("t", {}))
+        ngx.say(d:get(("x"):rep(65536)))
+        ngx.say(d:lpush("l", 1)) ngx.say(d:rpush("l", "two")) ngx.say(d:llen("l")) ngx.say(d:lpop("l")) ngx.say(d:rpop("l"))
+        ngx.say(tostring(d:rpop("l"))) ngx.say(d:llen("l"))
         ngx.say(d:lpush("s", 1)) ngx.say(d:lpop("s")) ngx.say(d:lpush("l2", 1)) ngx.say(d:get("l2")) ngx.say(d:lpush("l2", true))
         ngx.say(d:set("e", 1, 0.001)) ngx.sleep(0.01) ngx.say(tostring(d:get("e"))) ngx.say(d:get_stale("e")) ngx.say(d:ttl("s"))
         ngx.say(d:expire("s", 100)) ngx.say(d:ttl("s") > 99) ngx.say(d:expire("none", 1)) ngx.say(d:flush_expired())
@@ -107,33 +112,45 @@ SCRIPTS = {
         ngx.say(forced > 10, d:get("k30") == big, tostring(d:get("k1")))
         ngx.say(d:safe_set("more", big)) ngx.say(d:set("huge", ("x"):rep(2000000))) d:flush_all() d:flush_expired()""",
     "var": """
-        ngx.say(ngx.var.uri, " ", ngx.var.request_method, " ", ngx.var.arg_a, " ", tostring(ngx.var.arg_none), " ", tostring(ngx.var.nothing))
+        ngx.say(ngx.var.uri, " ", ngx.var.request_method, " ",
+        ngx.var.arg_a, " ", tostring(ngx.var.arg_none), " ", tostring(ngx.var.nothing))
         ngx.var.settable = "x" ngx.say(ngx.var.settable) ngx.var.settable = 12 ngx.say(ngx.var.settable)
         ngx.say((select(2, pcall(function() ngx.var.undeclared = 1 end))):gsub("^.-: ", ""))
         ngx.say((select(2, pcall(function() ngx.var.uri = "x" end))):gsub("^.-: ", ""))
-        ngx.var.args = "b=2" ngx.say(ngx.var.arg_b, " ", ngx.var.args, " ", ngx.var.http_x_test, " ", ngx.var.remote_addr, " ", ngx.var.cookie_k)""",
+        ngx.var.args = "b=2" ngx.say(ngx.var.arg_b, " ", ngx.var.args, " ", ngx.var.http_x_test, " ", ngx.var.remote_addr, " ",
+        ngx.var.cookie_k)""",
     "request": """
-        ngx.say(ngx.req.get_method(), ngx.req.http_version(), " ", tostring(ngx.req.is_internal()), " ", ngx.is_subrequest, " ", ngx.headers_sent)
-        local h = ngx.req.get_headers() ngx.say(h.host ~= nil, " ", h["X-Test"], " ", h.x_test, " ", h["x-test"], " ", type(h["x-two"]) == "table" and table.concat(h["x-two"], ","))
+        ngx.say(ngx.req.get_method(), ngx.req.http_version(), " ", tostring(ngx.req.is_internal()), " ", ngx.is_subrequest, " ",
+        ngx.headers_sent)
+        local h = ngx.req.get_headers()
+        ngx.say(h.host ~= nil, " ", h["X-Test"], " ", h.x_test, " ", h["x-test"], " ",
+          type(h["x-two"]) == "table" and table.concat(h["x-two"], ","))
         local h = ngx.req.get_headers(0, true) ngx.say(tostring(h["X-Test"]), " ", tostring(h["x-test"]))
         local h, err = ngx.req.get_headers(1) ngx.say(tostring(err))
         ngx.req.set_header("X-New", "n") ngx.say(ngx.req.get_headers().x_new, " ", ngx.var.http_x_new)
-        ngx.req.set_header("X-Test", {"p", "q"}) ngx.say(table.concat(ngx.req.get_headers()["x-test"], ",")) ngx.req.clear_header("x-TEST") ngx.say(tostring(ngx.req.get_headers().x_test))
-        local a = ngx.req.get_uri_args() ngx.say(a.a, tostring(a.flag), tostring(a.none)) ngx.req.set_uri_args({z = "1 2"}) ngx.say(ngx.var.args)
+        ngx.req.set_header("X-Test", {"p", "q"}) ngx.say(table.concat(ngx.req.get_headers()["x-test"], ","))
+        ngx.req.clear_header("x-TEST") ngx.say(tostring(ngx.req.get_headers().x_test))
+        local a = ngx.req.get_uri_args() ngx.say(a.a, tostring(a.flag), tostring(a.none)) ngx.req.set_uri_args({z = "1 2"})
+        ngx.say(ngx.var.args)
         ngx.req.set_uri_args("raw=1") ngx.say(ngx.req.get_uri_args().raw) ngx.req.set_uri("/changed") ngx.say(ngx.var.uri)
         ngx.say(pcall(ngx.req.set_uri, "")) ngx.req.set_method(ngx.HTTP_PUT) ngx.say(ngx.req.get_method(), ngx.var.request_method)
         ngx.say((ngx.req.raw_header():gsub("127.0.0.1:%d+", "H"))) ngx.say(type(ngx.req.start_time()))
         ngx.say((select(2, pcall(ngx.req.set_uri, "/x", true))):gsub("^.-: ", ""))""",
     "body": """
-        ngx.say(tostring(ngx.req.get_body_data())) ngx.req.read_body() ngx.say(ngx.req.get_body_data()) ngx.say(tostring(ngx.req.get_body_file()))
+        ngx.say(tostring(ngx.req.get_body_data())) ngx.req.read_body() ngx.say(ngx.req.get_body_data())
+        ngx.say(tostring(ngx.req.get_body_file()))
         local t = ngx.req.get_post_args() ngx.say(t.a, " ", t.b) ngx.req.set_body_data("new") ngx.say(ngx.req.get_body_data())
-        ngx.say(ngx.req.get_headers().content_length, ngx.var.content_length) ngx.req.init_body() ngx.req.append_body("x") ngx.req.append_body("yz") ngx.req.finish_body() ngx.say(ngx.req.get_body_data())""",
+        ngx.say(ngx.req.get_headers().content_length, ngx.var.content_length) ngx.req.init_body() ngx.req.append_body("x")
+        ngx.req.append_body("yz") ngx.req.finish_body() ngx.say(ngx.req.get_body_data())""",
     "body_file": """
-        ngx.req.read_body() ngx.say(tostring(ngx.req.get_body_data())) ngx.say(#io.open(ngx.req.get_body_file()):read("*a")) ngx.say(ngx.req.get_post_args())""",
+        ngx.req.read_body() ngx.say(tostring(ngx.req.get_body_data())) ngx.say(#io.open(ngx.req.get_body_file()):read("*a"))
+        ngx.say(ngx.req.get_post_args())""",
     "response": """
-        ngx.status = 201 ngx.header.x_a = "1" ngx.header["X-B"] = {"p", "q"} ngx.header["X-C"] = "c" ngx.header["X-C"] = nil ngx.header.content_type = "text/x"
+        ngx.status = 201 ngx.header.x_a = "1" ngx.header["X-B"] = {"p", "q"} ngx.header["X-C"] = "c" ngx.header["X-C"] = nil
+        ngx.header.content_type = "text/x"
         ngx.header["X-Bad"] = "a\\r\\nb" ngx.header.x_num = 5 ngx.header["Set-Cookie"] = {"a=1", "b=2"}
-        local h = ngx.resp.get_headers() ngx.header.x_seen = tostring(h["x-a"]) .. tostring(h.x_b and #h.x_b) .. tostring(h.x_c) .. ngx.header.content_type .. ngx.header["X-B"][2]
+        local h = ngx.resp.get_headers() ngx.header.x_seen = tostring(h["x-a"]) .. tostring(h.x_b and #h.x_b) .. tostring(h.x_c) ..
+        ngx.header.content_type .. ngx.header["X-B"][2]
         ngx.say("body ", ngx.status, " ", ngx.headers_sent) ngx.header.late = 1 ngx.status = 500 ngx.say(ngx.status)""",
     "content_length": """ngx.header.content_length = 4 ngx.print("four")""",
     "exit_404": "ngx.exit(404)",
@@ -151,17 +168,20 @@ SCRIPTS = {
     "exec_args": "ngx.exec('/other?x=1', 'y=2')",
     "exec_late": "ngx.say('sent') ngx.flush() ngx.say((select(2, pcall(ngx.exec, '/other'))):gsub('^.-: ', ''))",
     "eof": "ngx.say('a') ngx.eof() ngx.say('b')",
-    "eof_error": "ngx.say('a') local ok, err = ngx.eof() ngx.log(ngx.ERR, err) local ok, err = ngx.say('b') ngx.log(ngx.ERR, tostring(ok), err)",
+    "eof_error": "ngx.say('a') local ok, err = ngx.eof() ngx.log(ngx.ERR, err) ngx.log(ngx.ERR, (ngx.say('b')))",
     "flush": "ngx.say('a') ngx.say(ngx.flush(true)) ngx.say(ngx.flush()) ngx.say(ngx.send_headers())",
     "error": "error('oops')",
     "error_table": "error({})",
     "error_late": "ngx.say('x') ngx.flush(true) error('oops')",
     "ctx": "ngx.ctx.a = 1 ngx.say(ngx.ctx.a, tostring(ngx.ctx.b)) ngx.ctx = {c = 3} ngx.say(ngx.ctx.c, tostring(ngx.ctx.a))",
-    "phase": "ngx.say(ngx.get_phase(), ' ', ngx.config.subsystem, ' ', ngx.worker.count(), ' ', ngx.worker.id(), ' ', type(ngx.worker.pid()), ngx.worker.exiting())",
-    "constants": "ngx.say(ngx.OK, ngx.ERROR, ngx.AGAIN, ngx.DONE, ngx.DECLINED, ngx.HTTP_OK, ngx.HTTP_TRACE, ngx.ERR, ngx.DEBUG, ngx.HTTP_CLOSE, tostring(ngx.null), ngx.HTTP_INSUFFICIENT_STORAGE)",
+    "phase": "ngx.say(ngx.get_phase(), ' ', ngx.config.subsystem, ' ', ngx.worker.count(), ' ', "
+             "ngx.worker.id(), ' ', type(ngx.worker.pid()), ngx.worker.exiting())",
+    "constants": "ngx.say(ngx.OK, ngx.ERROR, ngx.AGAIN, ngx.DONE, ngx.DECLINED, ngx.HTTP_OK, ngx.HTTP_TRACE, ngx.ERR, "
+                 "ngx.DEBUG, ngx.HTTP_CLOSE, tostring(ngx.null), ngx.HTTP_INSUFFICIENT_STORAGE)",
     "sleep": "ngx.sleep(0) ngx.sleep(0.001) ngx.say(pcall(ngx.sleep, -1)) ngx.say(pcall(ngx.sleep))",
     "coroutine_values": """
-        local co = coroutine.create(function(a, b) local c = coroutine.yield(a + b) ngx.sleep(0.001) local d, e = coroutine.yield(c * 2) return d, e, "end" end)
+        local co = coroutine.create(function(a, b) local c = coroutine.yield(a + b) ngx.sleep(0.001)
+        local d, e = coroutine.yield(c * 2) return d, e, "end" end)
         ngx.say(coroutine.status(co)) ngx.say(coroutine.resume(co, 1, 2)) ngx.say(coroutine.status(co)) ngx.say(coroutine.resume(co, 10))
         ngx.say(coroutine.resume(co, "x", "y")) ngx.say(coroutine.status(co)) ngx.say(coroutine.resume(co))""",
     "coroutine_error": """
@@ -170,7 +190,8 @@ SCRIPTS = {
     "coroutine_wrap": """
         for v in coroutine.wrap(function() for i = 1, 3 do ngx.sleep(0) coroutine.yield(i) end end) do ngx.print(v, " ") end ngx.say()""",
     "coroutine_nested": """
-        local outer = coroutine.create(function() local inner = coroutine.create(function() coroutine.yield("inner") ngx.sleep(0) return "done" end)
+        local outer = coroutine.create(function() local inner = coroutine.create(function() coroutine.yield("inner")
+        ngx.sleep(0) return "done" end)
           coroutine.yield((select(2, coroutine.resume(inner)))) return (select(2, coroutine.resume(inner))) end)
         ngx.say(coroutine.resume(outer)) ngx.say(coroutine.resume(outer)) ngx.say(type(coroutine.running()))""",
     "threads": """
@@ -178,24 +199,31 @@ SCRIPTS = {
         local a, b = ngx.thread.spawn(work, "a", 1), ngx.thread.spawn(work, "b", 12)
         ngx.say(ngx.thread.wait(a, b)) ngx.say(ngx.thread.wait(b)) ngx.say(ngx.thread.wait(a)) ngx.say(coroutine.status(a))
         local c = ngx.thread.spawn(function() ngx.say("at once") return 1 end) ngx.say(coroutine.status(c)) ngx.say(ngx.thread.wait(c))
-        local d = ngx.thread.spawn(function() error("in thread") end) local ok, err = ngx.thread.wait(d) ngx.say(ok, " ", (err:gsub("^.-: ", "")))
-        local e = ngx.thread.spawn(function() ngx.sleep(10) end) ngx.say(coroutine.status(e)) ngx.say(ngx.thread.kill(e)) ngx.say(ngx.thread.kill(e)) ngx.say(coroutine.status(e))
+        local d = ngx.thread.spawn(function() error("in thread") end) local ok, err = ngx.thread.wait(d)
+        ngx.say(ok, " ", (err:gsub("^.-: ", "")))
+        local e = ngx.thread.spawn(function() ngx.sleep(10) end) ngx.say(coroutine.status(e)) ngx.say(ngx.thread.kill(e))
+        ngx.say(ngx.thread.kill(e)) ngx.say(coroutine.status(e))
         local f = ngx.thread.spawn(function() ngx.sleep(0.001) ngx.say("last") end)""",
     "thread_exit": "ngx.thread.spawn(function() ngx.sleep(0.001) ngx.exit(403) end) ngx.sleep(5) ngx.say('never')",
-    "resume_thread": "local t = ngx.thread.spawn(function() ngx.sleep(0.01) end) ngx.say(coroutine.resume(t)) ngx.say(coroutine.resume(coroutine.running()))",
+    "resume_thread": "local t = ngx.thread.spawn(function() ngx.sleep(0.01) end) ngx.say(coroutine.resume(t)) "
+                     "ngx.say(coroutine.resume(coroutine.running()))",
     "semaphore": """
         local s = require("ngx.semaphore").new(1) ngx.say(s:count()) ngx.say(s:wait(0)) ngx.say(s:wait(0)) ngx.say(s:wait(0.001))
-        local t = ngx.thread.spawn(function() local ok = s:wait(1) ngx.say("got ", ok) end) ngx.say(s:count()) s:post(2) ngx.thread.wait(t) ngx.say(s:count())""",
+        local t = ngx.thread.spawn(function() local ok = s:wait(1) ngx.say("got ", ok) end) ngx.say(s:count()) s:post(2)
+        ngx.thread.wait(t) ngx.say(s:count())""",
     "timer": """
         local s = require("ngx.semaphore").new() local out = {}
-        ngx.say(ngx.timer.at(0, function(premature, a, b) out[1] = tostring(premature) .. a .. b .. ngx.get_phase() ngx.sleep(0.001) out[2] = tostring((pcall(ngx.say, 1))) ngx.ctx.x = 1 out[3] = ngx.ctx.x s:post() end, "A", "B"))
+        ngx.say(ngx.timer.at(0, function(premature, a, b) out[1] = tostring(premature) .. a .. b .. ngx.get_phase()
+        ngx.sleep(0.001) out[2] = tostring((pcall(ngx.say, 1))) ngx.ctx.x = 1 out[3] = ngx.ctx.x s:post() end, "A", "B"))
         s:wait(2) ngx.say(table.concat(out, " ")) ngx.say(pcall(ngx.timer.at, -1, print)) ngx.say(ngx.timer.pending_count())
         local n = 0 ngx.say(ngx.timer.every(0.002, function() n = n + 1 if n == 3 then s:post() end end)) s:wait(2) ngx.say(n >= 3)""",
     "modules": """
-        for _, m in ipairs{"ngx.re", "ngx.base64", "ngx.semaphore", "ngx.resp", "resty.core", "resty.core.base", "table.new", "table.clear", "table.nkeys", "ffi", "bit", "resty.lrucache", "cjson"} do
+        for _, m in ipairs{"ngx.re", "ngx.base64", "ngx.semaphore", "ngx.resp", "resty.core", "resty.core.base",
+            "table.new", "table.clear", "table.nkeys", "ffi", "bit", "resty.lrucache", "cjson"} do
           ngx.say(m, " ", type((require(m)))) end
         ngx.say(table.concat(require("ngx.re").split("a,b,,c,,", ","), "|")) ngx.say(table.concat(require("ngx.re").split("abc", ""), "|"))
-        ngx.say(table.concat(require("ngx.re").split("a1b2c", "([0-9])"), "|")) ngx.say(table.concat(require("ngx.re").split("a,b,c", ",", nil, nil, 2), "|"))
+        ngx.say(table.concat(require("ngx.re").split("a1b2c", "([0-9])"), "|"))
+        ngx.say(table.concat(require("ngx.re").split("a,b,c", ",", nil, nil, 2), "|"))
         local b = require("ngx.base64") ngx.say(b.encode_base64url("\\255\\254\\253a")) ngx.say(b.decode_base64url("__79YQ"))
         local c = require("resty.lrucache").new(2) c:set("a", 1) ngx.say(c:get("a")) ngx.say(require("cjson").encode({1, {a = true}}))""",
 }

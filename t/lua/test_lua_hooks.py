@@ -76,7 +76,8 @@ http {
 
 def start(server, upstream):
     u = upstream([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nX-Up: 1\r\nContent-Length: 3\r\n\r\nfoo")])
-    return server(CONF, UP=u.port, files={"hello.lua": "ngx.say('from a file')", "plain.txt": "static text\n"}, allow_log=("aborted: runtime error",))
+    return server(CONF, UP=u.port, files={"hello.lua": "ngx.say('from a file')", "plain.txt": "static text\n"},
+                  allow_log=("aborted: runtime error",))
 
 
 def test_scripts_answer(server, upstream):

@@ -252,13 +252,19 @@ local function split(subject, pattern, options, ctx, max, res)
   end
   return res
 end
-preload("ngx.re", { version = "0.1", split = split, opt = function() end })
+preload("ngx.re", { version = "0.1", split = split })
 
--- -- ngx.process, ngx.errlog --
+-- A socket that is connected at once.
+local tcp = ngx.socket.tcp
+ngx.socket.connect = function(host, port, options)
+  local socket, err = tcp()
+  if not socket then return nil, err end
+  local ok
+  ok, err = socket:connect(host, port, options)
+  if not ok then return nil, err end
+  return socket
+end
 
-preload("ngx.process", {
-  version = "0.1",
-  type = function() return ngx.worker.id() and "worker" or "master" end,
-  get_master_pid = ngx.worker._master_pid,
-})
-package.loaded["resty.core.base"] = nil
+preload("ngx.balancer", ngx._balancer)
+ngx._balancer.version = "0.1"
+ngx._balancer = nil

@@ -52,6 +52,8 @@ void Session::set_variable(uint32_t index, std::string_view text) {
   cache.state = 1;
 }
 
+void Session::unset_variable(uint32_t index) { cached(index).state = 2; }
+
 void Session::forget_variable(uint32_t index) { cached(index).state = 0; }
 
 std::string_view Session::capture(uint32_t group) const {
