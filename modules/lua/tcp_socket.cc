@@ -115,7 +115,8 @@ Task<std::string> TcpSocket::connect(ConnectTo to) {
   if (connection_) co_return std::string();
   uint64_t deadline = worker_.loop().deadline(timeouts.connect_ms);
   Addr address;
-  std::string wrong = co_await find_address(worker_, place_, SocketName{std::move(to.host), to.port, deadline}, address);
+  SocketName name{std::move(to.host), to.port, deadline};
+  std::string wrong = co_await find_address(worker_, place_, std::move(name), address);
   if (!wrong.empty()) co_return std::move(wrong);
   PoolKey key = PoolKey::of(pool_);
   auto connected = co_await fairlead::connect(worker_.loop(), address, options, key, deadline);

@@ -45,7 +45,8 @@ Task<std::string> UdpSocket::set_peer(std::string host, uint16_t port) {
   BusyFlag busy(is_busy);
   close();
   Addr address;
-  std::string wrong = co_await find_address(worker_, place_, SocketName{std::move(host), port, 0}, address);
+  SocketName name{std::move(host), port, 0};
+  std::string wrong = co_await find_address(worker_, place_, std::move(name), address);
   if (wrong.empty()) wrong = open(address);
   co_return std::move(wrong);
 }

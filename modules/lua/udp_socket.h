@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// UdpSocket: a connected datagram socket that a script opened (ngx.socket.udp), without Lua. Shared by the userdata of Lua and the task that
-// works on it; it belongs to the request or run that made it and is closed with it.
+// UdpSocket: a connected datagram socket that a script opened (ngx.socket.udp), without Lua. Shared by the userdata of Lua and the task
+// that works on it; it belongs to the request or run that made it and is closed with it.
 #pragma once
 
 #include <string>
