@@ -5,6 +5,8 @@
 #include "core/base/clock.h"
 #include "core/base/escape.h"
 #include "core/base/format.h"
+#include "core/upstream/chooser.h"
+#include "core/upstream/round_robin.h"
 #include "event/net/upstreams.h"
 #include "http/forward/retry.h"
 #include "http/forward/target.h"
@@ -46,10 +48,45 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   return to;
 }
 
+// What a chooser wants otherwise than the configuration.
+void apply_choice(const PeerChoice& choice, AttemptTarget& to) {
+  if (choice.connect_timeout_ms) to.connect_timeout_ms = choice.connect_timeout_ms;
+  if (choice.send_timeout_ms) to.send_timeout_ms = choice.send_timeout_ms;
+  if (choice.read_timeout_ms) to.read_timeout_ms = choice.read_timeout_ms;
+  if (choice.keepalive_ms && to.pool) {
+    PoolLimits limits;
+    limits.idle_timeout_ms = choice.keepalive_ms;
+    if (choice.keepalive_requests) limits.requests_max = choice.keepalive_requests;
+    to.pool->set_limits(limits);
+  }
+}
+
+// A chooser's answer for one try, in the request's arena: the lease of the try points into the set.
+struct Chosen {
+  PeerChoice choice;
+  std::optional<PeerSet> set;  // of the one peer; none: refused
+};
+
+// What the next try goes to where a chooser says so.
+Chosen& choose(Request& request, const PeerChooser& chooser, const LastTry& last, Random& random, Pick& pick) {
+  static const RoundRobin only_one;
+  Chosen& chosen = *request.arena().make<Chosen>();
+  if (!chooser.choose(request, last, chosen.choice)) return chosen;
+  std::vector<PeerSpec> one(1);
+  one[0].address = chosen.choice.address;
+  one[0].name = one[0].server = chosen.choice.address.text();
+  one[0].max_fails = 0;
+  chosen.set.emplace(std::move(one));
+  PickState state;
+  pick = only_one.pick(*chosen.set, PickRequest{state, request.arena(), random, process_clock.seconds()});
+  return chosen;
+}
+
 // One try, from its pick to its record. Its destructor gives the peer back and finishes the record, whatever became of the request.
 class Try {
  public:
-  Try(Request& request, const ForwardPlan& plan, Target& target, PeerLease lease)
+  // `choice`: of a chooser, else nullptr.
+  Try(Request& request, const ForwardPlan& plan, Target& target, PeerLease lease, const PeerChoice* choice)
       : request_(request),
         plan_(plan),
         target_(target),
@@ -57,6 +94,7 @@ class Try {
         attempt_target_(attempt_target_of(request, plan, *lease_, target)),
         record(request.add_try()),
         attempt(request, plan.protocol, attempt_target_) {
+    if (choice) apply_choice(*choice, attempt_target_);
     record.peer = request.arena().copy(lease_->spec.name);  // the peers may be gone when the log is written
     record.group = target.name;
     record.url_scheme = plan.url_scheme;
@@ -177,11 +215,21 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
   PickState state;
   state.tried.prepare(set.size(), request.arena());
   std::string_view key = target.group && target.group->key.is_set() ? target.group->key.evaluate(request) : std::string_view();
+  const PeerChooser* chooser = target.group ? target.group->chooser : nullptr;
+  LastTry last;
   for (bool first = true;; first = false) {
     PickRequest pick_request{state, request.arena(), upstreams.random(), process_clock.seconds(), key, request.client_addr};
-    Pick pick = target.balancer->pick(set, pick_request);
+    Chosen* chosen = nullptr;
+    Pick pick;
+    if (chooser) {
+      chosen = &choose(request, *chooser, last, upstreams.random(), pick);
+      if (!chosen->set) co_return Verdict::status(chosen->choice.refused_status);
+      retry.allow_more(chosen->choice.more_tries);
+    } else {
+      pick = target.balancer->pick(set, pick_request);
+    }
     if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target);
-    Try one(request, plan, target, std::move(pick.lease));
+    Try one(request, plan, target, std::move(pick.lease), chosen ? &chosen->choice : nullptr);
     if (first && request.tries != &one.record) one.record.new_group = true;
     auto ran = co_await one.attempt.run(work.what);
     Outcome outcome = outcome_of(ran, one.attempt, work.what, work.body_replayable);
@@ -202,6 +250,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
       one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::unknown);
       co_return Verdict::status(Retry::status_of(outcome.error));
     }
+    last = LastTry{true, retry.is_failure(outcome), one.record.status};
     uint32_t index = one.peer().index;
     one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
     if (again == Again::same_peer) state.tried.remove(index);
