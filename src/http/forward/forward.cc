@@ -189,6 +189,16 @@ Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const Attemp
   return outcome;
 }
 
+// A reply that ended early is no failure of the peer for max_fails, as in nginx, but the log and the metrics tell of it.
+void note_cut(Request& request, Attempt& attempt, TryRecord& record) {
+  Outcome cut;
+  if (attempt.head.status != 101) cut.error = attempt.body().error();
+  if (cut.error.fault == Fault::none) return;
+  cut.connected = true;
+  record.error = cut.error;
+  record.reason = request.fail_reason = Retry::reason_of(cut);
+}
+
 }  // namespace
 
 // A request on its way to its peers. In the request's arena: the frames that wait hold little.
@@ -243,6 +253,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
       if (ran) {
         Relay relay{request, plan, one.attempt, one.record};
         if (!try_relay(relay)) relay.verdict = co_await finish_relay(relay);
+        note_cut(request, one.attempt, one.record);
         one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
         co_return relay.verdict;
       }
@@ -262,10 +273,11 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
 
 static bool passes_body(const Request& request, const ForwardPlan& plan) { return request.head.has_body() && plan.conf.pass_request_body; }
 
-// The body has to be there as a whole before the first try.
-static bool must_read_body(const Request& request, const ForwardPlan& plan) {
-  bool ahead = plan.conf.request_buffering || (request.head.framing.chunked && !plan.can_send_chunked);
-  return passes_body(request, plan) && ahead && !request.spooled_body;
+// The body has to be there as a whole before the first try. One that came with its head is kept in any case: then it can be sent again.
+static bool must_read_body(Request& request, const ForwardPlan& plan) {
+  if (!passes_body(request, plan) || request.spooled_body) return false;
+  bool no_chunks = request.head.framing.chunked && !plan.can_send_chunked;
+  return plan.conf.request_buffering || no_chunks || request.body().is_at_hand();
 }
 
 // When nothing has to be waited for any more before the first try.
@@ -284,7 +296,9 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
     if (!read) co_return Verdict::status(status_of_body(read.error()));
   }
   if (plan.group) {
-    work.target.use(request.worker().state<Upstreams>().of(*plan.group));
+    Upstream& upstream = request.worker().state<Upstreams>().of(*plan.group);
+    if (upstream.awaits_names()) co_await upstream.names_known();
+    work.target.use(upstream);
   } else {
     auto resolved = co_await resolve_target(request, plan.target, work.target);
     if (!resolved) {
@@ -307,7 +321,9 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
 Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
   Forwarding& work = *request.arena().make<Forwarding>(plan);
   if (!plan.group || plan.conf.request_timeout != 0 || must_read_body(request, plan)) return prepare_and_try(request, work);
-  work.target.use(request.worker().state<Upstreams>().of(*plan.group));
+  Upstream& upstream = request.worker().state<Upstreams>().of(*plan.group);
+  if (upstream.awaits_names()) return prepare_and_try(request, work);
+  work.target.use(upstream);
   prepare_tries(request, work);
   return try_peers(request, work);
 }
