@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/format.h"
+#include "core/conf/left_out.h"
 
 namespace fairlead {
 
@@ -62,6 +63,9 @@ std::string directive_reference(const ModuleList& list) {
     for (const Directive& directive : module->directives) append_directive(text, directive, defaults);
     append_variables(text, module->variables);
   }
+  text += "## Left out\n\nDirectives of nginx that are refused, and why:\n\n";
+  for (const LeftOut& entry : left_out_directives()) text += format("- `{}`: {}.\n", entry.name, entry.reason);
+  text += "\n";
   text.pop_back();
   return text;
 }
