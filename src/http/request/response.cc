@@ -13,6 +13,7 @@
 #include "http/conf/core_conf.h"
 #include "http/message/status.h"
 #include "http/message/uri.h"
+#include "http/request/browser.h"
 #include "http/request/client_facts.h"
 #include "http/request/identity.h"
 
@@ -68,6 +69,16 @@ static void drop_content(Response& response) {
   response.head_only = true;
 }
 
+// keepalive_disable: old browsers lose what they send on a kept connection. MSIE 6 does so with POST only.
+static bool is_kept_for_nobody(const Request& request, const CoreConf& core) {
+  bool asked = core.keepalive_disable.has(KeepaliveDisable::safari) ||
+               (request.head.method == Method::post && core.keepalive_disable.has(KeepaliveDisable::msie6));
+  if (!asked) return false;
+  Browser browser = browser_of(request.head.headers.value(KnownHeader::user_agent));
+  return (browser.safari && core.keepalive_disable.has(KeepaliveDisable::safari)) ||
+         (browser.msie6 && request.head.method == Method::post && core.keepalive_disable.has(KeepaliveDisable::msie6));
+}
+
 // False: a filter refused the response.
 static bool settle_head(Request& request) {
   Response& response = request.response;
@@ -90,11 +101,13 @@ static bool settle_head(Request& request) {
   response.send_timeout_ms = core.send_timeout;
   response.keepalive_timeout_ms = core.keepalive_timeout;
   response.allow_chunked = core.chunked_transfer_encoding;
+  response.file_bytes_max = core.sendfile_max_chunk ? core.sendfile_max_chunk : UINT64_MAX;
+  response.cork_files = core.tcp_nopush && core.sendfile;
   if (core.keepalive_timeout == 0 || request.facts.requests >= core.keepalive_requests ||
-      request.loop().now_ms() - request.facts.started_ms >= core.keepalive_time) {
+      request.loop().now_ms() - request.facts.started_ms >= core.keepalive_time || is_kept_for_nobody(request, core)) {
     response.keep_alive = false;
   }
-  if (response.keep_alive && core.keepalive_header && response.head.status != 101)
+  if (response.keep_alive && request.head.framing.keep_alive && core.keepalive_header && response.head.status != 101)
     response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));
   return true;
 }

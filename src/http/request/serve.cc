@@ -17,9 +17,6 @@ namespace fairlead::http {
 
 namespace {
 
-// How long a drain leaves a new connection for its first request, milliseconds: the client may have sent it already.
-constexpr uint64_t first_request_ms = 1000;
-
 // What the HTTP/1 loop needs of the engine, for one connection. Lies in the serve frame.
 class Sink final : public h1::RequestSink {
  public:
@@ -49,9 +46,7 @@ class Sink final : public h1::RequestSink {
     }
     idle_.since_ms = client_.loop().now_ms();
     idle_.min_timeout_ms = conf<CoreConf>(*facts_.listen.hosts.default_server->block).keepalive_min_timeout.ms;
-    // A connection without a request yet has been promised one answer, successor or not.
-    uint64_t& min_ms = idle_.min_timeout_ms;
-    if (facts_.requests == 0) min_ms = std::max(min_ms == UINT64_MAX ? 0 : min_ms, first_request_ms);
+    idle_.is_new = facts_.requests == 0;
     facts_.worker.client_idle(idle_);
   }
   bool is_draining() const override { return facts_.worker.is_draining(); }
