@@ -161,7 +161,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (line->list_directives) {
-    std::fputs(directive_reference(modules()).c_str(), stdout);
+    std::fputs((directive_reference(modules()) + left_out_reference()).c_str(), stdout);
     return 0;
   }
   copy_log_to_console(true);

@@ -63,10 +63,13 @@ std::string directive_reference(const ModuleList& list) {
     for (const Directive& directive : module->directives) append_directive(text, directive, defaults);
     append_variables(text, module->variables);
   }
-  text += "## Left out\n\nDirectives of nginx that are refused, and why:\n\n";
-  for (const LeftOut& entry : left_out_directives()) text += format("- `{}`: {}.\n", entry.name, entry.reason);
-  text += "\n";
   text.pop_back();
+  return text;
+}
+
+std::string left_out_reference() {
+  std::string text = "\n## Left out\n\nDirectives of nginx that are refused, and why:\n\n";
+  for (const LeftOut& entry : left_out_directives()) text += format("- `{}`: {}.\n", entry.name, entry.reason);
   return text;
 }
 
