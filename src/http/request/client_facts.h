@@ -29,6 +29,7 @@ struct ClientFacts {
   uint64_t requests = 0;         // served on it, the current one counted
   uint64_t started_ms = 0;
   bool is_secure = false;        // over TLS
+  bool is_debugged = false;      // debug_connection: its lines of every level are logged
   std::string_view alpn;         // what the handshake agreed on, "h2"; empty: nothing
   const SecureClient* secure = nullptr;  // the TLS side of it, once its handshake is done
 };

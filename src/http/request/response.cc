@@ -145,6 +145,7 @@ bool try_send(Request& request, Verdict& verdict) {
     verdict = drop_refused(request);
     return true;
   }
+  request.logger.debug("http response: {}, length {}", request.response.head.status, request.response.head.framing.content_length);
   Progress progress = request.exchange.pump(request.response);
   verdict = Verdict::done();
   if (progress == Progress::failed) cut_response(request, request.exchange.error());

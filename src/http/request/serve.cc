@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "core/conf/error_log.h"
+#include "event/events_conf.h"
 #include "http/conf/core_conf.h"
 #include "http/h1/server.h"
 #include "http/request/client_facts.h"
@@ -31,6 +32,7 @@ class Sink final : public h1::RequestSink {
     request.server = facts_.listen.hosts.default_server;
     request.enter(*request.server->root);
     request.logger = Logger(*conf<ErrorLogConf>(request).log, facts_.number, &request);
+    if (facts_.is_debugged) request.logger.force();
     if (error.detail.empty()) request.logger.info("{}", error.what);
     else request.logger.info("{}: \"{}\"", error.what, error.detail);
     return http::handle(request, Verdict::status(error.status));
@@ -76,6 +78,22 @@ struct CountedConnection {
   }
 };
 
+bool is_debugged(Worker& worker, const Addr& peer) {
+  const std::vector<Cidr>& networks = conf<EventsConf>(worker.generation().root()).debug_connection;
+  return !networks.empty() && std::any_of(networks.begin(), networks.end(), [&](const Cidr& network) { return network.contains(peer); });
+}
+
+Logger connection_logger(const ClientFacts& facts) {
+  Logger logger(*conf<ErrorLogConf>(*facts.listen.hosts.default_server->block).log, facts.number);
+  if (facts.is_debugged) logger.force();
+  return logger;
+}
+
+void debug_accept(const ClientFacts& facts, int fd) {
+  Logger logger = connection_logger(facts);
+  if (logger.enabled(LogLevel::debug)) logger.debug("accept: {} fd:{}", facts.peer.text(), fd);
+}
+
 }  // namespace
 
 Task<Unit> HttpServer::serve(Accepted accepted) {
@@ -93,6 +111,8 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
   Connection client(*watch, Side::client);
   ClientFacts facts{worker_, worker_.generation(), address, worker_.next_connection_number(), std::move(accepted.peer), address.addr};
   facts.started_ms = worker_.loop().now_ms();
+  facts.is_debugged = is_debugged(worker_, facts.peer);
+  debug_accept(facts, accepted.fd);
   Sink sink(facts, client);
   std::unique_ptr<SecureClient> secure;  // outlives the use of `facts`, not the connection
   if (address.is_secure) {
@@ -101,6 +121,7 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
     if (!is_open) co_return Unit();
   }
   co_await h1::serve(client, address.hosts.default_server->h1_rules, sink);
+  connection_logger(facts).debug("close http connection: {}, requests: {}", accepted.fd, facts.requests);
   co_return Unit();
 }
 
