@@ -27,7 +27,6 @@ PLACES = {
 # What differs on purpose, with the reason.
 KNOWN = {
     "main|worker_processes 0;": "a server without workers serves nobody; nginx starts it",
-    "main|worker_processes -1;": "so here, too",
     "main|load_module modules/nothere.so;": "nothing is loaded at run time",
     "main|error_log logs/e.log info; error_log stderr debug;": "nginx logs its own start",
     "main|error_log logs/e.log info warn;": "one level is enough",
@@ -47,7 +46,6 @@ KNOWN = {
     "http|geo $b { volatile; 127.0.0.1 a; }": "volatile came after this nginx",
     "http|split_clients $arg_a $b { a; }": "the number of words is looked at first",
     'http|log_format a "$";': "the words of every other place",
-    "events|use poll;": "a facility that is not there",
     "main|thread_pool a threads=1 b=2;": "nginx takes any word there",
     "http|client_body_temp_path a 4;": "a level has three digits at most, as nginx's documentation says",
 }

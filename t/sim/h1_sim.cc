@@ -17,7 +17,6 @@
 #include "core/conf/module.h"
 #include "core/process/conf.h"
 #include "event/events_conf.h"
-#include "event/file/thread_pools.h"
 #include "event/net/memory.h"
 #include "event/worker.h"
 #include "http/conf/listen.h"
@@ -35,7 +34,7 @@ constexpr uint64_t limit_ms = 600'000;
 // What sessions refer to: a configuration that says nothing. One for all seeds.
 Generation& empty_generation() {
   static std::unique_ptr<Generation> generation = [] {
-    auto assigned = modules().assign({&error_log_module, &process_module, &events_module, &thread_pools_module});
+    auto assigned = modules().assign({&error_log_module, &process_module, &events_module});
     FL_ASSERT(assigned);
     char folder[] = "/tmp/fairlead-sim-XXXXXX";
     LoadRequest request;

@@ -59,8 +59,10 @@ constinit const Module thread_pools_module = {
 
 const ThreadPoolSpec* find_thread_pool(Generation& generation, std::string_view name) {
   static constexpr ThreadPoolSpec standard{default_name};
-  for (const ThreadPoolSpec& spec : conf<ThreadPoolsConf>(generation.root()).pools)
-    if (spec.name == name) return &spec;
+  bool has_lines = conf_index<ThreadPoolsConf> != no_conf_index;  // simulations run without this module
+  if (has_lines)
+    for (const ThreadPoolSpec& spec : conf<ThreadPoolsConf>(generation.root()).pools)
+      if (spec.name == name) return &spec;
   return name == default_name ? &standard : nullptr;
 }
 
