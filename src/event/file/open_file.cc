@@ -62,7 +62,8 @@ int open_part(int folder, const char* name, int flags, Symlinks rule) {
     int fd = ::openat(folder, name, flags | O_NOFOLLOW);
     struct stat link;
     // A link in the middle says ENOTDIR for its own sake.
-    if (fd < 0 && errno == ENOTDIR && ::fstatat(folder, name, &link, AT_SYMLINK_NOFOLLOW) == 0) errno = S_ISLNK(link.st_mode) ? ELOOP : ENOTDIR;
+    bool is_seen = fd < 0 && errno == ENOTDIR && ::fstatat(folder, name, &link, AT_SYMLINK_NOFOLLOW) == 0;
+    if (is_seen) errno = S_ISLNK(link.st_mode) ? ELOOP : ENOTDIR;
     return fd;
   }
   int fd = ::openat(folder, name, flags);

@@ -8,9 +8,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "build_config.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
+#include "core/process/places.h"
 
 namespace fairlead::http {
 
@@ -55,7 +55,7 @@ struct CoreConf {
   BodyInFile client_body_in_file_only = BodyInFile::off;
   bool client_body_in_single_buffer = false;
   Size request_pool_size{5120};  // all of a small proxied request fits
-  TempPath client_body_temp_path{build_config::below_prefix(build_config::client_body_temp_path), {}};
+  TempPath client_body_temp_path{places::client_body_temp, {}};
   // Connections
   Msec keepalive_timeout{75'000};
   Seconds keepalive_header{0};
@@ -95,6 +95,7 @@ struct CoreConf {
   std::shared_ptr<const TypeMap> types;  // nullptr: nginx's three
   std::string_view default_type = "text/plain";
   bool log_not_found = true;
+  bool log_subrequest = false;
   // Access
   Satisfy satisfy = Satisfy::all;
 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
+//
+// The rows of FilesConf: open_file_cache*, disable_symlinks, directio*, read_ahead, output_buffers, aio.
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"

@@ -64,10 +64,10 @@ static std::string_view inner_reason(unsigned status) {
 
 // msie_padding: browsers that take a small page for none and show one of their own. Six lines make it large enough.
 static std::string_view padding(const Request& request, unsigned status) {
+#define FL_PADDING_LINE "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n"
   constexpr std::string_view lines =
-      "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n"
-      "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n"
-      "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n";
+      FL_PADDING_LINE FL_PADDING_LINE FL_PADDING_LINE FL_PADDING_LINE FL_PADDING_LINE FL_PADDING_LINE;
+#undef FL_PADDING_LINE
   if (status < 400 || request.head.version_major == 0 || !conf<CoreConf>(request).msie_padding) return {};
   Browser browser = browser_of(request.head.headers.value(KnownHeader::user_agent));
   return browser.msie || browser.chrome ? lines : std::string_view();
@@ -106,6 +106,7 @@ void set_built_in_page(Request& request, unsigned status) {
   std::string_view title = line.substr(9, line.size() - 11);  // between "HTTP/1.1 " and CRLF
   if (set_refresh_page(request, shown)) return;
   if (shown == 302) title = "302 Found";                      // nginx's page does not say what its status line says
+  if (shown == 401) title = "401 Authorization Required";     // likewise
   std::string_view inner = inner_reason(status);
   std::string_view tokens = server_header(conf<CoreConf>(request).server_tokens);
   std::string_view more = inner.empty() ? std::string_view() : request.arena().join({"<center>", inner, "</center>\r\n"});

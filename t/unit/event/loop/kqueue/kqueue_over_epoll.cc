@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// kqueue() and kevent() for the tests of the kqueue poller on Linux. A filter is a registration of its own in kqueue and a descriptor has one
-// in epoll, so there is an epoll for reading and one for writing, both watched by a third, whose descriptor is the queue's.
+// kqueue() and kevent() for the tests of the kqueue poller on Linux. A filter is a registration of its own in kqueue and a descriptor has
+// one in epoll, so there is an epoll for reading and one for writing, both watched by a third, whose descriptor is the queue's.
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -78,16 +78,17 @@ int kqueue() {
   return outer;
 }
 
-int kevent(int kq, const struct kevent* changes, int change_count, struct kevent* events, int event_count, const timespec* timeout) {
+int queue_wait(int kq, std::span<const struct kevent> changes, std::span<struct kevent> events, const timespec* timeout) {
   Queue& queue = queues()[kq];
-  for (int i = 0; i < change_count; ++i)
-    if (apply(queue, changes[i]) < 0) return -1;
-  if (event_count == 0) return 0;
+  for (const struct kevent& change : changes)
+    if (apply(queue, change) < 0) return -1;
+  if (events.empty()) return 0;
   epoll_event raw[2];
   int limit_ms = timeout ? static_cast<int>(timeout->tv_sec * 1000 + timeout->tv_nsec / 1'000'000) : -1;
   int ready = epoll_wait(kq, raw, 2, limit_ms);
   if (ready <= 0) return ready;
-  int count = collect(queue.read, EVFILT_READ, events, event_count);
-  if (count < event_count) count += collect(queue.write, EVFILT_WRITE, events + count, event_count - count);
+  int most = static_cast<int>(events.size());
+  int count = collect(queue.read, EVFILT_READ, events.data(), most);
+  if (count < most) count += collect(queue.write, EVFILT_WRITE, events.data() + count, most - count);
   return count;
 }

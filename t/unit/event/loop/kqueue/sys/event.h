@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// As much of BSD's <sys/event.h> as src/event/loop/kqueue.cc uses, so that it is compiled and tested on Linux, too. What stands behind it is
-// kqueue_over_epoll.cc.
+// As much of BSD's <sys/event.h> as src/event/loop/kqueue.cc uses, so that it is compiled and tested on Linux, too. What stands behind it
+// is kqueue_over_epoll.cc.
 #pragma once
 
 #include <cstdint>
 #include <ctime>
+#include <span>
 
 struct kevent {
   uintptr_t ident;
@@ -25,13 +26,12 @@ constexpr unsigned short EV_CLEAR = 0x0020;
 constexpr unsigned short EV_ERROR = 0x4000;
 constexpr unsigned short EV_EOF = 0x8000;
 
-inline void EV_SET(struct kevent* to, int ident, short filter, int flags, unsigned fflags, int64_t data, void* udata) {
-  *to = {static_cast<uintptr_t>(ident), filter, static_cast<unsigned short>(flags), fflags, data, udata};
-}
+// Macros, as EV_SET is in BSD: of the call's six parameters four are two spans.
+#define EV_SET(to, ident, filter, flags, fflags, data, udata) \
+  (*(to) = {static_cast<uintptr_t>(ident), filter, static_cast<unsigned short>(flags), fflags, data, udata})
+#define kevent(kq, changes, change_count, events, event_count, timeout)                             \
+  queue_wait(kq, {static_cast<const struct kevent*>(changes), static_cast<size_t>(change_count)},   \
+             {static_cast<struct kevent*>(events), static_cast<size_t>(event_count)}, timeout)
 
-// The call has the name of its record, as in BSD.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
 int kqueue();
-int kevent(int kq, const struct kevent* changes, int change_count, struct kevent* events, int event_count, const timespec* timeout);
-#pragma GCC diagnostic pop
+int queue_wait(int kq, std::span<const struct kevent> changes, std::span<struct kevent> events, const timespec* timeout);
