@@ -36,7 +36,12 @@ http {
     server { listen 127.0.0.1:%%PORT_0%%; server_name second; location / { return 200 "second $uri $http_x_long"; } }
     server { listen 127.0.0.1:%%PORT_1%%; client_header_timeout 200ms; keepalive_timeout 5s; location / { return 200 ok; } }
     server { listen 127.0.0.1:%%PORT_2%%; lingering_close off; location / { client_max_body_size 1; return 200 ok; } }
-    server { listen 127.0.0.1:%%PORT_3%%; lingering_time 400ms; lingering_timeout 300ms; location / { client_max_body_size 1; root /nowhere; } }
+    server {
+        listen 127.0.0.1:%%PORT_3%%;
+        lingering_time 400ms;
+        lingering_timeout 300ms;
+        location / { client_max_body_size 1; root /nowhere; }
+    }
     server { listen 127.0.0.1:%%PORT_4%% sndbuf=8k; send_timeout 300ms; root %%PREFIX%%/html;
              location /reset/ { reset_timedout_connection on; alias %%PREFIX%%/html/; } }
 }

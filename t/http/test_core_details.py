@@ -43,7 +43,8 @@ def details(server, upstream):
 
 
 @pytest.mark.parametrize("path, location", [
-    ("/", "http://h.test:PORT/there"), ("/relative", "/there"), ("/by_name", "http://named.test:PORT/there"), ("/without_port", "http://h.test/there"),
+    ("/", "http://h.test:PORT/there"), ("/relative", "/there"), ("/by_name", "http://named.test:PORT/there"),
+    ("/without_port", "http://h.test/there"),
     ("/folder", "http://h.test:PORT/folder/"),
 ])
 def test_how_a_redirect_is_written(details, path, location):

@@ -44,8 +44,8 @@ FILES = {"html/big.bin": BIG, "html/empty.txt": "", "html/other.txt": "other"}
 for folder in ("cached", "short", "errors", "twice", "tried"):
     for name in ("a", "b", "c", "d"):
         FILES[f"html/{folder}/{name}.txt"] = name
-FILES.update({"html/links/a.txt": "a", "html/links/sub/b.txt": "b", "html/owned/a.txt": "a", "html/from/a.txt": "a", "html/from/real/b.txt": "b",
-              "html/links/index.html": "index"})
+FILES.update({"html/links/a.txt": "a", "html/links/sub/b.txt": "b", "html/links/index.html": "index", "html/owned/a.txt": "a",
+              "html/from/a.txt": "a", "html/from/real/b.txt": "b"})
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_workers_are_what_was_asked_for(server, monkeypatch):
     monkeypatch.setenv("KEPT", "from-outside")
     s = server(CONF, MASKS="01")
     for pid in s.wait_workers(2):
-        assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, s.process.pid) + 5 or os.getpriority(os.PRIO_PROCESS, pid) == 5
+        assert os.getpriority(os.PRIO_PROCESS, pid) == 5
         assert limit_of(pid, "Max core file size") == (str(3 << 20), str(3 << 20))
         assert limit_of(pid, "Max open files") == ("700", "700")
         assert os.sched_getaffinity(pid) == {0}
@@ -75,7 +75,9 @@ def has_debug(server):
     return "--with-debug" in server.run("-V").stderr
 
 
-@pytest.mark.parametrize("who, level, wanted", [("127.0.0.9", "debug", True), ("127.0.0.0/8", "info", True), ("127.0.0.9", "info", False), ("unix:", "info", False)])
+@pytest.mark.parametrize("who, level, wanted", [
+    ("127.0.0.9", "debug", True), ("127.0.0.0/8", "info", True), ("127.0.0.9", "info", False), ("unix:", "info", False),
+])
 def test_debug_lines_tell_what_is_done_if_asked_for(server, who, level, wanted):
     s = server(DEBUG, WHO=who, LEVEL=level)
     if not has_debug(s):
@@ -88,8 +90,9 @@ def test_debug_lines_tell_what_is_done_if_asked_for(server, who, level, wanted):
     if not wanted:
         assert lines == []
         return
-    for text in ('http request line: "GET /a/b?c HTTP/1.1"', 'http header: "X-A: b"', 'using configuration "/a/"', 'http special response: 404, "/a/b?c"',
-                 'internal redirect: "/page?"', 'using configuration "/page"', "http response: 404, length 4", "close http connection: "):
+    for text in ('http request line: "GET /a/b?c HTTP/1.1"', 'http header: "X-A: b"', 'using configuration "/a/"',
+                 'http special response: 404, "/a/b?c"', 'internal redirect: "/page?"', 'using configuration "/page"',
+                 "http response: 404, length 4", "close http connection: "):
         assert any(text in line for line in lines), (text, lines)
     assert re.search(r"^\*1 accept: 127\.0\.0\.1:\d+ fd:\d+$", "\n".join(lines), re.M)
     assert not any(", client: " in line for line in lines)

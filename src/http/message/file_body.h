@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Bodies over files beside the plain FileBody: ReadFileBody reads a range into memory in pieces, for responses without sendfile() and for
-// filters that have to see the bytes; WarmFileBody gives ranges for sendfile() whose bytes are in memory. Without threads a page that is not
-// in the cache holds the worker for one access of the disk; with them it holds only its own request.
+// Bodies over files beside the plain FileBody. ReadFileBody reads a range into memory in pieces, for responses without sendfile() and for
+// filters that have to see the bytes. WarmFileBody gives ranges for sendfile() whose bytes are in memory. Without threads a page that is
+// not in the cache holds the worker for one access of the disk; with them it holds only its own request.
 #pragma once
 
 #include "event/file/blocking.h"
