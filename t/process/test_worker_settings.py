@@ -8,6 +8,7 @@ import re
 import pytest
 
 from lib.client import Client, get
+from lib.ports import wait_until
 
 CONF = """
 worker_processes 2;
@@ -35,22 +36,25 @@ def limit_of(pid, name):
         return re.search(rf"^{name}\s+(\S+)\s+(\S+)", f.read(), re.M).groups()
 
 
+def settings_of(pid):
+    return (os.getpriority(os.PRIO_PROCESS, pid), limit_of(pid, "Max core file size"), limit_of(pid, "Max open files"),
+            os.sched_getaffinity(pid), os.readlink(f"/proc/{pid}/cwd"))
+
+
 def test_workers_are_what_was_asked_for(server, monkeypatch):
     monkeypatch.setenv("KEPT", "from-outside")
     s = server(CONF, MASKS="01")
-    for pid in s.wait_workers(2):
-        assert os.getpriority(os.PRIO_PROCESS, pid) == 5
-        assert limit_of(pid, "Max core file size") == (str(3 << 20), str(3 << 20))
-        assert limit_of(pid, "Max open files") == ("700", "700")
-        assert os.sched_getaffinity(pid) == {0}
-        assert os.readlink(f"/proc/{pid}/cwd") == os.path.join(s.prefix, "html")
+    wanted = (5, (str(3 << 20), str(3 << 20)), ("700", "700"), {0}, os.path.join(s.prefix, "html"))
+    for pid in s.wait_workers(2):  # a worker is there before it is what it should be
+        wait_until(lambda: settings_of(pid) == wanted, 5, f"settings like {wanted}, not {settings_of(pid)}")
     assert get(s.port, "/aaa").text.startswith("aaa ")
 
 
 @pytest.mark.skipif(os.cpu_count() < 2, reason="one processor")
 def test_each_worker_has_a_processor(server):
     s = server(CONF, MASKS="01 10")
-    assert sorted(tuple(os.sched_getaffinity(pid)) for pid in s.wait_workers(2)) == [(0,), (1,)]
+    workers = s.wait_workers(2)
+    wait_until(lambda: sorted(tuple(os.sched_getaffinity(pid)) for pid in workers) == [(0,), (1,)], 5, "one processor each")
     s.wait_for_log(r"sched_setaffinity\(\): using cpu #1")
 
 
