@@ -48,6 +48,8 @@ http {
 LOCATIONS = ["/", "/off", "/any", "/anyok", "/all", "/page", "/none", "/self", "/error"]
 STATUSES = [200, 204, 301, 400, 401, 403, 404, 500, 503]
 ASKS = [("GET", None), ("HEAD", None), ("POST", b"a body")]
+# nginx 1.22 never answers these: its file handler waits for the body within the subrequest.
+UNANSWERED = [("/none", "POST")]
 
 
 def visible(reply):
@@ -70,6 +72,8 @@ def test_auth_request(server, nginx, upstream):
     app = upstream(up.serve(lambda r: up.reply(200, (r.header("X-Seen") or "").encode() + b"|" + r.body)))
     ours, theirs = server(CONF, AUTH=service.port, UP=app.port), nginx(CONF, AUTH=service.port, UP=app.port)
     for place, status, (method, body) in itertools.product(LOCATIONS, STATUSES, ASKS):
+        if (place, method) in UNANSWERED:
+            continue
         seen = []
         for s in (ours, theirs):
             del asked[:]

@@ -69,7 +69,7 @@ def test_outbound_connections_are_captured_and_released(namespace, running):
     inside = namespace.run
     for address in ("10.99.0.1/32", "10.99.0.2/32"):
         inside(lambda address=address: command("ip", "addr", "add", address, "dev", "lo"))
-    inside(lambda: command("ip", "-6", "addr", "add", "fd99::2/128", "dev", "lo"))
+    inside(lambda: command("ip", "-6", "addr", "add", "fd99::2/128", "dev", "lo", "nodad"))
     app = running.start(lambda: Upstream(up.serve(echo), host="10.99.0.2"))
     app6 = running.start(lambda: Upstream(up.serve(echo), host="fd99::2"))
     s = running.start(lambda: Server(CONF).start())
