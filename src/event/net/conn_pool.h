@@ -39,6 +39,16 @@ class PooledConnection {
   PooledConnection(Watch* watch, PoolKey key) : connection(watch, Side::upstream), key_text_(key.text), key_hash_(key.hash) {
     created_ms_ = connection.loop().now_ms();
   }
+  // Over another transport than a socket, which it owns (simulations).
+  PooledConnection(std::unique_ptr<Transport> transport, PoolKey key)
+      : transport_(std::move(transport)), connection(*transport_, Side::upstream), key_text_(key.text), key_hash_(key.hash) {
+    created_ms_ = connection.loop().now_ms();
+  }
+
+ private:
+  std::unique_ptr<Transport> transport_;  // null over a socket
+
+ public:
   Connection connection;
   ConnectionSlot slot;           // taken before it was connected
   uint64_t requests = 0;         // finished on it, the current one not counted
