@@ -22,6 +22,7 @@
 #include "event/dns/resolver_conf.h"
 #include "event/events_conf.h"
 #include "event/net/upstream_names.h"
+#include "event/tls/hot.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
@@ -38,6 +39,7 @@ ConfResult<Unit> assign_modules() {
                                     &upstream_module,
                                     &resolver_module,
                                     &upstream_names_module,
+                                    &tls_hot_module,
                                     &session_variables_module,
                                     &http::http_blocks_module,
                                     &http::http_core_module,
