@@ -32,6 +32,13 @@ struct IdleClient : Link {
   bool is_new = false;                   // no request yet: it may be on its way
 };
 
+// Told, through the ready list, when the worker begins to drain: who serves something that lasts (a connection with many requests, a
+// tunnel). Leaves the list when destroyed.
+struct DrainAlert : Link {
+  explicit DrainAlert(Resumable& alert) : resumable(alert) {}
+  Resumable& resumable;
+};
+
 class Worker {
  public:
   // `row`: where this worker counts its connections, on the board that all processes see.
@@ -68,6 +75,11 @@ class Worker {
 
   void client_idle(IdleClient& client) { idle_.push_back(client); }
   bool is_draining() const { return draining_; }
+  // At once if it is draining already.
+  void alert_drain(DrainAlert& alert) {
+    if (draining_) loop_.ready(alert.resumable);
+    else drain_alerts_.push_back(alert);
+  }
   // Nothing is left, or the time is over: `drained` has been put on the ready list.
   bool is_drained() const { return is_drained_; }
   // When `client`, idle since since_ms, is closed at the latest because of the drain; UINT64_MAX while there is none.
@@ -113,6 +125,7 @@ class Worker {
   unsigned index_ = 0;
   AcceptLimits limits_;
   List<IdleClient> idle_;
+  List<DrainAlert> drain_alerts_;
   size_t connections_in_use_ = 0;
   uint64_t next_number_ = 1;
   bool draining_ = false;

@@ -42,6 +42,7 @@ ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, const List
   std::vector<Server*>& servers = address->hosts.servers;
   if (std::find(servers.begin(), servers.end(), &server) != servers.end()) return format("a duplicate listen {}", spec.addr.text());
   if (wish.own_socket) address->has_own_socket = true;
+  if (wish.http2) address->has_http2 = true;
   if (wish.is_secure) address->is_secure = true;
   if (wish.has_options) {
     if (address->has_options) return format("duplicate listen options for {}", spec.addr.text());
@@ -61,6 +62,8 @@ ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, const List
 void Listens::finish(Generation& generation) {
   for (auto& address : addresses) {
     if (!address->hosts.default_server) address->hosts.default_server = address->hosts.servers.front();
+    if (address->has_http2)
+      for (Server* server : address->hosts.servers) server->speaks_h2 = true;
     address->hosts.finish(generation, address->addr.text());
     address->block = address->hosts.default_server->block;
     address->greeting_timeout_ms = conf<CoreConf>(*address->block).client_header_timeout.ms;
@@ -91,6 +94,7 @@ struct ListenWords {
   bool default_server = false;
   bool has_options = false;
   bool bind = false;
+  bool http2 = false;
   ListenOptions options;
   bool is_secure = false;
 };
@@ -147,7 +151,12 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
     words.is_secure = true;
     return Unit();
   }
-  if (word == "http2" || word == "quic") return format("the \"{}\" parameter requires ngx_http_v{}_module", word, word == "http2" ? 2 : 3);
+  if (word == "http2") {
+    line.warn("the \"listen ... http2\" directive is deprecated, use the \"http2\" directive instead");
+    words.http2 = true;
+    return Unit();
+  }
+  if (word == "quic") return std::string("the \"quic\" parameter requires ngx_http_v3_module");
   auto taken = take_listen_option(line, index, spec, words.options);
   if (!taken) return taken.error();
   if (*taken) return Unit();
@@ -188,7 +197,7 @@ ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan) {
   words.spec.addr = addresses.front();
   for (size_t i = 2; i < line.words().size(); ++i) FL_TRY(take_option(line, i, words));
   if (words.spec.reuseport) words.bind = true;
-  ListenWish wish{words.default_server, words.has_options, words.bind, words.is_secure, std::move(words.options)};
+  ListenWish wish{words.default_server, words.has_options, words.bind, words.http2, words.is_secure, std::move(words.options)};
   for (Addr& addr : addresses) {
     for (uint32_t port = parsed->port; port <= std::max(parsed->port, parsed->last_port); ++port) {
       words.spec.addr = addr;

@@ -7,6 +7,7 @@
 
 #include "http/h1/write.h"
 #include "http/message/status.h"
+#include "http/request/linger.h"
 
 namespace fairlead::http::h1 {
 
@@ -84,6 +85,10 @@ Progress ServerExchange::pump(Outgoing& response) {
   return progress;
 }
 
+Task<WaitStatus> ServerExchange::writable(uint64_t timeout_ms) {
+  co_return co_await client_.writable(client_.loop().deadline(timeout_ms));
+}
+
 namespace {
 
 enum class HeadStep : uint8_t { done, failed, need_read, closed, timed_out };
@@ -118,21 +123,6 @@ Task<bool> drop_rest(Connection& client, ReceivedBody& body, const ServerRules& 
     if (status == WaitStatus::timeout) co_return false;
   }
   co_return true;
-}
-
-// RFC 9112 section 9.6: closing with unread bytes would reset the connection and could take the answer with it.
-Task<Unit> linger(Connection& client, const ServerRules& rules) {
-  client.transport().shutdown_write();
-  uint64_t ends_ms = client.loop().deadline(rules.lingering_time_ms);
-  for (;;) {
-    client.consume(client.unread().size());
-    IoResult result = client.fill(4096);
-    if (result.status == IoStatus::end || result.status == IoStatus::failed) co_return Unit();
-    if (client.loop().now_ms() >= ends_ms) co_return Unit();
-    uint64_t deadline = std::min(ends_ms, client.loop().deadline(rules.lingering_timeout_ms));
-    WaitStatus status = co_await client.readable(deadline);
-    if (status == WaitStatus::timeout) co_return Unit();
-  }
 }
 
 enum class After : uint8_t { next_request, close, linger };
@@ -235,7 +225,9 @@ Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink
     }
     left = co_await serve_one(client, rules, sink);
   }
-  if (left.after == After::linger && rules.lingering_time_ms > 0) co_await linger(client, rules);
+  if (left.after == After::linger && rules.lingering_time_ms > 0) {
+    co_await linger(client, rules.lingering_time_ms, rules.lingering_timeout_ms);
+  }
   co_return Unit();
 }
 

@@ -46,6 +46,9 @@ bool Capture::take_file(const Chunk& chunk) {
 
 bool Capture::take(Chunk& chunk) { return chunk.is_file() ? take_file(chunk) : take_bytes(std::move(chunk.bytes)); }
 
+// Never asked for: pump() writes nothing that could be full.
+Task<WaitStatus> Capture::writable(uint64_t) { co_return WaitStatus::ready; }
+
 Progress Capture::pump(Outgoing& response) {
   head_sent_ = true;
   if (response.head_only) return Progress::done;

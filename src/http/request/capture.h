@@ -21,6 +21,10 @@ class Capture final : public Exchange {
   Progress pump(Outgoing& response) override;
   Error error() const override { return error_; }
   void abandon() override { is_cut_ = true; }
+  Task<WaitStatus> writable(uint64_t timeout_ms) override;
+  bool is_gone() const override { return false; }  // who leaves is the parent's client
+  void alert_gone(Resumable*) override {}
+  bool is_broken() const override { return is_cut_; }
   bool head_sent() const override { return head_sent_; }
   uint64_t received_body_bytes() const override { return 0; }
   uint64_t sent_bytes() const override { return seen_bytes_; }

@@ -113,8 +113,10 @@ static bool settle_head(Request& request) {
   if (core.keepalive_timeout == 0 || request.facts.requests >= core.keepalive_requests ||
       request.loop().now_ms() - request.facts.started_ms >= core.keepalive_time || is_kept_for_nobody(request, core)) {
     response.keep_alive = false;
+    response.is_last = true;
   }
-  if (response.keep_alive && request.head.framing.keep_alive && core.keepalive_header && response.head.status != 101)
+  bool tells_timeout = response.keep_alive && request.head.framing.keep_alive && core.keepalive_header;
+  if (tells_timeout && response.head.status != 101 && request.head.version_major < 2)
     response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));
   return true;
 }
@@ -142,7 +144,7 @@ static void cut_response(Request& request, const Error& error) {
     else request.logger.error(Errno{error.sys}, "{}", error.what);
   }
   if (error.fault == Fault::timeout && error.side == Side::client && conf<CoreConf>(request).reset_timedout_connection)
-    request.client().reset_on_close();
+    request.exchange.reset_on_close();
   request.exchange.abandon();
 }
 

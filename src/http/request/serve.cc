@@ -10,6 +10,7 @@
 #include "event/events_conf.h"
 #include "http/conf/core_conf.h"
 #include "http/h1/server.h"
+#include "http/h2/server.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
 #include "http/request/secure.h"
@@ -19,7 +20,7 @@ namespace fairlead::http {
 namespace {
 
 // What the HTTP/1 loop needs of the engine, for one connection. Lies in the serve frame.
-class Sink final : public h1::RequestSink {
+class Sink final : public RequestSink {
  public:
   Sink(ClientFacts& client_facts, Connection& client) : facts_(client_facts), client_(client) { idle_.watch = &client.watch(); }
 
@@ -28,7 +29,7 @@ class Sink final : public h1::RequestSink {
   }
 
   Task<Unit> handle(Request& request) override { return http::handle(request, prepare(request)); }
-  Task<Unit> refuse(Request& request, const h1::ParseError& error) override {
+  Task<Unit> refuse(Request& request, const HeadFault& error) override {
     request.server = facts_.listen.hosts.default_server;
     request.enter(*request.server->root);
     request.logger = Logger(*conf<ErrorLogConf>(request).log, facts_.number, &request);
@@ -64,6 +65,30 @@ class Sink final : public h1::RequestSink {
   IdleClient idle_;
   bool is_idle_ = false;
 };
+
+enum class Protocol : uint8_t { h1, h2 };
+
+// Which protocol a client begins with on an address that takes both in the clear. A connection that sends nothing is left to HTTP/1.
+Task<Protocol> begun_protocol(Connection& client, const h1::ServerRules& rules, RequestSink& sink) {
+  if (client.unread().empty()) {
+    sink.idle(true);
+    uint64_t idle_deadline = std::min(client.loop().deadline(rules.header_timeout_ms), sink.idle_deadline_ms());
+    WaitStatus status = co_await client.readable(idle_deadline);
+    sink.idle(false);
+    if (status == WaitStatus::timeout) co_return Protocol::h1;
+  }
+  uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
+  for (;;) {
+    std::string_view begin = client.unread().substr(0, h2::client_preface.size());
+    if (begin == h2::client_preface) co_return Protocol::h2;
+    if (!h2::client_preface.starts_with(begin)) co_return Protocol::h1;
+    IoResult result = client.fill(rules.header_buffer_bytes);
+    if (result.status == IoStatus::ok) continue;
+    if (result.status != IoStatus::again) co_return Protocol::h1;
+    WaitStatus status = co_await client.readable(deadline);
+    if (status == WaitStatus::timeout) co_return Protocol::h1;
+  }
+}
 
 struct CountedConnection {
   Worker& worker;
@@ -130,7 +155,11 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
     bool is_open = co_await secure->open(client, sink);
     if (!is_open) co_return Unit();
   }
-  co_await h1::serve(client, address.hosts.default_server->h1_rules, sink);
+  const Server& server = secure ? secure->server() : *address.hosts.default_server;
+  Protocol protocol = facts.alpn == "h2" ? Protocol::h2 : Protocol::h1;
+  if (!address.is_secure && address.speaks_h2()) protocol = co_await begun_protocol(client, server.h1_rules, sink);
+  if (protocol == Protocol::h2) co_await h2::serve(client, server.h2_rules, sink);
+  else co_await h1::serve(client, server.h1_rules, sink);
   connection_logger(facts).debug("close http connection: {}, requests: {}", accepted.fd, facts.requests);
   co_return Unit();
 }
