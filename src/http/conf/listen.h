@@ -20,6 +20,7 @@ struct ListenAddress {
   VirtualHosts hosts;
   bool has_options = false;     // socket options were given: only one `listen` of an address may
   bool has_own_socket = false;  // `bind` or `reuseport`: a wildcard does not cover it
+  bool is_secure = false;       // `ssl`: some `listen` of it says so
   ListenSpec spec;
 };
 
@@ -36,6 +37,7 @@ struct ListenWish {
   bool default_server = false;
   bool has_options = false;
   bool own_socket = false;
+  bool is_secure = false;
 };
 
 struct Listens {

@@ -48,11 +48,11 @@ class ClientExchange final : public PeerExchange {
   }
 
   PeerConnection peer_;
-  Arena& arena_;  // the request's: keeps the bytes of the head
+  Request& request_;  // its arena keeps the bytes of the head
+  const AttemptTarget& target_;
   ResponseHead& head_;
   std::optional<ResponseParser> parser_;  // a new one for each head: interim ones come first
   BodyRules rules_;
-  size_t head_bytes_max_;
   Sender sender_;
   ReceivedBody* body_ = nullptr;  // in the request's arena
   Method method_;

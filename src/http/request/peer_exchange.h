@@ -18,8 +18,9 @@
 
 namespace fairlead::http {
 
-class Request;
+struct ForwardConf;
 class PeerProtocol;
+class Request;
 
 // Where to and within which limits. Times in milliseconds, 0: none.
 struct AttemptTarget {
@@ -32,6 +33,9 @@ struct AttemptTarget {
   uint64_t read_timeout_ms = 60'000;
   uint64_t try_timeout_ms = 0;  // of the whole try until the head of the reply
   size_t head_bytes_max = 4096;
+  // What becomes of a 103's fields; nullptr: interim heads are dropped.
+  void (*pass_hints)(Request& request, const ForwardConf& conf, Headers& fields) = nullptr;
+  const ForwardConf* hints_conf = nullptr;
 };
 
 // The head of a request in a protocol whose heads are lists of fields (HTTP/2). Names in lower case; texts live as long as the request.

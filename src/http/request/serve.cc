@@ -11,6 +11,7 @@
 #include "http/h1/server.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
+#include "http/request/secure.h"
 
 namespace fairlead::http {
 
@@ -98,6 +99,12 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
   ClientFacts facts{worker_, worker_.generation(), address, worker_.next_connection_number(), std::move(accepted.peer), address.addr};
   facts.started_ms = worker_.loop().now_ms();
   Sink sink(facts, client);
+  std::unique_ptr<SecureClient> secure;  // outlives the use of `facts`, not the connection
+  if (address.is_secure) {
+    secure = std::make_unique<SecureClient>(facts);
+    bool is_open = co_await secure->open(client, sink);
+    if (!is_open) co_return Unit();
+  }
   co_await h1::serve(client, address.hosts.default_server->h1_rules, sink);
   co_return Unit();
 }
