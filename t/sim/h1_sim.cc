@@ -83,7 +83,7 @@ struct Planned {
 // Answers "/ID/DELAY/BYTES": after DELAY ms the request's body, or BYTES of the pattern if it has none. If 3 divides
 // ID the answer is of unknown
 // length; if 4 does the request's body is not read, but the same bytes are made.
-struct EchoSink final : h1::RequestSink {
+struct EchoSink final : RequestSink {
   EchoSink(World& w, Worker& worker) : world(w), client_facts{worker, worker.generation(), listen} {}
   ClientFacts& facts() override { return client_facts; }
   void idle(bool) override {}
@@ -108,7 +108,7 @@ struct EchoSink final : h1::RequestSink {
     world.note("server: answered {} {}", numbers[0], sent ? "whole" : sent.error().what);
     co_return Unit();
   }
-  Task<Unit> refuse(Request& request, const h1::ParseError& error) override {
+  Task<Unit> refuse(Request& request, const HeadFault& error) override {
     world.note("server: refused {}", error.what);
     Outgoing& out = request.response;
     out.head.status = 400;

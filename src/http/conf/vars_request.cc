@@ -66,7 +66,7 @@ Value get_request_time(Session& session, uintptr_t) {
 // Read in the log phase it says whether the client has the whole response.
 Value get_request_completion(Session& session, uintptr_t) {
   Request& request = as_request(session);
-  return Value{request.exchange.head_sent() && !request.client().is_broken() ? "OK" : ""};
+  return Value{request.exchange.head_sent() && !request.exchange.is_broken() ? "OK" : ""};
 }
 Value get_request_id(Session& session, uintptr_t) {
   static Random random = Random::from_system();

@@ -20,7 +20,7 @@ Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& att
   response.body = request.arena().make<EmptyBody>();
   Verdict verdict = co_await send(request);
   Connection* tunnel = attempt.tunnel();
-  if (request.client().is_broken() || !tunnel) co_return verdict;
+  if (request.exchange.is_broken() || !tunnel) co_return verdict;
   AbortPause until_end(request);
   Connection& client = request.client();
   Connection& peer = *tunnel;
@@ -36,7 +36,7 @@ Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& att
   if (ended_well && !up.is_done()) (void)co_await up;
   else if (ended_well && !down.is_done()) (void)co_await down;
   record.body_bytes += peer.received_bytes() - received_before;
-  client.mark_broken();
+  request.exchange.break_off();
   co_return Verdict::done();
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "http/h1/field_line.h"
+#include "http/message/fault.h"
 #include "http/message/message.h"
 
 namespace fairlead::http::h1 {
@@ -31,11 +32,7 @@ struct HeadRules {
   uint32_t head_bytes_max = 4u * 8192;  // of the whole head
 };
 
-struct ParseError {
-  uint16_t status = 0;       // what the client gets, 414 and 494 included; 502 for responses
-  const char* what = "";     // for the log, e.g. "client sent invalid method"
-  std::string_view detail;   // the text in question, unescaped, or empty; valid as long as the buffer
-};
+using ParseError = HeadFault;
 
 class RequestParser {
  public:

@@ -83,6 +83,10 @@ Progress ServerExchange::pump(Outgoing& response) {
   return progress;
 }
 
+Task<WaitStatus> ServerExchange::writable(uint64_t timeout_ms) {
+  co_return co_await client_.writable(client_.loop().deadline(timeout_ms));
+}
+
 namespace {
 
 enum class HeadStep : uint8_t { done, failed, need_read, closed, timed_out };

@@ -7,20 +7,19 @@
 namespace fairlead::http {
 
 Task<Result<Unit>> respond(Exchange& exchange, Outgoing& response) {
-  Connection& client = exchange.connection();
   for (;;) {
     Progress progress = exchange.pump(response);
     if (progress == Progress::done) co_return Unit();
     if (progress == Progress::failed) co_return exchange.error();
     if (progress == Progress::need_write) {
-      WaitStatus status = co_await client.writable(client.loop().deadline(response.send_timeout_ms));
+      WaitStatus status = co_await exchange.writable(response.send_timeout_ms);
       if (status == WaitStatus::timeout) {
-        client.mark_broken();
+        exchange.break_off();
         co_return Error{Fault::timeout, Side::client, ETIMEDOUT, "client timed out"};
       }
     } else {
       auto waited = co_await response.body->ready();
-      if (!waited) co_return waited.error();  // the answer stays cut: the caller closes the connection
+      if (!waited) co_return waited.error();  // the answer stays cut: the caller breaks it off
     }
   }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Exchange: what any client protocol offers one request: its body, and a way to answer. One per request, owned by the protocol (for
-// HTTP/1 it lies in the request's arena). PeerExchange is the same for the upstream side. Neither knows phases or modules.
+// Exchange: what any client protocol offers one request: its body, and a way to answer. One per request, owned by the protocol (it
+// lies in the request's arena). PeerExchange is the same for the upstream side. Neither knows phases or modules.
 #pragma once
 
 #include "event/net/connection.h"
@@ -28,6 +28,7 @@ enum class Progress : uint8_t { done, need_write, need_body, failed };
 class Exchange {
  public:
   virtual ~Exchange() = default;
+  // Shared with other exchanges if the protocol multiplexes: nothing is done to it on behalf of one request.
   virtual Connection& connection() = 0;
   // The request's body; an ended one if there is none.
   virtual Body& request_body() = 0;
@@ -38,6 +39,8 @@ class Exchange {
   // Plain: sends the head, then as much of the body as is there and as the client takes. Called again until done or failed. error() says why
   // it failed.
   virtual Progress pump(Outgoing& response) = 0;
+  // After need_write: until pump() may get further.
+  virtual Task<WaitStatus> writable(uint64_t timeout_ms) = 0;
   virtual Error error() const = 0;
   virtual bool head_sent() const = 0;
   // Bytes of the request's body on the wire that were consumed so far, its framing included.
@@ -45,6 +48,16 @@ class Exchange {
   // Bytes of this response on the wire, head included, so far; and of its body with its framing.
   virtual uint64_t sent_bytes() const = 0;
   virtual uint64_t sent_body_bytes() const = 0;
+
+  // The client has given this request up: its connection hung up, its stream was reset.
+  virtual bool is_gone() const = 0;
+  // Fired through the ready list when that happens. At most one; nullptr removes it. The owner outlives the registration.
+  virtual void alert_gone(Resumable* resumable) = 0;
+  // Ends it without a complete answer; what was sent must not look whole to the client. Nothing more is sent.
+  virtual void break_off() = 0;
+  virtual bool is_broken() const = 0;
+  // break_off() of a client that took too long: an abrupt end where the protocol knows a gentle one (reset_timedout_connection).
+  virtual void reset_on_close() {}
 };
 
 // Pumps until done, waiting for the client or the body. `pump` should be tried before: the small case needs no Task.

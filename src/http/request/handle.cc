@@ -93,7 +93,7 @@ static Location* find_named(Request& request, std::string_view name) {
 // A status that nobody made a response for: an error_page leads on (then it gives that verdict), or the built-in page is sent.
 static Task<Verdict> answer_status(Request& request, unsigned status) {
   if (request.exchange.head_sent()) {
-    request.client().mark_broken();
+    request.exchange.break_off();
     co_return Verdict::done();
   }
   request.response.head.status = static_cast<uint16_t>(status);
@@ -142,7 +142,7 @@ static Task<Unit> run(Request& request, Verdict verdict) {
         if (!try_send(request, verdict)) verdict = co_await finish_send(request);
         continue;
       }
-      case Verdict::Kind::close: request.client().mark_broken(); co_return Unit();
+      case Verdict::Kind::close: request.exchange.break_off(); co_return Unit();
       default: co_return Unit();
     }
   }
@@ -168,7 +168,7 @@ Task<Unit> handle(Request& request, Verdict first) {
     if (!request.exchange.head_sent()) request.response.head.status = 499;
     request.fail_reason = "DC";
     log_abort(request);
-    request.client().mark_broken();
+    request.exchange.break_off();
   }
   co_return Unit();
 }

@@ -73,7 +73,7 @@ void UntilGone::on_gone(Resumable& self) {
 void UntilGone::stop_watching() {
   if (request_.until_gone_ != this) return;
   request_.until_gone_ = nullptr;
-  request_.client().watch().alert(nullptr);
+  request_.exchange.alert_gone(nullptr);
   unlink();
 }
 

@@ -147,7 +147,7 @@ class AbortScope {
  public:
   explicit AbortScope(Request& request) : request_(request) {
     ++request_.abort_scopes_;
-    if (request_.until_gone_ && request_.client().watch().has_hung_up()) request_.loop().ready(*request_.until_gone_);
+    if (request_.until_gone_ && request_.exchange.is_gone()) request_.loop().ready(*request_.until_gone_);
   }
   ~AbortScope() { --request_.abort_scopes_; }
   AbortScope(const AbortScope&) = delete;
@@ -187,8 +187,8 @@ class UntilGone : public Resumable, public Completion {
   void await_suspend(std::coroutine_handle<Promise> frame) {
     frame_ = &frame.promise();
     request_.until_gone_ = this;
-    request_.client().watch().alert(this);
-    if (request_.client().watch().has_hung_up()) request_.loop().ready(*this);
+    request_.exchange.alert_gone(this);
+    if (request_.exchange.is_gone()) request_.loop().ready(*this);
   }
   bool await_resume() {
     stop_watching();

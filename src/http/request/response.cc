@@ -94,7 +94,7 @@ static bool settle_head(Request& request) {
       request.loop().now_ms() - request.facts.started_ms >= core.keepalive_time) {
     response.keep_alive = false;
   }
-  if (response.keep_alive && core.keepalive_header && response.head.status != 101)
+  if (response.keep_alive && core.keepalive_header && response.head.status != 101 && request.head.version_major < 2)
     response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));
   return true;
 }
@@ -122,8 +122,8 @@ static void cut_response(Request& request, const Error& error) {
     else request.logger.error(Errno{error.sys}, "{}", error.what);
   }
   if (error.fault == Fault::timeout && error.side == Side::client && conf<CoreConf>(request).reset_timedout_connection)
-    request.client().reset_on_close();
-  request.client().mark_broken();
+    request.exchange.reset_on_close();
+  request.exchange.break_off();
 }
 
 bool try_send(Request& request, Verdict& verdict) {

@@ -21,7 +21,7 @@ namespace {
 constexpr uint64_t first_request_ms = 1000;
 
 // What the HTTP/1 loop needs of the engine, for one connection. Lies in the serve frame.
-class Sink final : public h1::RequestSink {
+class Sink final : public RequestSink {
  public:
   Sink(ClientFacts& client_facts, Connection& client) : facts_(client_facts), client_(client) { idle_.watch = &client.watch(); }
 
@@ -30,7 +30,7 @@ class Sink final : public h1::RequestSink {
   }
 
   Task<Unit> handle(Request& request) override { return http::handle(request, prepare(request)); }
-  Task<Unit> refuse(Request& request, const h1::ParseError& error) override {
+  Task<Unit> refuse(Request& request, const HeadFault& error) override {
     request.server = facts_.listen.hosts.default_server;
     request.enter(*request.server->root);
     request.logger = Logger(*conf<ErrorLogConf>(request).log, facts_.number, &request);

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// nghttp2's callbacks. Once the peer's conduct has been judged (conduct_.violation()) they ignore what is left of the input: an error
+// from a callback would leave the session in a state in which it can say nothing more.
+#include "http/h2/session_calls.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/pool.h"
+
+namespace fairlead::http::h2 {
+
+namespace {
+
+constexpr size_t frame_head_bytes = 9;  // RFC 9113 section 4.1
+
+Session& session_of(void* self) { return *static_cast<Session*>(self); }
+std::string_view text_of(const uint8_t* bytes, size_t size) { return {reinterpret_cast<const char*>(bytes), size}; }
+
+// -- nghttp2's memory comes from our pool, which must be told the size of what it takes back: it stands in front of each block --
+
+constexpr size_t size_prefix = 16;
+
+void* pool_malloc(size_t bytes, void*) {
+  char* block = static_cast<char*>(pool_allocate(bytes + size_prefix));
+  std::memcpy(block, &bytes, sizeof bytes);
+  return block + size_prefix;
+}
+size_t size_of(void* memory) {
+  size_t bytes;
+  std::memcpy(&bytes, static_cast<char*>(memory) - size_prefix, sizeof bytes);
+  return bytes;
+}
+void pool_free(void* memory, void*) {
+  if (memory) pool_release(static_cast<char*>(memory) - size_prefix, size_of(memory) + size_prefix);
+}
+void* pool_calloc(size_t count, size_t bytes, void* self) {
+  void* memory = pool_malloc(count * bytes, self);
+  std::memset(memory, 0, count * bytes);
+  return memory;
+}
+void* pool_realloc(void* memory, size_t bytes, void* self) {
+  void* larger = pool_malloc(bytes, self);
+  if (memory) std::memcpy(larger, memory, std::min(bytes, size_of(memory)));
+  pool_free(memory, self);
+  return larger;
+}
+
+constexpr nghttp2_mem pool_memory = {nullptr, &pool_malloc, &pool_free, &pool_calloc, &pool_realloc};
+
+}  // namespace
+
+nghttp2_session* Session::Calls::make_session(Role role, Session& session) {
+  static nghttp2_session_callbacks* const callbacks = [] {
+    nghttp2_session_callbacks* made;
+    FL_ASSERT(nghttp2_session_callbacks_new(&made) == 0);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(made, &on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, &on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(made, &on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(made, &on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, &on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, &on_data_chunk);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, &on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, &on_frame_send);
+    nghttp2_session_callbacks_set_error_callback2(made, &on_error);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(made, &read_length);
+    nghttp2_session_callbacks_set_send_data_callback(made, &send_data);
+    return made;
+  }();
+  static nghttp2_option* const option = [] {
+    nghttp2_option* made;
+    FL_ASSERT(nghttp2_option_new(&made) == 0);
+    nghttp2_option_set_no_auto_window_update(made, 1);
+    nghttp2_option_set_no_closed_streams(made, 1);
+    nghttp2_option_set_stream_reset_rate_limit(made, UINT32_MAX, UINT32_MAX);  // Conduct counts resets
+    nghttp2_option_set_max_continuations(made, 64);                            // and these
+    return made;
+  }();
+  nghttp2_session* made = nullptr;
+  nghttp2_mem memory = pool_memory;
+  if (role == Role::server) FL_ASSERT(nghttp2_session_server_new3(&made, callbacks, &session, option, &memory) == 0);
+  else FL_ASSERT(nghttp2_session_client_new3(&made, callbacks, &session, option, &memory) == 0);
+  return made;
+}
+
+Stream* Session::Calls::stream_of(nghttp2_session* session, int32_t id) {
+  return static_cast<Stream*>(nghttp2_session_get_stream_user_data(session, id));
+}
+
+// -- what comes in --
+
+int Session::Calls::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* self) {
+  Session& session = session_of(self);
+  Conduct& conduct = session.conduct_;
+  if (conduct.violation()) return 0;
+  conduct.bytes(head->length + frame_head_bytes, 0);
+  uint64_t now = session.loop().now_ms();
+  switch (head->type) {
+    case NGHTTP2_HEADERS:
+      conduct.head_begins();
+      session.in_head_ = (head->flags & NGHTTP2_FLAG_END_HEADERS) == 0;
+      break;
+    case NGHTTP2_CONTINUATION:
+      conduct.continuation();
+      if (head->flags & NGHTTP2_FLAG_END_HEADERS) session.in_head_ = false;
+      break;
+    case NGHTTP2_DATA:
+      if (head->length == 0 && (head->flags & NGHTTP2_FLAG_END_STREAM) == 0) conduct.control_frame(now);
+      break;
+    default: conduct.control_frame(now); break;
+  }
+  return 0;
+}
+
+int Session::Calls::on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+  Session& session = session_of(self);
+  if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  Stream* stream = session.conduct_.violation() ? nullptr : session.events_.open();
+  if (stream) {
+    session.attach(*stream, frame->hd.stream_id);
+    return 0;
+  }
+  nghttp2_submit_rst_stream(session.session_.get(), NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+  return 0;
+}
+
+int Session::Calls::on_header(nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes,
+                              const uint8_t* value, size_t value_bytes, uint8_t, void* self) {
+  Session& session = session_of(self);
+  session.conduct_.bytes(0, name_bytes + value_bytes);
+  if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->take_field(text_of(name, name_bytes), text_of(value, value_bytes));
+  return 0;
+}
+
+int Session::Calls::on_invalid_header(nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes,
+                                      const uint8_t*, size_t, uint8_t, void*) {
+  if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->take_invalid_field(text_of(name, name_bytes));
+  return 0;
+}
+
+int Session::Calls::on_frame_recv(nghttp2_session* raw, const nghttp2_frame* frame, void* self) {
+  Session& session = session_of(self);
+  bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA: {
+      Stream* stream = stream_of(raw, frame->hd.stream_id);
+      if (!stream) break;
+      if (frame->hd.type == NGHTTP2_HEADERS) stream->take_head(ends);
+      else stream->received_wire_bytes_ += frame_head_bytes;
+      if (ends && stream->id_ != 0) stream->take_end();
+      break;
+    }
+    case NGHTTP2_SETTINGS:
+      if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) session.events_.settings_changed();
+      break;
+    case NGHTTP2_PING:
+      if (frame->hd.flags & NGHTTP2_FLAG_ACK) session.events_.pong();
+      break;
+    case NGHTTP2_GOAWAY:
+      session.events_.goes_away(frame->goaway.last_stream_id, static_cast<ErrorCode>(frame->goaway.error_code));
+      break;
+    default: break;
+  }
+  return 0;
+}
+
+int Session::Calls::on_data_chunk(nghttp2_session* raw, uint8_t, int32_t id, const uint8_t* bytes, size_t size, void* self) {
+  Session& session = session_of(self);
+  session.conduct_.bytes(0, size);
+  nghttp2_session_consume_connection(raw, size);
+  if (Stream* stream = stream_of(raw, id)) {
+    stream->received_wire_bytes_ += size;
+    stream->take_data(text_of(bytes, size), session.connection_.segment());
+  }
+  return 0;
+}
+
+int Session::Calls::on_stream_close(nghttp2_session* raw, int32_t id, uint32_t code, void* self) {
+  Session& session = session_of(self);
+  Stream* stream = stream_of(raw, id);
+  if (!stream) return 0;  // we gave it up
+  if (code == NGHTTP2_NO_ERROR) session.conduct_.answered();
+  else session.conduct_.reset(session.loop().now_ms());
+  stream->closed(static_cast<ErrorCode>(code));
+  return 0;
+}
+
+int Session::Calls::on_error(nghttp2_session*, int, const char* text, size_t size, void* self) {
+  session_of(self).complaint_.assign(text, size);
+  return 0;
+}
+
+// -- what goes out --
+
+int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* frame, void* self) {
+  Session& session = session_of(self);
+  if (frame->hd.type == NGHTTP2_RST_STREAM) {
+    if (frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM && session.role_ == Role::server) session.conduct_.refused();
+    return 0;
+  }
+  if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+  session.conduct_.message_frame_sent();
+  Stream* stream = stream_of(raw, frame->hd.stream_id);
+  bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  if (stream) stream->sent_frame(frame_head_bytes + frame->hd.length, frame->hd.type == NGHTTP2_DATA, ends);
+  return 0;
+}
+
+ssize_t Session::Calls::read_length(nghttp2_session*, uint8_t, int32_t, int32_t session_window, int32_t stream_window,
+                                    uint32_t frame_bytes_max, void* self) {
+  uint32_t chunk = std::min(session_of(self).rules_.chunk_bytes, frame_bytes_max);
+  return std::min({static_cast<int64_t>(session_window), static_cast<int64_t>(stream_window), static_cast<int64_t>(chunk)});
+}
+
+ssize_t Session::Calls::read_body(nghttp2_session* raw, int32_t id, uint8_t*, size_t room, uint32_t* flags, nghttp2_data_source* source,
+                                  void*) {
+  Stream& stream = *static_cast<Stream*>(source->ptr);
+  size_t size = std::min(room, stream.out_.size());
+  bool ends = stream.body_ended_ && size == stream.out_.size();
+  if (size == 0 && !ends) return NGHTTP2_ERR_DEFERRED;
+  *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (!ends) return static_cast<ssize_t>(size);
+  *flags |= NGHTTP2_DATA_FLAG_EOF;
+  const Headers* trailers = stream.sent_trailers_;
+  if (trailers && !trailers->empty()) {
+    FieldList fields;
+    for (const Headers::Field& field : *trailers) fields.add(field.name, field.value);
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    nghttp2_submit_trailer(raw, id, fields.begin(), fields.size());
+  }
+  return static_cast<ssize_t>(size);
+}
+
+int Session::Calls::send_data(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size, nghttp2_data_source* source,
+                              void* self) {
+  Session& session = session_of(self);
+  session.conduct_.bytes(size, size);
+  session.writer_->write(text_of(head, frame_head_bytes));
+  static_cast<Stream*>(source->ptr)->give(size, *session.writer_, session.out_);
+  return 0;
+}
+
+}  // namespace fairlead::http::h2

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// RequestSink: what a client protocol needs of the engine: who answers requests, and what is done with a head that cannot be one. One per
+// connection, whatever the protocol.
+#pragma once
+
+#include "event/loop/task.h"
+#include "http/message/fault.h"
+#include "http/request/client_facts.h"
+
+namespace fairlead::http {
+
+class Request;
+
+class RequestSink {
+ public:
+  // Both give the request's whole life as a task. Plain work may be done before it is made.
+  virtual Task<Unit> handle(Request& request) = 0;
+  virtual Task<Unit> refuse(Request& request, const HeadFault& fault) = 0;
+  virtual ClientFacts& facts() = 0;
+  // While the connection is idle, from before the wait to behind it; a draining worker shortens that wait.
+  virtual void idle(bool begins) = 0;
+  // A request is being received: from before its first byte is looked at to the end of its head.
+  virtual void reading(bool) {}
+  // No further request is to be expected on this connection: say so in the response.
+  virtual bool is_draining() const = 0;
+  // When a wait that idle(true) announced must end at the latest; UINT64_MAX unless draining.
+  virtual uint64_t idle_deadline_ms() const { return UINT64_MAX; }
+
+ protected:
+  ~RequestSink() = default;
+};
+
+}  // namespace fairlead::http
