@@ -7,6 +7,8 @@
 #include "core/base/text.h"
 #include "http/h1/client.h"
 #include "http/h1/request_writer.h"
+#include "http/h2/client.h"
+#include "http/h2/request_writer.h"
 #include "http/message/headers.h"
 #include "http/message/uri.h"
 #include "modules/http_proxy/proxy.h"
@@ -121,6 +123,13 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   std::string_view method = request.method_text;
   if (conf.method.is_set()) method = conf.method.evaluate(request);
   what.method = method == request.method_text ? request.method : parse_method(method);
+  if (conf.http_version == Version::http_2) {
+    RequestFields& fields = *request.arena().make<RequestFields>(request.arena());
+    what.fields = &fields;
+    h2::RequestWriter to(fields, method, proxy.scheme, proxy.uri);
+    write_fields(request, proxy, what, to);
+    return;
+  }
   h1::RequestWriter to(what.head, method, proxy.uri, conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1");
   write_fields(request, proxy, what, to);
   to.end();
@@ -156,7 +165,9 @@ Task<Verdict> run_proxy(Request& request) {
     bool replaces = conf.pass.has_uri && !conf.pass.url.is_set();
     proxy.uri = replaces ? replaced_uri(request, conf.pass) : own_uri(request);
   }
-  ForwardPlan plan{conf, h1::client_protocol};
+  bool is_http_2 = conf.http_version == Version::http_2;
+  ForwardPlan plan{conf, is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol};
+  plan.limits = &conf;
   plan.group = conf.pass.group;
   plan.target = proxy.target;
   plan.url_path = proxy.uri;

@@ -15,12 +15,12 @@ namespace fairlead {
 template <>
 struct ConfValue<http::proxy::Version> {
   static constexpr WordCount words{1, 1};
-  static constexpr std::string_view type = "1.0 | 1.1";
+  static constexpr std::string_view type = "1.0 | 1.1 | 2";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, http::proxy::Version& field) {
     if (line.word(1) == "1.0") field = http::proxy::Version::http_1_0;
     else if (line.word(1) == "1.1") field = http::proxy::Version::http_1_1;
-    else if (line.word(1) == "2") return std::string("\"proxy_http_version 2\" needs HTTP/2, which this version does not have yet");
+    else if (line.word(1) == "2") field = http::proxy::Version::http_2;
     else return line.invalid_value(1);
     return Unit();
   }
@@ -111,6 +111,7 @@ ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   bool within = block.context() & (in_location_if | in_limit_except);
   if (within && !conf.pass.is_set) conf.pass = fairlead::conf<ProxyConf>(*block.parent()).pass;
   FL_TRY(check_buffers(block, conf, "proxy"));
+  FL_TRY(h2::check_peer_limits(block, conf, "proxy_http2"));
   return prepare_headers(block, conf);
 }
 
@@ -186,7 +187,7 @@ constexpr std::array<Directive, 11> own_rows = {
     custom<check_number, ProxyConf>("proxy_headers_hash_bucket_size", in_http_any, words(1), "Accepted; tables of names size themselves."),
 };
 
-constexpr auto rows = join(forward_directives<ProxyConf, "proxy">, own_rows);
+constexpr auto rows = join(join(forward_directives<ProxyConf, "proxy">, h2::peer_directives<ProxyConf, "proxy_http2">), own_rows);
 
 constexpr VariableDef variables[] = {
     {.name = "proxy_host", .get = &proxy_host, .engines = http_variable},

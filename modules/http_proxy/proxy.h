@@ -12,10 +12,11 @@
 #include "core/conf/template.h"
 #include "http/forward/forward.h"
 #include "http/forward/conf.h"
+#include "http/h2/peer_conf.h"
 
 namespace fairlead::http::proxy {
 
-enum class Version : uint8_t { http_1_0, http_1_1 };
+enum class Version : uint8_t { http_1_0, http_1_1, http_2 };
 
 struct SetHeader {
   std::string_view name;
@@ -57,7 +58,7 @@ struct Pass {
   size_t location_bytes = 0;     // of the request's path that `uri` replaces
 };
 
-struct ProxyConf : ForwardConf {
+struct ProxyConf : ForwardConf, h2::PeerLimits {
   Pass pass;
   Version http_version = Version::http_1_1;
   Template method;

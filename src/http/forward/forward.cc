@@ -20,6 +20,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   AttemptTarget to;
   to.address = peer.spec.address;
   to.pool = target.pool;
+  to.limits = plan.limits;
   std::string_view key = peer.spec.name;
   if (conf.bind.address.is_set()) {
     std::string_view bind = conf.bind.address.evaluate(request);
@@ -145,8 +146,7 @@ Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const Attemp
   if (!exchange) return outcome;
   outcome.sent = exchange->sent_bytes() > 0;
   outcome.refused = !ran && exchange->is_refused();
-  outcome.stale = !ran && exchange->is_reused() && !exchange->has_answer_bytes() && ran.error().fault != Fault::timeout &&
-                  ran.error().side == Side::upstream;
+  outcome.stale = !ran && exchange->is_stale() && ran.error().fault != Fault::timeout && ran.error().side == Side::upstream;
   outcome.unread = outcome.stale && exchange->is_unread();
   outcome.body_lost = !body_replayable && what.has_body && exchange->has_pulled_body();
   return outcome;

@@ -32,6 +32,7 @@ struct ForwardPlan {
   // Edits the reply's fields before they become the response's (redirects, cookies).
   void (*edit_reply)(Request& request, ResponseHead& reply, const void* module_plan) = nullptr;
   const void* module_plan = nullptr;
+  const h2::PeerLimits* limits = nullptr;  // with HTTP/2
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 

@@ -27,7 +27,7 @@ class ClientExchange final : public PeerExchange {
   PeerWait writable(uint64_t deadline_ms) override { return PeerWait(peer_->watch(), peer_->transport().write_wait(), deadline_ms); }
   bool has_hung_up() const override { return peer_->watch().has_hung_up(); }
   bool is_reused() const override { return reused_; }
-  bool has_answer_bytes() const override { return answer_bytes_; }
+  bool is_stale() const override { return reused_ && !answer_bytes_; }
   bool is_unread() const override { return peer_.is_unread(); }
   uint64_t sent_bytes() const override { return peer_.sent_bytes(); }
   uint64_t received_bytes() const override { return peer_.received_bytes(); }
