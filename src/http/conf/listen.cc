@@ -33,6 +33,7 @@ ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, ListenWish
   std::vector<Server*>& servers = address->hosts.servers;
   if (std::find(servers.begin(), servers.end(), &server) != servers.end()) return format("a duplicate listen {}", spec.addr.text());
   if (wish.own_socket) address->has_own_socket = true;
+  if (wish.http2) address->has_http2 = true;
   if (wish.has_options) {
     if (address->has_options) return format("duplicate listen options for {}", spec.addr.text());
     address->has_options = true;
@@ -77,6 +78,7 @@ struct ListenWords {
   bool default_server = false;
   bool has_options = false;
   bool bind = false;
+  bool http2 = false;
 };
 
 ConfResult<Unit> set_number(std::string_view text, int& field, const char* what) {
@@ -130,7 +132,12 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
     return Unit();
   }
   if (word == "ssl") return std::string("the \"ssl\" parameter requires ngx_http_ssl_module");
-  if (word == "http2" || word == "quic") return format("the \"{}\" parameter requires ngx_http_v{}_module", word, word == "http2" ? 2 : 3);
+  if (word == "http2") {
+    line.warn("the \"listen ... http2\" directive is deprecated, use the \"http2\" directive instead");
+    words.http2 = true;
+    return Unit();
+  }
+  if (word == "quic") return std::string("the \"quic\" parameter requires ngx_http_v3_module");
   if (word == "proxy_protocol") return std::string("the \"proxy_protocol\" parameter is not supported by this version");
   words.has_options = true;
   auto value = [&](std::string_view prefix) { return word.substr(prefix.size()); };
@@ -174,7 +181,7 @@ ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan) {
     for (uint32_t port = parsed->port; port <= std::max(parsed->port, parsed->last_port); ++port) {
       words.spec.addr = addr;
       if (addr.is_ip()) words.spec.addr.set_port(static_cast<uint16_t>(port));
-      FL_TRY(plan.add(server, words.spec, ListenWish{words.default_server, words.has_options, words.bind}));
+      FL_TRY(plan.add(server, words.spec, ListenWish{words.default_server, words.has_options, words.bind, words.http2}));
     }
   }
   return Unit();

@@ -20,7 +20,10 @@ struct ListenAddress {
   VirtualHosts hosts;
   bool has_options = false;     // socket options were given: only one `listen` of an address may
   bool has_own_socket = false;  // `bind` or `reuseport`: a wildcard does not cover it
+  bool has_http2 = false;       // `listen ... http2`
   ListenSpec spec;
+  // Whether a client that comes in the clear, or says so in its handshake with the default server, may speak HTTP/2.
+  bool speaks_h2() const { return has_http2 || hosts.default_server->speaks_h2; }
 };
 
 // One socket and the addresses it serves.
@@ -36,6 +39,7 @@ struct ListenWish {
   bool default_server = false;
   bool has_options = false;
   bool own_socket = false;
+  bool http2 = false;
 };
 
 struct Listens {

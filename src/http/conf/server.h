@@ -13,6 +13,7 @@
 #include "core/base/addr.h"
 #include "http/conf/location.h"
 #include "http/h1/rules.h"
+#include "http/h2/rules.h"
 
 namespace fairlead::http {
 
@@ -31,6 +32,8 @@ struct Server {
   std::unordered_map<std::string_view, Location*> named;  // "@x"
   std::vector<Location*> locations;   // all, for compiling plans
   h1::ServerRules h1_rules;
+  h2::ServerRules h2_rules;
+  bool speaks_h2 = false;             // `http2 on`
   bool has_listen = false;
 };
 

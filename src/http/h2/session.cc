@@ -105,6 +105,7 @@ void Session::attach(Stream& stream, int32_t id) {
   stream.id_ = id;
   streams_.push_back(stream);
   ++stream_count_;
+  nghttp2_session_set_stream_user_data(session_.get(), id, &stream);
 }
 
 void Session::forget(Stream& stream) {
