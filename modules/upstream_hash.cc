@@ -22,6 +22,7 @@ ConfResult<Unit> set_hash(Line& line, NoConf&) {
 
 constexpr Directive rows[] = {
     custom<set_hash, NoConf>("hash", in_upstream_any, words(1, 2), "Choose the peer by a key; consistent: few keys move when peers change.")
+        .many()
         .takes("key [consistent]"),
 };
 

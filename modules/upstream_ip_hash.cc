@@ -14,7 +14,7 @@ struct NoConf {};
 ConfResult<Unit> set_ip_hash(Line& line, NoConf&) { return set_balancer(line, std::make_unique<IpHash>()); }
 
 constexpr Directive rows[] = {
-    custom<set_ip_hash, NoConf>("ip_hash", in_upstream_any, words(0), "Choose the peer by the client's address."),
+    custom<set_ip_hash, NoConf>("ip_hash", in_upstream_any, words(0), "Choose the peer by the client's address.").many(),
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ ConfResult<Unit> set_least_conn(Line& line, NoConf&) { return set_balancer(line,
 
 constexpr Directive rows[] = {
     custom<set_least_conn, NoConf>("least_conn", in_upstream_any, words(0),
-                                   "Prefer the peer with the fewest requests in flight for its weight."),
+                                   "Prefer the peer with the fewest requests in flight for its weight.")
+        .many(),
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ ConfResult<Unit> set_random(Line& line, NoConf&) {
 
 constexpr Directive rows[] = {
     custom<set_random, NoConf>("random", in_upstream_any, words(0, 2), "Choose a peer by chance; two: the less busy of two.")
+        .many()
         .takes("[two [least_conn]]"),
 };
 

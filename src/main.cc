@@ -28,12 +28,14 @@ static void show_build() {
   std::fprintf(stderr, "fairlead version: fairlead/%s\n", FAIRLEAD_VERSION);
   std::fprintf(stderr, "compatible with nginx version: nginx/%s\n", std::string(http::compatible_version).c_str());
   std::fprintf(stderr, "built by %s\nbuilt with %s\n", build_config::compiler, OpenSSL_version(OPENSSL_VERSION));
+  std::fputs("TLS SNI support enabled\n", stderr);
   std::string options = build_config::configure_arguments;
   auto add = [&](std::string_view option) {
     if (options.find(option) == std::string::npos) options += format(" {}", option);
   };
   // nginx's names of what is there beyond its standard modules, and of those standard ones that are not, for scripts that look.
   if (modules().find("http_v2")) add("--with-http_v2_module");
+  if (modules().find("http_ssl")) add("--with-http_ssl_module");
   if (modules().find("http_stub_status")) add("--with-http_stub_status_module");
 #ifdef FAIRLEAD_DEBUG
   add("--with-debug");

@@ -65,6 +65,7 @@ std::string_view own_uri(Request& request) {
 }
 
 std::string_view replaced_uri(Request& request, const Pass& pass) {
+  if (request.left_location) return own_uri(request);
   std::string_view rest = request.uri.size() > pass.location_bytes ? request.uri.substr(pass.location_bytes) : std::string_view();
   rest = escaped(Escape::uri, rest, request.arena());
   if (request.args.empty()) return request.arena().join({pass.uri, rest});

@@ -67,6 +67,7 @@ ConfResult<Unit> set_fixed_pass(Line& line, ProxyConf& conf, const Location& loc
   pass.location_bytes = location.name.size();
   auto parsed = parse_addr(authority, 80, AddrUse::connect);
   if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), url.substr(7));
+  pass.has_port = parsed->has_port;
   pass.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : "80";
   auto group = implicit_group(line, authority, 80);
   if (!group) return group.error();
@@ -113,17 +114,26 @@ ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   return prepare_headers(block, conf);
 }
 
-// When all groups are known: `proxy_pass http://name` without a port means the group of that name.
+// `proxy_pass http://name` means the group of that name, which has no port of its own.
+ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
+  const ServerLine& wanted = pass.group->servers[0];
+  for (auto& group : upstreams_of(generation).groups) {
+    if (group->is_implicit) continue;
+    if (equal_nocase(group->name, pass.group->name)) pass.group = group.get();
+    else if (pass.has_port && equal_nocase(group->name, wanted.host))
+      return format("upstream \"{}\" may not have port {}{}\n", group->name, wanted.port, at_place(pass.group->place));
+  }
+  return Unit();
+}
+
 ConfResult<Unit> bind_groups(Generation& generation) {
+  ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     ProxyConf& conf = fairlead::conf<ProxyConf>(block);
-    if (conf.pass.group && conf.pass.group->is_implicit) {
-      for (auto& group : upstreams_of(generation).groups)
-        if (!group->is_implicit && equal_nocase(group->name, conf.pass.group->name)) conf.pass.group = group.get();
-    }
+    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
     place_temp_path(generation, conf.temp_path);
   });
-  return Unit();
+  return bound;
 }
 
 Value proxy_host(Session& session, uintptr_t) {
@@ -160,16 +170,16 @@ constexpr std::array<Directive, 11> own_rows = {
         "proxy_redirect", in_http_any, words(1, 2), "How Location and Refresh of replies are rewritten.")
         .many()
         .takes("default | off | redirect replacement"),
-    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_domains>("proxy_cookie_domain", in_http_any, words(1, 2),
-                                                                      "Rewrites the domain of cookies.")
+    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_domains, &ProxyConf::cookie_domains_off>(
+        "proxy_cookie_domain", in_http_any, words(1, 2), "Rewrites the domain of cookies.")
         .many()
         .takes("off | domain replacement"),
-    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_paths>("proxy_cookie_path", in_http_any, words(1, 2),
-                                                                    "Rewrites the path of cookies.")
+    custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_paths, &ProxyConf::cookie_paths_off>(
+        "proxy_cookie_path", in_http_any, words(1, 2), "Rewrites the path of cookies.")
         .many()
         .takes("off | path replacement"),
-    custom<set_cookie_flags, ProxyConf, &ProxyConf::cookie_flags>("proxy_cookie_flags", in_http_any, words(1, 5),
-                                                                  "Sets or clears flags of cookies.")
+    custom<set_cookie_flags, ProxyConf, &ProxyConf::cookie_flags, &ProxyConf::cookie_flags_off>(
+        "proxy_cookie_flags", in_http_any, words(1, 4), "Sets or clears flags of cookies.")
         .many()
         .takes("off | cookie [flag ...]"),
     custom<check_number, ProxyConf>("proxy_headers_hash_max_size", in_http_any, words(1), "Accepted; tables of names size themselves."),

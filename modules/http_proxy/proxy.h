@@ -35,7 +35,11 @@ struct CookieFlags {
   std::shared_ptr<RegexRule> regex;
   Template name;
   uint8_t set = 0, clear = 0;          // bits of CookieFlag
-  std::string_view same_site;          // with set: strict, lax, none
+  std::string_view same_site;          // with set: Strict, Lax, None
+  std::vector<Template> more;          // flags that only a request's variables name
+
+  // False: there is no such flag.
+  bool add(std::string_view flag);
 };
 enum CookieFlag : uint8_t { cookie_secure = 1, cookie_httponly = 2, cookie_samesite = 4 };
 
@@ -48,6 +52,7 @@ struct Pass {
   std::string_view port;
   std::string_view uri;          // replaces the location's part of the path
   bool has_uri = false;
+  bool has_port = false;
   std::string_view url_text;     // as written, for the default redirect
   size_t location_bytes = 0;     // of the request's path that `uri` replaces
 };
@@ -63,6 +68,7 @@ struct ProxyConf : ForwardConf {
   bool redirects_given = false;
   std::vector<Rewrite> cookie_domains, cookie_paths;
   std::vector<CookieFlags> cookie_flags;
+  bool cookie_domains_off = false, cookie_paths_off = false, cookie_flags_off = false;
   // Made by finish: what is sent, in order, and the names of client fields that are not.
   std::vector<SetHeader> sent;
   std::vector<std::string_view> replaced;

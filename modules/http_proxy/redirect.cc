@@ -127,10 +127,25 @@ void set_flag(std::vector<Attribute>& parts, std::string_view name, std::string_
   if (present) parts.push_back(Attribute{name, value, !value.empty()});
 }
 
+// The rule with what its variables name in this request.
+CookieFlags evaluated(Request& request, const CookieFlags& rule) {
+  CookieFlags flags;
+  flags.set = rule.set;
+  flags.clear = rule.clear;
+  flags.same_site = rule.same_site;
+  for (const Template& text : rule.more) {
+    std::string_view flag = text.evaluate(request);
+    if (!flag.empty() && !flags.add(flag)) request.logger.error("invalid proxy_cookie_flags flag \"{}\"", flag);
+  }
+  return flags;
+}
+
 bool apply_flags(Request& request, const ProxyConf& conf, std::vector<Attribute>& parts) {
-  for (const CookieFlags& rule : conf.cookie_flags) {
-    bool matches = rule.regex ? rule.regex->match(request, parts[0].name) : rule.name.evaluate(request) == parts[0].name;
+  for (const CookieFlags& candidate : conf.cookie_flags) {
+    bool matches = candidate.regex ? candidate.regex->match(request, parts[0].name)
+                                   : equal_nocase(candidate.name.evaluate(request), parts[0].name);
     if (!matches) continue;
+    CookieFlags rule = evaluated(request, candidate);
     if (rule.set & cookie_secure) set_flag(parts, "Secure", {}, true);
     if (rule.clear & cookie_secure) set_flag(parts, "Secure", {}, false);
     if (rule.set & cookie_httponly) set_flag(parts, "HttpOnly", {}, true);
@@ -190,14 +205,34 @@ void edit_reply(Request& request, ResponseHead& reply, const void* proxy_request
   edit_cookies(request, proxy.conf, reply.headers);
 }
 
+bool CookieFlags::add(std::string_view flag) {
+  if (flag == "secure") set |= cookie_secure;
+  else if (flag == "nosecure") clear |= cookie_secure;
+  else if (flag == "httponly") set |= cookie_httponly;
+  else if (flag == "nohttponly") clear |= cookie_httponly;
+  else if (flag == "nosamesite") clear |= cookie_samesite;
+  else if (flag == "samesite=strict" || flag == "samesite=lax" || flag == "samesite=none") {
+    set |= cookie_samesite;
+    same_site = flag == "samesite=strict" ? "Strict" : flag == "samesite=lax" ? "Lax" : "None";
+  } else {
+    return false;
+  }
+  return true;
+}
+
 ConfResult<Unit> set_redirect(Line& line, ProxyConf& conf) {
+  if (conf.redirect_off) return line.directive_reason("is duplicate");
+  if (line.word_count() == 1 && line.word(1) == "off") {
+    if (!conf.redirects.empty()) return line.directive_reason("is duplicate");
+    conf.redirects_given = conf.redirect_off = true;
+    return Unit();
+  }
   conf.redirects_given = true;
   if (line.word_count() == 1) {
-    if (line.word(1) == "off") {
-      conf.redirect_off = true;
-      return Unit();
-    }
     if (line.word(1) != "default") return line.invalid_parameter(1);
+    if (conf.pass.url.is_set())
+      return std::string("\"proxy_redirect default\" cannot be used with \"proxy_pass\" directive with variables");
+    if (!conf.pass.is_set) return std::string("\"proxy_redirect default\" should be placed after the \"proxy_pass\" directive");
     Rewrite rule;
     rule.is_default = true;
     conf.redirects.push_back(std::move(rule));
@@ -211,20 +246,28 @@ ConfResult<Unit> set_redirect(Line& line, ProxyConf& conf) {
 
 ConfResult<Unit> set_cookie_rewrite(Line& line, ProxyConf& conf) {
   bool domain = line.name() == "proxy_cookie_domain";
+  std::vector<Rewrite>& rules = domain ? conf.cookie_domains : conf.cookie_paths;
+  bool& off = domain ? conf.cookie_domains_off : conf.cookie_paths_off;
+  if (off) return line.directive_reason("is duplicate");
   if (line.word_count() == 1) {
-    if (line.word(1) == "off") return Unit();
-    return line.invalid_parameter(1);
+    if (line.word(1) != "off") return line.invalid_parameter(1);
+    if (!rules.empty()) return line.directive_reason("is duplicate");
+    off = true;
+    return Unit();
   }
   Rewrite rule;
   FL_TRY(read_rewrite(line, domain, rule));
-  (domain ? conf.cookie_domains : conf.cookie_paths).push_back(std::move(rule));
+  rules.push_back(std::move(rule));
   return Unit();
 }
 
 ConfResult<Unit> set_cookie_flags(Line& line, ProxyConf& conf) {
+  if (conf.cookie_flags_off) return line.directive_reason("is duplicate");
   if (line.word_count() == 1) {
-    if (line.word(1) == "off") return Unit();
-    return line.invalid_parameter(1);
+    if (line.word(1) != "off") return line.invalid_parameter(1);
+    if (!conf.cookie_flags.empty()) return line.directive_reason("is duplicate");
+    conf.cookie_flags_off = true;
+    return Unit();
   }
   CookieFlags rule;
   if (line.word(1).starts_with('~')) {
@@ -237,18 +280,10 @@ ConfResult<Unit> set_cookie_flags(Line& line, ProxyConf& conf) {
     rule.name = std::move(*name);
   }
   for (size_t i = 2; i < line.words().size(); ++i) {
-    std::string_view word = line.word(i);
-    if (word == "secure") rule.set |= cookie_secure;
-    else if (word == "nosecure") rule.clear |= cookie_secure;
-    else if (word == "httponly") rule.set |= cookie_httponly;
-    else if (word == "nohttponly") rule.clear |= cookie_httponly;
-    else if (word == "nosamesite") rule.clear |= cookie_samesite;
-    else if (word == "samesite=strict" || word == "samesite=lax" || word == "samesite=none") {
-      rule.set |= cookie_samesite;
-      rule.same_site = word == "samesite=strict" ? "Strict" : word == "samesite=lax" ? "Lax" : "None";
-    } else {
-      return line.invalid_parameter(i);
-    }
+    auto flag = compile_word(line, i);
+    if (!flag) return flag.error();
+    if (!flag->is_literal()) rule.more.push_back(std::move(*flag));
+    else if (!rule.add(line.word(i))) return line.invalid_parameter(i);
   }
   conf.cookie_flags.push_back(std::move(rule));
   return Unit();

@@ -48,12 +48,14 @@ http {
         location /noredir { proxy_redirect off; proxy_pass http://pool; }
         location /cookie { proxy_cookie_domain origin.test here.test; proxy_cookie_path /app/ /; proxy_cookie_path ~*^/x(.*) /y$1;
                            proxy_cookie_flags one secure httponly; proxy_cookie_flags ~two nosecure samesite=lax; proxy_pass http://pool; }
-        location /intercept { proxy_intercept_errors on; error_page 404 500 = /page; proxy_pass http://pool; }
+        location /intercept { proxy_intercept_errors on; error_page 302 404 500 = /page; error_page 401 /page; proxy_pass http://pool; }
         location /page { return 200 "a page"; }
+        location @named { return 200 "named $uri $args"; }
         location /hidden/ { internal; return 200 "hidden $uri $args"; }
         location /ignore { proxy_ignore_headers X-Accel-Redirect; proxy_pass http://pool; }
         location /if { if ($arg_p) { set $x 1; } proxy_pass http://pool; }
         location /rw/ { rewrite ^/rw/(.*)$ /to/$1?more=1 break; proxy_pass http://pool; }
+        location /rwu/ { rewrite ^/rwu/(.*)$ /to/$1 break; proxy_pass http://pool/other/; }
         location /limit { limit_except GET { proxy_pass http://pool; } proxy_pass http://pool; }
         location /unbuffered { proxy_buffering off; proxy_pass http://pool; }
     }
@@ -61,7 +63,7 @@ http {
 """
 LOCATIONS = ["/", "/with/", "/with", "/top/", "/bare", "/bare/y", "/args/", "/re/a", "/var/a", "/old", "/set/", "/method", "/body",
     "/nobody", "/nohead",
-             "/stream", "/if", "/rw/", "/limit", "/unbuffered"]
+             "/stream", "/if", "/rw/", "/rwu/", "/limit", "/unbuffered"]
 TAILS = ["", "?q=1&r", "%20sp%2Fsl%25", "a/../b/./c//d", "x%3Fy%23z?%20", "%c3%a9;p=1,2"]
 FIELDS = [("Accept", "a/b"), ("X-Gone", "x"), ("X-For", "y"), ("X-Forwarded-For", "1.2.3.4"), ("Keep-Alive", "5"), ("TE", "trailers"),
     ("Cookie", "a=b"),
@@ -117,6 +119,22 @@ REPLIES = {
     "accel": OK + "X-Accel-Redirect: /hidden/file?a=b\r\nX-A: 1\r\nContent-Type: t/u\r\nSet-Cookie: s=1\r\nContent-Disposition: d\r\nETag: e\r\n"
                   "Content-Length: 4\r\n\r\nbody",
     "accel unsafe": OK + "X-Accel-Redirect: /hidden/../../x\r\nContent-Length: 0\r\n\r\n",
+    "accel unsafe encoded": OK + "X-Accel-Redirect: /hidden/%2e%2E/x\r\nContent-Length: 0\r\n\r\n",
+    "accel unsafe backslash": OK + "X-Accel-Redirect: /hidden/..%5c..\r\nContent-Length: 0\r\n\r\n",
+    "accel decoded": OK + "X-Accel-Redirect: /hidden/a%20b%3fc?d=%20\r\nContent-Length: 0\r\n\r\n",
+    "accel dots in a name": OK + "X-Accel-Redirect: /hidden/a..b/...\r\nContent-Length: 0\r\n\r\n",
+    "accel relative": OK + "X-Accel-Redirect: hidden/x\r\nContent-Length: 0\r\n\r\n",
+    "accel nowhere": OK + "X-Accel-Redirect: /nowhere/x\r\nContent-Length: 0\r\n\r\n",
+    "accel bad percent": OK + "X-Accel-Redirect: /hidden/%zz\r\nContent-Length: 0\r\n\r\n",
+    "accel NUL": OK + "X-Accel-Redirect: /hidden/%00x\r\nContent-Length: 0\r\n\r\n",
+    "accel empty": OK + "X-Accel-Redirect: \r\nContent-Length: 0\r\n\r\n",
+    "accel named": OK + "X-Accel-Redirect: @named\r\nX-A: 1\r\nContent-Length: 0\r\n\r\n",
+    "accel unknown name": OK + "X-Accel-Redirect: @unknown\r\nContent-Length: 0\r\n\r\n",
+    "accel on an error": "HTTP/1.1 404 No\r\nX-Accel-Redirect: /hidden/x\r\nContent-Length: 0\r\n\r\n",
+    "accel limit": OK + "X-Accel-Limit-Rate: 100000\r\nX-Accel-Charset: koi8-r\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok",
+    "two of many": OK + "Date: a\r\nETag: \"e\"\r\nLast-Modified: x\r\nContent-Range: bytes 0-1/2\r\n"
+                        "X-A: 1\r\nVary: b\r\nContent-Length: 0\r\n\r\n",
+    "206": 'HTTP/1.1 206 Partial\r\nContent-Range: bytes 1-2/9\r\nContent-Length: 2\r\n\r\nok',
     "accel unbuffered": OK + "X-Accel-Buffering: no\r\nContent-Length: 4\r\n\r\nbody",
     "vary": OK + "Vary: a\r\nCache-Control: no-cache\r\nCache-Control: private\r\nExpires: 0\r\nAccept-Ranges: bytes\r\nLink: <a>\r\nContent-Length: 0\r\n\r\n",
     "content": OK + "Content-Type: text/html; charset=x\r\nContent-Encoding: gzip\r\nContent-Language: en\r\nContent-Length: 2\r\n\r\nzz",
@@ -128,7 +146,9 @@ DIFFERENCES = [
     (r"request: .*(Proxy-Connection|Trailer): ", "fields of the connection (RFC 9110 section 7.6.1), which nginx passes on"),
     (r"reply: .* no reason$", "nginx sends an empty reason phrase, we the usual one"),
     (r"request: .*/stream .*chunked", "what came with the head: nginx knows the length when all of a chunked body did, we stream it"),
-    (r"reply: HEAD (?!/intercept|/ignore)\S+ accel unsafe$", "the length of the built-in page, in which the server's name stands"),
+    (r"reply: HEAD (?!/intercept|/ignore)\S+ accel (unsafe|unsafe encoded|NUL|empty|unknown name)$|"
+     r"reply: HEAD (?!/ignore)\S+ accel (nowhere|relative)$", "the length of the built-in page, in which the server's name stands"),
+    (r"reply: .*(?<!/ignore) accel bad percent$", "nginx guesses what a broken escape means, we refuse it"),
 ]
 
 

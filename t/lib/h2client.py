@@ -61,9 +61,9 @@ class H2Client:
         values = dict(settings or {})
         if window is not None:
             values[h2.settings.SettingCodes.INITIAL_WINDOW_SIZE] = window
-        if values:
-            self.h2.local_settings.update(values)
         self.h2.initiate_connection()
+        if values:
+            self.h2.update_settings(values)
         self.replies, self.hold = {}, set()
         self.goaways, self.pongs, self.server_settings = [], 0, {}
         self.ended = None  # "closed" or "reset"

@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """One exchange with a peer: reuse of its connection, bodies in both directions, buffering, clients that leave, tunnels."""
 
+import os
 import re
 import threading
 import time
@@ -407,3 +408,18 @@ def test_worker_connections_count_those_to_peers(server, upstream):
     s.wait_for_log("8 worker_connections are not enough while connecting to upstream")
     for c in clients:
         c.close()
+
+
+def test_a_temporary_file_that_cannot_be_made_costs_no_byte(server, upstream):
+    """nginx cuts the reply. Here the peer is read as fast as the client reads."""
+    data = bytes(range(256)) * 40_000
+    u = upstream(up.serve(lambda r: up.reply(200, data)))
+    s = server(conf(location="proxy_temp_path %%PREFIX%%/temp; proxy_buffers 4 4k;"), UP=u.port)
+    os.rmdir(os.path.join(s.prefix, "temp"))
+    s.write("temp", "in the way")
+    with Client(s.port) as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        time.sleep(0.3)
+        assert c.read_reply().body == data
+        assert c.get("/").body == data
+    s.wait_for_log(r"\[crit\].*open\(\) of a temporary file failed \(20: Not a directory\) while reading upstream, client")

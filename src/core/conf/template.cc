@@ -106,6 +106,24 @@ ConfResult<std::string_view> variable_name(const Line& line, size_t index) {
   return word.substr(1);
 }
 
+bool holds_any(const Conditions& conditions, Session& session) {
+  for (const Template& condition : conditions) {
+    std::string_view text = condition.evaluate(session);
+    if (!text.empty() && text != "0") return true;
+  }
+  return false;
+}
+
+ConfResult<Unit> ConfValue<Conditions>::parse(Line& line, Conditions& field) {
+  field.clear();
+  for (size_t i = 1; i < line.words().size(); ++i) {
+    auto compiled = compile_word(line, i);
+    if (!compiled) return compiled.error();
+    field.push_back(std::move(*compiled));
+  }
+  return Unit();
+}
+
 ConfResult<Unit> ConfValue<Template>::parse(Line& line, Template& field) {
   auto compiled = compile_word(line, 1);
   if (!compiled) return compiled.error();

@@ -68,6 +68,17 @@ struct ConfValue<Template> {
   static std::string show(const Template& field) { return std::string(field.is_literal() ? field.literal() : field.source()); }
 };
 
+// Conditions, one per word: it holds if any of them evaluates to something other than nothing and "0".
+using Conditions = std::vector<Template>;
+bool holds_any(const Conditions& conditions, Session& session);
+template <>
+struct ConfValue<Conditions> {
+  static constexpr WordCount words = words_from(1);
+  static constexpr std::string_view type = "string ...";
+  static constexpr bool repeatable = false;
+  static ConfResult<Unit> parse(Line& line, Conditions& field);
+};
+
 // For words of a custom setter.
 ConfResult<Template> compile_word(const Line& line, size_t index);
 ConfResult<Template> compile_text(const Line& line, std::string_view text);

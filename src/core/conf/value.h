@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/base/text.h"
 #include "core/conf/directive.h"
 #include "core/conf/line.h"
 
@@ -41,7 +42,7 @@ struct Buffers {
   uint64_t bytes = 0;
 };
 
-// An enumeration or a set of flags names its words: specialise with `static constexpr EnumWord<T> words[]`.
+// An enumeration or a set of flags names its words, which are written in any case: specialise with `static constexpr EnumWord<T> words[]`.
 template <class T>
 struct EnumWord {
   std::string_view word;
@@ -133,7 +134,7 @@ struct ConfValue<T> {
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, T& field) {
     for (const auto& word : EnumWords<T>::all) {
-      if (word.word != line.word(1)) continue;
+      if (!equal_nocase(word.word, line.word(1))) continue;
       field = word.value;
       return Unit();
     }
@@ -155,7 +156,7 @@ struct ConfValue<Flags<E>> {
     for (size_t i = 1; i < line.words().size(); ++i) {
       const EnumWord<E>* found = nullptr;
       for (const auto& word : EnumWords<E>::all)
-        if (word.word == line.word(i)) found = &word;
+        if (equal_nocase(word.word, line.word(i))) found = &word;
       if (!found) return line.invalid_value(i);
       uint32_t bit = static_cast<uint32_t>(found->value);
       if (bit && (bits & bit) == bit) line.warn_duplicate_value(i);

@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "core/upstream/group.h"
 
+#include <algorithm>
+
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
@@ -21,8 +23,7 @@ UpstreamsConf& upstreams_of_line(const Line& line) { return own_conf<UpstreamsCo
 ConfResult<Unit> set_upstream(Line& line, UpstreamsConf&) {
   UpstreamsConf& all = upstreams_of_line(line);
   for (auto& group : all.groups) {
-    if (group->name != line.word(1) || group->is_implicit) continue;
-    return format("duplicate upstream \"{}\" in {}:{}", line.word(1), group->place.file, group->place.line);
+    if (!group->is_implicit && equal_nocase(group->name, line.word(1))) return format("duplicate upstream \"{}\"", line.word(1));
   }
   all.groups.push_back(std::make_unique<GroupSpec>());
   GroupSpec& group = *all.groups.back();
@@ -36,12 +37,20 @@ ConfResult<Unit> set_upstream(Line& line, UpstreamsConf&) {
   return Unit();
 }
 
+// What no resolver would be asked for: such a name is a slip of the pen, not a server that is down.
+bool is_host_name(std::string_view host) {
+  return std::all_of(host.begin(), host.end(), [](char c) {
+    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '.' || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+  });
+}
+
 ConfResult<Unit> set_address(std::string_view text, uint16_t default_port, ServerLine& server) {
   auto parsed = parse_addr(text, default_port, AddrUse::connect);
   if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), text);
   server.text = text;
   server.spec.server = std::string(text);
   if (parsed->is_name()) {
+    if (!is_host_name(parsed->host)) return format("invalid host in upstream \"{}\"", text);
     server.host = parsed->host;
     server.port = parsed->port;
     return Unit();
@@ -95,6 +104,7 @@ ConfResult<Unit> set_server(Line& line, UpstreamsConf&) {
 }
 
 ConfResult<Unit> set_zone(Line& line, UpstreamsConf&) {
+  if (line.word(1).empty()) return std::string("invalid zone name \"\"");
   uint64_t bytes = 0;
   if (line.word_count() == 2) {
     auto size = parse_size(line.word(2), SizeUnits::up_to_mega);
@@ -166,6 +176,8 @@ ConfResult<Unit> complete_groups(Generation& generation) {
       for (const ServerLine& server : group->servers)
         if (server.spec.backup)
           return format("balancing method \"{}\" does not support parameter \"backup\"{}\n", group->balancer_name, at_place(group->place));
+    bool all_backups = std::all_of(group->servers.begin(), group->servers.end(), [](const ServerLine& line) { return line.spec.backup; });
+    if (all_backups) return format("no servers in upstream \"{}\"{}\n", group->name, at_place(group->place));
     // An address that is the name of a group means the group: http_proxy binds it.
     group->is_replaced = group->is_implicit && find_group(generation, group->name) != group.get();
     if (group->is_replaced) continue;

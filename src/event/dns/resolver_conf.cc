@@ -33,14 +33,14 @@ ConfResult<Unit> set_resolver(Line& line, ResolverConf& own) {
     std::string_view word = line.word(i);
     if (word.starts_with("valid=")) {
       auto ms = parse_time_ms(word.substr(6), TimeGrain::seconds);
-      if (!ms) return line.invalid_parameter(i);
+      if (!ms) return format("invalid parameter: {}", word);
       options->valid_s = static_cast<uint32_t>(*ms / 1000);
     } else if (word == "ipv4=on" || word == "ipv4=off") {
       options->families.ipv4 = word == "ipv4=on";
     } else if (word == "ipv6=on" || word == "ipv6=off") {
       options->families.ipv6 = word == "ipv6=on";
     } else if (word.starts_with("ipv4=") || word.starts_with("ipv6=")) {
-      return line.invalid_parameter(i);
+      return format("invalid parameter: {}", word);
     } else {
       FL_TRY(add_server(line, i, *options));
     }

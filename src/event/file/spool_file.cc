@@ -152,6 +152,73 @@ struct ReadRange {
   }
 };
 
+// The folders above `path`, for whom the file's mode lets read.
+int make_folders(const std::string& path, uint32_t mode) {
+  mode_t folder_mode = mode | 0700 | (mode & 0444) >> 2;
+  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+    if (mkdir(path.substr(0, slash).c_str(), folder_mode) < 0 && errno != EEXIST) return errno;
+  return 0;
+}
+
+struct MoveSpool {
+  FileRef file;
+  std::string from;
+  FilePlace to;
+
+  Result<Unit> operator()() const {
+    if (int err = dress(file.fd())) return Error::from_errno(err, "changing a temporary file failed");
+    int err = rename_to(from);
+    if (err == EXDEV) err = copy_across();
+    if (err) return Error::from_errno(err, "rename() of a temporary file failed");
+    return Unit();
+  }
+
+  int rename_to(const std::string& name) const {
+    if (rename(name.c_str(), to.path.c_str()) == 0) return 0;
+    if (errno != ENOENT) return errno;
+    if (int err = make_folders(to.path, to.mode)) return err;
+    return rename(name.c_str(), to.path.c_str()) == 0 ? 0 : errno;
+  }
+
+  // Mode and time.
+  int dress(int fd) const {
+    if (fchmod(fd, to.mode) < 0) return errno;
+    if (to.modified_s < 0) return 0;
+    timespec time{static_cast<time_t>(to.modified_s), 0};
+    timespec both[2] = {time, time};
+    return futimens(fd, both) < 0 ? errno : 0;
+  }
+
+  // By way of a file beside the wanted one, so that nobody ever sees half of it.
+  int copy_across() const {
+    std::string beside = to.path + format(".{:010}", next_number());
+    int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return errno;
+    int err = copy_bytes(fd);
+    if (err == 0) err = dress(fd);
+    close(fd);
+    if (err == 0) err = rename_to(beside);
+    unlink(err == 0 ? from.c_str() : beside.c_str());
+    return err;
+  }
+
+  int copy_bytes(int fd) const {
+    char room[16 * 1024];
+    off_t offset = 0;
+    for (;;) {
+      ssize_t got = pread(file.fd(), room, sizeof room, offset);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return got < 0 ? errno : 0;
+      offset += got;
+      for (ssize_t done = 0; done < got;) {
+        ssize_t put = write(fd, room + done, static_cast<size_t>(got - done));
+        if (put < 0 && errno != EINTR) return errno;
+        if (put > 0) done += put;
+      }
+    }
+  }
+};
+
 }  // namespace
 
 SpoolFile::~SpoolFile() {
@@ -179,6 +246,16 @@ Task<Result<Unit>> SpoolFile::append(const Chain& bytes) {
   auto written = co_await writing;
   if (!written) co_return written.error();
   size_ += count;
+  co_return Unit();
+}
+
+Task<Result<Unit>> SpoolFile::move_to(FilePlace place) {
+  FL_ASSERT(file_ && keep_ == SpoolKeep::until_closed);
+  MoveSpool what{file_, name_, std::move(place)};
+  auto moving = blocking(pool_, std::move(what));
+  auto moved = co_await moving;
+  if (!moved) co_return moved.error();
+  keep_ = SpoolKeep::always;
   co_return Unit();
 }
 

@@ -34,6 +34,13 @@ enum class SpoolKeep : uint8_t {
   always,       // stays (client_body_in_file_only on)
 };
 
+// Where a file that is whole shall be, for everybody to see.
+struct FilePlace {
+  std::string path;           // absolute; folders that are missing are made, searchable for whom `mode` lets read
+  uint32_t mode = 0600;       // permission bits
+  int64_t modified_s = -1;    // its modification time, seconds since 1970; -1: now
+};
+
 class SpoolFile {
  public:
   // `pool` and `path` outlive it. Nothing is opened before the first append() or open().
@@ -48,6 +55,10 @@ class SpoolFile {
   // an error size() is what it was
   // and the file may be used on. Errors: exhausted (disk full, no descriptors, no threads), system, canceled. One at a time.
   Task<Result<Unit>> append(const Chain& bytes);
+
+  // Puts the open file, made with SpoolKeep::until_closed, in place of whatever is there: it has that name from now on, and keeps it. On
+  // another file system it is copied first. All or nothing. Errors as for append().
+  Task<Result<Unit>> move_to(FilePlace place);
 
   // Bytes written so far.
   uint64_t size() const { return size_; }

@@ -23,7 +23,9 @@ Result<Accepted> accept_socket(int listen_fd) {
 
 static Result<Unit> prepare(int fd, const Addr& to, const ConnectOptions& options) {
   if (options.keepalive) set_keepalive(fd);
-  if (options.send_buffer_bytes) set_option(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes);
+  if (options.send_buffer) set_option(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+  if (options.receive_buffer) set_option(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
+  if (options.send_low_water) set_option(fd, SOL_SOCKET, SO_SNDLOWAT, options.send_low_water);
   if (to.is_ip()) set_nodelay(fd);
   if (!options.bind.valid()) return Unit();
 #if defined(IP_TRANSPARENT)
@@ -36,14 +38,14 @@ static Result<Unit> prepare(int fd, const Addr& to, const ConnectOptions& option
   sockaddr_storage storage;
   socklen_t size = options.bind.to_sockaddr(storage);
   if (bind(fd, reinterpret_cast<sockaddr*>(&storage), size) == 0) return Unit();
-  return Error::from_errno(errno, "bind() failed", Side::upstream);
+  return Error::from_errno(errno, "bind() failed");
 }
 
 Result<int> connect_socket(const Addr& to, const ConnectOptions& options) {
   sockaddr_storage storage;
   socklen_t size = to.to_sockaddr(storage);
   int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return Error::from_errno(errno, "socket() failed", Side::upstream);
+  if (fd < 0) return Error::from_errno(errno, "socket() failed");
   auto prepared = prepare(fd, to, options);
   if (!prepared) {
     close(fd);

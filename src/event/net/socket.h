@@ -21,7 +21,9 @@ struct ConnectOptions {
   Addr bind;                 // invalid: any
   bool transparent = false;  // bind may be an address of somebody else (IP_TRANSPARENT)
   bool keepalive = false;    // SO_KEEPALIVE
-  int send_buffer_bytes = 0; // 0: the system's
+  // Bytes; 0: the system's.
+  int send_buffer = 0, receive_buffer = 0;
+  int send_low_water = 0;    // SO_SNDLOWAT, where the system lets it be set
 };
 // A socket on its way to `to`. The connect may be under way: wait for writable, then connect_result().
 Result<int> connect_socket(const Addr& to, const ConnectOptions& options);

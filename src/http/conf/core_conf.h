@@ -77,6 +77,7 @@ struct CoreConf {
   ServerTokens server_tokens = ServerTokens::on;
   bool chunked_transfer_encoding = true;
   bool etag = true;
+  Conditions early_hints;  // under which a 103 of a peer is passed on
   IfModifiedSince if_modified_since = IfModifiedSince::exact;
   std::vector<ErrorPage> error_pages;
   Template limit_rate{"0"};

@@ -236,6 +236,8 @@ constexpr Directive core_rows[] = {
     slot<CoreConf, &CoreConf::server_tokens>("server_tokens", any, "Name the version in Server and on built-in pages."),
     slot<CoreConf, &CoreConf::chunked_transfer_encoding>("chunked_transfer_encoding", any, "Allow chunked responses in HTTP/1.1."),
     slot<CoreConf, &CoreConf::etag>("etag", any, "Give static files an ETag."),
+    slot<CoreConf, &CoreConf::early_hints>("early_hints", any,
+                                           "When a peer's 103 (Early Hints) is passed on: if a string is neither empty nor 0."),
     slot<CoreConf, &CoreConf::if_modified_since>("if_modified_since", any, "How If-Modified-Since is compared."),
     custom<set_error_page, CoreConf, &CoreConf::error_pages>("error_page", any | in_location_if, words_from(2),
                                                              "What is shown for errors: a path, a named location, an URL.")

@@ -219,6 +219,8 @@ static ConfResult<Unit> complete_http(Generation& generation) {
     fill_rules(*server);
   }
   http->listens.finish(generation);
+  for (Server* server : http->servers)
+    if (server->speaks_h2) server->alpn_protocols.insert(0, "\x02h2");
   return Unit();
 }
 

@@ -34,6 +34,7 @@ ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, ListenWish
   if (std::find(servers.begin(), servers.end(), &server) != servers.end()) return format("a duplicate listen {}", spec.addr.text());
   if (wish.own_socket) address->has_own_socket = true;
   if (wish.http2) address->has_http2 = true;
+  if (wish.is_secure) address->is_secure = true;
   if (wish.has_options) {
     if (address->has_options) return format("duplicate listen options for {}", spec.addr.text());
     address->has_options = true;
@@ -51,6 +52,8 @@ ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, ListenWish
 void Listens::finish(Generation& generation) {
   for (auto& address : addresses) {
     if (!address->hosts.default_server) address->hosts.default_server = address->hosts.servers.front();
+    if (address->has_http2)
+      for (Server* server : address->hosts.servers) server->speaks_h2 = true;
     address->hosts.finish(generation, address->addr.text());
   }
   auto wildcard_of = [&](const ListenAddress& address) -> ListenAddress* {
@@ -79,6 +82,7 @@ struct ListenWords {
   bool has_options = false;
   bool bind = false;
   bool http2 = false;
+  bool is_secure = false;
 };
 
 ConfResult<Unit> set_number(std::string_view text, int& field, const char* what) {
@@ -131,7 +135,11 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
     words.default_server = true;
     return Unit();
   }
-  if (word == "ssl") return std::string("the \"ssl\" parameter requires ngx_http_ssl_module");
+  if (word == "ssl") {
+    if (!modules().find("http_ssl")) return std::string("the \"ssl\" parameter requires ngx_http_ssl_module");
+    words.is_secure = true;
+    return Unit();
+  }
   if (word == "http2") {
     line.warn("the \"listen ... http2\" directive is deprecated, use the \"http2\" directive instead");
     words.http2 = true;
@@ -181,7 +189,8 @@ ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan) {
     for (uint32_t port = parsed->port; port <= std::max(parsed->port, parsed->last_port); ++port) {
       words.spec.addr = addr;
       if (addr.is_ip()) words.spec.addr.set_port(static_cast<uint16_t>(port));
-      FL_TRY(plan.add(server, words.spec, ListenWish{words.default_server, words.has_options, words.bind, words.http2}));
+      ListenWish wish{words.default_server, words.has_options, words.bind, words.http2, words.is_secure};
+      FL_TRY(plan.add(server, words.spec, wish));
     }
   }
   return Unit();

@@ -20,10 +20,11 @@ struct ListenAddress {
   VirtualHosts hosts;
   bool has_options = false;     // socket options were given: only one `listen` of an address may
   bool has_own_socket = false;  // `bind` or `reuseport`: a wildcard does not cover it
-  bool has_http2 = false;       // `listen ... http2`
+  bool has_http2 = false;       // `http2`: the servers of it speak HTTP/2
+  bool is_secure = false;       // `ssl`: some `listen` of it says so
   ListenSpec spec;
-  // Whether a client that comes in the clear, or says so in its handshake with the default server, may speak HTTP/2.
-  bool speaks_h2() const { return has_http2 || hosts.default_server->speaks_h2; }
+  // Whether a client that comes in the clear may speak HTTP/2.
+  bool speaks_h2() const { return hosts.default_server->speaks_h2; }
 };
 
 // One socket and the addresses it serves.
@@ -40,6 +41,7 @@ struct ListenWish {
   bool has_options = false;
   bool own_socket = false;
   bool http2 = false;
+  bool is_secure = false;
 };
 
 struct Listens {

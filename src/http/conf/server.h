@@ -15,6 +15,9 @@
 #include "http/h1/rules.h"
 #include "http/h2/rules.h"
 
+namespace fairlead {
+class TlsServer;
+}
 namespace fairlead::http {
 
 struct ServerName {
@@ -33,7 +36,10 @@ struct Server {
   std::vector<Location*> locations;   // all, for compiling plans
   h1::ServerRules h1_rules;
   h2::ServerRules h2_rules;
-  bool speaks_h2 = false;             // `http2 on`
+  bool speaks_h2 = false;             // `http2 on`, or a `listen ... http2`
+  const TlsServer* tls = nullptr;     // what it brings to handshakes; set by the module of the ssl_ directives, nullptr: nothing
+  // What it offers by ALPN, the preferred protocol first, each behind its length.
+  std::string alpn_protocols = "\x08http/1.1\x08http/1.0\x08http/0.9";
   bool has_listen = false;
 };
 
@@ -47,6 +53,8 @@ class VirtualHosts {
   void finish(Generation& generation, std::string_view address);
   // `host`: lower case, no port, no trailing dot. A regex match sets the session's captures if one is given.
   Server* find(std::string_view host, Session* session) const;
+  // The same, nullptr if no server has such a name.
+  Server* find_named(std::string_view host, Session* session) const;
 
  private:
   std::unordered_map<std::string_view, Server*> exact_, suffix_, prefix_;

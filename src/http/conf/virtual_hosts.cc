@@ -30,6 +30,11 @@ void VirtualHosts::finish(Generation& generation, std::string_view address) {
 
 Server* VirtualHosts::find(std::string_view host, Session* session) const {
   if (servers.size() == 1 && regexes_.empty()) return default_server;
+  Server* found = find_named(host, session);
+  return found ? found : default_server;
+}
+
+Server* VirtualHosts::find_named(std::string_view host, Session* session) const {
   if (auto at = exact_.find(host); at != exact_.end()) return at->second;
   if (!suffix_.empty())
     for (size_t dot = host.find('.'); dot != std::string_view::npos; dot = host.find('.', dot + 1))
@@ -39,7 +44,7 @@ Server* VirtualHosts::find(std::string_view host, Session* session) const {
       if (auto at = prefix_.find(host.substr(0, dot)); at != prefix_.end()) return at->second;
   for (const auto& [regex, server] : regexes_)
     if (session ? regex->match(*session, host) : regex->matches(host)) return server;
-  return default_server;
+  return nullptr;
 }
 
 }  // namespace fairlead::http

@@ -12,6 +12,7 @@
 
 #include "event/net/connector.h"
 #include "event/worker.h"
+#include "http/forward/forward.h"
 
 namespace fairlead::http {
 
@@ -58,6 +59,7 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   sent_before_ = connection_->connection.sent_bytes();
   received_before_ = connection_->connection.received_bytes();
   exchange_.emplace(connection_->connection, head, target_.body, target_.head_bytes_max);
+  if (target_.hints) exchange_->on_interim(this, &Attempt::on_interim);
   h1::Sender& sender = exchange_->sender();
   sender.out().append_shared(what.head);
   sender.begin(what.framing, what.length);
@@ -78,6 +80,11 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
     WaitStatus status = co_await connection_->connection.readable(deadline);
     if (status == WaitStatus::timeout) co_return read_timed_out();
   }
+}
+
+void Attempt::on_interim(void* self, ResponseHead& interim) {
+  Attempt& attempt = *static_cast<Attempt*>(self);
+  if (interim.status == 103) pass_early_hints(attempt.request_, *attempt.target_.hints, interim.headers);
 }
 
 Result<Unit> Attempt::head_done() {

@@ -17,6 +17,8 @@
 
 namespace fairlead::http {
 
+struct ForwardConf;
+
 // Where to and within which limits. Times in milliseconds, 0: none.
 struct AttemptTarget {
   Addr address;
@@ -29,6 +31,7 @@ struct AttemptTarget {
   uint64_t try_timeout_ms = 0;  // of the whole try until the head of the reply
   size_t head_bytes_max = 4096;
   h1::BodyRules body;
+  const ForwardConf* hints = nullptr;  // a 103 is passed on by these rules; nullptr: dropped
 };
 
 // What to send. The head is shared by all tries.
@@ -82,6 +85,7 @@ class Attempt {
   Task<Result<Unit>> send_rest(Body& body);
   Task<WaitStatus> wait_readable();
   Task<Result<Unit>> head_beside_upload();
+  static void on_interim(void* self, ResponseHead& interim);
   Result<Unit> head_done();
 
   Request& request_;

@@ -7,6 +7,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/block.h"
+#include "core/conf/generation.h"
 
 namespace fairlead {
 
@@ -41,6 +42,54 @@ ConfResult<Unit> ConfValue<http::BindAddress>::parse(Line& line, http::BindAddre
     if (!parsed || parsed->is_name()) return std::string("invalid address \"") + std::string(line.word(1)) + "\"";
   }
   field.address = std::move(*address);
+  return Unit();
+}
+
+ConfResult<Unit> ConfValue<http::Rate>::parse(Line& line, http::Rate& field) {
+  FL_TRY(ConfValue<Template>::parse(line, field.text));
+  if (field.text.is_literal() && !parse_size(line.word(1), SizeUnits::up_to_mega)) return line.directive_reason("invalid value");
+  return Unit();
+}
+
+ConfResult<Unit> ConfValue<http::LowWater>::parse(Line& line, http::LowWater& field) {
+  auto bytes = parse_size(line.word(1), SizeUnits::up_to_mega);
+  if (!bytes || *bytes > INT32_MAX) return line.directive_reason("invalid value");
+#if defined(__linux__)
+  line.warn(format("\"{}\" is not supported, ignored", line.name()));
+  field.bytes = 0;
+#else
+  field.bytes = *bytes;
+#endif
+  return Unit();
+}
+
+ConfResult<Unit> ConfValue<http::StorePath>::parse(Line& line, http::StorePath& field) {
+  field = {};
+  if (line.word(1) == "off") return Unit();
+  field.mode = http::StorePath::Mode::by_uri;
+  if (line.word(1) == "on") return Unit();
+  field.mode = http::StorePath::Mode::by_text;
+  std::string_view path = line.word(1);
+  if (!path.starts_with('$')) path = line.generation().absolute_path(path);
+  auto text = compile_text(line, path);
+  if (!text) return text.error();
+  field.text = std::move(*text);
+  return Unit();
+}
+
+// "user:rw group:rw all:r": what is named gets its bits, the owner can always write.
+ConfResult<Unit> ConfValue<http::StoreAccess>::parse(Line& line, http::StoreAccess& field) {
+  field.mode = 0600;
+  for (size_t i = 1; i < line.words().size(); ++i) {
+    std::string_view word = line.word(i);
+    size_t colon = word.find(':');
+    std::string_view who = word.substr(0, colon), rights = colon == std::string_view::npos ? std::string_view() : word.substr(colon + 1);
+    uint32_t shift = who == "user" ? 6 : who == "group" ? 3 : 0;
+    if (shift == 0 && who != "all") return line.invalid_value(i);
+    uint32_t bits = rights == "r" ? 4 : rights == "rw" ? 6 : 0;
+    if (bits == 0) return line.invalid_value(i);
+    field.mode |= bits << shift;
+  }
   return Unit();
 }
 

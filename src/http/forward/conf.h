@@ -44,6 +44,26 @@ struct BindAddress {
   bool transparent = false;
 };
 
+// Bytes a second, known when a request is there; what is no size limits nothing.
+struct Rate {
+  Template text{"0"};
+};
+
+// SO_SNDLOWAT of connections to peers, in bytes.
+struct LowWater {
+  uint64_t bytes = 0;
+};
+
+// proxy_store: where a copy of a reply's body goes.
+struct StorePath {
+  enum class Mode : uint8_t { off, by_uri, by_text } mode = Mode::off;
+  Template text;  // with by_text
+};
+// Permission bits of stored files.
+struct StoreAccess {
+  uint32_t mode = 0600;
+};
+
 struct ForwardConf {
   Msec connect_timeout{60'000};
   Msec send_timeout{60'000};
@@ -70,8 +90,13 @@ struct ForwardConf {
   Offset max_temp_file_size{1024 * 1024 * 1024};
   Size temp_file_write_size{0};       // 0: twice a buffer
   TempPath temp_path{"proxy_temp", {}};
-  Template limit_rate{"0"};
+  Rate limit_rate;
   BindAddress bind;
+  Size socket_rcvbuf{0};  // 0: the system's, as the next
+  Size socket_sndbuf{0};
+  LowWater send_lowat;
+  StorePath store;
+  StoreAccess store_access;
   Flags<Ignore> ignore_headers;
   std::vector<std::string_view> hide_headers;
   std::vector<std::string_view> pass_headers;
@@ -116,6 +141,35 @@ struct ConfValue<http::BindAddress> {
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, http::BindAddress& field);
 };
+template <>
+struct ConfValue<http::Rate> {
+  static constexpr WordCount words{1, 1};
+  static constexpr std::string_view type = "rate";
+  static constexpr bool repeatable = false;
+  static ConfResult<Unit> parse(Line& line, http::Rate& field);
+  static std::string show(const http::Rate& field) { return ConfValue<Template>::show(field.text); }
+};
+template <>
+struct ConfValue<http::LowWater> {
+  static constexpr WordCount words{1, 1};
+  static constexpr std::string_view type = "size";
+  static constexpr bool repeatable = false;
+  static ConfResult<Unit> parse(Line& line, http::LowWater& field);
+};
+template <>
+struct ConfValue<http::StorePath> {
+  static constexpr WordCount words{1, 1};
+  static constexpr std::string_view type = "on | off | path";
+  static constexpr bool repeatable = false;
+  static ConfResult<Unit> parse(Line& line, http::StorePath& field);
+};
+template <>
+struct ConfValue<http::StoreAccess> {
+  static constexpr WordCount words{1, 3};
+  static constexpr std::string_view type = "users:permissions ...";
+  static constexpr bool repeatable = false;
+  static ConfResult<Unit> parse(Line& line, http::StoreAccess& field);
+};
 // A list of names, one per line.
 template <>
 struct ConfValue<std::vector<std::string_view>> {
@@ -134,7 +188,7 @@ namespace http {
 ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view prefix);
 
 template <class Conf, FixedText P>
-constexpr auto forward_directives = std::array<Directive, 30>{
+constexpr auto forward_directives = std::array<Directive, 35>{
     slot<Conf, &ForwardConf::connect_timeout>(joined_name<P, "_connect_timeout">, in_http_any, "Time to connect to a peer."),
     slot<Conf, &ForwardConf::send_timeout>(joined_name<P, "_send_timeout">, in_http_any, "Time between two writes to a peer."),
     slot<Conf, &ForwardConf::read_timeout>(joined_name<P, "_read_timeout">, in_http_any, "Time between two reads from a peer."),
@@ -173,6 +227,15 @@ constexpr auto forward_directives = std::array<Directive, 30>{
     slot<Conf, &ForwardConf::temp_path>(joined_name<P, "_temp_path">, in_http_any, "Folder for replies that do not fit in memory."),
     slot<Conf, &ForwardConf::limit_rate>(joined_name<P, "_limit_rate">, in_http_any, "Bytes per second read from a peer, 0: no limit."),
     slot<Conf, &ForwardConf::bind>(joined_name<P, "_bind">, in_http_any, "Local address of connections to peers."),
+    slot<Conf, &ForwardConf::socket_rcvbuf>(joined_name<P, "_socket_rcvbuf">, in_http_any,
+                                            "SO_RCVBUF of connections to peers, 0: the system's."),
+    slot<Conf, &ForwardConf::socket_sndbuf>(joined_name<P, "_socket_sndbuf">, in_http_any,
+                                            "SO_SNDBUF of connections to peers, 0: the system's."),
+    slot<Conf, &ForwardConf::send_lowat>(joined_name<P, "_send_lowat">, in_http_any,
+                                         "SO_SNDLOWAT of connections to peers; Linux does not let it be set."),
+    slot<Conf, &ForwardConf::store>(joined_name<P, "_store">, in_http_any,
+                                    "Keeps a copy of each reply of status 200: below root or alias, or where the path says."),
+    slot<Conf, &ForwardConf::store_access>(joined_name<P, "_store_access">, in_http_any, "Who may read and write stored files."),
     slot<Conf, &ForwardConf::ignore_headers>(joined_name<P, "_ignore_headers">, in_http_any,
                                              "Reply header fields whose meaning is ignored."),
     slot<Conf, &ForwardConf::hide_headers>(joined_name<P, "_hide_header">, in_http_any, "A reply header field that clients do not get."),

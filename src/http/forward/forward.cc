@@ -31,12 +31,16 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   }
   to.key = PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
+  to.connect.send_buffer = static_cast<int>(conf.socket_sndbuf.bytes);
+  to.connect.receive_buffer = static_cast<int>(conf.socket_rcvbuf.bytes);
+  to.connect.send_low_water = static_cast<int>(conf.send_lowat.bytes);
   to.connect_timeout_ms = conf.connect_timeout;
   to.send_timeout_ms = conf.send_timeout;
   to.read_timeout_ms = conf.read_timeout;
   to.try_timeout_ms = conf.try_timeout;
   to.head_bytes_max = conf.buffer_size;
   to.body.timeout_ms = conf.read_timeout;
+  if (!fairlead::conf<CoreConf>(request).early_hints.empty()) to.hints = &conf;
   return to;
 }
 
@@ -167,11 +171,10 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
     if (again == Again::no) {
       if (!retry.refused().empty()) request.fail_reason = retry.refused();
       if (ran) {
-        Verdict verdict = Verdict::done();
-        if (!try_relay(request, plan, one.attempt, one.record, verdict))
-          verdict = co_await finish_relay(request, plan, one.attempt, one.record);
+        Relay relay{request, plan, one.attempt, one.record};
+        if (!try_relay(relay)) relay.verdict = co_await finish_relay(relay);
         one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
-        co_return verdict;
+        co_return relay.verdict;
       }
       if (request.fail_reason.empty()) request.fail_reason = one.record.reason;
       one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::unknown);
@@ -188,7 +191,7 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
 
 Task<Verdict> forward(Request& request, ForwardPlan plan) {
   std::optional<AbortScope> abortable;
-  if (!plan.conf.ignore_client_abort) abortable.emplace(request);
+  if (!plan.conf.ignore_client_abort && plan.conf.store.mode == StorePath::Mode::off) abortable.emplace(request);
   AttemptRequest what;
   what.body = &request.body();
   bool has_body = request.head.has_body() && plan.conf.pass_request_body;

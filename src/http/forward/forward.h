@@ -37,9 +37,23 @@ struct ForwardPlan {
 // The plan is kept in the task's frame, so the caller can be a plain function that gives the task on.
 Task<Verdict> forward(Request& request, ForwardPlan plan);
 
-// The reply that an attempt got becomes the response, and is sent. Plain: true if that is all, with `verdict` settled; false: something has
-// to be waited for, call finish_relay(). (relay.cc)
-bool try_relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record, Verdict& verdict);
-Task<Verdict> finish_relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record);
+class StoredBody;
+
+// The reply that an attempt got becomes the response, and is sent. (relay.cc)
+struct Relay {
+  Request& request;
+  const ForwardPlan& plan;
+  Attempt& attempt;
+  TryRecord& record;
+  Verdict verdict = Verdict::done();
+  bool sent = false;             // the client has all it gets
+  StoredBody* stored = nullptr;  // keeps a copy (proxy_store); in the request's arena
+};
+// Plain: true if that is all, with `verdict` settled; false: something has to be waited for, call finish_relay().
+bool try_relay(Relay& relay);
+Task<Verdict> finish_relay(Relay& relay);
+
+// A 103 of a peer, with these fields, goes on to the client if `early_hints` says so. The list is edited. (relay.cc)
+void pass_early_hints(Request& request, const ForwardConf& conf, Headers& fields);
 
 }  // namespace fairlead::http

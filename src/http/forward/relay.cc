@@ -10,6 +10,7 @@
 #include "event/file/spool_file.h"
 #include "event/worker.h"
 #include "http/forward/forward.h"
+#include "http/forward/store.h"
 #include "http/forward/tunnel.h"
 #include "http/message/known_header.h"
 #include "http/message/uri.h"
@@ -56,8 +57,9 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Hea
     auto rate = parse_decimal(headers.value(KnownHeader::x_accel_limit_rate));
     if (rate) request.response.rate_bytes = *rate;
   }
-  std::string_view to = headers.value(KnownHeader::x_accel_redirect);
-  if (to.empty() || ignore.has(Ignore::x_accel_redirect)) return std::nullopt;
+  const Headers::Field* where = headers.find(KnownHeader::x_accel_redirect);
+  if (!where || ignore.has(Ignore::x_accel_redirect)) return std::nullopt;
+  std::string_view to = request.arena().copy(where->value);
   std::vector<Headers::Field> kept;
   for (const Headers::Field& field : headers)
     if (kept_by_accel.holds(field.known)) kept.push_back(field);
@@ -68,8 +70,7 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Hea
     }
     request.response.head.headers.add(field.known, field.name, request.arena().copy(field.value));
   }
-  to = request.arena().copy(to);
-  if (to[0] == '@') return Verdict::named(to);
+  if (to.starts_with('@')) return Verdict::named(to);
   auto uri = parse_internal_uri(to, request.arena());
   if (!uri) {
     request.logger.error("upstream sent unsafe \"X-Accel-Redirect\" header: \"{}\"", to);
@@ -87,6 +88,14 @@ bool is_intercepted(Request& request, const ForwardPlan& plan, uint16_t status) 
   for (const ErrorPage& page : conf<CoreConf>(request).error_pages)
     if (page.status == status) return true;
   return false;
+}
+
+// RFC 9110 section 11.6.1: a page of ours in place of a 401 says all the same how to authenticate.
+void keep_challenges(Request& request, const ResponseHead& reply) {
+  if (reply.status != 401) return;
+  const Headers& from = reply.headers;
+  for (const Headers::Field* field = from.find(KnownHeader::www_authenticate); field; field = from.next_same(*field))
+    request.response.head.headers.add(KnownHeader::www_authenticate, request.arena().copy(field->value));
 }
 
 bool is_buffered(const ForwardConf& conf, const Headers& headers) {
@@ -120,6 +129,13 @@ Spool* read_ahead(Request& request, const ForwardConf& conf) {
   request.response.body = spool;
   spool->read_ahead();
   return spool;
+}
+
+// The disk failed: the client waits for the peer instead, and gets all the same.
+void log_file_error(Request& request, const Spool& spool) {
+  if (spool.file_error().fault == Fault::none) return;
+  While doing(request, "reading upstream");
+  request.logger.crit(Errno{spool.file_error().sys}, "{}", spool.file_error().what);
 }
 
 // The Spool lies in the arena and outlives the connection it reads from: whatever ends the relay ends the reading.
@@ -178,7 +194,7 @@ class ReplyBody final : public Body {
 
 // proxy_limit_rate of this request; what is no size limits nothing.
 uint64_t rate_of(Request& request, const ForwardConf& conf) {
-  std::string_view text = conf.limit_rate.evaluate(request);
+  std::string_view text = conf.limit_rate.text.evaluate(request);
   if (text.empty()) return 0;
   auto bytes = parse_size(text, SizeUnits::up_to_giga);
   if (!bytes) request.logger.error("invalid rate limit \"{}\"", text);
@@ -187,21 +203,22 @@ uint64_t rate_of(Request& request, const ForwardConf& conf) {
 
 }  // namespace
 
-bool try_relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record, Verdict& verdict) {
-  ResponseHead& reply = attempt.head;
-  attempt.note_times(record);
+bool try_relay(Relay& relay) {
+  Request& request = relay.request;
+  const ForwardConf& conf = relay.plan.conf;
+  ResponseHead& reply = relay.attempt.head;
+  relay.attempt.note_times(relay.record);
   Response& response = request.response;
   // $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept if the configuration uses such a variable.
   request.upstream_headers = &reply.headers;
   if (reply.status == 101) return false;
-  if (auto redirected = take_accel(request, plan, reply.headers)) {
-    verdict = *redirected;
+  if (is_intercepted(request, relay.plan, reply.status)) {
+    keep_challenges(request, reply);
+    relay.verdict = Verdict::status(reply.status);
     return true;
   }
-  if (is_intercepted(request, plan, reply.status)) {
-    if (const Headers::Field* challenge = reply.headers.find(KnownHeader::www_authenticate))
-      response.head.headers.add(KnownHeader::www_authenticate, request.arena().copy(challenge->value));
-    verdict = Verdict::status(reply.status);
+  if (auto redirected = take_accel(request, relay.plan, reply.headers)) {
+    relay.verdict = *redirected;
     return true;
   }
   if (request.generation().shows_upstream_fields) {
@@ -212,33 +229,49 @@ bool try_relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryR
   response.head.status = reply.status;
   response.head.reason = reply.reason;
   response.head.framing.content_length = reply.framing.content_length;
-  bool buffered = is_buffered(plan.conf, reply.headers);
+  response.reads_ahead = is_buffered(conf, reply.headers);
   response.foreign_location = true;
-  if (plan.edit_reply) plan.edit_reply(request, reply, plan.module_plan);
-  take_out_hidden(plan.conf, reply.headers, plan.conf.pass_trailers);
+  std::optional<FilePlace> place = store_place(request, conf, reply);
+  if (relay.plan.edit_reply) relay.plan.edit_reply(request, reply, relay.plan.module_plan);
+  take_out_hidden(conf, reply.headers, conf.pass_trailers);
   for (const Headers::Field& field : response.head.headers) reply.headers.add(field.known, field.name, field.value);
   response.head.headers.adopt(reply.headers);
   if (!request.generation().shows_upstream_fields) request.upstream_headers = &response.head.headers;
   note_facts(response, response.head.headers);
-  uint64_t rate = rate_of(request, plan.conf);
-  response.body = request.arena().make<ReplyBody>(request, attempt.body(), record, rate, plan.conf.pass_trailers);
-  if (plan.conf.force_ranges && reply.status == 200 && reply.framing.content_length != no_length) {
+  response.body = request.arena().make<ReplyBody>(request, relay.attempt.body(), relay.record, rate_of(request, conf), conf.pass_trailers);
+  if (place) response.body = relay.stored = request.arena().make<StoredBody>(request, *response.body, conf.temp_path, std::move(*place));
+  if (conf.force_ranges && reply.status == 200 && reply.framing.content_length != no_length) {
     response.head.headers.remove(KnownHeader::accept_ranges);
     response.allow_ranges = true;
   }
-  response.reads_ahead = buffered;
-  if (!try_send(request, verdict)) return false;
-  request.upstream_trailers = attempt.body().trailers();
+  relay.sent = try_send(request, relay.verdict);
+  if (!relay.sent || relay.stored) return false;
+  request.upstream_trailers = relay.attempt.body().trailers();
   return true;
 }
 
-Task<Verdict> finish_relay(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record) {
-  if (attempt.head.status == 101) co_return co_await run_tunnel(request, plan, attempt, record);
+static Task<Verdict> send_rest(Relay& relay) {
+  Request& request = relay.request;
   ReadingAhead reading;
-  if (request.response.reads_ahead) reading.spool = read_ahead(request, plan.conf);
+  if (request.response.reads_ahead) reading.spool = read_ahead(request, relay.plan.conf);
   Verdict verdict = co_await finish_send(request);
-  request.upstream_trailers = attempt.body().trailers();
+  if (reading.spool) log_file_error(request, *reading.spool);
   co_return verdict;
+}
+
+Task<Verdict> finish_relay(Relay& relay) {
+  if (relay.attempt.head.status == 101) co_return co_await run_tunnel(relay.request, relay.plan, relay.attempt, relay.record);
+  Verdict verdict = relay.verdict;
+  if (!relay.sent) verdict = co_await send_rest(relay);
+  if (relay.stored) co_await relay.stored->drain();
+  relay.request.upstream_trailers = relay.attempt.body().trailers();
+  co_return verdict;
+}
+
+void pass_early_hints(Request& request, const ForwardConf& conf, Headers& fields) {
+  if (!holds_any(fairlead::conf<CoreConf>(request).early_hints, request)) return;
+  take_out_hidden(conf, fields, false);
+  request.exchange.send_interim(103, &fields);
 }
 
 }  // namespace fairlead::http

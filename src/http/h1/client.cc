@@ -43,6 +43,7 @@ ClientExchange::HeadPoll ClientExchange::poll_head(Arena& arena, Method method) 
     peer_.consume(parser_->consumed());
     if (is_interim(head_.status)) {
       ++interim;
+      if (on_interim_) on_interim_(interim_whom_, head_);
       head_.headers.clear();
       head_.framing = Framing();
       parser_.emplace(head_);

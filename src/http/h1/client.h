@@ -24,6 +24,12 @@ class ClientExchange {
   // Reads what is there; `arena` is the request's, and keeps the bytes of the head. done: the head of the answer is complete (interim ones except 101 are skipped), body() may be used. failed: error().
   // `method`: the one that was sent.
   HeadPoll poll_head(Arena& arena, Method method);
+  // Who is told of interim heads; they are skipped all the same.
+  using OnInterim = void (*)(void* whom, ResponseHead& head);
+  void on_interim(void* whom, OnInterim tell) {
+    interim_whom_ = whom;
+    on_interim_ = tell;
+  }
   const Error& error() const { return error_; }
   // Of a malformed head: the bytes that broke it, for the log. May be empty.
   std::string_view error_detail() const { return error_detail_; }
@@ -57,6 +63,8 @@ class ClientExchange {
   ReceivedBody* body_ = nullptr;  // in the request's arena
   bool answer_bytes_ = false;
   bool headless_ = false;
+  OnInterim on_interim_ = nullptr;
+  void* interim_whom_ = nullptr;
   std::string_view error_detail_;
   Error error_;
 };

@@ -118,6 +118,8 @@ class Session {
 
   void announce();
   void take_in(std::string_view bytes);
+  // Ends the connection if the peer's conduct calls for it.
+  void judge();
   void attach(Stream& stream, int32_t id);
   // nghttp2 no longer knows it.
   void forget(Stream& stream);

@@ -95,7 +95,6 @@ int Session::Calls::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* hea
   Session& session = session_of(self);
   Conduct& conduct = session.conduct_;
   if (conduct.violation()) return 0;
-  conduct.bytes(head->length + frame_head_bytes, 0);
   uint64_t now = session.loop().now_ms();
   switch (head->type) {
     case NGHTTP2_HEADERS:

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "core/base/addr.h"
 #include "core/base/log.h"
@@ -16,6 +17,7 @@ class Generation;
 namespace fairlead::http {
 
 struct ListenAddress;
+class SecureClient;
 
 struct ClientFacts {
   Worker& worker;
@@ -27,6 +29,8 @@ struct ClientFacts {
   uint64_t requests = 0;         // served on it, the current one counted
   uint64_t started_ms = 0;
   bool is_secure = false;        // over TLS
+  std::string_view alpn;         // what the handshake agreed on, "h2"; empty: nothing
+  const SecureClient* secure = nullptr;  // the TLS side of it, once its handshake is done
 };
 
 }  // namespace fairlead::http

@@ -12,6 +12,7 @@
 #include "http/request/error_page.h"
 #include "http/request/phase.h"
 #include "http/request/response.h"
+#include "http/request/secure.h"
 
 namespace fairlead::http {
 
@@ -58,7 +59,7 @@ Verdict prepare(Request& request) {
   request.uri = uri->path;
   request.args = uri->args;
   request.uri_extension = uri->extension;
-  return Verdict::next();
+  return request.facts.listen.is_secure ? check_secure(request) : Verdict::next();
 }
 
 // Starts again with another URI: what an earlier location made of the response is forgotten, except fields a page should carry on
@@ -125,9 +126,11 @@ static Task<Unit> run(Request& request, Verdict verdict) {
         named = verdict.kind() == Verdict::Kind::named ? find_named(request, verdict.name()) : nullptr;
         bool cycle = request.redirects > internal_redirects_max;
         if (cycle) request.logger.error("rewrite or internal redirection cycle while internally redirecting to \"{}\"", request.uri);
-        if (cycle || (verdict.kind() == Verdict::Kind::named && !named)) {
+        if (cycle) {
           request.in_error_page = true;  // the built-in page, whatever is configured
           request.error_status = 0;
+        }
+        if (cycle || (verdict.kind() == Verdict::Kind::named && !named)) {
           verdict = Verdict::status(500);
           continue;
         }

@@ -18,16 +18,18 @@
 
 namespace fairlead::http {
 
-// "http://host:port" of this request, for redirects that are written as paths.
+// "http://host:port" or "https://host:port" of this request, for redirects that are written as paths.
 static std::string_view own_origin(Request& request) {
   const CoreConf& core = conf<CoreConf>(request);
   std::string_view host = core.server_name_in_redirect && request.server ? request.server->name : request.host();
   char text[Addr::text_max];
   Addr local = local_address(request.client().watch().fd());
   if (host.empty() && local.is_ip()) host = request.arena().copy({text, static_cast<size_t>(local.write_host(text) - text)});
-  if (core.port_in_redirect && local.is_ip() && local.port() != 80)
-    return request.arena().copy(format("http://{}:{}", host, local.port()));
-  return request.arena().join({"http://", host});
+  std::string_view scheme = request.facts.is_secure ? "https" : "http";
+  uint16_t usual_port = request.facts.is_secure ? 443 : 80;
+  if (core.port_in_redirect && local.is_ip() && local.port() != usual_port)
+    return request.arena().copy(format("{}://{}:{}", scheme, host, local.port()));
+  return request.arena().join({scheme, "://", host});
 }
 
 static void make_location_absolute(Request& request) {

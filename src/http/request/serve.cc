@@ -12,6 +12,7 @@
 #include "http/h2/server.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
+#include "http/request/secure.h"
 
 namespace fairlead::http {
 
@@ -119,9 +120,15 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
   ClientFacts facts{worker_, worker_.generation(), address, worker_.next_connection_number(), std::move(accepted.peer), address.addr};
   facts.started_ms = worker_.loop().now_ms();
   Sink sink(facts, client);
-  const Server& server = *address.hosts.default_server;
-  Protocol protocol = Protocol::h1;
-  if (address.speaks_h2()) protocol = co_await begun_protocol(client, server.h1_rules, sink);
+  std::unique_ptr<SecureClient> secure;  // outlives the use of `facts`, not the connection
+  if (address.is_secure) {
+    secure = std::make_unique<SecureClient>(facts);
+    bool is_open = co_await secure->open(client, sink);
+    if (!is_open) co_return Unit();
+  }
+  const Server& server = secure ? secure->server() : *address.hosts.default_server;
+  Protocol protocol = facts.alpn == "h2" ? Protocol::h2 : Protocol::h1;
+  if (!address.is_secure && address.speaks_h2()) protocol = co_await begun_protocol(client, server.h1_rules, sink);
   if (protocol == Protocol::h2) co_await h2::serve(client, server.h2_rules, sink);
   else co_await h1::serve(client, server.h1_rules, sink);
   co_return Unit();

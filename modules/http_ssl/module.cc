@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// http_ssl: the ssl_* directives of http and the $ssl_* variables. Handshakes are the engine's (event/tls, http/request/secure.h); this
+// module makes each virtual server's TlsServer when the configuration is complete. They lie in the generation.
+#include <map>
+
+#include "core/base/format.h"
+#include "core/conf/generation.h"
+#include "core/conf/module.h"
+#include "event/tls/server.h"
+#include "http/conf/http_block.h"
+#include "modules/http_ssl/variables.h"
+
+namespace fairlead {
+namespace http_ssl {
+namespace {
+
+struct HttpSslConf : TlsServerConf {
+  // Of the main part: one per Conf that servers share. They live as long as the generation.
+  std::map<const TlsServerConf*, std::unique_ptr<TlsServer>> servers;
+};
+
+ConfResult<Unit> check_keys(const TlsServerConf& conf) {
+  if (conf.keys.size() >= conf.certificates.size()) return Unit();
+  const Template& lonely = conf.certificates[conf.keys.size()];
+  return format("no \"ssl_certificate_key\" is defined for certificate \"{}\"", lonely.is_literal() ? lonely.literal() : lonely.source());
+}
+
+ConfResult<Unit> make_server(http::Server& server, HttpSslConf& all) {
+  const TlsServerConf& own = conf<HttpSslConf>(*server.block);
+  if (!own.wants_context()) return Unit();
+  std::unique_ptr<TlsServer>& place = all.servers[&own];
+  if (!place) {
+    FL_TRY(check_keys(own));
+    auto made = TlsServer::make(own);
+    if (!made) return std::move(made.error());
+    place = std::move(*made);
+  }
+  server.tls = place.get();
+  return Unit();
+}
+
+// A secure address needs a certificate for whoever names no known server; without one every server of it must bring its own or refuse.
+ConfResult<Unit> check_address(const http::ListenAddress& address) {
+  auto refuse = [](const http::Server& server) {
+    return format("no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive{}\n", at_place(server.block->place()));
+  };
+  auto has_certificate = [](const http::Server& server) { return server.tls && !server.tls->conf().certificates.empty(); };
+  const http::Server& first = *address.hosts.default_server;
+  if (has_certificate(first)) return Unit();
+  if (!first.tls) return refuse(first);
+  for (const http::Server* server : address.hosts.servers)
+    if (!has_certificate(*server) && !server->tls) return refuse(*server);
+  return Unit();
+}
+
+ConfResult<Unit> make_servers(Generation& generation) {
+  http::HttpBlock* http = http::http_block_of(generation);
+  if (!http) return Unit();
+  HttpSslConf& all = conf<HttpSslConf>(generation.root());
+  for (http::Server* server : http->servers) FL_TRY(make_server(*server, all));
+  for (auto& address : http->listens.addresses)
+    if (address->is_secure) FL_TRY(check_address(*address));
+  return Unit();
+}
+
+constexpr std::string_view runs_after[] = {"http_blocks"};
+
+}  // namespace
+}  // namespace http_ssl
+
+extern constinit const Module http_ssl_module = {
+    .name = "http_ssl",
+    .conf = conf_of<http_ssl::HttpSslConf>,
+    .directives = tls_server_directives<http_ssl::HttpSslConf, in_http | in_server>,
+    .variables = http_ssl::variables,
+    .after = http_ssl::runs_after,
+    .generation = http_ssl::make_servers,
+};
+
+}  // namespace fairlead

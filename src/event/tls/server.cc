@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "event/tls/server.h"
+
+#include <openssl/err.h>
+
+#include <algorithm>
+
+#include "core/base/format.h"
+#include "event/tls/client_hello.h"
+
+namespace fairlead {
+
+namespace {
+
+TlsAccept* accept_of(SSL* ssl) { return static_cast<TlsAccept*>(TlsTransport::of(ssl).owner); }
+
+// Before anything else of the hello counts: which server it is for. So versions, certificates and sessions are that server's from the
+// start.
+int on_client_hello(SSL* ssl, int* alert, void*) {
+  const unsigned char* bytes = nullptr;
+  size_t count = 0;
+  char room[server_name_bytes_max];
+  std::string_view name;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &count) == 1) {
+    auto sent = server_name_of({reinterpret_cast<const char*>(bytes), count});
+    if (sent) name = normalised_name(*sent, room);
+  }
+  const TlsServer* server = accept_of(ssl)->choose(name);
+  if (!server || server->conf().reject_handshake) {
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  server->take_over(*ssl);
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+// RFC 7301 section 3.2: no protocol in common is fatal.
+// The end of the callback's arguments.
+struct Offer {
+  Offer(const unsigned char* protocols, unsigned bytes, void*) : begin(protocols), size(bytes) {}
+  const unsigned char* begin;
+  unsigned size;
+};
+int choose_protocol(std::string_view own, Offer offered, const unsigned char** chosen, unsigned char* chosen_bytes) {
+  if (own.empty()) return SSL_TLSEXT_ERR_NOACK;
+  unsigned char* found = nullptr;
+  int result = SSL_select_next_proto(&found, chosen_bytes, reinterpret_cast<const unsigned char*>(own.data()),
+                                     static_cast<unsigned>(own.size()), offered.begin, offered.size);
+  if (result != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  *chosen = found;
+  return SSL_TLSEXT_ERR_OK;
+}
+template <class... Offered>
+int on_alpn(SSL* ssl, const unsigned char** chosen, unsigned char* chosen_bytes, Offered... offered) {
+  return choose_protocol(accept_of(ssl)->protocols(), Offer(offered...), chosen, chosen_bytes);
+}
+
+// Nobody acknowledges the name otherwise.
+int on_server_name(SSL* ssl, int*, void*) {
+  return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+// The handshake goes on whatever the result is: requests are answered with 495 and a reason that people can read.
+int keep_verify_result(int, X509_STORE_CTX*) { return 1; }
+
+int verify_mode(VerifyClient verify) { return verify == VerifyClient::off ? SSL_VERIFY_NONE : SSL_VERIFY_PEER; }
+
+int on_certificate_wanted(SSL* ssl, void*) {
+  TlsTransport& tls = TlsTransport::of(ssl);
+  if (SSL_get_certificate(ssl)) return 1;
+  tls.question = TlsTransport::Question::certificate;
+  return -1;
+}
+
+}  // namespace
+
+// Nothing of another server may be resumed where clients are verified: sessions carry the result of the verification.
+static void set_session_identity(SSL_CTX& context, const TlsServerConf& conf) {
+  EVP_MD_CTX* digest = EVP_MD_CTX_new();
+  EVP_DigestInit_ex(digest, EVP_sha256(), nullptr);
+  auto add = [&](std::string_view text) { EVP_DigestUpdate(digest, text.data(), text.size()); EVP_DigestUpdate(digest, "", 1); };
+  for (const Template& certificate : conf.certificates) add(certificate.is_literal() ? certificate.literal() : certificate.source());
+  if (conf.verify_client != VerifyClient::off) {
+    add(conf.client_certificate);
+    add(conf.trusted_certificate);
+    add(conf.crl);
+    add(format("{} {}", static_cast<int>(conf.verify_client), conf.verify_depth));
+  }
+  unsigned char identity[EVP_MAX_MD_SIZE];
+  unsigned bytes = 0;
+  EVP_DigestFinal_ex(digest, identity, &bytes);
+  EVP_MD_CTX_free(digest);
+  SSL_CTX_set_session_id_context(&context, identity, std::min<unsigned>(bytes, SSL_MAX_SID_CTX_LENGTH));
+}
+
+ConfResult<SslContextPtr> TlsServer::build() const {
+  auto made = make_context(true);
+  if (!made) return std::move(made.error());
+  SSL_CTX& context = **made;
+  set_protocols(context, conf_.protocols);
+  if (has_variables_) {
+    SSL_CTX_set_cert_cb(&context, &on_certificate_wanted, nullptr);
+  } else {
+    for (size_t i = 0; i < conf_.certificates.size(); ++i) {
+      std::string_view source = conf_.certificates[i].literal();
+      auto pair = load_pair(source, conf_.keys[i].literal(), conf_.passwords);
+      if (!pair) return std::move(pair.error());
+      FL_TRY(use_pair(context, *pair, source));
+    }
+  }
+  FL_TRY(set_ciphers(context, conf_.ciphers, conf_.prefer_server_ciphers));
+  if (conf_.verify_client != VerifyClient::off) {
+    bool needs_trust = conf_.verify_client != VerifyClient::optional_no_ca;
+    if (needs_trust && conf_.client_certificate.empty() && conf_.trusted_certificate.empty())
+      return std::string("no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client");
+    SSL_CTX_set_verify(&context, verify_mode(conf_.verify_client), &keep_verify_result);
+    SSL_CTX_set_verify_depth(&context, static_cast<int>(conf_.verify_depth));
+    FL_TRY(add_trusted(context, conf_.client_certificate, true));
+  }
+  FL_TRY(add_trusted(context, conf_.trusted_certificate, false));
+  FL_TRY(add_crls(context, conf_.crl));
+  FL_TRY(set_dh_parameters(context, conf_.dh_parameters));
+  FL_TRY(set_curves(context, conf_.curves));
+  set_session_identity(context, conf_);
+  SSL_CTX_set_client_hello_cb(&context, &on_client_hello, nullptr);
+  SSL_CTX_set_tlsext_servername_callback(&context, &on_server_name);
+  SSL_CTX_set_alpn_select_cb(&context, &on_alpn<const unsigned char*, unsigned, void*>, nullptr);
+  FL_TRY(run_commands(context, conf_.commands, true));
+  return made;
+}
+
+ConfResult<std::unique_ptr<TlsServer>> TlsServer::make(const TlsServerConf& conf) {
+  std::unique_ptr<TlsServer> server(new TlsServer(conf));
+  for (size_t i = 0; i < conf.certificates.size(); ++i)
+    if (!conf.certificates[i].is_literal() || !conf.keys[i].is_literal()) server->has_variables_ = true;
+  auto context = server->build();
+  if (!context) return std::move(context.error());
+  server->context_ = std::move(*context);
+  return server;
+}
+
+SslPtr TlsServer::accept() const {
+  SslPtr ssl(SSL_new(context_.get()));
+  if (ssl) SSL_set_accept_state(ssl.get());
+  return ssl;
+}
+
+void TlsServer::take_over(SSL& ssl) const {
+  if (SSL_get_SSL_CTX(&ssl) == context_.get()) return;
+  SSL_set_SSL_CTX(&ssl, context_.get());
+  SSL_set_verify(&ssl, SSL_CTX_get_verify_mode(context_.get()), SSL_CTX_get_verify_callback(context_.get()));
+  SSL_set_verify_depth(&ssl, SSL_CTX_get_verify_depth(context_.get()));
+  SSL_clear_options(&ssl, SSL_get_options(&ssl) & ~SSL_CTX_get_options(context_.get()));
+  SSL_set_options(&ssl, SSL_CTX_get_options(context_.get()));
+  set_protocols(ssl, conf_.protocols);
+  if (conf_.curves != "auto") SSL_set1_groups_list(&ssl, std::string(conf_.curves).c_str());
+}
+
+std::unique_ptr<TlsTransport> make_server_transport(Transport& below, const TlsServer& server, TlsAccept& accept, Slice received) {
+  SslPtr ssl = server.accept();
+  if (!ssl) return nullptr;
+  auto transport = std::make_unique<TlsTransport>(below, std::move(ssl), server.conf().buffer_size.bytes, std::move(received));
+  transport->owner = &accept;
+  return transport;
+}
+
+}  // namespace fairlead

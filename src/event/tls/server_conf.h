@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// TlsServerConf: the values of the ssl_* directives of a server, whatever its engine, and their rows as a bundle for http and stream. What
+// is made of them is in server.h.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "core/conf/template.h"
+#include "core/conf/value.h"
+#include "event/tls/context.h"
+
+namespace fairlead {
+
+enum class VerifyClient : uint8_t { off, on, optional, optional_no_ca };
+
+struct TlsServerConf {
+  std::vector<Template> certificates, keys;  // the n-th key is that of the n-th certificate
+  std::vector<std::string_view> passwords;   // of ssl_password_file
+  Flags<TlsProtocol> protocols{tls_protocols_default};
+  std::string_view ciphers = "HIGH:!aNULL:!MD5";
+  std::string_view curves = "auto";
+  std::string_view dh_parameters;            // paths: absolute, empty: none
+  bool prefer_server_ciphers = false;
+  Size buffer_size{16384};
+  VerifyClient verify_client = VerifyClient::off;
+  uint64_t verify_depth = 1;
+  std::string_view client_certificate, trusted_certificate, crl;
+  bool reject_handshake = false;
+  std::vector<TlsCommand> commands;
+
+  bool wants_context() const { return !certificates.empty() || reject_handshake; }
+};
+
+// Setters of rows that a slot cannot make.
+ConfResult<Unit> add_tls_certificate(Line& line, TlsServerConf& conf);
+ConfResult<Unit> add_tls_key(Line& line, TlsServerConf& conf);
+ConfResult<Unit> read_tls_passwords(Line& line, TlsServerConf& conf);
+// For a directive of something that OpenSSL 3.0 cannot do.
+ConfResult<Unit> refuse_tls_feature(Line& line, TlsServerConf& conf);
+// A path below the folder of the configuration file.
+template <std::string_view TlsServerConf::*Member>
+ConfResult<Unit> set_tls_path(Line& line, TlsServerConf& conf);
+ConfResult<std::string_view> tls_path(Line& line, size_t index);
+
+template <std::string_view TlsServerConf::*Member>
+ConfResult<Unit> set_tls_path(Line& line, TlsServerConf& conf) {
+  auto path = tls_path(line, 1);
+  if (!path) return std::move(path.error());
+  conf.*Member = *path;
+  return Unit();
+}
+
+}  // namespace fairlead
+
+namespace fairlead {
+template <>
+struct EnumWords<VerifyClient> {
+  static constexpr EnumWord<VerifyClient> all[] = {{"off", VerifyClient::off},
+                                                   {"on", VerifyClient::on},
+                                                   {"optional", VerifyClient::optional},
+                                                   {"optional_no_ca", VerifyClient::optional_no_ca}};
+};
+
+// `Conf` is TlsServerConf or derives from it.
+template <class Conf, uint32_t Contexts>
+constexpr auto tls_server_directives = std::array<Directive, 18>{
+    custom<add_tls_certificate, Conf, &TlsServerConf::certificates>("ssl_certificate", Contexts, words(1),
+                                                                   "The server's certificate with its chain, in PEM; once per kind of key.")
+        .many()
+        .takes("file | data:text"),
+    custom<add_tls_key, Conf, &TlsServerConf::keys>("ssl_certificate_key", Contexts, words(1), "The key of the certificate.")
+        .many()
+        .takes("file | data:text | engine:name:id | store:uri"),
+    custom<read_tls_passwords, Conf, &TlsServerConf::passwords>("ssl_password_file", Contexts, words(1),
+                                                               "Passwords of keys, one per line, tried in turn.")
+        .takes("file"),
+    slot<Conf, &TlsServerConf::protocols>("ssl_protocols", Contexts, "Versions of TLS."),
+    slot<Conf, &TlsServerConf::ciphers>("ssl_ciphers", Contexts, "Ciphers up to TLS 1.2, in OpenSSL's format."),
+    slot<Conf, &TlsServerConf::prefer_server_ciphers>("ssl_prefer_server_ciphers", Contexts,
+                                                      "The server's order of ciphers counts, not the client's."),
+    slot<Conf, &TlsServerConf::curves>("ssl_ecdh_curve", Contexts, "Groups for the key exchange, colon separated, or auto."),
+    custom<set_tls_path<&TlsServerConf::dh_parameters>, Conf, &TlsServerConf::dh_parameters>("ssl_dhparam", Contexts, words(1),
+                                                                                           "Parameters for DHE ciphers.")
+        .takes("file"),
+    slot<Conf, &TlsServerConf::buffer_size>("ssl_buffer_size", Contexts, "Most bytes of one record when sending."),
+    slot<Conf, &TlsServerConf::verify_client>("ssl_verify_client", Contexts, "Whether clients must show a certificate that verifies."),
+    slot<Conf, &TlsServerConf::verify_depth>("ssl_verify_depth", Contexts, "Longest chain of a client's certificate."),
+    custom<set_tls_path<&TlsServerConf::client_certificate>, Conf, &TlsServerConf::client_certificate>(
+        "ssl_client_certificate", Contexts, words(1), "Authorities whose clients are trusted; their names are sent to clients.")
+        .takes("file"),
+    custom<set_tls_path<&TlsServerConf::trusted_certificate>, Conf, &TlsServerConf::trusted_certificate>(
+        "ssl_trusted_certificate", Contexts, words(1), "Authorities whose clients are trusted; their names are not sent.")
+        .takes("file"),
+    custom<set_tls_path<&TlsServerConf::crl>, Conf, &TlsServerConf::crl>("ssl_crl", Contexts, words(1), "Revoked certificates of clients.")
+        .takes("file"),
+    slot<Conf, &TlsServerConf::reject_handshake>("ssl_reject_handshake", Contexts,
+                                                 "Refuse handshakes that name this server (or none that is known)."),
+    slot<Conf, &TlsServerConf::commands>("ssl_conf_command", Contexts, "A command of OpenSSL's configuration."),
+    custom<refuse_tls_feature, Conf>("ssl_certificate_compression", Contexts, words(1), "Not with OpenSSL 3.0: only \"off\" is taken.")
+        .takes("off"),
+    custom<refuse_tls_feature, Conf>("ssl_ech_file", Contexts, words(1), "Not with OpenSSL 3.0: refused.").many().takes("file"),
+};
+
+}  // namespace fairlead

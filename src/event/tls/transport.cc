@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "event/tls/transport.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace fairlead {
+
+// The largest plaintext of one record (RFC 8446 section 5.1).
+static constexpr size_t record_bytes_max = 16384;
+
+// Our BIO: plain calls on the transport below.
+struct TlsBio {
+  static TlsTransport& of(BIO* bio) { return *static_cast<TlsTransport*>(BIO_get_data(bio)); }
+
+  static int read(BIO* bio, char* to, int room) {
+    TlsTransport& tls = of(bio);
+    BIO_clear_retry_flags(bio);
+    if (!tls.received_.empty()) {
+      size_t bytes = std::min(static_cast<size_t>(room), tls.received_.size);
+      std::memcpy(to, tls.received_.data, bytes);
+      tls.received_.drop_front(bytes);
+      if (tls.received_.empty()) tls.received_ = Slice();
+      return static_cast<int>(bytes);
+    }
+    // A short read has emptied the socket: no call that would only say so.
+    if (tls.has_read_ && !tls.watch().is_ready(tls.below_.read_wait())) {
+      BIO_set_retry_read(bio);
+      return -1;
+    }
+    tls.has_read_ = true;
+    IoResult got = tls.below_.read(to, static_cast<size_t>(room));
+    switch (got.status) {
+      case IoStatus::ok: return static_cast<int>(got.bytes);
+      case IoStatus::again: BIO_set_retry_read(bio); return -1;
+      case IoStatus::end: tls.at_end_ = true; return 0;
+      case IoStatus::failed: tls.io_error_ = got.sys; return -1;
+    }
+    return -1;
+  }
+
+  static int write(BIO* bio, const char* from, int bytes) {
+    TlsTransport& tls = of(bio);
+    BIO_clear_retry_flags(bio);
+    iovec vector{const_cast<char*>(from), static_cast<size_t>(bytes)};
+    IoResult sent = tls.below_.write(&vector, 1);
+    if (sent.status == IoStatus::ok) return static_cast<int>(sent.bytes);
+    if (sent.status == IoStatus::again) BIO_set_retry_write(bio);
+    else tls.io_error_ = sent.sys;
+    return -1;
+  }
+
+  static long control(BIO* bio, int what, long, void*) {
+    if (what == BIO_CTRL_FLUSH) return 1;
+    if (what == BIO_CTRL_EOF) return of(bio).at_end_ ? 1 : 0;
+    return 0;
+  }
+
+  static BIO_METHOD* method() {
+    static BIO_METHOD* made = [] {
+      BIO_METHOD* fresh = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "fairlead transport");
+      BIO_meth_set_read(fresh, &TlsBio::read);
+      BIO_meth_set_write(fresh, &TlsBio::write);
+      BIO_meth_set_ctrl(fresh, &TlsBio::control);
+      return fresh;
+    }();
+    return made;
+  }
+
+  static int index() {
+    static int made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return made;
+  }
+};
+
+TlsTransport::TlsTransport(Transport& below, SslPtr ssl, size_t record_bytes, Slice received)
+    : Transport(&below.watch()),
+      below_(below),
+      ssl_(std::move(ssl)),
+      received_(std::move(received)),
+      record_bytes_(std::clamp<size_t>(record_bytes, 1, record_bytes_max)) {
+  BIO* bio = BIO_new(TlsBio::method());
+  FL_ASSERT(bio != nullptr);
+  BIO_set_data(bio, this);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_ex_data(ssl_.get(), TlsBio::index(), this);
+}
+
+// The close alert is a best effort; without it OpenSSL would also take the session for one that must not be resumed.
+TlsTransport::~TlsTransport() {
+  if (done_ && !broken_ && !(SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN)) SSL_shutdown(ssl_.get());
+  SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  ERR_clear_error();
+}
+
+TlsTransport& TlsTransport::of(const SSL* ssl) { return *static_cast<TlsTransport*>(SSL_get_ex_data(ssl, TlsBio::index())); }
+
+std::string_view TlsTransport::alpn() const {
+  const unsigned char* name = nullptr;
+  unsigned bytes = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &name, &bytes);
+  return {reinterpret_cast<const char*>(name), bytes};
+}
+
+IoResult TlsTransport::failed(int returned, const char* call, Direction& wait) {
+  switch (int code = SSL_get_error(ssl_.get(), returned)) {
+    case SSL_ERROR_WANT_READ: wait = Direction::read; return {IoStatus::again};
+    case SSL_ERROR_WANT_WRITE: wait = Direction::write; return {IoStatus::again};
+    case SSL_ERROR_ZERO_RETURN: return {IoStatus::end};
+    case SSL_ERROR_SYSCALL:
+    default:
+      broken_ = true;
+      if (code == SSL_ERROR_SYSCALL && at_end_ && ERR_peek_error() == 0) return {IoStatus::end};
+      failure_ = openssl_failure(call);
+      return {IoStatus::failed, 0, io_error_ ? io_error_ : EPROTO};
+  }
+}
+
+IoResult TlsTransport::read(char* to, size_t room) {
+  if (broken_) return {IoStatus::failed, 0, io_error_ ? io_error_ : EPROTO};
+  ERR_clear_error();
+  has_read_ = false;
+  read_wait_ = Direction::read;
+  size_t got = 0;
+  int returned = SSL_read_ex(ssl_.get(), to, room, &got);
+  if (returned <= 0) return failed(returned, "SSL_read()", read_wait_);
+  // The flag says "a read may succeed": bytes that lie in OpenSSL need no event.
+  if (SSL_has_pending(ssl_.get()) || !received_.empty()) watch().set_ready(Direction::read, true);
+  return {IoStatus::ok, got};
+}
+
+IoResult TlsTransport::write_record(const char* from, size_t bytes) {
+  if (broken_) return {IoStatus::failed, 0, io_error_ ? io_error_ : EPIPE};
+  ERR_clear_error();
+  has_read_ = false;
+  write_wait_ = Direction::write;
+  size_t sent = 0;
+  int returned = SSL_write_ex(ssl_.get(), from, std::min(bytes, record_bytes_), &sent);
+  if (returned <= 0) {
+    IoResult result = failed(returned, "SSL_write()", write_wait_);
+    if (result.status == IoStatus::end) return {IoStatus::failed, 0, EPIPE};
+    return result;
+  }
+  return {IoStatus::ok, sent};
+}
+
+// Where small pieces become one record, and files are read into. One loop, one thread; nothing waits while it is in use.
+static char* record_room() {
+  static char room[record_bytes_max];
+  return room;
+}
+
+// OpenSSL is given at least the bytes of an unfinished record again (SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER): callers keep what was not taken
+// at the front of their chain, so the same bytes gather again.
+IoResult TlsTransport::write(const iovec* vectors, int count) {
+  const auto* first = static_cast<const char*>(vectors[0].iov_base);
+  if (count == 1 || vectors[0].iov_len >= record_bytes_) return write_record(first, vectors[0].iov_len);
+  char* room = record_room();
+  size_t total = 0;
+  for (int i = 0; i < count && total < record_bytes_; ++i) {
+    size_t bytes = std::min(vectors[i].iov_len, record_bytes_ - total);
+    std::memcpy(room + total, vectors[i].iov_base, bytes);
+    total += bytes;
+  }
+  return write_record(room, total);
+}
+
+IoResult TlsTransport::send_file(int file, uint64_t offset, size_t bytes) {
+  ssize_t got = pread(file, record_room(), std::min(bytes, record_bytes_), static_cast<off_t>(offset));
+  if (got < 0) return {IoStatus::failed, 0, errno};
+  if (got == 0) return {IoStatus::end};
+  return write_record(record_room(), static_cast<size_t>(got));
+}
+
+void TlsTransport::shutdown_write() {
+  if (done_ && !broken_) {
+    ERR_clear_error();
+    SSL_shutdown(ssl_.get());
+  }
+  below_.shutdown_write();
+}
+
+TlsTransport::Step TlsTransport::step() {
+  ERR_clear_error();
+  has_read_ = true;  // in a handshake the flag of the watch is exact from the start
+  int returned = SSL_do_handshake(ssl_.get());
+  if (returned == 1) {
+    done_ = true;
+    if (SSL_has_pending(ssl_.get()) || !received_.empty()) watch().set_ready(Direction::read, true);
+    return Step::done;
+  }
+  switch (SSL_get_error(ssl_.get(), returned)) {
+    case SSL_ERROR_WANT_READ: return Step::need_read;
+    case SSL_ERROR_WANT_WRITE: return Step::need_write;
+    case SSL_ERROR_WANT_X509_LOOKUP: return Step::ask;
+    default: return Step::failed;
+  }
+}
+
+Result<Unit> TlsTransport::handshake_failed() {
+  broken_ = true;
+  Side side = SSL_is_server(ssl_.get()) ? Side::client : Side::upstream;
+  if (ERR_peek_error() == 0) {
+    if (io_error_) return Error::from_errno(io_error_, "SSL_do_handshake() failed", side);
+    return Error{Fault::closed, side, 0, "peer closed connection in SSL handshake"};
+  }
+  failure_ = openssl_failure("SSL_do_handshake()");
+  return Error{Fault::malformed, side, 0, "SSL_do_handshake() failed"};
+}
+
+Task<Result<Unit>> TlsTransport::handshake(TlsQuestions* questions, uint64_t deadline_ms) {
+  for (;;) {
+    Step next = step();
+    if (next == Step::done) co_return Unit();
+    if (next == Step::failed) co_return handshake_failed();
+    if (next == Step::ask) {
+      FL_ASSERT(questions && question == Question::certificate);
+      bool found = co_await questions->find_certificate(*ssl_);
+      question = Question::none;
+      if (!found) {
+        broken_ = true;
+        co_return Error{Fault::unavailable, Side::local, 0, "no certificate for the handshake"};
+      }
+      continue;
+    }
+    Direction direction = next == Step::need_read ? Direction::read : Direction::write;
+    WaitStatus status = co_await IoWait(watch(), direction, deadline_ms);
+    if (status == WaitStatus::timeout) {
+      broken_ = true;
+      Side side = SSL_is_server(ssl_.get()) ? Side::client : Side::upstream;
+      co_return Error{Fault::timeout, side, ETIMEDOUT, "timed out in SSL handshake"};
+    }
+  }
+}
+
+}  // namespace fairlead

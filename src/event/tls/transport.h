@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// TlsTransport: TLS over another transport, as its server or its client. OpenSSL reads and writes through a BIO of our own that makes
+// plain calls on the transport below, so readiness stays what the Watch says. Certificates, trust and sessions are decided elsewhere
+// (server.h, client.h). Owned by its Connection, as a layer.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/base/buffer.h"
+#include "event/loop/task.h"
+#include "event/net/transport.h"
+#include "event/tls/openssl.h"
+
+namespace fairlead {
+
+// What a handshake may have to ask for before it can go on. The callbacks of OpenSSL never wait: they note a question and let the
+// handshake pause; handshake() then awaits the answer. One per connection, alive until its handshake has ended.
+class TlsQuestions {
+ public:
+  // The certificate to present is needed and not known yet: sets it on `ssl`. False: the handshake fails; the reason has been logged.
+  virtual Task<bool> find_certificate(SSL& ssl) = 0;
+
+ protected:
+  ~TlsQuestions() = default;
+};
+
+class TlsTransport final : public Transport {
+ public:
+  // `ssl`: its role and context are set. `record_bytes`: most of one record when sending. `received`: what was read from `below` already.
+  TlsTransport(Transport& below, SslPtr ssl, size_t record_bytes, Slice received = Slice());
+  ~TlsTransport() override;
+
+  // Until it is done or has failed; the reason then is in failure(), an orderly or a sudden end has Fault::closed. `deadline_ms`: absolute,
+  // 0 for none.
+  Task<Result<Unit>> handshake(TlsQuestions* questions, uint64_t deadline_ms);
+
+  IoResult read(char* to, size_t room) override;
+  IoResult write(const iovec* vectors, int count) override;
+  IoResult send_file(int file, uint64_t offset, size_t bytes) override;
+  void shutdown_write() override;
+  Direction read_wait() const override { return read_wait_; }
+  Direction write_wait() const override { return write_wait_; }
+
+  SSL& ssl() const { return *ssl_; }
+  // For OpenSSL's callbacks: the transport of an SSL, and its place for a question.
+  static TlsTransport& of(const SSL* ssl);
+  enum class Question : uint8_t { none, certificate };
+  Question question = Question::none;
+  // What the callbacks of its contexts may look at; set by whoever made the SSL.
+  void* owner = nullptr;
+
+  // What was agreed on by ALPN; empty: nothing. Lives as long as this.
+  std::string_view alpn() const;
+  // Why the last call failed, for the log: "SSL_read() failed (SSL: ...)".
+  const std::string& failure() const { return failure_; }
+  bool is_done() const { return done_; }
+
+ private:
+  friend struct TlsBio;
+  enum class Step : uint8_t { done, failed, ask, need_read, need_write };
+  Step step();
+  // What a failed call means; `call` for the log. Sets `wait` if it is to be made again.
+  IoResult failed(int returned, const char* call, Direction& wait);
+  Result<Unit> handshake_failed();
+  // At most a record of `bytes` at `from`.
+  IoResult write_record(const char* from, size_t bytes);
+
+  Transport& below_;
+  SslPtr ssl_;
+  Slice received_;
+  size_t record_bytes_;
+  Direction read_wait_ = Direction::read, write_wait_ = Direction::write;
+  bool done_ = false;          // the handshake is
+  bool broken_ = false;        // no further call may be made on ssl_
+  bool has_read_ = false;      // the BIO read from below within this call: the flag of the watch is exact
+  bool at_end_ = false;        // below has ended
+  int io_error_ = 0;           // errno of the transport below
+  std::string failure_;
+};
+
+}  // namespace fairlead

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// SecureClient: TLS of a client's connection as far as HTTP decides it: which virtual server a name means, which protocols it speaks, and
+// whether a request may be answered over the connection it came by. One per connection to a `listen ... ssl`, beside its ClientFacts.
+#pragma once
+
+#include <string_view>
+
+#include "event/net/connection.h"
+#include "event/tls/server.h"
+#include "http/conf/server.h"
+#include "http/request/verdict.h"
+
+namespace fairlead::http {
+
+class RequestSink;
+class Request;
+struct ClientFacts;
+
+class SecureClient final : public TlsAccept {
+ public:
+  explicit SecureClient(ClientFacts& facts);
+
+  // The TLS step of a fresh connection: its handshake, within client_header_timeout. False: the connection is over, the log says why. True
+  // with facts.is_secure unset: the client speaks plain HTTP; its bytes are unread, requests get 497.
+  Task<bool> open(Connection& client, RequestSink& sink);
+
+  const TlsServer* choose(std::string_view server_name) override;
+  std::string_view protocols() const override { return server_->alpn_protocols; }
+  Task<bool> find_certificate(SSL& ssl) override;
+
+  // -- after the handshake --
+  TlsTransport& transport() const { return *transport_; }
+  // The virtual server that the handshake was with.
+  Server& server() const { return *server_; }
+  // The client named it (server_name extension); else it is the default one.
+  bool is_named() const { return !name_.empty(); }
+  std::string_view name() const { return name_; }
+
+ private:
+  Task<bool> handshake(Connection& client);
+
+  ClientFacts& facts_;
+  Server* server_;
+  std::string name_;
+  TlsTransport* transport_ = nullptr;  // the connection's layer
+};
+
+// Whether a request to a `listen ... ssl` may go on: plain HTTP (497), a server that the handshake was not for (421), a client certificate
+// that did not verify (495) or is missing (496). Plain; next() if all is well.
+Verdict check_secure(Request& request);
+
+}  // namespace fairlead::http
