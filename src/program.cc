@@ -26,6 +26,7 @@
 #include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
 #include "http/conf/variables.h"
+#include "http/h2/conf.h"
 #include "http/request/serve.h"
 #include "module_list.h"
 
@@ -41,6 +42,7 @@ ConfResult<Unit> assign_modules() {
                                     &session_variables_module,
                                     &http::http_blocks_module,
                                     &http::http_core_module,
+                                    &http::h2::http_v2_module,
                                     &http::http_request_variables_module,
                                     &http::http_connection_variables_module,
                                     &http::http_upstream_variables_module};

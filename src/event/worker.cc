@@ -56,6 +56,7 @@ void Worker::drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& 
   connections_.close();
   has_successor_ = has_successor;
   for (IdleClient* client = idle_.front(); client; client = idle_.next(*client)) client->watch->limit_read_wait(idle_deadline_ms(*client));
+  while (DrainAlert* alert = drain_alerts_.pop_front()) loop_.ready(alert->resumable);
   if (shutdown_timeout_ms) loop_.arm(hard_stop_, shutdown_timeout_ms);
   own_.spawn(finish_when_empty());
 }

@@ -30,6 +30,13 @@ struct IdleClient : Link {
   uint64_t min_timeout_ms = UINT64_MAX;  // keepalive_min_timeout; UINT64_MAX: the default
 };
 
+// Told, through the ready list, when the worker begins to drain: who serves something that lasts (a connection with many requests, a
+// tunnel). Leaves the list when destroyed.
+struct DrainAlert : Link {
+  explicit DrainAlert(Resumable& alert) : resumable(alert) {}
+  Resumable& resumable;
+};
+
 class Worker {
  public:
   // `row`: where this worker counts its connections, on the board that all processes see.
@@ -63,6 +70,11 @@ class Worker {
 
   void client_idle(IdleClient& client) { idle_.push_back(client); }
   bool is_draining() const { return draining_; }
+  // At once if it is draining already.
+  void alert_drain(DrainAlert& alert) {
+    if (draining_) loop_.ready(alert.resumable);
+    else drain_alerts_.push_back(alert);
+  }
   // Nothing is left, or the time is over: `drained` has been put on the ready list.
   bool is_drained() const { return is_drained_; }
   // When `client`, idle since since_ms, is closed at the latest because of the drain; UINT64_MAX while there is none.
@@ -107,6 +119,7 @@ class Worker {
   const WorkerSlots* board_ = nullptr;
   AcceptLimits limits_;
   List<IdleClient> idle_;
+  List<DrainAlert> drain_alerts_;
   size_t connections_in_use_ = 0;
   uint64_t next_number_ = 1;
   bool draining_ = false;

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "http/conf/core_conf.h"
+#include "http/h2/conf.h"
 #include "http/request/phase.h"
 
 namespace fairlead::http {
@@ -194,6 +195,9 @@ static void fill_rules(Server& server) {
   rules.lingering_time_ms = core.lingering_close == Lingering::off ? 0 : core.lingering_time.ms;
   rules.lingering_timeout_ms = core.lingering_timeout;
   rules.linger_always = core.lingering_close == Lingering::always;
+  const h2::H2Conf& h2_conf = conf<h2::H2Conf>(*server.block);
+  server.h2_rules = h2::rules_of(h2_conf, core, rules.head);
+  server.speaks_h2 = h2_conf.on;
 }
 
 static ConfResult<Unit> complete_http(Generation& generation) {
@@ -215,6 +219,8 @@ static ConfResult<Unit> complete_http(Generation& generation) {
     fill_rules(*server);
   }
   http->listens.finish(generation);
+  for (Server* server : http->servers)
+    if (server->speaks_h2) server->alpn_protocols.insert(0, "\x02h2");
   return Unit();
 }
 

@@ -33,6 +33,7 @@ ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, ListenWish
   std::vector<Server*>& servers = address->hosts.servers;
   if (std::find(servers.begin(), servers.end(), &server) != servers.end()) return format("a duplicate listen {}", spec.addr.text());
   if (wish.own_socket) address->has_own_socket = true;
+  if (wish.http2) address->has_http2 = true;
   if (wish.is_secure) address->is_secure = true;
   if (wish.has_options) {
     if (address->has_options) return format("duplicate listen options for {}", spec.addr.text());
@@ -51,6 +52,8 @@ ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, ListenWish
 void Listens::finish(Generation& generation) {
   for (auto& address : addresses) {
     if (!address->hosts.default_server) address->hosts.default_server = address->hosts.servers.front();
+    if (address->has_http2)
+      for (Server* server : address->hosts.servers) server->speaks_h2 = true;
     address->hosts.finish(generation, address->addr.text());
   }
   auto wildcard_of = [&](const ListenAddress& address) -> ListenAddress* {
@@ -78,6 +81,7 @@ struct ListenWords {
   bool default_server = false;
   bool has_options = false;
   bool bind = false;
+  bool http2 = false;
   bool is_secure = false;
 };
 
@@ -136,7 +140,12 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
     words.is_secure = true;
     return Unit();
   }
-  if (word == "http2" || word == "quic") return format("the \"{}\" parameter requires ngx_http_v{}_module", word, word == "http2" ? 2 : 3);
+  if (word == "http2") {
+    line.warn("the \"listen ... http2\" directive is deprecated, use the \"http2\" directive instead");
+    words.http2 = true;
+    return Unit();
+  }
+  if (word == "quic") return std::string("the \"quic\" parameter requires ngx_http_v3_module");
   if (word == "proxy_protocol") return std::string("the \"proxy_protocol\" parameter is not supported by this version");
   words.has_options = true;
   auto value = [&](std::string_view prefix) { return word.substr(prefix.size()); };
@@ -180,7 +189,8 @@ ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan) {
     for (uint32_t port = parsed->port; port <= std::max(parsed->port, parsed->last_port); ++port) {
       words.spec.addr = addr;
       if (addr.is_ip()) words.spec.addr.set_port(static_cast<uint16_t>(port));
-      FL_TRY(plan.add(server, words.spec, ListenWish{words.default_server, words.has_options, words.bind, words.is_secure}));
+      ListenWish wish{words.default_server, words.has_options, words.bind, words.http2, words.is_secure};
+      FL_TRY(plan.add(server, words.spec, wish));
     }
   }
   return Unit();

@@ -20,8 +20,11 @@ struct ListenAddress {
   VirtualHosts hosts;
   bool has_options = false;     // socket options were given: only one `listen` of an address may
   bool has_own_socket = false;  // `bind` or `reuseport`: a wildcard does not cover it
+  bool has_http2 = false;       // `http2`: the servers of it speak HTTP/2
   bool is_secure = false;       // `ssl`: some `listen` of it says so
   ListenSpec spec;
+  // Whether a client that comes in the clear may speak HTTP/2.
+  bool speaks_h2() const { return hosts.default_server->speaks_h2; }
 };
 
 // One socket and the addresses it serves.
@@ -37,6 +40,7 @@ struct ListenWish {
   bool default_server = false;
   bool has_options = false;
   bool own_socket = false;
+  bool http2 = false;
   bool is_secure = false;
 };
 

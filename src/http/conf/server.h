@@ -13,6 +13,7 @@
 #include "core/base/addr.h"
 #include "http/conf/location.h"
 #include "http/h1/rules.h"
+#include "http/h2/rules.h"
 
 namespace fairlead {
 class TlsServer;
@@ -34,6 +35,8 @@ struct Server {
   std::unordered_map<std::string_view, Location*> named;  // "@x"
   std::vector<Location*> locations;   // all, for compiling plans
   h1::ServerRules h1_rules;
+  h2::ServerRules h2_rules;
+  bool speaks_h2 = false;             // `http2 on`, or a `listen ... http2`
   const TlsServer* tls = nullptr;     // what it brings to handshakes; set by the module of the ssl_ directives, nullptr: nothing
   // What it offers by ALPN, the preferred protocol first, each behind its length.
   std::string alpn_protocols = "\x08http/1.1\x08http/1.0\x08http/0.9";

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "http/h1/field_line.h"
-#include "http/message/fault.h"
+#include "http/message/head_rules.h"
 #include "http/message/message.h"
 
 namespace fairlead::http::h1 {
@@ -23,15 +23,7 @@ enum class ParseResult : uint8_t {
   no_header,  // responses only: no status line, so all bytes are an HTTP/0.9 body
 };
 
-// Which limits and tolerances a server has.
-struct HeadRules {
-  bool ignore_invalid_headers = true;   // drop names with other than letters, digits and '-'; off: refuse those no token may hold
-  bool underscores = false;             // '_' counts as valid in names
-  uint32_t headers_max = 1000;          // lines, the dropped ones included
-  uint32_t line_bytes_max = 8192;       // of any line with its end
-  uint32_t head_bytes_max = 4u * 8192;  // of the whole head
-};
-
+using http::HeadRules;
 using ParseError = HeadFault;
 
 class RequestParser {

@@ -14,13 +14,6 @@ namespace {
 
 constexpr char invalid_request[] = "client sent invalid request";
 
-// Repeating one of these is refused: which one would the upstream believe?
-constexpr KnownHeaderSet sent_once(
-    KnownHeader::content_length, KnownHeader::transfer_encoding, KnownHeader::content_type, KnownHeader::content_encoding,
-    KnownHeader::content_language, KnownHeader::content_location, KnownHeader::content_disposition, KnownHeader::content_range,
-    KnownHeader::if_match, KnownHeader::if_none_match, KnownHeader::if_range, KnownHeader::if_modified_since,
-    KnownHeader::if_unmodified_since, KnownHeader::authorization, KnownHeader::expect, KnownHeader::host);
-
 bool is_alpha(char byte) { return lower(byte) >= 'a' && lower(byte) <= 'z'; }
 
 enum class Scan : uint8_t { more, ok, invalid, unsupported };

@@ -10,13 +10,6 @@
 namespace fairlead::http::h1 {
 namespace {
 
-constexpr KnownHeaderSet not_in_trailers(
-    KnownHeader::content_length, KnownHeader::transfer_encoding, KnownHeader::host, KnownHeader::connection, KnownHeader::keep_alive,
-    KnownHeader::proxy_connection, KnownHeader::te, KnownHeader::trailer, KnownHeader::upgrade, KnownHeader::expect,
-    KnownHeader::content_type, KnownHeader::content_encoding, KnownHeader::content_range, KnownHeader::range, KnownHeader::if_match,
-    KnownHeader::if_none_match, KnownHeader::if_range, KnownHeader::if_modified_since, KnownHeader::if_unmodified_since,
-    KnownHeader::authorization, KnownHeader::proxy_authorization, KnownHeader::cookie, KnownHeader::set_cookie,
-    KnownHeader::www_authenticate, KnownHeader::proxy_authenticate, KnownHeader::cache_control, KnownHeader::location);
 
 // A valid field name by RFC 9110; upstreams are not held to the configuration's taste in names.
 bool is_token_name(const FieldLine& line) { return (line.name_classes & scan::name_foreign) == 0; }

@@ -7,6 +7,7 @@
 
 #include "http/h1/write.h"
 #include "http/message/status.h"
+#include "http/request/linger.h"
 
 namespace fairlead::http::h1 {
 
@@ -123,21 +124,6 @@ Task<bool> drop_rest(Connection& client, ReceivedBody& body, const ServerRules& 
   co_return true;
 }
 
-// RFC 9112 section 9.6: closing with unread bytes would reset the connection and could take the answer with it.
-Task<Unit> linger(Connection& client, const ServerRules& rules) {
-  client.transport().shutdown_write();
-  uint64_t ends_ms = client.loop().deadline(rules.lingering_time_ms);
-  for (;;) {
-    client.consume(client.unread().size());
-    IoResult result = client.fill(4096);
-    if (result.status == IoStatus::end || result.status == IoStatus::failed) co_return Unit();
-    if (client.loop().now_ms() >= ends_ms) co_return Unit();
-    uint64_t deadline = std::min(ends_ms, client.loop().deadline(rules.lingering_timeout_ms));
-    WaitStatus status = co_await client.readable(deadline);
-    if (status == WaitStatus::timeout) co_return Unit();
-  }
-}
-
 enum class After : uint8_t { next_request, close, linger };
 
 // How a request left its connection, and how long that may be idle then.
@@ -237,7 +223,7 @@ Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink
     }
     left = co_await serve_one(client, rules, sink);
   }
-  if (left.after == After::linger && rules.lingering_time_ms > 0) co_await linger(client, rules);
+  if (left.after == After::linger && rules.lingering_time_ms > 0) co_await linger(client, rules.lingering_time_ms, rules.lingering_timeout_ms);
   co_return Unit();
 }
 

@@ -8,13 +8,9 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace fairlead::http::h2 {
+#include "http/h2/rules.h"
 
-struct ConductLimits {
-  uint32_t resets_max = 1000;           // streams given up; a tenth comes back each second, one with each answered stream
-  uint32_t control_frames_max = 10000;  // frames without a message; a tenth comes back each second, two with each message frame we send
-  uint32_t refused_max = 128;           // streams beyond the limit, in the connection's whole life
-};
+namespace fairlead::http::h2 {
 
 // Tokens that refill with time.
 class Tokens {

@@ -52,14 +52,18 @@ void Session::announce() {
 
 void Session::take_in(std::string_view bytes) {
   ssize_t taken = nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  if (violation_) return;
-  if (conduct_.violation()) {
-    violation_ = conduct_.violation();
-    go_away(ErrorCode::enhance_your_calm);
-  } else if (taken < 0) {
-    violation_ = nghttp2_strerror(static_cast<int>(taken));
-    go_away(taken == NGHTTP2_ERR_FLOODED ? ErrorCode::enhance_your_calm : ErrorCode::protocol_error);
-  }
+  conduct_.bytes(bytes.size(), 0);
+  judge();
+  if (violation_ || taken >= 0) return;
+  violation_ = nghttp2_strerror(static_cast<int>(taken));
+  go_away(taken == NGHTTP2_ERR_FLOODED ? ErrorCode::enhance_your_calm : ErrorCode::protocol_error);
+}
+
+void Session::judge() {
+  if (violation_ || !conduct_.violation()) return;
+  violation_ = conduct_.violation();
+  go_away(ErrorCode::enhance_your_calm);
+  wake_runner();
 }
 
 Session::ReadEnd Session::read(size_t bytes_max) {
@@ -105,6 +109,7 @@ void Session::attach(Stream& stream, int32_t id) {
   stream.id_ = id;
   streams_.push_back(stream);
   ++stream_count_;
+  nghttp2_session_set_stream_user_data(session_.get(), id, &stream);
 }
 
 void Session::forget(Stream& stream) {
@@ -186,8 +191,11 @@ void Session::make_frames() {
     if (size < 0 && !violation_) violation_ = nghttp2_strerror(static_cast<int>(size));
     if (size <= 0) break;
     writer.write({reinterpret_cast<const char*>(bytes), static_cast<size_t>(size)});
+    judge();
   }
   writer_ = nullptr;
+  writer.flush();
+  if (!out_.empty()) flushed_.reset();
 }
 
 void Session::send() {
@@ -202,7 +210,6 @@ void Session::flush() {
   if (lost_ || connection_.is_broken()) return;
   make_frames();
   while (!out_.empty()) {
-    flushed_.reset();
     connection_.try_write(out_);
     if (connection_.is_broken() || !out_.empty()) {
       writing_.cancel();

@@ -19,22 +19,12 @@
 #include "event/net/connection.h"
 #include "http/h2/conduct.h"
 #include "http/h2/field_list.h"
+#include "http/h2/rules.h"
 #include "http/h2/stream.h"
 
 namespace fairlead::http::h2 {
 
 enum class Role : uint8_t { server, client };
-
-// Sizes in bytes, times in milliseconds.
-struct SessionRules {
-  uint32_t streams_max = 128;              // that the peer may have open at once
-  uint32_t stream_window_bytes = 65'536;   // of a body that nobody has pulled yet
-  uint32_t chunk_bytes = 8192;             // of one DATA frame of ours
-  uint32_t head_list_bytes_max = 32'768;   // announced; what is done with more is the stream's matter
-  uint64_t send_timeout_ms = 60'000;       // the socket takes nothing for so long: the connection is lost
-  bool connect_protocol = false;           // RFC 8441 is offered
-  ConductLimits conduct;
-};
 
 // Who runs the connection. Called from inside nghttp2: record and wake only.
 class SessionEvents {
@@ -128,6 +118,8 @@ class Session {
 
   void announce();
   void take_in(std::string_view bytes);
+  // Ends the connection if the peer's conduct calls for it.
+  void judge();
   void attach(Stream& stream, int32_t id);
   // nghttp2 no longer knows it.
   void forget(Stream& stream);
@@ -149,6 +141,7 @@ class Session {
   Conduct conduct_;
   const char* violation_ = nullptr;
   bool in_head_ = false;
+  size_t block_bytes_ = 0;          // of the frames of the header block that is taken in, or was last
   bool gone_away_ = false;
   bool lost_ = false;
   size_t stream_count_ = 0;         // those that nghttp2 knows

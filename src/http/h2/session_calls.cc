@@ -95,15 +95,16 @@ int Session::Calls::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* hea
   Session& session = session_of(self);
   Conduct& conduct = session.conduct_;
   if (conduct.violation()) return 0;
-  conduct.bytes(head->length + frame_head_bytes, 0);
   uint64_t now = session.loop().now_ms();
   switch (head->type) {
     case NGHTTP2_HEADERS:
       conduct.head_begins();
+      session.block_bytes_ = head->length + frame_head_bytes;
       session.in_head_ = (head->flags & NGHTTP2_FLAG_END_HEADERS) == 0;
       break;
     case NGHTTP2_CONTINUATION:
       conduct.continuation();
+      session.block_bytes_ += head->length + frame_head_bytes;
       if (head->flags & NGHTTP2_FLAG_END_HEADERS) session.in_head_ = false;
       break;
     case NGHTTP2_DATA:
@@ -148,8 +149,12 @@ int Session::Calls::on_frame_recv(nghttp2_session* raw, const nghttp2_frame* fra
     case NGHTTP2_DATA: {
       Stream* stream = stream_of(raw, frame->hd.stream_id);
       if (!stream) break;
-      if (frame->hd.type == NGHTTP2_HEADERS) stream->take_head(ends);
-      else stream->received_wire_bytes_ += frame_head_bytes;
+      if (frame->hd.type == NGHTTP2_HEADERS) {
+        stream->head_wire_bytes_ += session.block_bytes_;
+        stream->take_head(ends);
+      } else {
+        stream->received_wire_bytes_ += frame_head_bytes;
+      }
       if (ends && stream->id_ != 0) stream->take_end();
       break;
     }
@@ -209,9 +214,10 @@ int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* fra
   return 0;
 }
 
-ssize_t Session::Calls::read_length(nghttp2_session*, uint8_t, int32_t, int32_t session_window, int32_t stream_window,
+ssize_t Session::Calls::read_length(nghttp2_session* raw, uint8_t, int32_t id, int32_t session_window, int32_t stream_window,
                                     uint32_t frame_bytes_max, void* self) {
-  uint32_t chunk = std::min(session_of(self).rules_.chunk_bytes, frame_bytes_max);
+  const Stream* stream = stream_of(raw, id);
+  uint32_t chunk = std::min(stream ? stream->chunk_bytes_ : session_of(self).rules_.chunk_bytes, frame_bytes_max);
   return std::min({static_cast<int64_t>(session_window), static_cast<int64_t>(stream_window), static_cast<int64_t>(chunk)});
 }
 

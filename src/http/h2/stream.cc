@@ -19,7 +19,13 @@ static constexpr size_t shared_bytes_min = 4096;
 static constexpr size_t copied_bytes_max = 1024;
 
 Stream::Stream(Session& session, Side side)
-    : session_(session), side_(side), received_(*this), few_(in_, shared_bytes_min), arrived_(session.loop()), sendable_(session.loop()) {}
+    : session_(session),
+      side_(side),
+      received_(*this),
+      few_(in_, shared_bytes_min),
+      arrived_(session.loop()),
+      sendable_(session.loop()),
+      chunk_bytes_(session.rules().chunk_bytes) {}
 
 Stream::~Stream() {
   if (id_ == 0) return;

@@ -41,6 +41,8 @@ class Stream : public Link {
   virtual void take_head(bool ends_stream) = 0;
   // A field that no message may have (a bad name or value) and that was left out.
   virtual void take_invalid_field(std::string_view) {}
+  // Of the frames of header blocks so far.
+  size_t head_wire_bytes() const { return head_wire_bytes_; }
 
   // -- the body that comes in --
 
@@ -63,6 +65,8 @@ class Stream : public Link {
 
   // -- what goes out --
 
+  // Of one DATA frame of this stream, if not as the session's rules say.
+  void set_chunk_bytes(uint32_t bytes) { chunk_bytes_ = bytes; }
   // After the head was submitted with a body: pulls from `body` and frames what windows and connection take. Plain. done: all of it, the end
   // included, is on its way to the socket; need_write: wait for sendable(); need_body: the body has nothing now.
   Progress pump(Body& body);
@@ -152,6 +156,8 @@ class Stream : public Link {
   std::optional<uint64_t> expected_bytes_;
   uint64_t received_bytes_ = 0, received_bytes_max_ = UINT64_MAX, receive_timeout_ms_ = 60'000;
   uint64_t received_wire_bytes_ = 0, sent_wire_bytes_ = 0, sent_data_bytes_ = 0;
+  uint32_t chunk_bytes_;
+  size_t head_wire_bytes_ = 0;
   Chunk file_;  // a range of a file that is being sent
   const Headers* received_trailers_ = nullptr;
   const Headers* sent_trailers_ = nullptr;  // of the body that goes out, once it ended

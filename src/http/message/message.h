@@ -24,7 +24,7 @@ enum class TargetForm : uint8_t { origin, absolute, authority, asterisk };
 // Where a message ends, as its head says.
 struct Framing {
   int64_t content_length = no_length;  // bytes; no_length if the head does not say
-  bool chunked = false;
+  bool chunked = false;     // a body whose length is not known ahead: the chunked coding, or in HTTP/2 what lasts to the stream's end
   bool keep_alive = false;  // the sender is willing to go on with this connection after the message
 };
 
@@ -34,7 +34,7 @@ struct RequestHead {
   Method method = Method::other;
   TargetForm form = TargetForm::origin;
   uint8_t version_major = 1, version_minor = 1;  // 0.9: a request line without a version; 2.0, 3.0: not from HTTP/1
-  std::string_view request_line;                 // without its line end; empty in HTTP/2
+  std::string_view request_line;                 // without its line end; for HTTP/2 put together from its parts
   std::string_view method_text;
   std::string_view target;    // as sent
   std::string_view protocol;  // "HTTP/1.1"; empty in 0.9
@@ -49,6 +49,7 @@ struct RequestHead {
   Framing framing;
   bool expect_continue = false;
   std::string_view upgrade;  // the Upgrade header's value if Connection lists it and the version is 1.1
+  std::string_view connect_protocol;  // of an extended CONNECT (RFC 8441); then method is CONNECT and the target has a path
   size_t bytes = 0;          // of the head on the wire
 
   bool has_body() const { return framing.chunked || framing.content_length > 0; }

@@ -93,6 +93,7 @@ static bool settle_head(Request& request) {
   if (core.keepalive_timeout == 0 || request.facts.requests >= core.keepalive_requests ||
       request.loop().now_ms() - request.facts.started_ms >= core.keepalive_time) {
     response.keep_alive = false;
+    response.is_last = true;
   }
   if (response.keep_alive && core.keepalive_header && response.head.status != 101 && request.head.version_major < 2)
     response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));

@@ -6,7 +6,8 @@
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/listen.h"
-#include "http/h1/server.h"
+#include "http/request/request.h"
+#include "http/request/sink.h"
 #include "http/request/client_facts.h"
 #include "http/request/request.h"
 #include "event/tls/peer.h"
@@ -52,7 +53,7 @@ const TlsServer* SecureClient::choose(std::string_view server_name) {
 
 Task<bool> SecureClient::find_certificate(SSL&) { co_return false; }
 
-Task<bool> SecureClient::open(Connection& client, h1::RequestSink& sink) {
+Task<bool> SecureClient::open(Connection& client, RequestSink& sink) {
   const CoreConf& core = conf<CoreConf>(*server_->block);
   uint64_t deadline = client.loop().deadline(core.client_header_timeout);
   while (client.unread().empty()) {

@@ -14,7 +14,7 @@
 
 namespace fairlead::http {
 
-namespace h1 { class RequestSink; }
+class RequestSink;
 class Request;
 struct ClientFacts;
 
@@ -24,7 +24,7 @@ class SecureClient final : public TlsAccept {
 
   // The TLS step of a fresh connection: its handshake, within client_header_timeout. False: the connection is over, the log says why. True
   // with facts.is_secure unset: the client speaks plain HTTP; its bytes are unread, requests get 497.
-  Task<bool> open(Connection& client, h1::RequestSink& sink);
+  Task<bool> open(Connection& client, RequestSink& sink);
 
   const TlsServer* choose(std::string_view server_name) override;
   std::string_view protocols() const override { return server_->alpn_protocols; }

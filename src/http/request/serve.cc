@@ -9,6 +9,7 @@
 #include "core/conf/error_log.h"
 #include "http/conf/core_conf.h"
 #include "http/h1/server.h"
+#include "http/h2/server.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
 #include "http/request/secure.h"
@@ -68,6 +69,26 @@ class Sink final : public RequestSink {
   bool is_idle_ = false;
 };
 
+enum class Protocol : uint8_t { h1, h2 };
+
+// Which protocol a client begins with on an address that takes both in the clear. A connection that sends nothing is left to HTTP/1.
+Task<Protocol> begun_protocol(Connection& client, const h1::ServerRules& rules, RequestSink& sink) {
+  sink.idle(true);
+  uint64_t deadline = std::min(client.loop().deadline(rules.header_timeout_ms), sink.idle_deadline_ms());
+  WaitStatus status = co_await client.readable(deadline);
+  sink.idle(false);
+  deadline = client.loop().deadline(rules.header_timeout_ms);
+  while (status == WaitStatus::ready) {
+    IoResult result = client.fill(rules.header_buffer_bytes);
+    if (result.status == IoStatus::end || result.status == IoStatus::failed) break;
+    std::string_view begin = client.unread().substr(0, h2::client_preface.size());
+    if (begin == h2::client_preface) co_return Protocol::h2;
+    if (!h2::client_preface.starts_with(begin)) break;
+    status = co_await client.readable(deadline);
+  }
+  co_return Protocol::h1;
+}
+
 struct CountedConnection {
   Worker& worker;
   explicit CountedConnection(Worker& w) : worker(w) {
@@ -105,7 +126,11 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
     bool is_open = co_await secure->open(client, sink);
     if (!is_open) co_return Unit();
   }
-  co_await h1::serve(client, address.hosts.default_server->h1_rules, sink);
+  const Server& server = secure ? secure->server() : *address.hosts.default_server;
+  Protocol protocol = facts.alpn == "h2" ? Protocol::h2 : Protocol::h1;
+  if (!address.is_secure && address.speaks_h2()) protocol = co_await begun_protocol(client, server.h1_rules, sink);
+  if (protocol == Protocol::h2) co_await h2::serve(client, server.h2_rules, sink);
+  else co_await h1::serve(client, server.h1_rules, sink);
   co_return Unit();
 }
 

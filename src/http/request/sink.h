@@ -6,7 +6,7 @@
 #pragma once
 
 #include "event/loop/task.h"
-#include "http/message/fault.h"
+#include "http/message/head_rules.h"
 #include "http/request/client_facts.h"
 
 namespace fairlead::http {

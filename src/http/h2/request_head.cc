@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/h2/request_head.h"
+
+#include <limits>
+
+#include "core/base/text.h"
+#include "http/message/authority.h"
+#include "http/message/scan.h"
+
+namespace fairlead::http::h2 {
+
+bool HeadReader::fail(uint16_t status, const char* what, std::string_view detail) {
+  if (fault_.status == 0) fault_ = {status, what, detail.empty() ? detail : arena().copy(detail.substr(0, 256))};
+  return false;
+}
+
+void HeadReader::take(std::string_view name, std::string_view value) {
+  bytes_ += name.size() + value.size();
+  if (fault_.status) return;
+  if (name.size() + value.size() > rules_.line_bytes_max) {
+    if (name == ":path") fail(414, "client sent too long URI");
+    else fail(494, "client sent too long header line");
+    return;
+  }
+  if (bytes_ > rules_.head_bytes_max) {
+    fail(494, "client sent too large request");
+    return;
+  }
+  if (name[0] == ':') {
+    take_pseudo(name, value);
+    return;
+  }
+  if (++lines_ > rules_.headers_max) {
+    fail(400, "client sent too many header lines");
+    return;
+  }
+  KnownHeader known = find_known_header(name);
+  if (known == KnownHeader::other && !keep_name(name)) return;
+  if (known == KnownHeader::host && !authority_.empty()) {  // as good as said twice, so it must say the same
+    if (!equal_nocase(value, authority_)) fail(400, "client sent \":authority\" and \"Host\" that differ", value);
+    return;
+  }
+  if (sent_once.holds(known) && head_.headers.has(known)) {
+    fail(400, known == KnownHeader::host ? "client sent duplicate host header" : "client sent duplicate header line", name);
+    return;
+  }
+  std::string_view kept_name = known == KnownHeader::other ? arena().copy(name) : header_name(known);
+  head_.headers.add(known, kept_name, arena().copy(value));
+}
+
+bool HeadReader::take_pseudo(std::string_view name, std::string_view value) {
+  if (name == ":method") {
+    for (char byte : value) {
+      if (!(scan::class_of(byte) & scan::method_byte)) return fail(400, "client sent invalid method", value);
+    }
+    head_.method = parse_method(value);
+    head_.method_text = head_.method == Method::other ? arena().copy(value) : method_name(head_.method);
+  } else if (name == ":path") {
+    head_.target = arena().copy(value);
+  } else if (name == ":authority") {
+    if (value.empty()) return true;
+    authority_ = arena().copy(value);
+    head_.headers.add(KnownHeader::host, authority_);
+  } else if (name == ":protocol") {
+    head_.connect_protocol = arena().copy(value);
+  } else if (name == ":scheme") {
+    head_.scheme = arena().copy(value);
+  }
+  return true;
+}
+
+// As in HTTP/1: whether a field with this name is kept.
+bool HeadReader::keep_name(std::string_view name) {
+  for (char byte : name) {
+    unsigned wrong = scan::class_of(byte) & (scan::name_token | scan::name_foreign);
+    if (!rules_.underscores) wrong |= scan::class_of(byte) & scan::name_underscore;
+    if (wrong && rules_.ignore_invalid_headers) return false;
+    if (wrong & scan::name_foreign) return fail(400, "client sent invalid header line", name);
+  }
+  return true;
+}
+
+void HeadReader::take_invalid(std::string_view name) {
+  if (!rules_.ignore_invalid_headers) fail(400, "client sent invalid header line", name);
+}
+
+bool HeadReader::finish(bool has_body) {
+  head_.version_major = 2;
+  head_.version_minor = 0;
+  head_.protocol = "HTTP/2.0";
+  head_.framing.keep_alive = true;
+  name_request_line();
+  return fault_.status == 0 && finish_target() && finish_host() && finish_framing(has_body);
+}
+
+// HTTP/2 has none; logs and $request show what it would be.
+void HeadReader::name_request_line() {
+  if (head_.method_text.empty()) return;
+  std::string_view target = head_.target.empty() ? authority_ : head_.target;
+  head_.request_line = arena().join({head_.method_text, " ", target, " HTTP/2.0"});
+}
+
+bool HeadReader::finish_target() {
+  if (head_.method == Method::connect && head_.connect_protocol.empty()) {
+    head_.form = TargetForm::authority;
+    head_.target = head_.request_uri = authority_;
+    return true;
+  }
+  const std::string_view target = head_.target;
+  if (target.empty()) return fail(400, "client sent no :path header");
+  if (target == "*") head_.form = TargetForm::asterisk;
+  else if (target[0] != '/') return fail(400, "client sent invalid :path header", target);
+  const char* end = target.data() + target.size();
+  if (scan::find_blank_or_control(target.data(), end) != end) return fail(400, "client sent invalid :path header", target);
+  head_.request_uri = target;
+  size_t query = target.find('?');
+  head_.path = target.substr(0, query);
+  if (query != std::string_view::npos) head_.args = target.substr(query + 1);
+  return true;
+}
+
+bool HeadReader::finish_host() {
+  const Headers::Field* field = head_.headers.find(KnownHeader::host);
+  if (!field) return fail(400, "client sent neither \":authority\" nor \"Host\" header");
+  std::optional<Authority> authority = parse_authority(field->value, arena());
+  if (!authority) return fail(400, "client sent invalid host header", field->value);
+  head_.host = authority->host;
+  head_.port = authority->port;
+  return true;
+}
+
+bool HeadReader::finish_framing(bool has_body) {
+  Headers& headers = head_.headers;
+  if (const Headers::Field* length = headers.find(KnownHeader::content_length)) {
+    std::optional<uint64_t> bytes = parse_decimal(length->value);
+    if (!bytes || *bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+      return fail(400, "client sent invalid \"Content-Length\" header", length->value);
+    head_.framing.content_length = static_cast<int64_t>(*bytes);
+  } else {
+    head_.framing.chunked = has_body;
+  }
+  if (const Headers::Field* expect = headers.find(KnownHeader::expect)) head_.expect_continue = equal_nocase(expect->value, "100-continue");
+  // RFC 9113 section 8.2.3: what the compression split belongs together.
+  if (headers.count(KnownHeader::cookie) > 1) headers.set(KnownHeader::cookie, headers.joined(KnownHeader::cookie));
+  return true;
+}
+
+}  // namespace fairlead::http::h2

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// HeadReader: the fields of an HTTP/2 request, one by one, become a RequestHead (RFC 9113 section 8.3). nghttp2 has checked what it checks
+// of any message: the order and number of pseudo fields, the bytes of names and values, fields of the connection. Plain; knows no stream.
+#pragma once
+
+#include "http/message/head_rules.h"
+#include "http/message/message.h"
+
+namespace fairlead::http::h2 {
+
+class HeadReader {
+ public:
+  // `head` is empty; both outlive the reader.
+  HeadReader(RequestHead& head, const HeadRules& rules) : head_(head), rules_(rules) {}
+
+  // Texts are copied into the arena of the head's fields. What comes behind a fault is dropped.
+  void take(std::string_view name, std::string_view value);
+  // A field that was left out because its name or value can be in no message.
+  void take_invalid(std::string_view name);
+  // The head is complete; `has_body`: something follows. False: fault(). What there is of the head can be logged then.
+  bool finish(bool has_body);
+  // status 0: none.
+  const HeadFault& fault() const { return fault_; }
+
+ private:
+  bool take_pseudo(std::string_view name, std::string_view value);
+  bool keep_name(std::string_view name);
+  bool finish_target();
+  bool finish_host();
+  bool finish_framing(bool has_body);
+  void name_request_line();
+  bool fail(uint16_t status, const char* what, std::string_view detail = {});
+  Arena& arena() { return head_.headers.arena(); }
+
+  RequestHead& head_;
+  const HeadRules& rules_;
+  HeadFault fault_;
+  std::string_view authority_;
+  uint32_t lines_ = 0;
+  size_t bytes_ = 0;  // names and values
+};
+
+}  // namespace fairlead::http::h2

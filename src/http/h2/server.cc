@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/h2/server.h"
+
+#include <algorithm>
+
+#include "core/conf/error_log.h"
+#include "http/conf/listen.h"
+#include "http/request/linger.h"
+#include "http/request/request.h"
+
+namespace fairlead::http::h2 {
+
+// The first block of a request's arena: head, stream, request and a dozen small texts fit.
+static constexpr size_t request_arena_bytes = 4096;
+// How long the client has to answer the PING between the two GOAWAYs.
+static constexpr uint64_t round_trip_ms_max = 1000;
+
+ServerConnection::ServerConnection(Connection& client, const ServerRules& rules, RequestSink& sink)
+    : client_(client),
+      rules_(rules),
+      sink_(sink),
+      session_(Role::server, client, rules.session, *this),
+      alert_(*this),
+      drain_(alert_),
+      requests_(client.loop()) {
+  sink.facts().worker.alert_drain(drain_);
+}
+
+ServerConnection::~ServerConnection() {
+  ended_ = true;
+  leave_idle();
+  requests_.cancel();
+  session_.lose();
+  while (ServerStream::Opening* opening = opening_.pop_front()) Arena::Owner(&opening->stream.arena());
+}
+
+Stream* ServerConnection::open() {
+  if (!head_until_ms_) head_until_ms_ = client_.loop().deadline(rules_.header_timeout_ms);
+  Arena* arena = Arena::open(request_arena_bytes).release();
+  ServerStream* stream = arena->make<ServerStream>(*this, *arena);
+  opening_.push_back(stream->opening());
+  return stream;
+}
+
+// Counts a request and tells when the last one has ended.
+class ServerConnection::Serving {
+ public:
+  explicit Serving(ServerConnection& connection) : connection_(connection) { ++connection.serving_; }
+  ~Serving() {
+    --connection_.serving_;
+    connection_.request_ended();
+  }
+  Serving(const Serving&) = delete;
+  Serving& operator=(const Serving&) = delete;
+
+ private:
+  ServerConnection& connection_;
+};
+
+Task<Unit> ServerConnection::serve(Arena::Owner arena, ServerStream* stream) {
+  Serving serving(*this);
+  ++sink_.facts().requests;
+  Request* request = arena->make<Request>(*arena, stream->head(), *stream, sink_.facts());
+  request->started_ms = stream->started_ms();
+  stream->set_request(*request);
+  if (stream->head_fault().status) co_await sink_.refuse(*request, stream->head_fault());
+  else co_await sink_.handle(*request);
+  co_return Unit();
+}
+
+// After bytes were taken in: requests whose heads are complete begin; those given up before are forgotten.
+void ServerConnection::begin_requests() {
+  ServerStream::Opening* next = nullptr;
+  for (ServerStream::Opening* at = opening_.front(); at; at = next) {
+    next = opening_.next(*at);
+    ServerStream& stream = at->stream;
+    if (!stream.is_complete() && !stream.is_closed()) continue;
+    at->unlink();
+    Arena::Owner arena(&stream.arena());
+    if (stream.is_closed()) continue;
+    if (sink_.is_draining()) begin_shutdown();
+    requests_.spawn(serve(std::move(arena), &stream));
+  }
+  if (opening_.empty()) head_until_ms_ = 0;
+}
+
+void ServerConnection::request_ended() {
+  if (serving_ > 0 || ended_) return;
+  if (shutdown_ == Shutdown::final) session_.wake_runner();
+  wait_idle();
+}
+
+// -- waiting --
+
+void ServerConnection::wait_idle() {
+  if (ended_ || is_idle_ || serving_ > 0 || shutdown_ != Shutdown::none) return;
+  is_idle_ = true;
+  sink_.idle(true);
+  bool first = sink_.facts().requests == 0;
+  idle_until_ms_ = client_.loop().deadline(first ? rules_.header_timeout_ms : rules_.keepalive_timeout_ms);
+  if (deadline_ms() != UINT64_MAX) client_.watch().limit_read_wait(deadline_ms());
+}
+
+void ServerConnection::leave_idle() {
+  if (!is_idle_) return;
+  is_idle_ = false;
+  sink_.idle(false);
+}
+
+// When the wait for bytes must end; UINT64_MAX: never.
+uint64_t ServerConnection::deadline_ms() const {
+  uint64_t deadline = UINT64_MAX;
+  if (is_idle_ && idle_until_ms_) deadline = idle_until_ms_;
+  if (is_idle_) deadline = std::min(deadline, sink_.idle_deadline_ms());
+  if (head_until_ms_) deadline = std::min(deadline, head_until_ms_);
+  if (shutdown_ == Shutdown::announced) deadline = std::min(deadline, shutdown_until_ms_);
+  return deadline;
+}
+
+// False: the connection ends.
+bool ServerConnection::on_timeout() {
+  uint64_t now = client_.loop().now_ms();
+  if (head_until_ms_ && now >= head_until_ms_) {
+    log("client timed out");
+    session_.go_away(ErrorCode::protocol_error);
+    return false;
+  }
+  if (shutdown_ == Shutdown::announced && now >= shutdown_until_ms_) ponged_ = true;
+  if (shutdown_ == Shutdown::none && deadline_ms() <= now) begin_shutdown();
+  return true;
+}
+
+void ServerConnection::begin_shutdown() {
+  if (shutdown_ != Shutdown::none || ended_) return;
+  leave_idle();
+  shutdown_ = Shutdown::announced;
+  shutdown_until_ms_ = client_.loop().now_ms() + round_trip_ms_max;
+  session_.announce_shutdown();
+  session_.ping();
+  client_.watch().limit_read_wait(shutdown_until_ms_);
+}
+
+// The client knows, and what it sent before it knew is here.
+void ServerConnection::finish_shutdown() {
+  if (shutdown_ != Shutdown::announced || !ponged_) return;
+  shutdown_ = Shutdown::final;
+  session_.go_away(ErrorCode::no_error);
+}
+
+void ServerConnection::log(std::string_view what) {
+  const Server& server = *sink_.facts().listen.hosts.default_server;
+  Logger logger(*conf<ErrorLogConf>(*server.block).log, sink_.facts().number);
+  char text[Addr::text_max];
+  Addr& peer = sink_.facts().peer;
+  logger.info("{} while processing HTTP/2 connection, client: {}", what,
+              std::string_view(text, static_cast<size_t>(peer.write_host(text) - text)));
+}
+
+// Takes in what is there and starts what follows from it.
+Session::ReadEnd ServerConnection::take_in() {
+  uint64_t requests_before = sink_.facts().requests;
+  Session::ReadEnd end = session_.read(rules_.read_bytes_max);
+  if (std::string complaint = session_.take_complaint(); !complaint.empty()) log("client sent invalid frames: " + complaint);
+  if (!opening_.empty() && end != Session::ReadEnd::ended && end != Session::ReadEnd::broken) begin_requests();
+  if (sink_.facts().requests != requests_before) leave_idle();
+  finish_shutdown();
+  bool requests_left = serving_ > 0 || !opening_.empty();
+  return end == Session::ReadEnd::over && requests_left && !session_.violation() ? Session::ReadEnd::again : end;
+}
+
+Task<bool> ServerConnection::run() {
+  session_.send();
+  Session::ReadEnd end = take_in();  // the bytes by which the protocol was known
+  while (end == Session::ReadEnd::again || end == Session::ReadEnd::more) {
+    wait_idle();
+    uint64_t deadline = deadline_ms();
+    WaitStatus status = co_await client_.readable(deadline == UINT64_MAX ? 0 : deadline);
+    if (status == WaitStatus::timeout && !on_timeout()) break;
+    end = take_in();
+  }
+  ended_ = true;
+  leave_idle();
+  if (session_.violation()) log(session_.violation());
+  session_.send();
+  bool closed_by_client = end == Session::ReadEnd::ended || end == Session::ReadEnd::broken;
+  if (!closed_by_client) (void)co_await session_.flushed(client_.loop().deadline(rules_.session.send_timeout_ms));
+  session_.lose();
+  requests_.close();
+  co_await requests_.all_done();
+  co_return !closed_by_client && !client_.is_broken();
+}
+
+Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink) {
+  bool may_send = false;
+  {
+    ServerConnection connection(client, rules, sink);
+    may_send = co_await connection.run();
+  }
+  uint64_t time_ms = sink.is_draining() ? std::min<uint64_t>(rules.lingering_time_ms, round_trip_ms_max) : rules.lingering_time_ms;
+  if (may_send && time_ms > 0) co_await linger(client, time_ms, rules.lingering_timeout_ms);
+  co_return Unit();
+}
+
+}  // namespace fairlead::http::h2

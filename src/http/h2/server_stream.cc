@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/h2/server_stream.h"
+
+#include "core/base/format.h"
+#include "http/h2/conf.h"
+#include "http/h2/server.h"
+#include "http/message/status.h"
+#include "http/request/request.h"
+
+namespace fairlead::http::h2 {
+
+// RFC 9113 section 8.2.2: of a connection, so in no message.
+static constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::proxy_connection,
+                                              KnownHeader::transfer_encoding, KnownHeader::upgrade, KnownHeader::content_length);
+
+ServerStream::ServerStream(ServerConnection& connection, Arena& own_arena)
+    : Stream(connection.session(), Side::client),
+      owner_(connection),
+      arena_(own_arena),
+      opening_(*this),
+      head_(own_arena),
+      reader_(head_, connection.rules().head),
+      trailers_(own_arena, 0),
+      started_ms_(connection.session().loop().now_ms()) {}
+
+Connection& ServerStream::connection() { return session().connection(); }
+
+void ServerStream::take_field(std::string_view name, std::string_view value) {
+  if (!complete_) {
+    reader_.take(name, value);
+    return;
+  }
+  trailer_bytes_ += name.size() + value.size();
+  KnownHeader known = find_known_header(name);
+  if (trailer_bytes_ > owner_.rules().head.head_bytes_max || not_in_trailers.holds(known)) return;
+  trailers_.add(known, arena_.copy(name), arena_.copy(value));
+}
+
+void ServerStream::take_invalid_field(std::string_view name) {
+  if (!complete_) reader_.take_invalid(name);
+}
+
+void ServerStream::take_head(bool ends_stream) {
+  if (complete_) {
+    set_trailers(&trailers_);
+    return;
+  }
+  complete_ = true;
+  head_.bytes = head_wire_bytes();
+  if (!reader_.finish(!ends_stream)) return;
+  if (head_.framing.content_length != no_length) expect_received(static_cast<uint64_t>(head_.framing.content_length));
+}
+
+void ServerStream::before_first_wait() {
+  if (head_.expect_continue) send_interim(100, nullptr);
+}
+
+static std::string_view status_text(Arena& arena, unsigned status) { return arena.copy(format("{}", status)); }
+
+void ServerStream::send_interim(uint16_t status, const Headers* headers) {
+  if (head_submitted_) return;
+  FieldList fields;
+  fields.add(":status", status_text(arena_, status));
+  if (headers) {
+    for (const Headers::Field& field : *headers)
+      if (!of_connection.holds(field.known)) fields.add(field.name, field.value);
+  }
+  session().submit_interim(*this, fields);
+  session().send();
+}
+
+void ServerStream::submit_head(Outgoing& response) {
+  head_submitted_ = true;
+  const ResponseHead& answer = response.head;
+  FieldList fields;
+  fields.add(":status", status_text(arena_, answer.status));
+  for (const Headers::Field& field : answer.headers)
+    if (!of_connection.holds(field.known)) fields.add(field.name, field.value);
+  int64_t length = answer.framing.content_length;
+  bool bodiless = !has_body(answer.status);
+  if (length != no_length && (!bodiless || answer.status == 304)) fields.add("content-length", arena_.copy(format("{}", length)));
+  sends_body_ = !response.head_only && !bodiless && length != 0;
+  if (request_) set_chunk_bytes(static_cast<uint32_t>(conf<H2Conf>(*request_).chunk_size.bytes));
+  session().submit_head(*this, fields, sends_body_);
+  if (response.is_last) owner_.begin_shutdown();
+}
+
+Progress ServerStream::pump(Outgoing& response) {
+  if (!head_submitted_) submit_head(response);
+  return sends_body_ ? Stream::pump(*response.body) : pump_head();
+}
+
+Task<WaitStatus> ServerStream::writable(uint64_t timeout_ms) { co_return co_await sendable(session().loop().deadline(timeout_ms)); }
+
+void ServerStream::break_off() {
+  if (!has_sent_all()) broken_ = true;
+  reset(ErrorCode::internal_error);
+}
+
+}  // namespace fairlead::http::h2

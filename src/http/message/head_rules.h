@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// What a head of any protocol version may hold, and what is said of one that holds something else. The parsers apply it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "http/message/known_header.h"
+
+namespace fairlead::http {
+
+// Which limits and tolerances a server has.
+struct HeadRules {
+  bool ignore_invalid_headers = true;   // drop names with other than letters, digits and '-'; off: refuse those no token may hold
+  bool underscores = false;             // '_' counts as valid in names
+  uint32_t headers_max = 1000;          // lines, the dropped ones included
+  uint32_t line_bytes_max = 8192;       // of any line with its end
+  uint32_t head_bytes_max = 4u * 8192;  // of the whole head
+};
+
+// Why a head is no message.
+struct HeadFault {
+  uint16_t status = 0;       // what the client gets, 414 and 494 included; 502 for responses
+  const char* what = "";     // for the log, e.g. "client sent invalid method"
+  std::string_view detail;   // the text in question, unescaped, or empty; valid as long as the buffer
+};
+
+// Repeating one of these is refused: which one would the upstream believe?
+inline constexpr KnownHeaderSet sent_once(
+    KnownHeader::content_length, KnownHeader::transfer_encoding, KnownHeader::content_type, KnownHeader::content_encoding,
+    KnownHeader::content_language, KnownHeader::content_location, KnownHeader::content_disposition, KnownHeader::content_range,
+    KnownHeader::if_match, KnownHeader::if_none_match, KnownHeader::if_range, KnownHeader::if_modified_since,
+    KnownHeader::if_unmodified_since, KnownHeader::authorization, KnownHeader::expect, KnownHeader::host);
+
+inline constexpr KnownHeaderSet not_in_trailers(
+    KnownHeader::content_length, KnownHeader::transfer_encoding, KnownHeader::host, KnownHeader::connection, KnownHeader::keep_alive,
+    KnownHeader::proxy_connection, KnownHeader::te, KnownHeader::trailer, KnownHeader::upgrade, KnownHeader::expect,
+    KnownHeader::content_type, KnownHeader::content_encoding, KnownHeader::content_range, KnownHeader::range, KnownHeader::if_match,
+    KnownHeader::if_none_match, KnownHeader::if_range, KnownHeader::if_modified_since, KnownHeader::if_unmodified_since,
+    KnownHeader::authorization, KnownHeader::proxy_authorization, KnownHeader::cookie, KnownHeader::set_cookie,
+    KnownHeader::www_authenticate, KnownHeader::proxy_authenticate, KnownHeader::cache_control, KnownHeader::location);
+
+}  // namespace fairlead::http

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Requests over HTTP/2 in the clear: the same locations, logs and variables as HTTP/1, both on one port."""
+
+import subprocess
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import get
+from lib.h2client import H2Client
+
+CONF = """
+events {}
+http {
+    log_format facts '$request|$server_protocol|$status|$http_host|$host|$body_bytes_sent|$request_completion|$http_cookie';
+    access_log %%PREFIX%%/logs/facts facts;
+    client_max_body_size 200k;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
+        location / { return 200 "$request_method $uri $args $http_x_more"; }
+        location /headers { add_header X-One 1 always; add_trailer X-Late late; return 200 abc; }
+        location /empty { return 204; }
+        location /file { root %%PREFIX%%/html; }
+        location /up/ { proxy_pass http://127.0.0.1:%%UP%%/; }
+        location /stream/ { proxy_pass http://127.0.0.1:%%UP%%/; proxy_request_buffering off; proxy_buffering off; }
+        location /cut { return 444; }
+    }
+    server { listen 127.0.0.1:%%PORT_0%%; server_name other.example; location / { return 200 other; } }
+}
+"""
+
+
+def facts(s):
+    return [line.split("|") for line in s.read("logs/facts").splitlines()]
+
+
+def echo(request):
+    return up.reply(200, f"{request.method} {request.target} ".encode() + request.body)
+
+
+@pytest.fixture
+def s(server, upstream):
+    return server(CONF, UP=upstream(up.serve(echo)).port)
+
+
+def test_a_request_is_answered_and_logged_as_over_http_1(s):
+    with H2Client(s.port) as c:
+        got = c.get("/a?x=1", headers=[("x-more", "m")])
+    assert (got.status, got.text) == (200, "GET /a x=1 m")
+    assert got.header("content-length") == "12" and got.header("server").startswith("fairlead") and got.header("date")
+    assert facts(s)[0][:5] == ["GET /a?x=1 HTTP/2.0", "HTTP/2.0", "200", "localhost", "localhost"]
+    assert facts(s)[0][6] == "OK"
+
+
+def test_http_1_stays_on_the_same_port(s):
+    assert get(s.port, "/b").text == "GET /b  "
+    with H2Client(s.port) as c:
+        assert c.get("/c").text == "GET /c  "
+
+
+def test_many_streams_at_once_are_all_answered(s):
+    with H2Client(s.port) as c:
+        streams = [c.start(f"/up/{i}") for i in range(100)]
+        for i, stream in enumerate(streams):
+            assert c.wait(stream).text == f"GET /{i} "
+
+
+def test_head_and_bodiless_answers_end_with_the_head(s):
+    with H2Client(s.port) as c:
+        got = c.get("/a", method="HEAD")
+        assert (got.status, got.body, got.header("content-length")) == (200, b"", "9")
+        got = c.get("/empty")
+        assert (got.status, got.body, got.header("content-length")) == (204, b"", None)
+
+
+def test_trailers_follow_the_body(s):
+    with H2Client(s.port) as c:
+        got = c.get("/headers")
+    assert got.header("x-one") == "1" and got.body == b"abc" and got.trailers == [("x-late", "late")]
+
+
+def test_files_of_any_size_arrive_whole(s):
+    content = bytes(range(256)) * 4000
+    s.write("html/file/big", content)
+    s.write("html/file/none", b"")
+    with H2Client(s.port) as c:
+        assert c.get("/file/big").body == content
+        assert c.get("/file/none").body == b""
+        assert c.get("/file/big", headers=[("range", "bytes=1000-1999")]).body == content[1000:2000]
+        assert c.get("/file/absent").status == 404
+
+
+@pytest.mark.parametrize("place", ["/up/x", "/stream/x"])
+@pytest.mark.parametrize("size", [0, 1, 100, 150_000])
+def test_bodies_reach_the_upstream(s, place, size):
+    body = b"x" * size
+    with H2Client(s.port) as c:
+        assert c.post(place, body, headers=[("content-length", str(size))]).body == b"POST /x " + body
+        assert c.post(place, body).body == b"POST /x " + body
+
+
+def test_a_body_that_is_too_large_is_413_and_the_connection_lives(s):
+    with H2Client(s.port) as c:
+        stream = c.start("/up/x", method="POST", headers=[("content-length", "300000")], end=False)
+        assert c.wait(stream).status == 413
+        assert c.get("/a").status == 200
+        stream = c.start("/up/x", method="POST", end=False)
+        for _ in range(50):
+            if c.replies[stream].is_over:
+                break
+            try:
+                c.send(stream, b"x" * 8192)
+            except Exception:
+                break
+        assert c.wait(stream).status == 413
+        assert c.get("/a").status == 200
+
+
+def test_100_continue_is_sent_when_the_body_is_wanted(s):
+    with H2Client(s.port) as c:
+        stream = c.start("/up/x", method="POST", headers=[("expect", "100-continue"), ("content-length", "3")], end=False)
+        c.pump_until(lambda: c.replies[stream].interim)
+        c.send(stream, b"abc", end=True)
+        got = c.wait(stream)
+    assert got.interim == ["100"] and got.body == b"POST /x abc"
+
+
+def test_cookies_are_joined_and_the_authority_is_the_host(s):
+    with H2Client(s.port) as c:
+        c.get("/a", headers=[("cookie", "a=1"), ("cookie", "b=2")], authority="Other.Example:81")
+        assert c.get("/", authority="other.example").text == "other"
+    assert facts(s)[0][3:5] == ["Other.Example:81", "other.example"] and facts(s)[0][7] == "a=1; b=2"
+
+
+def test_a_host_field_does_in_place_of_the_authority(s):
+    with H2Client(s.port) as c:
+        pseudo = [(":method", "GET"), (":scheme", "http"), (":path", "/")]
+        assert c.get("/", pseudo=pseudo, headers=[("host", "other.example")]).text == "other"
+        assert c.get("/", headers=[("host", "localhost")]).status == 200
+        assert c.get("/", headers=[("host", "other.example")]).status == 400
+
+
+@pytest.mark.parametrize("path, headers, status", [
+    ("/%zz", [], 400), ("/", [("content-type", "a"), ("content-type", "b")], 400),
+    ("/" + "x" * 9000, [], 414), ("/", [("x-long", "x" * 9000)], 400)])
+def test_bad_heads_get_a_status_and_leave_the_connection(s, path, headers, status):
+    with H2Client(s.port) as c:
+        assert c.get(path, headers=headers).status == status
+        assert c.get("/a").status == 200
+
+
+@pytest.mark.parametrize("headers", [[("connection", "close")], [("X-Upper", "1")], [("te", "gzip")], [("transfer-encoding", "chunked")],
+                                     [(":path", "/again")], [("upgrade", "websocket")]])
+def test_malformed_requests_are_reset_alone(s, headers):
+    with H2Client(s.port) as c:
+        got = c.get("/", headers=headers)
+        assert got.reset == 1 and not got.headers
+        assert c.get("/a").status == 200
+
+
+def test_a_body_unlike_its_length_is_reset(s):
+    with H2Client(s.port) as c:
+        stream = c.start("/up/x", method="POST", headers=[("content-length", "5")], end=False)
+        c.send(stream, b"toolong", end=True)
+        assert c.wait(stream).reset == 1
+        assert c.get("/a").status == 200
+
+
+def test_return_444_resets_the_stream_alone(s):
+    with H2Client(s.port) as c:
+        got = c.get("/cut")
+        assert got.reset is not None and not got.headers
+        assert c.get("/a").status == 200
+
+
+def test_plain_connect_is_not_allowed(s):
+    with H2Client(s.port) as c:
+        assert c.get(pseudo=[(":method", "CONNECT"), (":authority", "h:443")]).status == 405
+
+
+def test_curl_and_nghttp_get_the_same(s):
+    url = f"http://127.0.0.1:{s.port}/a"
+    for command in (["curl", "-s", "--http2-prior-knowledge", "-m", "10", url], ["nghttp", "-t", "10", url]):
+        assert subprocess.run(command, capture_output=True, timeout=20, check=True).stdout == b"GET /a  "
