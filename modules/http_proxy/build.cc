@@ -17,17 +17,6 @@ namespace fairlead::http::proxy {
 
 namespace {
 
-// Never copied from the client: of its connection, or said anew.
-constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
-                                       KnownHeader::content_length, KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade,
-                                       KnownHeader::proxy_connection, KnownHeader::trailer, KnownHeader::host);
-
-bool is_replaced(const ProxyConf& conf, std::string_view name) {
-  for (std::string_view one : conf.replaced)
-    if (equal_nocase(one, name)) return true;
-  return false;
-}
-
 // "http://host[:port][/uri]" evaluated from variables. False: the log says why.
 bool read_runtime_url(Request& request, ProxyRequest& proxy) {
   std::string_view url = proxy.conf.pass.url.evaluate(request);
@@ -52,13 +41,6 @@ bool read_runtime_url(Request& request, ProxyRequest& proxy) {
   proxy.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : "80";
   if (!uri.empty()) proxy.uri = uri[0] == '/' ? uri : request.arena().join({"/", uri});
   return true;
-}
-
-// The URI of the request as the client sent it, unless something changed it.
-std::string_view own_uri(Request& request) {
-  if (!request.uri_changed) return request.head.request_uri;
-  std::string_view path = escaped(Escape::uri, request.uri, request.arena());
-  return request.args.empty() ? path : request.arena().join({path, "?", request.args});
 }
 
 std::string_view replaced_uri(Request& request, const Pass& pass) {
@@ -88,7 +70,7 @@ void set_body(Request& request, const ProxyConf& conf, AttemptRequest& what) {
 // The length that the head announces: of a body, or of none for a method that one is expected of.
 std::optional<uint64_t> announced_length(const Request& request, const ProxyConf& conf, const AttemptRequest& what) {
   if (what.has_body) return what.length;
-  if (request.head.framing.content_length == 0 && !is_replaced(conf, "Content-Length")) return 0;
+  if (request.head.framing.content_length == 0 && !names_hold(conf.replaced, "Content-Length")) return 0;
   return std::nullopt;
 }
 
@@ -105,15 +87,10 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
     to.field(header.name, value);
   }
   if (!host_given) to.field("Host", proxy.host_header);
-  if (conf.http_version == Version::http_1_0 && !is_replaced(conf, "Connection")) to.field("Connection", "close");
+  if (conf.http_version == Version::http_1_0 && !names_hold(conf.replaced, "Connection")) to.field("Connection", "close");
   if (auto length = announced_length(request, conf, what)) to.field("Content-Length", *length);
   else if (what.has_body) to.field("Transfer-Encoding", "chunked");
-  if (conf.pass_request_headers) {
-    for (const Headers::Field& field : request.head.headers) {
-      if (of_connection.holds(field.known) || (!conf.replaced.empty() && is_replaced(conf, field.name))) continue;
-      to.field(field.name, field.value);
-    }
-  }
+  if (conf.pass_request_headers) write_client_fields(request, conf.replaced, to);
 }
 
 void build(Request& request, AttemptRequest& what, const void* proxy_request) {

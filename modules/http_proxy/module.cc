@@ -91,16 +91,6 @@ ConfResult<Unit> set_pass(Line& line, ProxyConf& conf) {
   return Unit();
 }
 
-ConfResult<Unit> add_header(Line& line, ProxyConf& conf) {
-  SetHeader header;
-  header.name = line.word(1);
-  auto value = compile_word(line, 2);
-  if (!value) return value.error();
-  header.value = std::move(*value);
-  conf.set_headers.push_back(std::move(header));
-  return Unit();
-}
-
 ConfResult<Unit> check_number(Line& line, ProxyConf&) {
   if (!parse_decimal(line.word(1))) return line.directive_reason("invalid number");
   return Unit();
@@ -163,10 +153,8 @@ constexpr std::array<Directive, 11> own_rows = {
     slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers."),
     slot<ProxyConf, &ProxyConf::method>("proxy_method", in_http_any, "Method sent instead of the client's."),
     slot<ProxyConf, &ProxyConf::set_body>("proxy_set_body", in_http_any, "Body sent instead of the client's."),
-    custom<add_header, ProxyConf, &ProxyConf::set_headers>("proxy_set_header", in_http_any, words(2),
-                                                           "A header field of the request to the peer; an empty value drops it.")
-        .many()
-        .takes("field value"),
+    slot<ProxyConf, &ProxyConf::set_headers>("proxy_set_header", in_http_any,
+                                             "A header field of the request to the peer; an empty value drops it."),
     custom<set_redirect, ProxyConf, &ProxyConf::redirects, &ProxyConf::redirect_off, &ProxyConf::redirects_given>(
         "proxy_redirect", in_http_any, words(1, 2), "How Location and Refresh of replies are rewritten.")
         .many()

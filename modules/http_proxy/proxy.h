@@ -12,16 +12,12 @@
 #include "core/conf/template.h"
 #include "http/forward/forward.h"
 #include "http/forward/conf.h"
+#include "http/forward/request_head.h"
 #include "http/h2/peer_conf.h"
 
 namespace fairlead::http::proxy {
 
 enum class Version : uint8_t { http_1_0, http_1_1, http_2 };
-
-struct SetHeader {
-  std::string_view name;
-  Template value;
-};
 
 // proxy_redirect and proxy_cookie_domain|path: what is replaced by what.
 struct Rewrite {

@@ -6,6 +6,7 @@
 #include "core/base/escape.h"
 #include "core/base/format.h"
 #include "event/net/upstreams.h"
+#include "http/forward/replay.h"
 #include "http/forward/retry.h"
 #include "http/forward/target.h"
 #include "http/request/client_facts.h"
@@ -137,10 +138,18 @@ Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target)
 // The body could not be kept: the client's fault, or a disk of ours.
 uint16_t status_of_body(const Error& error) { return error.side == Side::client ? Retry::status_of(error) : uint16_t{500}; }
 
-Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const AttemptRequest& what, bool body_replayable) {
+// How the request's body can be given to another try.
+struct Replay {
+  bool kept = false;           // there is none, or it was read ahead
+  ReplayBody* body = nullptr;  // it is kept as it passes
+  bool is_possible() const { return kept || (body && body->can_rewind()); }
+};
+
+Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attempt& attempt, const AttemptRequest& what, const Replay& replay) {
   Outcome outcome;
   if (!ran) outcome.error = ran.error();
   else outcome.status = attempt.head.status;
+  if (ran && plan.judge) outcome.condition = plan.judge(attempt.head);
   const PeerExchange* exchange = attempt.exchange();
   outcome.connected = exchange != nullptr;
   if (!exchange) return outcome;
@@ -148,14 +157,14 @@ Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const Attemp
   outcome.refused = !ran && exchange->is_refused();
   outcome.stale = !ran && exchange->is_stale() && ran.error().fault != Fault::timeout && ran.error().side == Side::upstream;
   outcome.unread = outcome.stale && exchange->is_unread();
-  outcome.body_lost = !body_replayable && what.has_body && exchange->has_pulled_body();
+  outcome.body_lost = what.has_body && exchange->has_pulled_body() && !replay.is_possible();
   return outcome;
 }
 
 }  // namespace
 
 // The tries on one target. `target` and `what` live in the frame of forward().
-static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target& target, AttemptRequest& what, bool replayable) {
+static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target& target, AttemptRequest& what, Replay replay) {
   const PeerSet& set = *target.peers;
   Upstreams& upstreams = request.worker().state<Upstreams>();
   Retry retry(plan.conf, request.method, set.try_count(), request.loop().now_ms());
@@ -168,8 +177,9 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
     if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target);
     Try one(request, plan, target, std::move(pick.lease));
     if (first && request.tries != &one.record) one.record.new_group = true;
+    if (plan.renew) plan.renew(request, what, plan.module_plan);
     auto ran = co_await one.attempt.run(what);
-    Outcome outcome = outcome_of(ran, one.attempt, what, replayable);
+    Outcome outcome = outcome_of(ran, plan, one.attempt, what, replay);
     one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
     one.record.error = outcome.error;
     one.record.reason = Retry::reason_of(outcome);
@@ -191,6 +201,7 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
     one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
     if (again == Again::same_peer) state.tried.remove(index);
     if (request.spooled_body) rewind_body(request);
+    if (replay.body) replay.body->rewind();
     uint64_t pause = retry.pause_ms(upstreams.random());
     if (pause > 0) co_await Sleep(request.loop(), pause);
   }
@@ -208,7 +219,11 @@ Task<Verdict> forward(Request& request, ForwardPlan plan) {
     if (!read) co_return Verdict::status(status_of_body(read.error()));
     what.body = &request.body();
   }
-  bool replayable = !has_body || request.spooled_body;
+  Replay replay;
+  replay.kept = !has_body || request.spooled_body;
+  if (!replay.kept && plan.conf.replay_buffer_size) {
+    what.body = replay.body = request.arena().make<ReplayBody>(*what.body, plan.conf.replay_buffer_size.bytes);
+  }
   Target target;
   if (plan.group) {
     target.use(request.worker().state<Upstreams>().of(*plan.group));
@@ -220,9 +235,11 @@ Task<Verdict> forward(Request& request, ForwardPlan plan) {
     }
   }
   plan.build(request, what, plan.module_plan);
-  if (plan.conf.request_timeout == 0) co_return co_await try_peers(request, plan, target, what, replayable);
-  Task<Verdict> tries = try_peers(request, plan, target, what, replayable);
-  Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(plan.conf.request_timeout));
+  uint64_t time_ms = plan.conf.request_timeout;
+  if (plan.time_ms && (time_ms == 0 || plan.time_ms < time_ms)) time_ms = plan.time_ms;
+  if (time_ms == 0) co_return co_await try_peers(request, plan, target, what, replay);
+  Task<Verdict> tries = try_peers(request, plan, target, what, replay);
+  Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(time_ms));
   auto verdict = co_await bounded;
   if (verdict) co_return *verdict;
   request.fail_reason = "DT";

@@ -31,7 +31,12 @@ struct ForwardPlan {
   void (*build)(Request& request, AttemptRequest& what, const void* module_plan) = nullptr;
   // Edits the reply's fields before they become the response's (redirects, cookies).
   void (*edit_reply)(Request& request, ResponseHead& reply, const void* module_plan) = nullptr;
+  // Before each try, `what` as build() made it: what has changed since (time that is left).
+  void (*renew)(Request& request, AttemptRequest& what, const void* module_plan) = nullptr;
+  // What the head of a reply stands for in the retry policy, besides its status.
+  Next (*judge)(const ResponseHead& reply) = nullptr;
   const void* module_plan = nullptr;
+  uint64_t time_ms = 0;                    // for all tries together, where that is less than conf.request_timeout; 0: no limit
   const h2::PeerLimits* limits = nullptr;  // with HTTP/2
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };

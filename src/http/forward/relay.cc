@@ -10,6 +10,7 @@
 #include "event/file/spool_file.h"
 #include "event/worker.h"
 #include "http/forward/forward.h"
+#include "http/forward/request_head.h"
 #include "http/forward/store.h"
 #include "http/forward/tunnel.h"
 #include "http/message/known_header.h"
@@ -33,12 +34,6 @@ constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::serve
 // What a redirected X-Accel response keeps of the reply.
 constexpr KnownHeaderSet kept_by_accel(KnownHeader::content_type, KnownHeader::set_cookie, KnownHeader::cache_control, KnownHeader::expires,
                                        KnownHeader::accept_ranges, KnownHeader::content_disposition);
-
-bool names_hold(const std::vector<std::string_view>& names, std::string_view name) {
-  for (std::string_view one : names)
-    if (equal_nocase(one, name)) return true;
-  return false;
-}
 
 void take_out_hidden(const ForwardConf& conf, Headers& headers, bool trailers) {
   headers.remove_if([&](const Headers::Field& field) {

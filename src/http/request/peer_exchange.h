@@ -52,7 +52,7 @@ struct RequestFields {
 // What to send. Shared by all tries of a request.
 struct AttemptRequest {
   Chain head;                             // of protocols whose heads are bytes
-  const RequestFields* fields = nullptr;  // of the others
+  RequestFields* fields = nullptr;        // of the others
   Body* body = nullptr;
   bool has_body = false;                  // else `body` is an empty one
   std::optional<uint64_t> length;         // of the body, if it was announced
