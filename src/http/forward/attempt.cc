@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "http/forward/forward.h"
+
 namespace fairlead::http {
 
 static Error read_timed_out() { return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"}; }
@@ -20,7 +22,8 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   started_ms_ = loop.now_ms();
   try_deadline_ms_ = loop.deadline(target_.try_timeout_ms);
   asks_upgrade_ = what.asks_upgrade;
-  PeerCall call{request_, target_, what, head, place_};
+  PeerCall call{request_, target_, what, head, place_, {}};
+  if (target_.hints) call.interim = {this, &Attempt::on_interim};
   exchange_ = protocol_.try_open(call);
   if (!exchange_) {
     auto opened = co_await protocol_.open(call, bounded(loop.deadline(target_.connect_timeout_ms)));
@@ -45,6 +48,11 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
     WaitStatus status = co_await exchange_->readable(deadline);
     if (status == WaitStatus::timeout) co_return read_timed_out();
   }
+}
+
+void Attempt::on_interim(void* self, ResponseHead& interim) {
+  Attempt& attempt = *static_cast<Attempt*>(self);
+  if (interim.status == 103) pass_early_hints(attempt.request_, *attempt.target_.hints, interim.headers);
 }
 
 Result<Unit> Attempt::head_done() {

@@ -45,6 +45,7 @@ class Attempt {
   Task<Result<Unit>> send_rest(Body& body);
   Task<WaitStatus> wait_readable();
   Task<Result<Unit>> head_beside_upload();
+  static void on_interim(void* self, ResponseHead& interim);
   Result<Unit> head_done();
   uint64_t bounded(uint64_t deadline_ms) const;
 

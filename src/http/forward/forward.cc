@@ -42,10 +42,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   to.read_timeout_ms = conf.read_timeout;
   to.try_timeout_ms = conf.try_timeout;
   to.head_bytes_max = conf.buffer_size;
-  if (!fairlead::conf<CoreConf>(request).early_hints.empty()) {
-    to.pass_hints = &pass_early_hints;
-    to.hints_conf = &conf;
-  }
+  if (!fairlead::conf<CoreConf>(request).early_hints.empty()) to.hints = &conf;
   return to;
 }
 

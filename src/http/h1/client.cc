@@ -25,7 +25,8 @@ ClientExchange::ClientExchange(const PeerCall& call, std::unique_ptr<PooledConne
       head_(call.reply),
       sender_(*peer_),
       method_(call.what.method),
-      reused_(peer_.is_reused()) {
+      reused_(peer_.is_reused()),
+      interim_(call.interim) {
   parser_.emplace(head_);
   rules_.timeout_ms = call.target.read_timeout_ms;
   sender_.out().append_shared(call.what.head);
@@ -79,7 +80,7 @@ HeadPoll ClientExchange::poll_head() {
     peer.consume(parser_->consumed());
     if (is_interim(head_.status)) {
       ++interim;
-      if (head_.status == 103 && target_.pass_hints) target_.pass_hints(request_, *target_.hints_conf, head_.headers);
+      if (interim_.tell) interim_.tell(interim_.whom, head_);
       head_.headers.clear();
       head_.framing = Framing();
       parser_.emplace(head_);

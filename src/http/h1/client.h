@@ -60,6 +60,7 @@ class ClientExchange final : public PeerExchange {
   bool answer_bytes_ = false;
   bool headless_ = false;
   bool is_tunnel_ = false;
+  InterimHook interim_;
   std::string_view error_detail_;
   Error error_;
 };

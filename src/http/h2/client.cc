@@ -32,6 +32,7 @@ ClientExchange::ClientExchange(const PeerCall& call, StreamLease lease_taken)
       what_(call.what),
       head_(call.reply),
       block_(&head_.headers),
+      interim_hook_(call.interim),
       head_event_(lease.session().loop()),
       reused_(lease.is_reused()) {
   head_.version_major = 2;
@@ -75,7 +76,9 @@ void ClientExchange::take_status(std::string_view value) {
   if (block_status_ == 101) return fail_head(Fault::malformed, "upstream sent unexpected 101 response");
   if (!is_interim(block_status_)) return;
   if (++interim_ > interim_max) return fail_head(Fault::malformed, "upstream sent too many interim responses");
-  block_ = block_status_ == 103 && target_.pass_hints ? request_.arena().make<Headers>(request_.arena(), 4u) : nullptr;
+  interim_head_ = interim_hook_.tell ? request_.arena().make<ResponseHead>(request_.arena()) : nullptr;
+  block_ = interim_head_ ? &interim_head_->headers : nullptr;
+  if (interim_head_) interim_head_->status = block_status_;
 }
 
 void ClientExchange::take_field(std::string_view name, std::string_view value) {
@@ -104,7 +107,7 @@ void ClientExchange::take_head(bool) {
     return;
   }
   if (is_interim(block_status_)) {
-    if (block_) hints_.push_back(block_);
+    if (interim_head_) interim_heads_.push_back(interim_head_);
     block_ = &head_.headers;
   } else {
     take_final_head();
@@ -136,8 +139,8 @@ Error ClientExchange::closed_error() {
 }
 
 HeadPoll ClientExchange::poll_head() {
-  for (Headers* hint : hints_) target_.pass_hints(request_, *target_.hints_conf, *hint);
-  hints_.clear();
+  for (ResponseHead* interim : interim_heads_) interim_hook_.tell(interim_hook_.whom, *interim);
+  interim_heads_.clear();
   if (head_error_.fault != Fault::none) return HeadPoll::failed;
   if (head_done_) return HeadPoll::done;
   if (Stream::is_closed() || open_failed_) {

@@ -60,7 +60,9 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   const AttemptRequest& what_;
   ResponseHead& head_;
   Headers* block_;                    // where the fields of the header block in work go; nullptr: nowhere
-  std::vector<Headers*> hints_;       // of 103 heads not yet passed on
+  ResponseHead* interim_head_ = nullptr;     // of the block in work
+  std::vector<ResponseHead*> interim_heads_; // not yet told of
+  const InterimHook interim_hook_;
   Headers* trailers_ = nullptr;
   size_t head_bytes_ = 0;             // as RFC 9113 section 6.5.2 counts, of the block in work
   Event head_event_;

@@ -37,9 +37,7 @@ struct AttemptTarget {
   uint64_t read_timeout_ms = 60'000;
   uint64_t try_timeout_ms = 0;  // of the whole try until the head of the reply
   size_t head_bytes_max = 4096;
-  // What becomes of a 103's fields; nullptr: interim heads are dropped.
-  void (*pass_hints)(Request& request, const ForwardConf& conf, Headers& fields) = nullptr;
-  const ForwardConf* hints_conf = nullptr;
+  const ForwardConf* hints = nullptr;  // a 103 is passed on by these rules; nullptr: dropped
 };
 
 // The head of a request in a protocol whose heads are lists of fields (HTTP/2). Names in lower case; texts live as long as the request.
@@ -143,6 +141,12 @@ class ExchangePlace {
   alignas(16) std::byte room_[bytes];
 };
 
+// Who is told of interim heads (RFC 9110 section 15.2); they are skipped all the same.
+struct InterimHook {
+  void* whom = nullptr;
+  void (*tell)(void* whom, ResponseHead& head) = nullptr;
+};
+
 // What an exchange is opened for. All of it outlives the exchange.
 struct PeerCall {
   Request& request;
@@ -150,6 +154,7 @@ struct PeerCall {
   const AttemptRequest& what;
   ResponseHead& reply;  // empty; poll_head() fills it
   ExchangePlace& place;
+  InterimHook interim;
 };
 
 class PeerProtocol {
