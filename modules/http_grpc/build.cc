@@ -19,8 +19,10 @@ void build(Request& request, AttemptRequest& what, const void* grpc_call) {
   const Call& call = *static_cast<const Call*>(grpc_call);
   const GrpcConf& conf = *call.conf;
   what.has_body = request.head.has_body();
-  if (what.has_body) what.length = what.body->size();
-  else what.body = request.arena().make<EmptyBody>();
+  WebKind web = web_kind_of(request);
+  if (!what.has_body) what.body = request.arena().make<EmptyBody>();
+  else if (web == WebKind::text) what.body = request.arena().make<DecodedBody>(*what.body);
+  else what.length = what.body->size();
   what.method = request.method;
   RequestFields& fields = *request.arena().make<RequestFields>(request.arena());
   what.fields = &fields;
@@ -37,7 +39,8 @@ void build(Request& request, AttemptRequest& what, const void* grpc_call) {
   for (const Headers::Field& field : request.head.headers) {
     if (not_passed_on.holds(field.known) || names_hold(conf.replaced, field.name)) continue;
     if (call.deadline_ms && equal_nocase(field.name, timeout_name)) continue;
-    to.field(field.name, field.value);
+    bool is_web_type = web != WebKind::none && field.known == KnownHeader::content_type;
+    to.field(field.name, is_web_type ? grpc_type_of(field.value, request.arena()) : field.value);
   }
 }
 
@@ -80,7 +83,14 @@ Task<Verdict> answer(Verdict verdict) { co_return verdict; }
 
 }  // namespace
 
-bool is_grpc_request(const Request& request) { return is_grpc_type(request.head.headers.value(KnownHeader::content_type)); }
+bool is_grpc_request(const Request& request) {
+  return is_grpc_type(request.head.headers.value(KnownHeader::content_type)) || web_kind_of(request) != WebKind::none;
+}
+
+WebKind web_kind_of(const Request& request) {
+  if (!fairlead::conf<GrpcConf>(request).web) return WebKind::none;
+  return web_kind_of(request.head.headers.value(KnownHeader::content_type));
+}
 
 // Plain: a frame of its own would only wait for that of forward().
 Task<Verdict> run_grpc(Request& request) {

@@ -10,6 +10,7 @@
 #include "http/forward/request_head.h"
 #include "http/h2/peer_conf.h"
 #include "modules/http_grpc/status.h"
+#include "modules/http_grpc/web.h"
 
 namespace fairlead::http::grpc {
 
@@ -33,6 +34,7 @@ struct GrpcConf : ForwardConf, h2::PeerLimits {
   }
   Pass pass;
   Flags<NextPeer> next_peer{static_cast<uint32_t>(Next::error) | static_cast<uint32_t>(Next::timeout)};
+  bool web = false;
   std::vector<SetHeader> set_headers;
   // Made by finish: names of client fields that are not passed on.
   std::vector<std::string_view> replaced;
@@ -48,7 +50,9 @@ struct Call {
 
 Task<Verdict> run_grpc(Request& request);
 
-// Whether the client speaks gRPC, so that an answer of ours must be one that it understands.
+// Whether the client speaks gRPC (or gRPC-Web where that is on), so that an answer of ours must be one that it understands.
 bool is_grpc_request(const Request& request);
+// none: not, or grpc_web is off.
+WebKind web_kind_of(const Request& request);
 
 }  // namespace fairlead::http::grpc

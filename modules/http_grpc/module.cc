@@ -130,9 +130,25 @@ void speak_grpc(Request& request) {
   response.head.headers.remove_if([](const Headers::Field&) { return true; });
   response.head.headers.add("grpc-status", request.arena().copy(format("{}", static_cast<unsigned>(code))));
   response.head.headers.add("grpc-message", request.arena().copy(encode_message(late ? "deadline exceeded" : phrase)));
-  response.content_type = "application/grpc";
+  WebKind web = web_kind_of(request);
+  response.content_type = web == WebKind::none ? "application/grpc" : web_type_of("application/grpc", web, request.arena());
   response.head.framing.content_length = no_length;
   response.body = request.arena().make<EmptyBody>();
+}
+
+// -- replies to gRPC-Web clients --
+
+bool is_web(const Block& block) { return is_wanted(block) && fairlead::conf<GrpcConf>(block).web; }
+
+void speak_web(Request& request) {
+  Response& response = request.response;
+  WebKind web = web_kind_of(request);
+  if (web == WebKind::none || response.is_error_page) return;
+  const Headers::Field* type = response.head.headers.find(KnownHeader::content_type);
+  if (!type || !is_grpc_type(type->value)) return;
+  response.head.headers.set(KnownHeader::content_type, web_type_of(type->value, web, request.arena()));
+  response.head.framing.content_length = no_length;
+  response.body = request.arena().make<WebBody>(*response.body, web);
 }
 
 // -- variables: of the trailers, of a reply without them, or of our own answer --
@@ -147,9 +163,10 @@ Value status_field(Session& session, uintptr_t wants_message) {
   return Value::missing();
 }
 
-constexpr auto own_rows = std::array<Directive, 3>{
+constexpr auto own_rows = std::array<Directive, 4>{
     custom<set_pass, GrpcConf>("grpc_pass", in_location | in_location_if, words(1), "Where gRPC calls are forwarded to.").takes("address"),
     slot<GrpcConf, &GrpcConf::next_peer>("grpc_next_upstream", in_http_any, "In which cases the next peer is tried."),
+    slot<GrpcConf, &GrpcConf::web>("grpc_web", in_http_any, "Translate calls of gRPC-Web clients (browsers)."),
     slot<GrpcConf, &GrpcConf::set_headers>("grpc_set_header", in_http_any,
                                            "A header field of the call to the peer; an empty value drops it."),
 };
@@ -161,7 +178,8 @@ constexpr VariableDef variables[] = {
     {.name = "grpc_message", .get = &status_field, .flags = variable_volatile, .engines = http_variable, .datum = 1},
 };
 
-constexpr ResponseFilter filters[] = {{.stage = Stage::script, .apply = &speak_grpc, .applies = &is_wanted}};
+constexpr ResponseFilter filters[] = {{.stage = Stage::script, .apply = &speak_grpc, .applies = &is_wanted},
+                                      {.stage = Stage::content, .apply = &speak_web, .applies = &is_web}};
 constexpr Hooks hooks = {.filters = filters};
 
 }  // namespace

@@ -2,7 +2,6 @@
 # Copyright (C) The Fairlead authors
 """proxy_http_version 2: requests as streams of shared connections, and what peers can do to them."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import h2.settings
@@ -42,7 +41,7 @@ def test_a_request_becomes_a_stream(server, h2_upstream):
     u = h2_upstream(lambda s: s.reply(200, b"hello " + s.body, [("x-from", "peer"), ("content-type", "text/x")]))
     s = start(server, u)
     reply = request(s.port, "POST", "/echo?a=b", b"world", headers=["X-One: 1", "TE: gzip"], host="name.test")
-    assert (reply.status, reply.body, reply["x-from"], reply["content-type"]) == (200, b"hello world", "peer", "text/x")
+    assert (reply.status, reply.body, reply.header("x-from"), reply.header("content-type")) == (200, b"hello world", "peer", "text/x")
     seen = u.requests[0]
     assert [n for n, _ in seen.headers[:4]] == [":method", ":scheme", ":authority", ":path"]
     assert (seen.header(":method"), seen.header(":scheme"), seen.header(":authority"), seen.path) == ("POST", "http", "name.test", "/echo?a=b")
@@ -102,17 +101,10 @@ def test_requests_beyond_max_streams_wait_in_line(server, h2_upstream):
     s = start(server, u, more="proxy_http2_max_streams 2; proxy_http2_connections 1;")
     with ThreadPoolExecutor(6) as pool:
         replies = [pool.submit(get, s.port, f"/{i}") for i in range(6)]
-        for count in range(2, 7):
-            u.wait_requests(count)
-            assert len(u.requests) == count
-            next(r for r in u.requests if not getattr(r, "answered", False)).answered = True
-            first = [r for r in u.requests if not getattr(r, "sent", False)][0]
-            first.sent = True
-            first.reply(200, first.path)
-        u.requests[-1].reply(200, u.requests[-1].path) if not getattr(u.requests[-1], "sent", False) else None
-        for r in u.requests:
-            if not getattr(r, "sent", False):
-                r.reply(200, r.path)
+        for answered in range(6):
+            u.wait_requests(min(answered + 2, 6))
+            assert len(u.requests) == min(answered + 2, 6)  # never more than two that wait for an answer
+            u.requests[answered].reply(200, u.requests[answered].path)
         assert all(r.result().status == 200 for r in replies)
     assert len(u.connections) == 1
 
@@ -177,27 +169,19 @@ def test_what_a_goaway_left_out_is_sent_on_a_new_connection(server, h2_upstream)
 
 
 def test_a_goaway_lets_streams_finish_and_takes_no_new_ones(server, h2_upstream):
-    u = h2_upstream(on_head=lambda s: None)
+    u = h2_upstream(on_head=lambda s: s.reply(200, b"new") if s.connection is not u.connections[0] else None)
     s = start(server, u)
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(1) as pool:
         first = pool.submit(get, s.port, "/first")
         u.wait_requests(1)
-        # python3-h2 closes its side with close_connection: the frame alone says goodbye and stays
-        u.connections[0].send_raw(b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + b"\x00\x00\x00\x01" + b"\x00\x00\x00\x00")
-        s.wait_for_log("GOAWAY") if False else None
-        wait_until(lambda: _new_connection(s, u, pool), 5, "a second connection")
+        # as bytes: python3-h2 would not go on with the stream behind its own close_connection()
+        u.connections[0].send_raw(b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + b"\x00\x00\x00\x01" + b"\x00\x00\x00\x0b")
+        s.wait_for_log("upstream sent GOAWAY with error 11")
+        assert get(s.port, "/next").body == b"new"
         u.requests[0].reply(200, b"late")
         assert first.result().body == b"late"
-        wait_until(lambda: u.connections[0].ended == "closed", 5, "the end of the first connection")
-
-
-def _new_connection(s, u, pool):
-    seen = len(u.requests)
-    reply = pool.submit(get, s.port, "/next")
-    u.wait_requests(seen + 1)
-    u.requests[-1].reply(200, b"n")
-    assert reply.result().body == b"n"
-    return len(u.connections) == 2
+    wait_until(lambda: u.connections[0].ended == "closed", 5, "the end of the first connection")
+    assert len(u.connections) == 2
 
 
 def test_trailers_go_both_ways(server, h2_upstream):
@@ -353,7 +337,7 @@ def test_a_peer_that_speaks_http_1(server, upstream):
     u = upstream(up.serve(lambda r: up.reply(400, b"what?")))
     s = start(server, u)
     assert get(s.port, "/").status == 502
-    s.wait_for_log("upstream connection ended: ")
+    s.wait_for_log("upstream sent invalid HTTP/2 frames")
 
 
 def test_a_refused_connect_is_a_502(server, h2_upstream):
@@ -373,7 +357,6 @@ def test_a_silent_peer_is_given_up_by_ping(server, upstream):
 
 
 def test_a_peer_that_answers_pings_is_kept(server, h2_upstream):
-    done = threading.Event()
     u = h2_upstream(on_head=lambda s: None)
     s = start(server, u, more="proxy_http2_ping_interval 100ms; proxy_http2_ping_timeout 5s;")
     with ThreadPoolExecutor(1) as pool:
@@ -382,7 +365,6 @@ def test_a_peer_that_answers_pings_is_kept(server, h2_upstream):
         wait_until(lambda: u.connections[0].pings >= 3, 5, "three pings")
         u.requests[0].reply(200)
         assert reply.result().status == 200
-    done.set()
 
 
 def test_an_idle_connection_is_closed_with_goaway(server, h2_upstream):
@@ -394,12 +376,12 @@ def test_an_idle_connection_is_closed_with_goaway(server, h2_upstream):
 
 
 def test_windows_that_change_in_flight(server, h2_upstream):
-    u = h2_upstream(on_head=lambda s: None, hold=True, settings={CODES.INITIAL_WINDOW_SIZE: 0})
+    u = h2_upstream(on_head=lambda s: s.reply(200) if s.path == "/first" else None, hold=True, settings={CODES.INITIAL_WINDOW_SIZE: 0})
     s = start(server, u)
+    assert get(s.port, "/first").status == 200  # the peer's settings are known from here on
     with ThreadPoolExecutor(1) as pool:
         reply = pool.submit(post, s.port, "/", b"z" * 50_000)
-        u.wait_requests(1)
-        stream = u.requests[0]
+        stream = u.wait_requests(2)[1]
         stream.connection.act(lambda c: c.update_settings({CODES.INITIAL_WINDOW_SIZE: 1000}))
         wait_until(lambda: len(stream.body) == 1000, 5, "a window full")
         stream.connection.act(lambda c: c.update_settings({CODES.INITIAL_WINDOW_SIZE: 60_000}))
@@ -424,10 +406,13 @@ def test_a_flood_of_settings_ends_the_connection(server, h2_upstream):
 def test_a_reload_lets_streams_finish(server, h2_upstream):
     u = h2_upstream(on_head=lambda s: None)
     s = start(server, u)
-    with ThreadPoolExecutor(1) as pool:
-        reply = pool.submit(get, s.port, "/")
+    with ThreadPoolExecutor(2) as pool:
+        old = pool.submit(get, s.port, "/old")
         u.wait_requests(1)
-        s.signal(1)
-        u.wait_requests(1)
+        s.reload()
         u.requests[0].reply(200, b"old worker")
-        assert reply.result().body == b"old worker"
+        assert old.result().body == b"old worker"
+        wait_until(lambda: u.connections[0].ended == "closed", 5, "the end of the old worker's connection")
+        new = pool.submit(get, s.port, "/new")
+        u.wait_requests(2)[1].reply(200, b"new worker")
+        assert new.result().body == b"new worker"

@@ -190,6 +190,7 @@ void PeerLink::on_tick() {
 void PeerLink::log_end(Session::ReadEnd end) {
   if (unanswered_) logger_.error("upstream did not answer an HTTP/2 PING in time");
   else if (session_.violation()) logger_.error("upstream connection ended: {} {}", session_.violation(), session_.take_complaint());
+  else if (!leaving_ && !session_.may_open()) logger_.error("upstream sent invalid HTTP/2 frames {}", session_.take_complaint());
   else if (end == Session::ReadEnd::broken && leases_ > 0) logger_.error("HTTP/2 connection to upstream failed");
 }
 
@@ -211,9 +212,9 @@ Task<Unit> PeerLink::run() {
     if (end != Session::ReadEnd::again || unanswered_ || (leaving_ && leases_ == 0)) break;
     co_await connection().readable(0);
   }
+  log_end(end);
   leave();
   group_.connect_if_needed();
-  log_end(end);
   if (end == Session::ReadEnd::again || end == Session::ReadEnd::over) {
     if (!unanswered_) session_.go_away(ErrorCode::no_error);
     session_.send();
