@@ -33,11 +33,11 @@ void build(Request& request, AttemptRequest& what, const void* grpc_call) {
     if (value.empty() || !is_field_value(value)) continue;
     to.field(header.name, value);
   }
-  if (!names_hold(conf.replaced, "te")) to.field("te", "trailers");
-  if (what.length && !names_hold(conf.replaced, "content-length")) to.field("content-length", *what.length);
+  if (!conf.replaced.holds("te")) to.field("te", "trailers");
+  if (what.length && !conf.replaced.holds("content-length")) to.field("content-length", *what.length);
   if (call.deadline_ms) to.field(timeout_name, "1m");  // renew() says how long
   for (const Headers::Field& field : request.head.headers) {
-    if (not_passed_on.holds(field.known) || names_hold(conf.replaced, field.name)) continue;
+    if (not_passed_on.holds(field.known) || conf.replaced.holds(field)) continue;
     if (call.deadline_ms && equal_nocase(field.name, timeout_name)) continue;
     bool is_web_type = web != WebKind::none && field.known == KnownHeader::content_type;
     to.field(field.name, is_web_type ? grpc_type_of(field.value, request.arena()) : field.value);
@@ -47,7 +47,7 @@ void build(Request& request, AttemptRequest& what, const void* grpc_call) {
 // Each try is told what is left of the client's time.
 void renew(Request& request, AttemptRequest& what, const void* grpc_call) {
   const Call& call = *static_cast<const Call*>(grpc_call);
-  if (!call.deadline_ms || names_hold(call.conf->replaced, timeout_name)) return;
+  if (!call.deadline_ms || call.conf->replaced.holds(timeout_name)) return;
   uint64_t now = request.loop().now_ms();
   uint64_t left = call.deadline_ms > now ? call.deadline_ms - now : 1;
   what.fields->fields.set(timeout_name, request.arena().copy(write_timeout(left)));

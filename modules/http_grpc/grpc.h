@@ -37,7 +37,7 @@ struct GrpcConf : ForwardConf, h2::PeerLimits {
   bool web = false;
   std::vector<SetHeader> set_headers;
   // Made by finish: names of client fields that are not passed on.
-  std::vector<std::string_view> replaced;
+  HeaderNames replaced;
 };
 
 // One call. The module's state in a request.

@@ -80,9 +80,10 @@ ConfResult<Unit> set_pass(Line& line, GrpcConf& conf) {
 ConfResult<Unit> finish_grpc(Block& block, GrpcConf& conf) {
   if ((block.context() & in_location_if) && !conf.pass.is_set) conf.pass = fairlead::conf<GrpcConf>(*block.parent()).pass;
   FL_TRY(h2::check_peer_limits(block, conf, "grpc_http2"));
+  finish_tries(conf);
   conf.next_upstream = Flags<Next>{conf.next_peer.bits};
-  conf.replaced.clear();
-  for (const SetHeader& header : conf.set_headers) conf.replaced.push_back(header.name);
+  conf.replaced = HeaderNames();
+  for (const SetHeader& header : conf.set_headers) conf.replaced.add(header.name);
   return Unit();
 }
 

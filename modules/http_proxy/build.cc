@@ -70,27 +70,32 @@ void set_body(Request& request, const ProxyConf& conf, AttemptRequest& what) {
 // The length that the head announces: of a body, or of none for a method that one is expected of.
 std::optional<uint64_t> announced_length(const Request& request, const ProxyConf& conf, const AttemptRequest& what) {
   if (what.has_body) return what.length;
-  if (request.head.framing.content_length == 0 && !names_hold(conf.replaced, "Content-Length")) return 0;
+  if (request.head.framing.content_length == 0 && !conf.sends_length) return 0;
   return std::nullopt;
 }
 
 template <class Head>
 void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& what, Head& to) {
   const ProxyConf& conf = proxy.conf;
-  bool host_given = false;
-  for (const SetHeader& header : conf.sent) {
-    std::string_view value = header.value.evaluate(request);
-    bool is_host = equal_nocase(header.name, "host");
-    if (is_host) host_given = true;
+  what.asks_upgrade = conf.sends_upgrade;
+  for (const SentPart& part : conf.sent) {
+    if (!part.text.empty()) {
+      to.literals(part.text, part.literals);
+      continue;
+    }
+    std::string_view value = part.field.value.evaluate(request);
     if (value.empty() || !is_field_value(value)) continue;
-    if (equal_nocase(header.name, "upgrade")) what.asks_upgrade = true;
-    to.field(header.name, value);
+    if (part.is_upgrade) what.asks_upgrade = true;
+    to.field(part.field.name, value);
   }
-  if (!host_given) to.field("Host", proxy.host_header);
-  if (conf.http_version == Version::http_1_0 && !names_hold(conf.replaced, "Connection")) to.field("Connection", "close");
+  if (!conf.sends_host) to.field("Host", proxy.host_header);
   if (auto length = announced_length(request, conf, what)) to.field("Content-Length", *length);
   else if (what.has_body) to.field("Transfer-Encoding", "chunked");
-  if (conf.pass_request_headers) write_client_fields(request, conf.replaced, to);
+  if (conf.pass_request_headers) {
+    for (const Headers::Field& field : request.head.headers) {
+      if (!conf.not_copied.holds(field)) to.field(field.name, field.value);
+    }
+  }
 }
 
 void build(Request& request, AttemptRequest& what, const void* proxy_request) {
@@ -114,15 +119,41 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
 
 }  // namespace
 
+// Appends a field to the last part if both are ready for the wire.
+static void add_text(ProxyConf& conf, std::string_view name, std::string_view value) {
+  if (conf.sent.empty() || conf.sent.back().text.empty()) conf.sent.emplace_back();
+  conf.sent.back().text.append(name).append(": ").append(value).append("\r\n");
+  conf.sent.back().literals.emplace_back(name, value);
+}
+
 // nginx's defaults (1.31) unless proxy_set_header names the field; an empty value drops it.
 ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
   conf.sent.clear();
-  conf.replaced.clear();
+  conf.not_copied = HeaderNames(not_passed_on);
+  conf.sends_host = conf.sends_upgrade = conf.sends_length = false;
+  bool connection_given = false;
   for (const SetHeader& header : conf.set_headers) {
-    conf.replaced.push_back(header.name);
-    if (equal_nocase(header.name, "content-length") || equal_nocase(header.name, "transfer-encoding")) continue;  // framing is ours
-    conf.sent.push_back(header);
+    KnownHeader known = find_known_header(header.name);
+    conf.not_copied.add(header.name);
+    if (known == KnownHeader::host) conf.sends_host = true;
+    if (known == KnownHeader::connection) connection_given = true;
+    if (known == KnownHeader::content_length) conf.sends_length = true;
+    if (known == KnownHeader::content_length || known == KnownHeader::transfer_encoding) continue;  // framing is ours
+    bool is_upgrade = known == KnownHeader::upgrade;
+    if (!header.value.is_literal()) {
+      conf.sent.push_back({{}, {}, header, is_upgrade});
+      continue;
+    }
+    std::string_view value = header.value.literal();
+    if (value.empty() || !is_field_value(value)) continue;
+    if (is_upgrade) conf.sends_upgrade = true;
+    add_text(conf, header.name, value);
   }
+  if (!conf.sends_host && conf.pass.is_set && !conf.pass.url.is_set()) {
+    add_text(conf, "Host", conf.pass.host_header);
+    conf.sends_host = true;
+  }
+  if (conf.http_version == Version::http_1_0 && !connection_given) add_text(conf, "Connection", "close");
   return Unit();
 }
 

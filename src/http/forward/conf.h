@@ -5,12 +5,14 @@
 // particular to a protocol is its module's own.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "core/base/addr.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
 #include "http/conf/core_conf.h"
+#include "http/message/header_names.h"
 
 namespace fairlead::http {
 
@@ -49,6 +51,7 @@ struct BindAddress {
 // Bytes a second, known when a request is there; what is no size limits nothing.
 struct Rate {
   Template text{"0"};
+  std::optional<uint64_t> bytes = 0;  // a text without variables says the same for all requests
 };
 
 // SO_SNDLOWAT of connections to peers, in bytes.
@@ -103,6 +106,8 @@ struct ForwardConf {
   Flags<Ignore> ignore_headers;
   std::vector<std::string_view> hide_headers;
   std::vector<std::string_view> pass_headers;
+  // Made by finish_forward and finish_tries.
+  HeaderNames dropped;  // fields of a reply that clients do not get
 };
 
 }  // namespace fairlead::http
@@ -187,8 +192,11 @@ struct ConfValue<std::vector<std::string_view>> {
 
 namespace http {
 
-// Defaults of sizes that depend on others, and nginx's checks of combinations. `prefix`: "proxy".
-ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view prefix);
+// For the `finish` of every forwarding module: defaults of sizes that depend on others, nginx's checks of combinations, and what can be
+// settled before any request comes. `prefix`: "proxy".
+ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_view prefix);
+// The same without the sizes, for modules that have no directives for them.
+void finish_tries(ForwardConf& conf);
 
 // What every protocol to peers has.
 template <class Conf, FixedText P>

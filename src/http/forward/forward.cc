@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "http/forward/forward.h"
 
+#include <algorithm>
+
 #include "core/base/clock.h"
 #include "core/base/escape.h"
 #include "core/base/format.h"
@@ -160,8 +162,24 @@ Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attem
 
 }  // namespace
 
-// The tries on one target. `target` and `what` live in the frame of forward().
-static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target& target, AttemptRequest& what, Replay replay) {
+// A request on its way to its peers. In the request's arena: the frames that wait hold little.
+struct Forwarding {
+  explicit Forwarding(const ForwardPlan& of) : plan(of) {}
+  ForwardPlan plan;
+  Target target;
+  AttemptRequest what;
+  Replay replay;
+};
+
+// The client's leaving ends it: a reply that is to be stored is worth having all the same.
+static bool may_abort(const ForwardPlan& plan) { return !plan.conf.ignore_client_abort && plan.conf.store.mode == StorePath::Mode::off; }
+
+// The tries on one target.
+static Task<Verdict> try_peers(Request& request, Forwarding& work) {
+  const ForwardPlan& plan = work.plan;
+  Target& target = work.target;
+  std::optional<AbortScope> abortable;
+  if (may_abort(plan)) abortable.emplace(request);
   const PeerSet& set = *target.peers;
   Upstreams& upstreams = request.worker().state<Upstreams>();
   Retry retry(plan.conf, request.method, set.try_count(), request.loop().now_ms());
@@ -174,9 +192,9 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
     if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target);
     Try one(request, plan, target, std::move(pick.lease));
     if (first && request.tries != &one.record) one.record.new_group = true;
-    if (plan.renew) plan.renew(request, what, plan.module_plan);
-    auto ran = co_await one.attempt.run(what);
-    Outcome outcome = outcome_of(ran, plan, one.attempt, what, replay);
+    if (plan.renew) plan.renew(request, work.what, plan.module_plan);
+    auto ran = co_await one.attempt.run(work.what);
+    Outcome outcome = outcome_of(ran, plan, one.attempt, work.what, work.replay);
     one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
     one.record.error = outcome.error;
     one.record.reason = Retry::reason_of(outcome);
@@ -198,50 +216,72 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
     one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
     if (again == Again::same_peer) state.tried.remove(index);
     if (request.spooled_body) rewind_body(request);
-    if (replay.body) replay.body->rewind();
+    if (work.replay.body) work.replay.body->rewind();
     uint64_t pause = retry.pause_ms(upstreams.random());
     if (pause > 0) co_await Sleep(request.loop(), pause);
   }
 }
 
-Task<Verdict> forward(Request& request, ForwardPlan plan) {
+static bool passes_body(const Request& request, const ForwardPlan& plan) { return request.head.has_body() && plan.conf.pass_request_body; }
+
+// The body has to be there as a whole before the first try.
+static bool must_read_body(const Request& request, const ForwardPlan& plan) {
+  bool ahead = plan.conf.request_buffering || (request.head.framing.chunked && !plan.can_send_chunked);
+  return passes_body(request, plan) && ahead && !request.spooled_body;
+}
+
+// For all tries together; 0: no limit.
+static uint64_t time_of_tries(const ForwardPlan& plan) {
+  uint64_t configured = plan.conf.request_timeout;
+  if (configured == 0 || plan.time_ms == 0) return std::max(configured, plan.time_ms);
+  return std::min(configured, plan.time_ms);
+}
+
+// When nothing has to be waited for any more before the first try.
+static void prepare_tries(Request& request, Forwarding& work) {
+  work.what.body = &request.body();
+  work.replay.kept = !passes_body(request, work.plan) || request.spooled_body;
+  if (!work.replay.kept && work.plan.conf.replay_buffer_size)
+    work.what.body = work.replay.body = request.arena().make<ReplayBody>(*work.what.body, work.plan.conf.replay_buffer_size.bytes);
+  work.plan.build(request, work.what, work.plan.module_plan);
+}
+
+static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
+  const ForwardPlan& plan = work.plan;
   std::optional<AbortScope> abortable;
-  if (!plan.conf.ignore_client_abort && plan.conf.store.mode == StorePath::Mode::off) abortable.emplace(request);
-  AttemptRequest what;
-  what.body = &request.body();
-  bool has_body = request.head.has_body() && plan.conf.pass_request_body;
-  bool must_read = plan.conf.request_buffering || (request.head.framing.chunked && !plan.can_send_chunked);
-  if (has_body && must_read && !request.spooled_body) {
+  if (may_abort(plan)) abortable.emplace(request);
+  if (must_read_body(request, plan)) {
     auto read = co_await read_body(request);
     if (!read) co_return Verdict::status(status_of_body(read.error()));
-    what.body = &request.body();
   }
-  Replay replay;
-  replay.kept = !has_body || request.spooled_body;
-  if (!replay.kept && plan.conf.replay_buffer_size) {
-    what.body = replay.body = request.arena().make<ReplayBody>(*what.body, plan.conf.replay_buffer_size.bytes);
-  }
-  Target target;
   if (plan.group) {
-    target.use(request.worker().state<Upstreams>().of(*plan.group));
+    work.target.use(request.worker().state<Upstreams>().of(*plan.group));
   } else {
-    auto resolved = co_await resolve_target(request, plan.target, target);
+    auto resolved = co_await resolve_target(request, plan.target, work.target);
     if (!resolved) {
       request.fail_reason = "UF";
       co_return Verdict::status(502);
     }
   }
-  plan.build(request, what, plan.module_plan);
-  uint64_t time_ms = plan.conf.request_timeout;
-  if (plan.time_ms && (time_ms == 0 || plan.time_ms < time_ms)) time_ms = plan.time_ms;
-  if (time_ms == 0) co_return co_await try_peers(request, plan, target, what, replay);
-  Task<Verdict> tries = try_peers(request, plan, target, what, replay);
+  prepare_tries(request, work);
+  uint64_t time_ms = time_of_tries(plan);
+  if (time_ms == 0) co_return co_await try_peers(request, work);
+  Task<Verdict> tries = try_peers(request, work);
   Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(time_ms));
   auto verdict = co_await bounded;
   if (verdict) co_return *verdict;
   request.fail_reason = "DT";
   request.logger.error("upstream timed out: the request's time is over while forwarding");
   co_return Verdict::status(504);
+}
+
+// Plain, so that a request without a body to a group of the configuration does without a frame of its own here.
+Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
+  Forwarding& work = *request.arena().make<Forwarding>(plan);
+  if (!plan.group || time_of_tries(plan) != 0 || must_read_body(request, plan)) return prepare_and_try(request, work);
+  work.target.use(request.worker().state<Upstreams>().of(*plan.group));
+  prepare_tries(request, work);
+  return try_peers(request, work);
 }
 
 }  // namespace fairlead::http

@@ -41,8 +41,8 @@ struct ForwardPlan {
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 
-// The plan is kept in the task's frame, so the caller can be a plain function that gives the task on.
-Task<Verdict> forward(Request& request, ForwardPlan plan);
+// The plan is copied into the arena of the request, so the caller can be a plain function that gives the task on.
+Task<Verdict> forward(Request& request, const ForwardPlan& plan);
 
 class StoredBody;
 

@@ -5,7 +5,10 @@
 // module writes its fields once (as a template) for both. Checks nothing: values that came from outside pass is_field_value() first.
 #pragma once
 
+#include <algorithm>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include "core/base/buffer.h"
 
@@ -23,11 +26,17 @@ class RequestWriter {
     to_.write("\r\n");
   }
   void field(std::string_view name, std::string_view value) {
-    to_.write(name);
-    to_.write(": ");
-    to_.write(value);
-    to_.write("\r\n");
+    char* begin = to_.reserve(name.size() + value.size() + 4);
+    char* at = std::copy(name.begin(), name.end(), begin);
+    *at++ = ':';
+    *at++ = ' ';
+    at = std::copy(value.begin(), value.end(), at);
+    *at++ = '\r';
+    *at++ = '\n';
+    to_.advance(static_cast<size_t>(at - begin));
   }
+  // Fields that are known when a configuration is loaded: `text` is how they stand in a head, line ends included.
+  void literals(std::string_view text, std::span<const std::pair<std::string_view, std::string_view>>) { to_.write(text); }
   void field(std::string_view name, uint64_t value) {
     to_.write(name);
     to_.write(": ");

@@ -5,6 +5,9 @@
 // HTTP/1 connection is left out, Host becomes :authority. Texts must live as long as `to`; names go out in lower case whatever they are here.
 #pragma once
 
+#include <span>
+#include <utility>
+
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "http/request/peer_exchange.h"
@@ -30,6 +33,9 @@ class RequestWriter {
     to_.fields.add(known, name, value);
   }
   void field(std::string_view name, uint64_t value) { field(name, to_.fields.arena().copy(format("{}", value))); }
+  void literals(std::string_view, std::span<const std::pair<std::string_view, std::string_view>> fields) {
+    for (const auto& [name, value] : fields) field(name, value);
+  }
   void end() {}
 
  private:
