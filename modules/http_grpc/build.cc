@@ -34,7 +34,8 @@ void build(Request& request, AttemptRequest& what, const void* grpc_call) {
     to.field(header.name, value);
   }
   if (!conf.replaced.holds("te")) to.field("te", "trailers");
-  if (what.length && !conf.replaced.holds("content-length")) to.field("content-length", *what.length);
+  bool has_length = what.length && request.head.framing.content_length != no_length;  // streams do not get one that the client did not say
+  if (has_length && !conf.replaced.holds("content-length")) to.field("content-length", *what.length);
   if (call.deadline_ms) to.field(timeout_name, "1m");  // renew() says how long
   for (const Headers::Field& field : request.head.headers) {
     if (not_passed_on.holds(field.known) || conf.replaced.holds(field)) continue;

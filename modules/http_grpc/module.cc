@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// http_grpc: grpc_pass and everything named grpc_*. Forwarding is the engine's, HTTP/2 too; this is what gRPC adds: the fields of a call, its
-// deadline, tries by "grpc-status", and errors of ours in the form that a gRPC client understands.
+// http_grpc: grpc_pass and everything named grpc_*. Forwarding is the engine's, HTTP/2 too; this is what gRPC adds: the fields of a call,
+// its deadline, tries by "grpc-status", errors of ours in the form that a gRPC client understands, and gRPC-Web.
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
@@ -117,6 +117,13 @@ ConfResult<Unit> bind_groups(Generation& generation) {
 
 bool is_wanted(const Block& block) { return fairlead::conf<GrpcConf>(block).pass.is_set; }
 
+// The answer is its head: a length would belong to a body.
+class NoBody final : public Body {
+ public:
+  Poll poll(Chunk&) override { return Poll::end; }
+  Task<Result<Unit>> ready() override { co_return Unit(); }
+};
+
 void speak_grpc(Request& request) {
   Response& response = request.response;
   if (!response.is_error_page || !is_grpc_request(request)) return;
@@ -134,7 +141,8 @@ void speak_grpc(Request& request) {
   WebKind web = web_kind_of(request);
   response.content_type = web == WebKind::none ? "application/grpc" : web_type_of("application/grpc", web, request.arena());
   response.head.framing.content_length = no_length;
-  response.body = request.arena().make<EmptyBody>();
+  response.head_only = true;
+  response.body = request.arena().make<NoBody>();
 }
 
 // -- replies to gRPC-Web clients --

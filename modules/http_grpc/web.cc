@@ -7,7 +7,8 @@
 
 namespace fairlead::http::grpc {
 
-static constexpr std::string_view grpc_name = "application/grpc", web_name = "application/grpc-web", text_name = "application/grpc-web-text";
+static constexpr std::string_view grpc_name = "application/grpc";
+static constexpr std::string_view web_name = "application/grpc-web", text_name = "application/grpc-web-text";
 
 static bool is_type(std::string_view content_type, std::string_view name) {
   if (!starts_with_nocase(content_type, name)) return false;
@@ -36,7 +37,7 @@ bool Base64Decoder::decode(std::string_view text, std::string& out) {
     char bytes[base64_decoded_room(sizeof group_)];
     const char* end = base64_decode_to(bytes, {group_, sizeof group_});
     if (!end) return false;
-    out.append(bytes, end);
+    out.append(bytes, static_cast<size_t>(end - bytes));
     count_ = 0;
   }
   return true;

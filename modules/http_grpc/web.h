@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// gRPC-Web to gRPC and back: browsers see no trailers, so they come as a last frame of the body, and some clients send and take base64. Bodies
-// that translate as they are pulled; they lie in the request's arena and what they read from outlives them.
+// gRPC-Web to gRPC and back: browsers see no trailers, so they come as a last frame of the body, and some clients send and take base64.
+// Bodies that translate as they are pulled; they lie in the request's arena and what they read from outlives them.
 #pragma once
 
 #include <optional>
@@ -40,7 +40,9 @@ class DecodedBody final : public Body {
   explicit DecodedBody(Body& source) : source_(source) {}
   Poll poll(Chunk& chunk) override;
   Task<Result<Unit>> ready() override;
-  Error error() const override { return malformed_ ? Error{Fault::malformed, Side::client, 0, "client sent invalid base64"} : source_.error(); }
+  Error error() const override {
+    return malformed_ ? Error{Fault::malformed, Side::client, 0, "client sent invalid base64"} : source_.error();
+  }
 
  private:
   Body& source_;

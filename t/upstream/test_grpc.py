@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """grpc_pass: calls over HTTP/2 on both sides, trailers, deadlines, tries by grpc-status, errors that a gRPC client understands."""
 
+import base64
 import re
 
 import pytest
@@ -21,11 +22,21 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
         http2 on;
         location / { grpc_pass grpc://app; %%MORE%% }
-        location /two. { grpc_pass two; grpc_next_upstream error timeout grpc_unavailable grpc_resource_exhausted grpc_internal grpc_cancelled grpc_deadline; }
-        location /plain. { grpc_pass 127.0.0.1:%%UP%%; grpc_set_header X-Set "1"; grpc_set_header X-Gone ""; grpc_hide_header x-hidden; grpc_pass_header server; }
+        location /two. {
+            grpc_pass two;
+            grpc_next_upstream error timeout grpc_unavailable grpc_resource_exhausted grpc_internal grpc_cancelled grpc_deadline;
+        }
+        location /plain. {
+            grpc_pass 127.0.0.1:%%UP%%;
+            grpc_set_header X-Set "1";
+            grpc_set_header X-Gone "";
+            grpc_hide_header x-hidden;
+            grpc_pass_header server;
+        }
         location /variable. { set $to 127.0.0.1:%%UP%%; grpc_pass grpc://$to; }
         location /quick. { grpc_pass app; grpc_read_timeout 300ms; }
         location /denied. { return 403; grpc_pass app; }
+        location /web. { grpc_pass app; grpc_web on; }
     }
 }
 """
@@ -52,7 +63,8 @@ def ok(stream):
 
 
 def trailers_only(status, message="no"):
-    return lambda stream: stream.head(200, [("content-type", "application/grpc"), ("grpc-status", str(status)), ("grpc-message", message)], end=True)
+    fields = [("content-type", "application/grpc"), ("grpc-status", str(status)), ("grpc-message", message)]
+    return lambda stream: stream.head(200, fields, end=True)
 
 
 def test_a_call_and_its_trailers(server, h2_upstream):
@@ -238,3 +250,57 @@ def test_a_reply_cut_short_is_a_reset(server, h2_upstream):
     reply = client.wait(stream)
     assert reply.reset is not None and reply.body == MESSAGE
     client.close()
+
+
+# -- gRPC-Web
+
+TRAILER_FRAME = b"\x80\x00\x00\x00\x24grpc-status: 0\r\ngrpc-message: fine\r\n"
+
+
+def web(port, kind, body, path="/web.S/M"):
+    return request(port, "POST", path, body, headers=[f"Content-Type: application/grpc-web{kind}", "X-Grpc-Web: 1"])
+
+
+def test_a_web_call(server, h2_upstream):
+    u = h2_upstream(ok)
+    s = start(server, u)
+    reply = web(s.port, "+proto", MESSAGE)
+    assert (reply.status, reply.header("content-type")) == (200, "application/grpc-web")
+    assert reply.body == MESSAGE + TRAILER_FRAME
+    seen = u.requests[0]
+    assert (seen.header("content-type"), seen.header("te"), seen.body) == ("application/grpc+proto", "trailers", MESSAGE)
+
+
+def test_a_web_call_as_text(server, h2_upstream):
+    u = h2_upstream(ok)
+    s = start(server, u)
+    # two pieces with padding of their own, as browsers send a stream
+    reply = web(s.port, "-text", base64.b64encode(MESSAGE[:4]) + base64.b64encode(MESSAGE[4:]))
+    assert (reply.status, reply.header("content-type")) == (200, "application/grpc-web-text")
+    pieces = re.findall(rb"[^=]+={0,2}", reply.body)
+    assert b"".join(base64.b64decode(p) for p in pieces) == MESSAGE + TRAILER_FRAME
+    assert u.requests[0].body == MESSAGE
+
+
+@pytest.mark.parametrize("body", [b"AAA*", b"AAAAA", b"A==="])
+def test_a_web_call_that_is_no_base64(server, h2_upstream, body):
+    u = h2_upstream(ok)
+    s = start(server, u)
+    reply = web(s.port, "-text", body)
+    assert (reply.status, reply.header("grpc-status"), reply.header("content-type")) == (200, "13", "application/grpc-web-text")
+    s.wait_for_log("client sent invalid base64")
+
+
+def test_errors_for_web_clients(server, h2_upstream):
+    u = h2_upstream(ok)
+    u.refuse()
+    s = start(server, u)
+    reply = web(s.port, "+proto", MESSAGE)
+    assert (reply.status, reply.header("grpc-status"), reply.header("content-type")) == (200, "14", "application/grpc-web")
+
+
+def test_without_grpc_web_the_type_passes(server, h2_upstream):
+    u = h2_upstream(ok)
+    s = start(server, u)
+    web(s.port, "+proto", MESSAGE, path="/app.S/M")
+    assert u.requests[0].header("content-type") == "application/grpc-web+proto"

@@ -44,7 +44,8 @@ def test_a_request_becomes_a_stream(server, h2_upstream):
     assert (reply.status, reply.body, reply.header("x-from"), reply.header("content-type")) == (200, b"hello world", "peer", "text/x")
     seen = u.requests[0]
     assert [n for n, _ in seen.headers[:4]] == [":method", ":scheme", ":authority", ":path"]
-    assert (seen.header(":method"), seen.header(":scheme"), seen.header(":authority"), seen.path) == ("POST", "http", "name.test", "/echo?a=b")
+    assert (seen.header(":method"), seen.header(":scheme"), seen.header(":authority")) == ("POST", "http", "name.test")
+    assert seen.path == "/echo?a=b"
     assert (seen.header("x-up"), seen.header("x-one"), seen.header("content-length")) == ("1", "1", "5")
     assert {"connection", "host", "te", "transfer-encoding"}.isdisjoint(n for n, _ in seen.headers)
     assert get(s.port, "/").status == 200

@@ -144,7 +144,8 @@ struct Replay {
   bool is_possible() const { return kept || (body && body->can_rewind()); }
 };
 
-Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attempt& attempt, const AttemptRequest& what, const Replay& replay) {
+Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attempt& attempt, const AttemptRequest& what,
+                   const Replay& replay) {
   Outcome outcome;
   if (!ran) outcome.error = ran.error();
   else outcome.status = attempt.head.status;

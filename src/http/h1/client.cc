@@ -47,7 +47,8 @@ void ClientExchange::end(bool uploaded) {
 HeadPoll ClientExchange::read_more() {
   Connection& peer = *peer_;
   if (!peer.watch().is_ready(peer.transport().read_wait()) && !peer.transport().has_pending()) return HeadPoll::pending;
-  if (peer.unread().size() >= target_.head_bytes_max) return fail(Error{Fault::too_large, Side::upstream, 0, "upstream sent too big header"});
+  if (peer.unread().size() >= target_.head_bytes_max)
+    return fail(Error{Fault::too_large, Side::upstream, 0, "upstream sent too big header"});
   IoResult result = peer.fill(target_.head_bytes_max);
   switch (result.status) {
     case IoStatus::ok: answer_bytes_ = true; return HeadPoll::done;

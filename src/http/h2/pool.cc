@@ -312,13 +312,13 @@ PeerPool::PeerPool(Worker& worker) : worker_(worker), links_(worker.loop()) {}
 PeerPool::~PeerPool() = default;
 
 PeerGroup& PeerPool::group_of(const PoolKey& key) {
-  std::unique_ptr<PeerGroup>& place = groups_[std::string(key.text)];
-  if (!place) place = std::make_unique<PeerGroup>(*this, key.text);
-  return *place;
+  auto found = groups_.find(key.text);
+  if (found == groups_.end()) found = groups_.emplace(key.text, std::make_unique<PeerGroup>(*this, key.text)).first;
+  return *found->second;
 }
 
 StreamLease PeerPool::try_lease(const AttemptTarget& target) {
-  auto found = groups_.find(std::string(target.key.text));
+  auto found = groups_.find(target.key.text);
   if (found == groups_.end() || found->second->has_waiters()) return StreamLease();
   PeerLink* link = found->second->find(target.limits->streams_max);
   return link ? StreamLease(*link) : StreamLease();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// PeerPool: the HTTP/2 connections to peers of one worker, each shared by many streams. A lease is the right to one stream. Who finds no room
-// waits in order of arrival, while a connection is made if there may be one more. Each connection is run by a task of the pool's own
+// PeerPool: the HTTP/2 connections to peers of one worker, each shared by many streams. A lease is the right to one stream. Who finds no
+// room waits in order of arrival, while a connection is made if there may be one more. Each connection is run by a task of the pool's own
 // nursery, so no request's end touches it; it lives until its last lease is given back. State of the worker (Worker::state<PeerPool>).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,7 +68,11 @@ class PeerPool {
   PeerGroup& group_of(const PoolKey& key);
 
   Worker& worker_;
-  std::unordered_map<std::string, std::unique_ptr<PeerGroup>> groups_;
+  struct KeyHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view key) const { return std::hash<std::string_view>()(key); }
+  };
+  std::unordered_map<std::string, std::unique_ptr<PeerGroup>, KeyHash, std::equal_to<>> groups_;
   Nursery links_;  // behind the groups: their runners end first
 };
 

@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // RequestWriter: the head of an HTTP/2 request as fields (RFC 9113 section 8.3.1), with the calls of h1::RequestWriter. What belongs to an
-// HTTP/1 connection is left out, Host becomes :authority. Texts must live as long as `to`; names go out in lower case whatever they are here.
+// HTTP/1 connection is left out, Host becomes :authority. Texts must live as long as `to`; names go out in lower case.
 #pragma once
 
 #include <span>

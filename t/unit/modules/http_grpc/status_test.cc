@@ -22,7 +22,8 @@ TEST(GrpcStatus, MeetsConditions) {
   EXPECT_EQ(condition_of("8"), Next::grpc_resource_exhausted);
   EXPECT_EQ(condition_of("13"), Next::grpc_internal);
   EXPECT_EQ(condition_of("14"), Next::grpc_unavailable);
-  for (const char* text : {"0", "2", "5", "16", "", "x", "1x", "-1", "99999999999999999999"}) EXPECT_EQ(condition_of(text), Next::none) << text;
+  for (const char* text : {"0", "2", "5", "16", "", "x", "1x", "-1", "99999999999999999999"})
+    EXPECT_EQ(condition_of(text), Next::none) << text;
 }
 
 TEST(GrpcTimeout, IsReadInAllUnits) {
@@ -55,7 +56,8 @@ TEST(GrpcMessage, IsPercentEncoded) {
 
 TEST(GrpcType, IsToldFromOthers) {
   for (const char* text : {"application/grpc", "application/grpc+proto", "Application/GRPC;v=1"}) EXPECT_TRUE(is_grpc_type(text)) << text;
-  for (const char* text : {"", "application/grpc-web", "application/grpc-web+proto", "application/json"}) EXPECT_FALSE(is_grpc_type(text)) << text;
+  for (const char* text : {"", "application/grpc-web", "application/grpc-web+proto", "application/json"})
+    EXPECT_FALSE(is_grpc_type(text)) << text;
 }
 
 }  // namespace
