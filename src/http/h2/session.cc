@@ -90,7 +90,9 @@ Session::ReadEnd Session::read(size_t bytes_max) {
   if (connection_.is_broken()) return ReadEnd::broken;
   if (end == ReadEnd::ended || end == ReadEnd::broken) return end;
   send();
-  return is_over() ? ReadEnd::over : end;
+  if (!is_over()) return end;
+  if (!violation_ && stream_count_ > 0) violation_ = "protocol error";  // nghttp2 has ended it, streams or not
+  return ReadEnd::over;
 }
 
 bool Session::is_over() const {
