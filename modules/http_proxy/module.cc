@@ -110,7 +110,7 @@ ConfResult<Unit> check_number(Line& line, ProxyConf&) {
 ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   bool within = block.context() & (in_location_if | in_limit_except);
   if (within && !conf.pass.is_set) conf.pass = fairlead::conf<ProxyConf>(*block.parent()).pass;
-  FL_TRY(check_buffers(block, conf, "proxy"));
+  FL_TRY(finish_forward(block, conf, "proxy"));
   return prepare_headers(block, conf);
 }
 

@@ -4,6 +4,8 @@
 // System calls on sockets as Results: non-blocking, close-on-exec, never waiting. Options that a `listen` line or a proxy directive names.
 #pragma once
 
+#include <optional>
+
 #include "core/base/addr.h"
 #include "core/base/error.h"
 
@@ -34,5 +36,7 @@ void set_nodelay(int fd);
 void set_cork(int fd, bool on);
 void set_keepalive(int fd);
 Addr local_address(int fd);
+// How many bytes the peer's TCP has acknowledged, the SYN counted as one. Nothing: the system does not say.
+std::optional<uint64_t> acknowledged_bytes(int fd);
 
 }  // namespace fairlead

@@ -22,6 +22,7 @@ struct RuntimeTarget {
 
 struct ForwardPlan {
   const ForwardConf& conf;
+  const PeerProtocol& protocol;
   const GroupSpec* group = nullptr;        // nullptr: `target` says it
   RuntimeTarget target;
   std::string_view url_scheme = "http://"; // for the log and $upstream_addr's error lines
@@ -34,8 +35,8 @@ struct ForwardPlan {
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 
-// The plan is kept in the task's frame, so the caller can be a plain function that gives the task on.
-Task<Verdict> forward(Request& request, ForwardPlan plan);
+// The plan is copied into the arena of the request, so the caller can be a plain function that gives the task on.
+Task<Verdict> forward(Request& request, const ForwardPlan& plan);
 
 class StoredBody;
 

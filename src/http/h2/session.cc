@@ -121,13 +121,6 @@ void Session::forget(Stream& stream) {
   if (!lost_) events_.stream_closed();
 }
 
-nghttp2_data_provider Session::Calls::provider_of(Stream& stream) {
-  nghttp2_data_provider provider;
-  provider.source.ptr = &stream;
-  provider.read_callback = &read_body;
-  return provider;
-}
-
 bool Session::open(Stream& stream, const FieldList& fields, bool has_body) {
   if (lost_ || violation_) return false;
   nghttp2_data_provider provider = Calls::provider_of(stream);

@@ -174,7 +174,7 @@ class AbortPause {
 // end.
 class UntilGone : public Resumable, public Completion {
  public:
-  UntilGone(Request& request, Task<Unit> task) : Resumable(&UntilGone::on_gone), request_(request), task_(std::move(task)) {}
+  UntilGone(Request& request, Task<Verdict> task) : Resumable(&UntilGone::on_gone), request_(request), task_(std::move(task)) {}
   ~UntilGone() { stop_watching(); }
   UntilGone(const UntilGone&) = delete;
   UntilGone& operator=(const UntilGone&) = delete;
@@ -194,6 +194,8 @@ class UntilGone : public Resumable, public Completion {
     stop_watching();
     return done_;
   }
+  // What the task gave, after true.
+  Verdict take() { return task_.promise().take(); }
   PromiseBase* done(PromiseBase&) override {
     done_ = true;
     return frame_;
@@ -203,7 +205,7 @@ class UntilGone : public Resumable, public Completion {
   static void on_gone(Resumable& self);
   void stop_watching();
   Request& request_;
-  Task<Unit> task_;
+  Task<Verdict> task_;
   PromiseBase* frame_ = nullptr;
   bool done_ = false;
 };
