@@ -98,6 +98,12 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
     if (part.is_upgrade) what.asks_upgrade = true;
     to.field(part.field.name, value);
   }
+  bool opens = conf.websocket && conf.http_version == Version::http_1_1 && equal_nocase(request.head.upgrade, "websocket");
+  if (opens && !what.asks_upgrade) {
+    what.asks_upgrade = true;
+    to.field("Upgrade", request.head.upgrade);
+    to.field("Connection", "upgrade");
+  }
   if (!conf.sends_host) to.field("Host", proxy.host_header);
   if (auto length = announced_length(request, conf, what)) to.field("Content-Length", *length);
   else if (what.has_body) to.field("Transfer-Encoding", "chunked");

@@ -156,11 +156,12 @@ Value add_x_forwarded_for(Session& session, uintptr_t) {
   return Value{request.arena().join({before, ", ", client})};
 }
 
-constexpr std::array<Directive, 11> own_rows = {
+constexpr std::array<Directive, 12> own_rows = {
     custom<set_pass, ProxyConf>("proxy_pass", in_location | in_location_if | in_limit_except, words(1), "Where requests are forwarded to.")
         .takes("URL"),
     slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers."),
     slot<ProxyConf, &ProxyConf::method>("proxy_method", in_http_any, "Method sent instead of the client's."),
+    slot<ProxyConf, &ProxyConf::websocket>("proxy_websocket", in_http_any, "Pass on what asks for a WebSocket, without further headers set."),
     slot<ProxyConf, &ProxyConf::set_body>("proxy_set_body", in_http_any, "Body sent instead of the client's."),
     custom<add_header, ProxyConf, &ProxyConf::set_headers>("proxy_set_header", in_http_any, words(2),
                                                            "A header field of the request to the peer; an empty value drops it.")

@@ -71,6 +71,7 @@ struct ProxyConf : ForwardConf {
   Version http_version = Version::http_1_1;
   Template method;
   Template set_body;
+  bool websocket = false;
   std::vector<SetHeader> set_headers;
   bool redirect_off = false;
   std::vector<Rewrite> redirects;

@@ -106,8 +106,13 @@ TEST(HeadReader, KnowsBothKindsOfConnect) {
   EXPECT_EQ(plain.head.request_line, "CONNECT h:443 HTTP/2.0");
   Reading extended({{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/chat"}});
   ASSERT_TRUE(extended.good);
-  EXPECT_EQ(extended.head.connect_protocol, "websocket");
+  EXPECT_TRUE(extended.head.is_extended_connect);
+  EXPECT_EQ(extended.head.method, Method::get);
+  EXPECT_EQ(extended.head.upgrade, "websocket");
+  EXPECT_EQ(extended.head.headers.value(KnownHeader::sec_websocket_key).size(), 24u);
   EXPECT_EQ(extended.head.path, "/chat");
+  Reading unknown({{":method", "CONNECT"}, {":protocol", "tcp"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}});
+  EXPECT_EQ(unknown.reader.fault().status, 501);
 }
 
 }  // namespace
