@@ -79,7 +79,7 @@ Task<Verdict> run_in_stream(Request& request, Connection& peer, PumpTimes times)
   co_await AnyOf(up, down);
   bool ended_well = !up.is_done() || static_cast<bool>(up.take());
   if (ended_well && !down.is_done()) (void)co_await down;  // a client that only ended its half still gets the rest
-  if (!down.is_done()) request.exchange.break_off();
+  if (!down.is_done()) request.exchange.abandon();
   co_return Verdict::done();
 }
 
@@ -121,7 +121,7 @@ Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& att
   if (ended_well && !up.is_done()) (void)co_await up;
   else if (ended_well && !down.is_done()) (void)co_await down;
   record.body_bytes += peer.received_bytes() - received_before;
-  request.exchange.break_off();
+  request.exchange.abandon();
   co_return Verdict::done();
 }
 

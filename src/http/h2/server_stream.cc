@@ -101,7 +101,7 @@ Progress ServerStream::pump(Outgoing& response) {
 
 Task<WaitStatus> ServerStream::writable(uint64_t timeout_ms) { co_return co_await sendable(session().loop().deadline(timeout_ms)); }
 
-void ServerStream::break_off() {
+void ServerStream::abandon() {
   if (!has_sent_all()) broken_ = true;
   reset(ErrorCode::internal_error);
 }
