@@ -5,6 +5,7 @@
 #include "core/base/escape.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "core/conf/session_vars.h"
 #include "http/h1/client.h"
 #include "http/h1/request_writer.h"
 #include "http/h2/client.h"
@@ -87,6 +88,12 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
     if (value.empty() || !is_field_value(value)) continue;
     if (part.is_upgrade) what.asks_upgrade = true;
     to.field(part.field.name, value);
+  }
+  bool opens = conf.websocket && conf.http_version == Version::http_1_1 && equal_nocase(request.head.upgrade, "websocket");
+  if (opens && !what.asks_upgrade) {
+    what.asks_upgrade = true;
+    to.field("Upgrade", request.head.upgrade);
+    to.field("Connection", "upgrade");
   }
   if (!conf.sends_host) to.field("Host", proxy.host_header);
   if (auto length = announced_length(request, conf, what)) to.field("Content-Length", *length);
@@ -179,6 +186,10 @@ Task<Verdict> run_proxy(Request& request) {
   plan.group = conf.pass.group;
   plan.target = proxy.target;
   plan.url_path = proxy.uri;
+  if (conf.sends_proxy_header) {
+    std::string header = make_proxy_header(conf.proxy_header_version, *request.client_addr, local_address(request));
+    plan.greeting = request.arena().copy(header);
+  }
   plan.build = &build;
   plan.edit_reply = &edit_reply;
   plan.module_plan = &proxy;

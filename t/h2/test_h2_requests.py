@@ -13,7 +13,7 @@ from lib.h2client import H2Client
 CONF = """
 events {}
 http {
-    log_format facts '$request|$server_protocol|$status|$http_host|$host|$body_bytes_sent|$request_completion|$http_cookie';
+    log_format facts '$request|$server_protocol|$status|$http_host|$host|$body_bytes_sent|$request_completion|$http_cookie|$http2';
     access_log %%PREFIX%%/logs/facts facts;
     client_max_body_size 200k;
     server {
@@ -51,13 +51,14 @@ def test_a_request_is_answered_and_logged_as_over_http_1(s):
     assert (got.status, got.text) == (200, "GET /a x=1 m")
     assert got.header("content-length") == "12" and got.header("server").startswith("fairlead") and got.header("date")
     assert facts(s)[0][:5] == ["GET /a?x=1 HTTP/2.0", "HTTP/2.0", "200", "localhost", "localhost"]
-    assert facts(s)[0][6] == "OK"
+    assert facts(s)[0][6] == "OK" and facts(s)[0][8] == "h2c"
 
 
 def test_http_1_stays_on_the_same_port(s):
     assert get(s.port, "/b").text == "GET /b  "
     with H2Client(s.port) as c:
         assert c.get("/c").text == "GET /c  "
+    assert [f[8] for f in facts(s)] == ["", "h2c"]
 
 
 def test_many_streams_at_once_are_all_answered(s):

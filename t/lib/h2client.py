@@ -65,6 +65,7 @@ class H2Client:
         if values:
             self.h2.update_settings(values)
         self.replies, self.hold = {}, set()
+        self._unfed = b""
         self.goaways, self.pongs, self.server_settings = [], 0, {}
         self.ended = None  # "closed" or "reset"
         self.flush()
@@ -124,8 +125,11 @@ class H2Client:
         if not data:
             self.ended = "closed"
             return False
-        for event in self.h2.receive_data(data):
-            self._take(event)
+        self._unfed += data  # fed frame by frame: hyper-h2 takes nothing behind a GOAWAY, _take() lets it go on
+        while len(self._unfed) >= 9 and len(self._unfed) >= (size := 9 + int.from_bytes(self._unfed[:3], "big")):
+            piece, self._unfed = self._unfed[:size], self._unfed[size:]
+            for event in self.h2.receive_data(piece):
+                self._take(event)
         try:
             self.flush()
         except OSError:

@@ -11,18 +11,17 @@
 
 #include "core/base/addr.h"
 #include "core/process/listen_socket.h"
+#include "event/net/listen_point.h"
 #include "http/conf/server.h"
 
 namespace fairlead::http {
 
-struct ListenAddress {
-  Addr addr;
+struct ListenAddress : ListenPoint {
   VirtualHosts hosts;
   bool has_options = false;     // socket options were given: only one `listen` of an address may
   bool has_own_socket = false;  // `bind` or `reuseport`: a wildcard does not cover it
   bool has_http2 = false;       // `http2`: the servers of it speak HTTP/2
   bool is_secure = false;       // `ssl`: some `listen` of it says so
-  ListenSpec spec;
   // Whether a client that comes in the clear may speak HTTP/2.
   bool speaks_h2() const { return hosts.default_server->speaks_h2; }
 };
@@ -42,13 +41,14 @@ struct ListenWish {
   bool own_socket = false;
   bool http2 = false;
   bool is_secure = false;
+  ListenOptions options;  // of modules
 };
 
 struct Listens {
   std::vector<std::unique_ptr<ListenAddress>> addresses;
   std::vector<std::unique_ptr<ListenGroup>> groups;
-  // Adds a server to an address, made if new.
-  ConfResult<Unit> add(Server& server, const ListenSpec& spec, ListenWish wish);
+  // Adds a server to an address, made if new. `line`: for warnings; nullptr for a `listen` that nobody wrote.
+  ConfResult<Unit> add(Server& server, const ListenSpec& spec, const ListenWish& wish, const Line* line);
   // After the last one: groups, names.
   void finish(Generation& generation);
 };

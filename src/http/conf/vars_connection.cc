@@ -17,6 +17,12 @@ namespace {
 
 Value get_https(Session& session, uintptr_t) { return Value{as_request(session).facts.is_secure ? "on" : ""}; }
 Value get_scheme(Session& session, uintptr_t) { return Value{as_request(session).facts.is_secure ? "https" : "http"}; }
+// As nginx: "h2" over TLS, "h2c" in the clear, empty for other versions.
+Value get_http2(Session& session, uintptr_t) {
+  const Request& request = as_request(session);
+  if (request.head.version_major != 2) return Value{""};
+  return Value{request.facts.is_secure ? "h2" : "h2c"};
+}
 Value get_server_name(Session& session, uintptr_t) {
   Request& request = as_request(session);
   return request.server ? Value{request.server->name} : Value{};
@@ -50,6 +56,7 @@ constexpr uintptr_t tcp_datum = static_cast<uintptr_t>(Fact);
 constexpr VariableDef connection_variables[] = {
     {"https", get_https, 0, http_variable},
     {"scheme", get_scheme, 0, http_variable},
+    {"http2", get_http2, 0, http_variable},
     {"server_name", get_server_name, 0, http_variable},
     {"connection_requests", get_connection_requests, 0, http_variable},
     {"connection_time", get_connection_time, variable_volatile, http_variable},

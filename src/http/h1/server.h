@@ -36,7 +36,7 @@ class ServerExchange final : public Exchange {
 
   bool is_gone() const override { return client_.watch().has_hung_up(); }
   void alert_gone(Resumable* resumable) override { client_.watch().alert(resumable); }
-  void break_off() override { client_.mark_broken(); }
+  void abandon() override { client_.mark_broken(); }
   bool is_broken() const override { return client_.is_broken(); }
   void reset_on_close() override { client_.reset_on_close(); }
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/base/format.h"
-#include "core/conf/block.h"
+#include "core/conf/line.h"
 #include "http/conf/core_conf.h"
 
 namespace fairlead::http::h2 {
@@ -19,6 +19,7 @@ ServerRules rules_of(const H2Conf& own, const CoreConf& core, const HeadRules& h
   session.chunk_bytes = static_cast<uint32_t>(own.chunk_size.bytes);
   session.head_list_bytes_max = head.head_bytes_max;
   session.send_timeout_ms = core.send_timeout;
+  session.connect_protocol = true;
   session.conduct.resets_max = static_cast<uint32_t>(own.max_resets);
   session.conduct.control_frames_max = static_cast<uint32_t>(own.max_control_frames);
   session.conduct.refused_max = std::max(session.streams_max, 100u);
@@ -45,16 +46,33 @@ ConfResult<Unit> ignore_push(Line& line, H2Conf&) {
   return Unit();
 }
 
-ConfResult<Unit> finish_h2(Block& block, H2Conf& own) {
-  std::string at = at_place(block.place());
-  if (own.max_concurrent_streams == 0 || own.max_concurrent_streams > INT32_MAX)
-    return format("invalid \"http2_max_concurrent_streams\"{}", at);
-  if (own.chunk_size.bytes == 0) return format("the http2 chunk size cannot be zero{}", at);
-  if (own.chunk_size.bytes > 16'777'215) return format("the maximum http2 chunk size is 16777215{}", at);
-  if (own.body_preread_size.bytes > INT32_MAX) return format("the maximum body preread buffer size is {}{}", INT32_MAX, at);
-  if (own.max_resets == 0 || own.max_resets > UINT32_MAX) return format("invalid \"http2_max_resets\"{}", at);
-  if (own.max_control_frames == 0 || own.max_control_frames > UINT32_MAX) return format("invalid \"http2_max_control_frames\"{}", at);
+// A positive number that the protocol's own fields can hold.
+template <uint64_t H2Conf::*Member>
+ConfResult<Unit> set_count(Line& line, H2Conf& own) {
+  FL_TRY(ConfValue<uint64_t>::parse(line, own.*Member));
+  if (own.*Member == 0 || own.*Member > INT32_MAX) return line.invalid_value(1);
   return Unit();
+}
+
+ConfResult<Unit> set_chunk_size(Line& line, H2Conf& own) {
+  constexpr uint64_t frame_bytes_max = 16'777'215;  // RFC 9113 section 4.2
+  FL_TRY(ConfValue<Size>::parse(line, own.chunk_size));
+  if (own.chunk_size.bytes == 0) return std::string("the http2 chunk size cannot be zero");
+  if (own.chunk_size.bytes > frame_bytes_max) return format("the maximum http2 chunk size is {}", frame_bytes_max);
+  return Unit();
+}
+
+ConfResult<Unit> set_preread_size(Line& line, H2Conf& own) {
+  FL_TRY(ConfValue<Size>::parse(line, own.body_preread_size));
+  if (own.body_preread_size.bytes > INT32_MAX) return format("the maximum body preread buffer size is {}", INT32_MAX);
+  return Unit();
+}
+
+// A slot with a setter of its own.
+template <auto Set>
+constexpr Directive checked(Directive row) {
+  row.set = &fairlead::detail::set_custom<Set, H2Conf>;
+  return row;
 }
 
 constexpr uint32_t outer = in_http | in_server;
@@ -62,17 +80,20 @@ constexpr std::string_view obsolete = "Obsolete as in nginx: accepted with a war
 
 constexpr Directive rows[] = {
     slot<H2Conf, &H2Conf::on>("http2", outer, "Speak HTTP/2 with clients that begin with it."),
-    slot<H2Conf, &H2Conf::max_concurrent_streams>("http2_max_concurrent_streams", outer, "Most requests at once on one connection."),
-    slot<H2Conf, &H2Conf::chunk_size>("http2_chunk_size", in_http_any, "Largest piece of a response's body in one frame."),
-    slot<H2Conf, &H2Conf::body_preread_size>("http2_body_preread_size", outer,
-                                             "How much of a request's body a client may send before it is read."),
+    checked<set_count<&H2Conf::max_concurrent_streams>>(slot<H2Conf, &H2Conf::max_concurrent_streams>(
+        "http2_max_concurrent_streams", outer, "Most requests at once on one connection.")),
+    checked<set_chunk_size>(slot<H2Conf, &H2Conf::chunk_size>("http2_chunk_size", in_http_any,
+                                                              "Largest piece of a response's body in one frame.")),
+    checked<set_preread_size>(slot<H2Conf, &H2Conf::body_preread_size>(
+        "http2_body_preread_size", outer, "How much of a request's body a client may send before it is read.")),
     slot<H2Conf, &H2Conf::recv_buffer_size>("http2_recv_buffer_size", in_http,
                                             "How much is read from one connection before others have their turn."),
-    slot<H2Conf, &H2Conf::max_resets>("http2_max_resets", outer,
-                                      "Requests that a client may give up; a tenth comes back each second, one with each that it takes."),
-    slot<H2Conf, &H2Conf::max_control_frames>(
+    checked<set_count<&H2Conf::max_resets>>(slot<H2Conf, &H2Conf::max_resets>(
+        "http2_max_resets", outer,
+        "Requests that a client may give up; a tenth comes back each second, one with each that it takes.")),
+    checked<set_count<&H2Conf::max_control_frames>>(slot<H2Conf, &H2Conf::max_control_frames>(
         "http2_max_control_frames", outer,
-        "Frames without a message that a client may send; a tenth comes back each second, two with each message frame sent."),
+        "Frames without a message that a client may send; a tenth comes back each second, two with each message frame sent.")),
     custom<use_keepalive_timeout, H2Conf>("http2_idle_timeout", outer, words(1), obsolete).takes("time"),
     custom<use_keepalive_requests, H2Conf>("http2_max_requests", outer, words(1), obsolete).takes("number"),
     custom<use_header_timeout, H2Conf>("http2_recv_timeout", outer, words(1), obsolete).takes("time"),
@@ -89,7 +110,6 @@ constinit const Module http_v2_module = {
     .name = "http_v2",
     .conf = conf_of<H2Conf>,
     .directives = rows,
-    .finish = finish_of<finish_h2, H2Conf>,
 };
 
 }  // namespace fairlead::http::h2

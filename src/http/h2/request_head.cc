@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "core/base/encoding.h"
+#include "core/base/random.h"
 #include "core/base/text.h"
 #include "http/message/authority.h"
 #include "http/message/scan.h"
@@ -63,7 +65,7 @@ bool HeadReader::take_pseudo(std::string_view name, std::string_view value) {
     authority_ = arena().copy(value);
     head_.headers.add(KnownHeader::host, authority_);
   } else if (name == ":protocol") {
-    head_.connect_protocol = arena().copy(value);
+    protocol_ = arena().copy(value);
   } else if (name == ":scheme") {
     head_.scheme = arena().copy(value);
   }
@@ -90,8 +92,9 @@ bool HeadReader::finish(bool has_body) {
   head_.version_minor = 0;
   head_.protocol = "HTTP/2.0";
   head_.framing.keep_alive = true;
+  bool good = fault_.status == 0 && finish_target() && finish_host() && finish_websocket() && finish_framing(has_body);
   name_request_line();
-  return fault_.status == 0 && finish_target() && finish_host() && finish_framing(has_body);
+  return good;
 }
 
 // HTTP/2 has none; logs and $request show what it would be.
@@ -102,7 +105,7 @@ void HeadReader::name_request_line() {
 }
 
 bool HeadReader::finish_target() {
-  if (head_.method == Method::connect && head_.connect_protocol.empty()) {
+  if (head_.method == Method::connect && protocol_.empty()) {
     head_.form = TargetForm::authority;
     head_.target = head_.request_uri = authority_;
     return true;
@@ -130,6 +133,23 @@ bool HeadReader::finish_host() {
   return true;
 }
 
+// RFC 8441 section 5: what asks for a WebSocket here is the request that asks for it in HTTP/1.1, so that one configuration serves both.
+bool HeadReader::finish_websocket() {
+  if (protocol_.empty()) return true;
+  if (protocol_ != "websocket") return fail(501, "client sent unknown :protocol header", protocol_);
+  static Random random = Random::from_system();
+  uint64_t words[2] = {random.next(), random.next()};
+  head_.method = Method::get;
+  head_.method_text = method_name(Method::get);
+  head_.is_extended_connect = true;
+  head_.upgrade = "websocket";
+  head_.headers.add(KnownHeader::upgrade, head_.upgrade);
+  head_.headers.add(KnownHeader::connection, "upgrade");
+  std::string key = base64({reinterpret_cast<const char*>(words), sizeof words});
+  head_.headers.set(KnownHeader::sec_websocket_key, arena().copy(key));
+  return true;
+}
+
 bool HeadReader::finish_framing(bool has_body) {
   Headers& headers = head_.headers;
   if (const Headers::Field* length = headers.find(KnownHeader::content_length)) {
@@ -138,7 +158,7 @@ bool HeadReader::finish_framing(bool has_body) {
       return fail(400, "client sent invalid \"Content-Length\" header", length->value);
     head_.framing.content_length = static_cast<int64_t>(*bytes);
   } else {
-    head_.framing.chunked = has_body;
+    head_.framing.chunked = has_body && !head_.is_extended_connect;  // what follows that is no body
   }
   if (const Headers::Field* expect = headers.find(KnownHeader::expect)) head_.expect_continue = equal_nocase(expect->value, "100-continue");
   // RFC 9113 section 8.2.3: what the compression split belongs together.

@@ -30,6 +30,7 @@ class HeadReader {
   bool finish_target();
   bool finish_host();
   bool finish_framing(bool has_body);
+  bool finish_websocket();
   void name_request_line();
   bool fail(uint16_t status, const char* what, std::string_view detail = {});
   Arena& arena() { return head_.headers.arena(); }
@@ -38,6 +39,7 @@ class HeadReader {
   const HeadRules& rules_;
   HeadFault fault_;
   std::string_view authority_;
+  std::string_view protocol_;  // of an extended CONNECT
   uint32_t lines_ = 0;
   size_t bytes_ = 0;  // names and values
 };

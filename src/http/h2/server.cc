@@ -165,8 +165,8 @@ Session::ReadEnd ServerConnection::take_in() {
   if (!opening_.empty() && end != Session::ReadEnd::ended && end != Session::ReadEnd::broken) begin_requests();
   if (sink_.facts().requests != requests_before) leave_idle();
   finish_shutdown();
-  bool requests_left = serving_ > 0 || !opening_.empty();
-  return end == Session::ReadEnd::over && requests_left && !session_.violation() ? Session::ReadEnd::again : end;
+  // Answered, but not yet at their end: the last of them wakes the runner.
+  return end == Session::ReadEnd::over && serving_ > 0 && !session_.violation() ? Session::ReadEnd::again : end;
 }
 
 Task<bool> ServerConnection::run() {

@@ -54,7 +54,7 @@ class ServerStream final : public Stream, public Exchange {
   uint64_t sent_body_bytes() const override { return sent_data_bytes(); }
   bool is_gone() const override { return is_broken_off(); }
   void alert_gone(Resumable* resumable) override { alert(resumable); }
-  void break_off() override;
+  void abandon() override;
   bool is_broken() const override { return broken_ || is_broken_off(); }
 
  private:

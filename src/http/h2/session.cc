@@ -90,7 +90,9 @@ Session::ReadEnd Session::read(size_t bytes_max) {
   if (connection_.is_broken()) return ReadEnd::broken;
   if (end == ReadEnd::ended || end == ReadEnd::broken) return end;
   send();
-  return is_over() ? ReadEnd::over : end;
+  if (!is_over()) return end;
+  if (!violation_ && stream_count_ > 0) violation_ = "protocol error";  // nghttp2 has ended it, streams or not
+  return ReadEnd::over;
 }
 
 bool Session::is_over() const {
@@ -117,13 +119,6 @@ void Session::forget(Stream& stream) {
   stream.unlink();
   --stream_count_;
   if (!lost_) events_.stream_closed();
-}
-
-nghttp2_data_provider Session::Calls::provider_of(Stream& stream) {
-  nghttp2_data_provider provider;
-  provider.source.ptr = &stream;
-  provider.read_callback = &read_body;
-  return provider;
 }
 
 bool Session::open(Stream& stream, const FieldList& fields, bool has_body) {

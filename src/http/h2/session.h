@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Session: the frames of one HTTP/2 connection, on nghttp2, for either side: streams, windows, GOAWAY, PING, and the conduct of the peer. It
+// Session: the frames of one HTTP/2 connection, on nghttp2, for either side: streams, windows, GOAWAY, PING, the conduct of the peer. It
 // waits for nothing but the socket to take what is to be written; whoever owns it runs the connection (server.h, client.h): reads, starts
 // and ends streams, decides about idleness.
 //

@@ -52,23 +52,58 @@ constexpr nghttp2_mem pool_memory = {nullptr, &pool_malloc, &pool_free, &pool_ca
 
 }  // namespace
 
+nghttp2_session_callbacks* Session::Calls::make_callbacks() {
+  nghttp2_session_callbacks* made;
+  FL_ASSERT(nghttp2_session_callbacks_new(&made) == 0);
+  nghttp2_session_callbacks_set_on_begin_frame_callback(made, &on_begin_frame);
+  nghttp2_session_callbacks_set_on_begin_headers_callback(made, &on_begin_headers);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(made, &on_frame_recv);
+  nghttp2_session_callbacks_set_on_stream_close_callback(made, &on_stream_close);
+  nghttp2_session_callbacks_set_on_frame_send_callback(made, &on_frame_send);
+  nghttp2_session_callbacks_set_error_callback2(made, &on_error);
+  nghttp2_session_callbacks_set_on_header_callback(
+      made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t* value,
+               size_t value_bytes, uint8_t, void* self) {
+        take_field(session_of(self), stream_of(raw, frame->hd.stream_id), text_of(name, name_bytes), text_of(value, value_bytes));
+        return 0;
+      });
+  nghttp2_session_callbacks_set_on_invalid_header_callback(
+      made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t*, size_t, uint8_t,
+               void*) {
+        if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->take_invalid_field(text_of(name, name_bytes));
+        return 0;
+      });
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
+      made, [](nghttp2_session* raw, uint8_t, int32_t id, const uint8_t* bytes, size_t size, void* self) {
+        take_data(session_of(self), stream_of(raw, id), text_of(bytes, size));
+        return 0;
+      });
+  nghttp2_session_callbacks_set_data_source_read_length_callback(
+      made, [](nghttp2_session* raw, uint8_t, int32_t id, int32_t session_window, int32_t stream_window, uint32_t frame_bytes_max,
+               void* self) {
+        const Stream* stream = stream_of(raw, id);
+        uint32_t chunk = std::min(stream ? stream->chunk_bytes_ : session_of(self).rules_.chunk_bytes, frame_bytes_max);
+        return static_cast<ssize_t>(std::min({int64_t{session_window}, int64_t{stream_window}, int64_t{chunk}}));
+      });
+  nghttp2_session_callbacks_set_send_data_callback(
+      made, [](nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size, nghttp2_data_source* source, void* self) {
+        send_data(session_of(self), *static_cast<Stream*>(source->ptr), text_of(head, frame_head_bytes), size);
+        return 0;
+      });
+  return made;
+}
+
+nghttp2_data_provider Session::Calls::provider_of(Stream& stream) {
+  nghttp2_data_provider provider;
+  provider.source.ptr = &stream;
+  provider.read_callback = [](nghttp2_session* raw, int32_t, uint8_t*, size_t room, uint32_t* flags, nghttp2_data_source* source, void*) {
+    return next_data(raw, *static_cast<Stream*>(source->ptr), room, *flags);
+  };
+  return provider;
+}
+
 nghttp2_session* Session::Calls::make_session(Role role, Session& session) {
-  static nghttp2_session_callbacks* const callbacks = [] {
-    nghttp2_session_callbacks* made;
-    FL_ASSERT(nghttp2_session_callbacks_new(&made) == 0);
-    nghttp2_session_callbacks_set_on_begin_frame_callback(made, &on_begin_frame);
-    nghttp2_session_callbacks_set_on_begin_headers_callback(made, &on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(made, &on_header);
-    nghttp2_session_callbacks_set_on_invalid_header_callback(made, &on_invalid_header);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(made, &on_frame_recv);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, &on_data_chunk);
-    nghttp2_session_callbacks_set_on_stream_close_callback(made, &on_stream_close);
-    nghttp2_session_callbacks_set_on_frame_send_callback(made, &on_frame_send);
-    nghttp2_session_callbacks_set_error_callback2(made, &on_error);
-    nghttp2_session_callbacks_set_data_source_read_length_callback(made, &read_length);
-    nghttp2_session_callbacks_set_send_data_callback(made, &send_data);
-    return made;
-  }();
+  static nghttp2_session_callbacks* const callbacks = make_callbacks();
   static nghttp2_option* const option = [] {
     nghttp2_option* made;
     FL_ASSERT(nghttp2_option_new(&made) == 0);
@@ -127,18 +162,9 @@ int Session::Calls::on_begin_headers(nghttp2_session*, const nghttp2_frame* fram
   return 0;
 }
 
-int Session::Calls::on_header(nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes,
-                              const uint8_t* value, size_t value_bytes, uint8_t, void* self) {
-  Session& session = session_of(self);
-  session.conduct_.bytes(0, name_bytes + value_bytes);
-  if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->take_field(text_of(name, name_bytes), text_of(value, value_bytes));
-  return 0;
-}
-
-int Session::Calls::on_invalid_header(nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes,
-                                      const uint8_t*, size_t, uint8_t, void*) {
-  if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->take_invalid_field(text_of(name, name_bytes));
-  return 0;
+void Session::Calls::take_field(Session& session, Stream* stream, std::string_view name, std::string_view value) {
+  session.conduct_.bytes(0, name.size() + value.size());
+  if (stream) stream->take_field(name, value);
 }
 
 int Session::Calls::on_frame_recv(nghttp2_session* raw, const nghttp2_frame* frame, void* self) {
@@ -172,15 +198,12 @@ int Session::Calls::on_frame_recv(nghttp2_session* raw, const nghttp2_frame* fra
   return 0;
 }
 
-int Session::Calls::on_data_chunk(nghttp2_session* raw, uint8_t, int32_t id, const uint8_t* bytes, size_t size, void* self) {
-  Session& session = session_of(self);
-  session.conduct_.bytes(0, size);
-  nghttp2_session_consume_connection(raw, size);
-  if (Stream* stream = stream_of(raw, id)) {
-    stream->received_wire_bytes_ += size;
-    stream->take_data(text_of(bytes, size), session.connection_.segment());
-  }
-  return 0;
+void Session::Calls::take_data(Session& session, Stream* stream, std::string_view bytes) {
+  session.conduct_.bytes(0, bytes.size());
+  nghttp2_session_consume_connection(session.session_.get(), bytes.size());
+  if (!stream) return;
+  stream->received_wire_bytes_ += bytes.size();
+  stream->take_data(bytes, session.connection_.segment());
 }
 
 int Session::Calls::on_stream_close(nghttp2_session* raw, int32_t id, uint32_t code, void* self) {
@@ -214,39 +237,27 @@ int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* fra
   return 0;
 }
 
-ssize_t Session::Calls::read_length(nghttp2_session* raw, uint8_t, int32_t id, int32_t session_window, int32_t stream_window,
-                                    uint32_t frame_bytes_max, void* self) {
-  const Stream* stream = stream_of(raw, id);
-  uint32_t chunk = std::min(stream ? stream->chunk_bytes_ : session_of(self).rules_.chunk_bytes, frame_bytes_max);
-  return std::min({static_cast<int64_t>(session_window), static_cast<int64_t>(stream_window), static_cast<int64_t>(chunk)});
-}
-
-ssize_t Session::Calls::read_body(nghttp2_session* raw, int32_t id, uint8_t*, size_t room, uint32_t* flags, nghttp2_data_source* source,
-                                  void*) {
-  Stream& stream = *static_cast<Stream*>(source->ptr);
+ssize_t Session::Calls::next_data(nghttp2_session* raw, Stream& stream, size_t room, uint32_t& flags) {
   size_t size = std::min(room, stream.out_.size());
   bool ends = stream.body_ended_ && size == stream.out_.size();
   if (size == 0 && !ends) return NGHTTP2_ERR_DEFERRED;
-  *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (!ends) return static_cast<ssize_t>(size);
-  *flags |= NGHTTP2_DATA_FLAG_EOF;
+  flags |= NGHTTP2_DATA_FLAG_EOF;
   const Headers* trailers = stream.sent_trailers_;
   if (trailers && !trailers->empty()) {
     FieldList fields;
     for (const Headers::Field& field : *trailers) fields.add(field.name, field.value);
-    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-    nghttp2_submit_trailer(raw, id, fields.begin(), fields.size());
+    flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    nghttp2_submit_trailer(raw, stream.id_, fields.begin(), fields.size());
   }
   return static_cast<ssize_t>(size);
 }
 
-int Session::Calls::send_data(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size, nghttp2_data_source* source,
-                              void* self) {
-  Session& session = session_of(self);
+void Session::Calls::send_data(Session& session, Stream& stream, std::string_view frame_head, size_t size) {
   session.conduct_.bytes(size, size);
-  session.writer_->write(text_of(head, frame_head_bytes));
-  static_cast<Stream*>(source->ptr)->give(size, *session.writer_, session.out_);
-  return 0;
+  session.writer_->write(frame_head);
+  stream.give(size, *session.writer_, session.out_);
 }
 
 }  // namespace fairlead::http::h2

@@ -11,22 +11,22 @@ namespace fairlead::http::h2 {
 struct Session::Calls {
   static nghttp2_session* make_session(Role role, Session& session);
   static nghttp2_data_provider provider_of(Stream& stream);
+  static nghttp2_session_callbacks* make_callbacks();
 
+  // Those of nghttp2's signatures that are short enough.
   static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* self);
   static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* self);
-  static int on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t* value,
-                       size_t value_bytes, uint8_t flags, void* self);
-  static int on_invalid_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t* value,
-                               size_t value_bytes, uint8_t flags, void* self);
   static int on_frame_recv(nghttp2_session*, const nghttp2_frame* frame, void* self);
-  static int on_data_chunk(nghttp2_session*, uint8_t flags, int32_t id, const uint8_t* bytes, size_t size, void* self);
   static int on_stream_close(nghttp2_session*, int32_t id, uint32_t code, void* self);
   static int on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* self);
   static int on_error(nghttp2_session*, int code, const char* text, size_t size, void* self);
-  static ssize_t read_length(nghttp2_session*, uint8_t type, int32_t id, int32_t session_window, int32_t stream_window,
-                             uint32_t frame_bytes_max, void* self);
-  static ssize_t read_body(nghttp2_session*, int32_t id, uint8_t* to, size_t size, uint32_t* flags, nghttp2_data_source* source, void* self);
-  static int send_data(nghttp2_session*, nghttp2_frame* frame, const uint8_t* head, size_t size, nghttp2_data_source* source, void* self);
+
+  // What the others come to. `stream` may be null.
+  static void take_field(Session& session, Stream* stream, std::string_view name, std::string_view value);
+  static void take_data(Session& session, Stream* stream, std::string_view bytes);
+  // How much of the body goes into the next frame, at most `room`; the end of it is said in `flags`.
+  static ssize_t next_data(nghttp2_session*, Stream& stream, size_t room, uint32_t& flags);
+  static void send_data(Session& session, Stream& stream, std::string_view frame_head, size_t size);
 
   // The stream of a frame, or nullptr.
   static Stream* stream_of(nghttp2_session* session, int32_t id);

@@ -124,7 +124,8 @@ bool Stream::read_file() {
     got = pread(file_.file.fd(), segment->bytes(), wanted, static_cast<off_t>(file_.file_offset));
   } while (got < 0 && errno == EINTR);
   if (got <= 0) {
-    error_ = got < 0 ? Error::from_errno(errno, "pread() failed") : Error{Fault::closed, Side::local, 0, "file was truncated while it was sent"};
+    error_ = got < 0 ? Error::from_errno(errno, "pread() failed")
+                     : Error{Fault::closed, Side::local, 0, "file was truncated while it was sent"};
     return false;
   }
   const char* bytes = segment->bytes();

@@ -67,8 +67,8 @@ class Stream : public Link {
 
   // Of one DATA frame of this stream, if not as the session's rules say.
   void set_chunk_bytes(uint32_t bytes) { chunk_bytes_ = bytes; }
-  // After the head was submitted with a body: pulls from `body` and frames what windows and connection take. Plain. done: all of it, the end
-  // included, is on its way to the socket; need_write: wait for sendable(); need_body: the body has nothing now.
+  // After the head was submitted with a body: pulls from `body` and frames what windows and connection take. Plain. done: all of it, the
+  // end included, is on its way to the socket; need_write: wait for sendable(); need_body: the body has nothing now.
   Progress pump(Body& body);
   // After the head was submitted without a body: done or need_write.
   Progress pump_head();

@@ -49,7 +49,7 @@ struct RequestHead {
   Framing framing;
   bool expect_continue = false;
   std::string_view upgrade;  // the Upgrade header's value if Connection lists it and the version is 1.1
-  std::string_view connect_protocol;  // of an extended CONNECT (RFC 8441); then method is CONNECT and the target has a path
+  bool is_extended_connect = false;  // of HTTP/2 (RFC 8441), for a WebSocket; shown as the GET with Upgrade that it stands for
   size_t bytes = 0;          // of the head on the wire
 
   bool has_body() const { return framing.chunked || framing.content_length > 0; }

@@ -14,7 +14,7 @@ Task<Result<Unit>> respond(Exchange& exchange, Outgoing& response) {
     if (progress == Progress::need_write) {
       WaitStatus status = co_await exchange.writable(response.send_timeout_ms);
       if (status == WaitStatus::timeout) {
-        exchange.break_off();
+        exchange.abandon();
         co_return Error{Fault::timeout, Side::client, ETIMEDOUT, "client timed out"};
       }
     } else {

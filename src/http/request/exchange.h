@@ -54,10 +54,11 @@ class Exchange {
   virtual bool is_gone() const = 0;
   // Fired through the ready list when that happens. At most one; nullptr removes it. The owner outlives the registration.
   virtual void alert_gone(Resumable* resumable) = 0;
-  // Ends it without a complete answer; what was sent must not look whole to the client. Nothing more is sent.
-  virtual void break_off() = 0;
+  // The answer stays cut: what the client has of it must not look complete. Nothing more is sent. HTTP/1 ends the connection, HTTP/2 the
+  // stream.
+  virtual void abandon() = 0;
   virtual bool is_broken() const = 0;
-  // break_off() of a client that took too long: an abrupt end where the protocol knows a gentle one (reset_timedout_connection).
+  // Ahead of abandon(), for a client that took too long: an abrupt end where the protocol knows a gentle one (reset_timedout_connection).
   virtual void reset_on_close() {}
 };
 

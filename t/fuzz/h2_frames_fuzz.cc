@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Bytes of a client into an HTTP/2 server session over a transport in memory, whole and in pieces: whatever they are, heads are either
+// requests or have a fault, and what waits unread stays within the stream's window.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "event/net/memory.h"
+#include "http/h2/request_head.h"
+#include "http/h2/session.h"
+
+namespace fairlead::http::h2 {
+namespace {
+
+constexpr HeadRules head_rules;
+
+// Reads its request whole, then resets or answers without a body, by the parity of what came.
+class FuzzStream final : public Stream {
+ public:
+  explicit FuzzStream(Session& session)
+      : Stream(session, Side::client), arena_(Arena::open(1024)), head_(*arena_), reader_(head_, head_rules) {}
+
+  void take_field(std::string_view name, std::string_view value) override {
+    if (!complete_) reader_.take(name, value);
+  }
+  void take_invalid_field(std::string_view name) override { reader_.take_invalid(name); }
+  void take_head(bool ends) override {
+    if (complete_) return;
+    complete_ = true;
+    bool good = reader_.finish(!ends);
+    FL_ASSERT(good == (reader_.fault().status == 0));
+    if (good) FL_ASSERT(!head_.request_line.empty() && !head_.host.empty());
+  }
+  void read() {
+    Chunk chunk;
+    while (received().poll(chunk) == Poll::ready) FL_ASSERT(chunk.size() > 0);
+    if (!complete_ || answered_ || !has_received_all()) return;
+    answered_ = true;
+    FieldList fields;
+    fields.add(":status", "204");
+    session().submit_head(*this, fields, false);
+  }
+
+ private:
+  Arena::Owner arena_;
+  RequestHead head_;
+  HeadReader reader_;
+  bool complete_ = false;
+  bool answered_ = false;
+};
+
+struct Owner final : SessionEvents {
+  Stream* open() override {
+    streams.push_back(std::make_unique<FuzzStream>(*session));
+    return streams.back().get();
+  }
+  Session* session = nullptr;
+  std::vector<std::unique_ptr<FuzzStream>> streams;
+};
+
+// In pieces of `step` bytes.
+void feed(std::string_view input, size_t step) {
+  auto loop = std::move(*Loop::open());
+  MemoryPair pair = MemoryPair::make(*loop);
+  {
+    Connection server(*pair.a, Side::client);
+    SessionRules rules;
+    rules.streams_max = 8;
+    Owner owner;
+    Session session(Role::server, server, rules, owner);
+    owner.session = &session;
+    bool over = false;
+    for (size_t at = 0; at < input.size() && !over; at += step) {
+      std::string_view piece = input.substr(at, step);
+      iovec vector{const_cast<char*>(piece.data()), piece.size()};
+      pair.b->write(&vector, 1);
+      loop->turn(0);
+      over = session.read(64 * 1024) != Session::ReadEnd::again;
+      for (auto& stream : owner.streams) {
+        FL_ASSERT(stream->unread_bytes() <= rules.stream_window_bytes);
+        stream->read();
+      }
+      session.send();
+    }
+    owner.streams.clear();
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::http::h2
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  using namespace fairlead::http::h2;
+  if (size > 16 * 1024) return 0;
+  std::string input = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + std::string("\0\0\0\4\0\0\0\0\0", 9);
+  input.append(reinterpret_cast<const char*>(bytes), size);
+  feed(input, input.size());
+  feed(input, 7);
+  return 0;
+}

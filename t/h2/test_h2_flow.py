@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Streams that share a connection: windows, slow ones among fast ones, resets, the end of the connection in two steps."""
+
+import subprocess
+import threading
+
+import pytest
+
+from lib import upstreams as up
+from lib.certs import Authority
+from lib.h2client import GOAWAY, RST_STREAM, H2Client, RawH2, frame
+from lib.ports import wait_until
+
+CONF = """
+worker_shutdown_timeout 60s;
+events {}
+http {
+    log_format facts '$uri $status $request_completion';
+    access_log %%PREFIX%%/logs/facts facts;
+    %%MORE%%
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
+        location / { return 200 $pid; }
+        location /up { proxy_pass http://127.0.0.1:%%UP%%; proxy_buffering off; proxy_request_buffering off; }
+        location /big { root %%PREFIX%%/html; }
+        location /status { stub_status; }
+    }
+}
+"""
+BIG = b"0123456789abcdef" * 40_000
+HEAD = b"HTTP/1.1 200 X\r\nContent-Length: 6\r\n\r\n"
+
+
+def start(server, upstream_port=1, more=""):
+    s = server(CONF, UP=upstream_port, MORE=more)
+    s.write("html/big", BIG)
+    return s
+
+
+def test_a_slow_stream_among_fast_ones_holds_up_none(server):
+    s = start(server)
+    with H2Client(s.port, window=100_000) as c:
+        slow = [c.start("/big") for _ in range(5)]
+        c.hold.update(slow)  # their windows stay shut; the connection's opens below
+        c.h2.increment_flow_control_window(50_000_000)
+        c.flush()
+        for _ in range(20):
+            assert c.get("/big").body == BIG
+        assert all(len(c.replies[i].body) == 100_000 for i in slow)
+        for i in slow:
+            c.hold.discard(i)
+            c.h2.increment_flow_control_window(1_000_000, i)
+            c.flush()
+            assert c.wait(i).body == BIG
+
+
+def test_uploads_that_nobody_reads_hold_up_none(server, upstream):
+    go = threading.Event()
+    u = upstream([up.head(), up.wait_for(go), up.body(), up.send(HEAD + b"thanks")])
+    s = start(server, u.port)
+    with H2Client(s.port) as c:
+        slow = c.start("/up", method="POST", headers=[("content-length", str(len(BIG)))], end=False)
+        sent = 0
+        while (room := min(c.h2.local_flow_control_window(slow), 16384)) > 0 and sent < len(BIG):  # as far as its window goes
+            c.send(slow, BIG[sent:sent + room])
+            sent += min(room, len(BIG) - sent)
+        for _ in range(10):
+            assert c.get("/").status == 200
+        go.set()
+        c.send(slow, BIG[sent:], end=True)
+        assert c.wait(slow).body == b"thanks"
+    assert u.wait_requests(1)[0].body == BIG
+
+
+def test_a_large_response_and_small_ones_take_turns(server):
+    s = start(server)
+    with H2Client(s.port, window=10_000_000) as c:
+        c.h2.increment_flow_control_window(100_000_000)
+        c.flush()
+        large = c.start("/big")
+        small = c.get("/")
+        assert small.status == 200 and not c.replies[large].is_over
+        assert c.wait(large).body == BIG
+
+
+def test_a_reset_stream_ends_its_request_and_upstream_alone(server, upstream):
+    u = upstream([up.request(), up.send(HEAD + b"abc"), up.hold()])
+    s = start(server, u.port)
+    with H2Client(s.port) as c:
+        stream = c.start("/up")
+        c.pump_until(lambda: c.replies[stream].body == b"abc")
+        c.reset(stream)
+        wait_until(lambda: u.connections[0].ended or "prematurely closed" in s.log(), 5, "the end of the request")
+        s.wait_for_log("client prematurely closed connection, so upstream connection is closed too")
+        assert c.get("/").status == 200
+    wait_until(lambda: "/up 200 \n" in s.read("logs/facts"), 5, "its line in the log")
+
+
+def test_an_upstream_that_breaks_off_resets_the_stream_alone(server, upstream):
+    u = upstream([up.request(), up.send(HEAD + b"abc"), up.close()])
+    s = start(server, u.port)
+    with H2Client(s.port) as c:
+        got = c.get("/up")
+        assert got.reset == 2 and got.body == b"abc" and not got.ended
+        assert c.get("/").status == 200
+    s.wait_for_log("upstream prematurely closed connection")
+
+
+def test_an_early_answer_ends_the_upload(server, upstream):
+    u = upstream([up.head(), up.send(b"HTTP/1.1 403 X\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"), up.close()])
+    s = start(server, u.port)
+    with H2Client(s.port) as c:
+        stream = c.start("/up", method="POST", headers=[("content-length", "1000000")], end=False)
+        c.send(stream, b"x" * 1000)
+        got = c.wait(stream)
+        assert got.status == 403 and got.body == b"no"
+        assert c.get("/").status == 200
+
+
+def test_an_unfinished_request_body_is_cut_off_with_no_error(server):
+    s = start(server)
+    with RawH2(s.port) as c:
+        c.request(1, method="POST", end=False)
+        assert c.until(RST_STREAM)[3] == b"\0\0\0\0"
+
+
+def test_keepalive_requests_ends_the_connection_in_two_steps(server):
+    s = start(server, more="keepalive_requests 3;")
+    with H2Client(s.port) as c:
+        for _ in range(3):
+            assert c.get("/").status == 200
+        assert c.wait_goaway() == (2**31 - 1, 0)
+        assert c.wait_goaway(2) == (5, 0)
+        assert c.wait_end() == "closed"
+
+
+def test_an_idle_connection_is_told_and_closed(server):
+    s = start(server, more="keepalive_timeout 300ms;")
+    with H2Client(s.port) as c:
+        assert c.get("/").status == 200
+        assert c.wait_goaway(2) == (1, 0)
+        assert c.wait_end() == "closed"
+
+
+def test_requests_under_way_at_a_reload_end_where_they_began(server, upstream):
+    go = threading.Event()
+    u = upstream([up.request(), up.send(HEAD + b"abc"), up.wait_for(go), up.send(b"def")])
+    s = start(server, u.port)
+    (old,) = s.wait_workers()
+    with H2Client(s.port) as c:
+        stream = c.start("/up")
+        c.pump_until(lambda: c.replies[stream].body == b"abc")
+        s.signal(1)
+        c.pump_until(lambda: c.goaways)
+        assert c.goaways[0] == (2**31 - 1, 0)
+        go.set()
+        assert c.wait(stream).body == b"abcdef"
+        assert c.wait_end() == "closed" and c.goaways[-1][1] == 0
+    wait_until(lambda: old not in s.workers(), 5, "the end of the drained worker")
+
+
+def test_a_request_sent_before_the_client_knew_is_served(server, upstream):
+    """Between the two GOAWAYs: the client answers no PING until its late request is out."""
+    go = threading.Event()
+    u = upstream([up.request(), up.send(HEAD + b"abc"), up.wait_for(go), up.send(b"def")])
+    s = start(server, u.port)
+    (old,) = s.wait_workers()
+    with RawH2(s.port) as c:
+        c.request(1, path="/up")
+        s.signal(1)
+        assert c.until(GOAWAY)[3][:4] == b"\x7f\xff\xff\xff"
+        c.request(3, path="/")
+        got = c.until(0, stream=3)
+        assert got[3] == str(old).encode()
+        c.send(frame(6, 1, 0, b"\0" * 8))
+        assert c.until(GOAWAY)[3][:4] == b"\0\0\0\3"
+        go.set()
+        assert c.until(0, stream=1)[3] in (b"abc", b"def", b"abcdef")
+        assert c.goaway_code() is None  # nothing more, then the end
+
+
+def test_quit_is_not_held_up_by_idle_connections(server):
+    s = start(server)
+    with H2Client(s.port) as c:
+        assert c.get("/").status == 200
+        s.quit()
+        assert c.wait_end() == "closed"
+
+
+def test_requests_are_counted(server):
+    s = start(server)
+    with H2Client(s.port) as c:
+        for _ in range(4):
+            c.get("/")
+        lines = c.get("/status").text.splitlines()
+    assert lines[2].split()[2] == "5" and lines[3].startswith("Reading: 0 Writing: 1")
+
+
+@pytest.mark.parametrize("listen, http2", [("ssl", "http2 on;"), ("ssl http2", "")])
+def test_alpn_chooses_http_2_over_tls(server, tmp_path, listen, http2):
+    authority = Authority(tmp_path)
+    certificate, key = authority.leaf("localhost")
+    conf = CONF.replace("listen 127.0.0.1:%%PORT_0%%;\n        http2 on;", f"listen 127.0.0.1:%%PORT_0%% {listen}; {http2}\n"
+                        "        ssl_certificate %%CERT%%; ssl_certificate_key %%KEY%%;")
+    s = server(conf, UP=1, MORE="", CERT=certificate, KEY=key)
+    with H2Client(s.port, tls=authority.client_context(alpn=["h2"]), server_name="localhost") as c:
+        assert [c.get("/").status for _ in range(3)] == [200] * 3
+    url = f"https://127.0.0.1:{s.port}/status"
+    for option, version in (("--http2", "2"), ("--http1.1", "1.1")):
+        got = subprocess.run(["curl", "-sk", option, "-m", "10", "-w", "%{http_version}", url], capture_output=True, text=True, timeout=20)
+        assert got.stdout.startswith("Active connections") and got.stdout.endswith("\n" + version)
