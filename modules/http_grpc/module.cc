@@ -67,6 +67,8 @@ ConfResult<Unit> set_pass(Line& line, GrpcConf& conf) {
   }
   if (starts_with_nocase(url, "grpcs://")) return std::string("grpcs protocol requires SSL support");
   std::string_view authority = starts_with_nocase(url, "grpc://") ? url.substr(7) : url;
+  if (!authority.starts_with("unix:") && authority.find('/') != std::string_view::npos)
+    return format("invalid host in upstream \"{}\"", authority);  // there is no URI part
   auto parsed = parse_addr(authority, 0, AddrUse::connect);
   if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), authority);
   conf.pass.authority = authority.starts_with("unix:") ? std::string_view("localhost") : authority;
