@@ -6,6 +6,7 @@ import pytest
 
 from lib.daemon import DaemonServer
 from lib.fairlead import Server
+from lib.h2upstream import H2Upstream
 from lib.nginx import Nginx
 from lib.upstreams import Upstream
 
@@ -40,7 +41,15 @@ def upstream():
 
 
 @pytest.fixture
-def server(upstream):
+def h2_upstream():
+    """h2_upstream(on_request, **options): a listening lib.h2upstream.H2Upstream."""
+    make, made = _factory(H2Upstream, started=False)
+    yield make
+    _stop_all(made)
+
+
+@pytest.fixture
+def server(upstream, h2_upstream):
     """server(conf, **names): the server under test, started. It ends before the upstreams do."""
     make, made = _factory(Server, started=True)
     yield make

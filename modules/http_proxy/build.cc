@@ -8,6 +8,8 @@
 #include "core/conf/session_vars.h"
 #include "http/h1/client.h"
 #include "http/h1/request_writer.h"
+#include "http/h2/client.h"
+#include "http/h2/request_writer.h"
 #include "http/message/headers.h"
 #include "http/message/uri.h"
 #include "modules/http_proxy/proxy.h"
@@ -15,11 +17,6 @@
 namespace fairlead::http::proxy {
 
 namespace {
-
-// Never copied from the client: of its connection, or said anew.
-constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
-                                       KnownHeader::content_length, KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade,
-                                       KnownHeader::proxy_connection, KnownHeader::trailer, KnownHeader::host);
 
 // "http://host[:port][/uri]" evaluated from variables. False: the log says why.
 bool read_runtime_url(Request& request, ProxyRequest& proxy) {
@@ -48,13 +45,6 @@ bool read_runtime_url(Request& request, ProxyRequest& proxy) {
   proxy.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : is_secure ? "443" : "80";
   if (!uri.empty()) proxy.uri = uri[0] == '/' ? uri : request.arena().join({"/", uri});
   return true;
-}
-
-// The URI of the request as the client sent it, unless something changed it.
-std::string_view own_uri(Request& request) {
-  if (!request.uri_changed) return request.head.request_uri;
-  std::string_view path = escaped(Escape::uri, request.uri, request.arena());
-  return request.args.empty() ? path : request.arena().join({path, "?", request.args});
 }
 
 std::string_view replaced_uri(Request& request, const Pass& pass) {
@@ -125,6 +115,13 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   std::string_view method = request.method_text;
   if (conf.method.is_set()) method = conf.method.evaluate(request);
   what.method = method == request.method_text ? request.method : parse_method(method);
+  if (conf.http_version == Version::http_2) {
+    RequestFields& fields = *request.arena().make<RequestFields>(request.arena());
+    what.fields = &fields;
+    h2::RequestWriter to(fields, method, proxy.scheme, proxy.uri);
+    write_fields(request, proxy, what, to);
+    return;
+  }
   h1::RequestWriter to(what.head, method, proxy.uri, conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1");
   write_fields(request, proxy, what, to);
   to.end();
@@ -142,7 +139,7 @@ static void add_text(ProxyConf& conf, std::string_view name, std::string_view va
 // nginx's defaults (1.31) unless proxy_set_header names the field; an empty value drops it.
 ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
   conf.sent.clear();
-  conf.not_copied = HeaderNames(of_connection);
+  conf.not_copied = HeaderNames(not_passed_on);
   conf.sends_host = conf.sends_upgrade = conf.sends_length = false;
   bool connection_given = false;
   for (const SetHeader& header : conf.set_headers) {
@@ -187,7 +184,13 @@ Task<Verdict> run_proxy(Request& request) {
     bool replaces = conf.pass.has_uri && !conf.pass.url.is_set();
     proxy.uri = replaces ? replaced_uri(request, conf.pass) : own_uri(request);
   }
-  ForwardPlan plan{conf, h1::client_protocol};
+  bool is_http_2 = conf.http_version == Version::http_2;
+  if (is_http_2 && proxy.scheme == "https") {
+    request.logger.error("\"proxy_http_version 2\" to an https target is not supported: HTTP/2 goes to peers without TLS");
+    return answer(Verdict::status(500));
+  }
+  ForwardPlan plan{conf, is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol};
+  plan.limits = &conf;
   plan.group = conf.pass.group;
   plan.target = proxy.target;
   plan.url_path = proxy.uri;

@@ -15,12 +15,12 @@ namespace fairlead {
 template <>
 struct ConfValue<http::proxy::Version> {
   static constexpr WordCount words{1, 1};
-  static constexpr std::string_view type = "1.0 | 1.1";
+  static constexpr std::string_view type = "1.0 | 1.1 | 2";
   static constexpr bool repeatable = false;
   static ConfResult<Unit> parse(Line& line, http::proxy::Version& field) {
     if (line.word(1) == "1.0") field = http::proxy::Version::http_1_0;
     else if (line.word(1) == "1.1") field = http::proxy::Version::http_1_1;
-    else if (line.word(1) == "2") return std::string("\"proxy_http_version 2\" needs HTTP/2, which this version does not have yet");
+    else if (line.word(1) == "2") field = http::proxy::Version::http_2;
     else return line.invalid_value(1);
     return Unit();
   }
@@ -98,16 +98,6 @@ ConfResult<Unit> set_pass(Line& line, ProxyConf& conf) {
   return Unit();
 }
 
-ConfResult<Unit> add_header(Line& line, ProxyConf& conf) {
-  SetHeader header;
-  header.name = line.word(1);
-  auto value = compile_word(line, 2);
-  if (!value) return value.error();
-  header.value = std::move(*value);
-  conf.set_headers.push_back(std::move(header));
-  return Unit();
-}
-
 ConfResult<Unit> check_number(Line& line, ProxyConf&) {
   if (!parse_decimal(line.word(1))) return line.directive_reason("invalid number");
   return Unit();
@@ -117,7 +107,11 @@ ConfResult<Unit> check_number(Line& line, ProxyConf&) {
 ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   bool within = block.context() & (in_location_if | in_limit_except);
   if (within && !conf.pass.is_set) conf.pass = fairlead::conf<ProxyConf>(*block.parent()).pass;
+  if (conf.http_version == Version::http_2 && conf.pass.is_secure && !within)
+    return format("\"proxy_http_version 2\" to an https target is not supported: HTTP/2 goes to peers without TLS{}\n",
+                  at_place(block.place()));
   FL_TRY(finish_forward(block, conf, "proxy"));
+  FL_TRY(h2::check_peer_limits(block, conf, "proxy_http2"));
   return prepare_headers(block, conf);
 }
 
@@ -183,10 +177,8 @@ constexpr std::array<Directive, 14> own_rows = {
     slot<ProxyConf, &ProxyConf::websocket>("proxy_websocket", in_http_any,
                                            "Pass on what asks for a WebSocket, without further headers set."),
     slot<ProxyConf, &ProxyConf::set_body>("proxy_set_body", in_http_any, "Body sent instead of the client's."),
-    custom<add_header, ProxyConf, &ProxyConf::set_headers>("proxy_set_header", in_http_any, words(2),
-                                                           "A header field of the request to the peer; an empty value drops it.")
-        .many()
-        .takes("field value"),
+    slot<ProxyConf, &ProxyConf::set_headers>("proxy_set_header", in_http_any,
+                                             "A header field of the request to the peer; an empty value drops it."),
     custom<set_redirect, ProxyConf, &ProxyConf::redirects, &ProxyConf::redirect_off, &ProxyConf::redirects_given>(
         "proxy_redirect", in_http_any, words(1, 2), "How Location and Refresh of replies are rewritten.")
         .many()
@@ -209,8 +201,8 @@ constexpr std::array<Directive, 14> own_rows = {
     custom<check_number, ProxyConf>("proxy_headers_hash_bucket_size", in_http_any, words(1), "Accepted; tables of names size themselves."),
 };
 
-constexpr auto rows =
-    join(forward_directives<ProxyConf, "proxy">, tls_client_directives<ProxyConf, "proxy_ssl", in_http_any>, own_rows);
+constexpr auto peer_rows = join(tls_client_directives<ProxyConf, "proxy_ssl", in_http_any>, h2::peer_directives<ProxyConf, "proxy_http2">);
+constexpr auto rows = join(join(forward_directives<ProxyConf, "proxy">, peer_rows), own_rows);
 
 constexpr VariableDef variables[] = {
     {.name = "proxy_host", .get = &proxy_host, .engines = http_variable},

@@ -15,15 +15,12 @@
 #include "event/tls/client.h"
 #include "http/forward/forward.h"
 #include "http/forward/conf.h"
+#include "http/forward/request_head.h"
+#include "http/h2/peer_conf.h"
 
 namespace fairlead::http::proxy {
 
-enum class Version : uint8_t { http_1_0, http_1_1 };
-
-struct SetHeader {
-  std::string_view name;
-  Template value;
-};
+enum class Version : uint8_t { http_1_0, http_1_1, http_2 };
 
 // Of the head to the peer: fields ready for the wire, or one field whose value has variables.
 struct SentPart {
@@ -69,7 +66,7 @@ struct Pass {
   size_t location_bytes = 0;     // of the request's path that `uri` replaces
 };
 
-struct ProxyConf : ForwardConf, TlsClientConf {
+struct ProxyConf : ForwardConf, TlsClientConf, h2::PeerLimits {
   Pass pass;
   TlsClient* tls = nullptr;      // of the generation; set if some target may be https
   TlsClients clients;            // of the main part: those of all blocks

@@ -86,6 +86,7 @@ class ConnPool {
   // Closes the longest idle one, to make room for something else. False: there is none.
   bool close_oldest();
   size_t idle_count() const { return idle_; }
+  const PoolLimits& limits() const { return limits_; }
   void set_limits(const PoolLimits& limits) { limits_ = limits; }
 
  private:

@@ -135,9 +135,11 @@ static ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::stri
   return Unit();
 }
 
+void finish_tries(ForwardConf& conf) { conf.dropped = dropped_fields(conf); }
+
 ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_view prefix) {
   FL_TRY(check_buffers(block, conf, prefix));
-  conf.dropped = dropped_fields(conf);
+  finish_tries(conf);
   return Unit();
 }
 

@@ -21,6 +21,8 @@ enum class Next : uint32_t {
   none = 0,
   error = 1, timeout = 2, invalid_header = 4, http_500 = 8, http_502 = 16, http_503 = 32, http_504 = 64, http_403 = 128, http_404 = 256,
   http_429 = 512, non_idempotent = 1024, off = 2048,
+  // By "grpc-status"; words of grpc_next_upstream only.
+  grpc_cancelled = 1 << 16, grpc_deadline = 1 << 17, grpc_resource_exhausted = 1 << 18, grpc_internal = 1 << 19, grpc_unavailable = 1 << 20,
 };
 
 // Upstream headers whose meaning for us can be switched off.
@@ -94,6 +96,7 @@ struct ForwardConf {
   Size temp_file_write_size{0};       // 0: twice a buffer
   TempPath temp_path{places::proxy_temp, {}};
   Rate limit_rate;
+  Size replay_buffer_size{0};         // of a body that is not read ahead
   BindAddress bind;
   Size socket_rcvbuf{0};  // 0: the system's, as the next
   Size socket_sndbuf{0};
@@ -103,7 +106,7 @@ struct ForwardConf {
   Flags<Ignore> ignore_headers;
   std::vector<std::string_view> hide_headers;
   std::vector<std::string_view> pass_headers;
-  // Made by finish_forward.
+  // Made by finish_forward and finish_tries.
   HeaderNames dropped;  // fields of a reply that clients do not get
 };
 
@@ -192,13 +195,15 @@ namespace http {
 // For the `finish` of every forwarding module: defaults of sizes that depend on others, nginx's checks of combinations, and what can be
 // settled before any request comes. `prefix`: "proxy".
 ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_view prefix);
+// The same without the sizes, for modules that have no directives for them.
+void finish_tries(ForwardConf& conf);
 
+// What every protocol to peers has.
 template <class Conf, FixedText P>
-constexpr auto forward_directives = std::array<Directive, 35>{
+constexpr auto try_directives = std::array<Directive, 20>{
     slot<Conf, &ForwardConf::connect_timeout>(joined_name<P, "_connect_timeout">, in_http_any, "Time to connect to a peer."),
     slot<Conf, &ForwardConf::send_timeout>(joined_name<P, "_send_timeout">, in_http_any, "Time between two writes to a peer."),
     slot<Conf, &ForwardConf::read_timeout>(joined_name<P, "_read_timeout">, in_http_any, "Time between two reads from a peer."),
-    slot<Conf, &ForwardConf::next_upstream>(joined_name<P, "_next_upstream">, in_http_any, "In which cases the next peer is tried."),
     slot<Conf, &ForwardConf::next_upstream_tries>(joined_name<P, "_next_upstream_tries">, in_http_any,
                                                   "Most tries of a request, 0: each peer once."),
     slot<Conf, &ForwardConf::next_upstream_timeout>(joined_name<P, "_next_upstream_timeout">, in_http_any,
@@ -209,19 +214,37 @@ constexpr auto forward_directives = std::array<Directive, 35>{
     slot<Conf, &ForwardConf::try_timeout>(joined_name<P, "_try_timeout">, in_http_any,
                                           "Time of one try until the head of its reply, 0: no limit."),
     slot<Conf, &ForwardConf::request_timeout>(joined_name<P, "_request_timeout">, in_http_any, "Time of all tries together, 0: no limit."),
-    slot<Conf, &ForwardConf::buffering>(joined_name<P, "_buffering">, in_http_any, "Read replies ahead of a slow client."),
-    slot<Conf, &ForwardConf::request_buffering>(joined_name<P, "_request_buffering">, in_http_any,
-                                                "Read the whole request body before it is sent on."),
     slot<Conf, &ForwardConf::ignore_client_abort>(joined_name<P, "_ignore_client_abort">, in_http_any, "Go on when the client has left."),
     slot<Conf, &ForwardConf::intercept_errors>(joined_name<P, "_intercept_errors">, in_http_any,
                                                "Let error_page answer for replies of 300 and above."),
+    slot<Conf, &ForwardConf::socket_keepalive>(joined_name<P, "_socket_keepalive">, in_http_any, "SO_KEEPALIVE on connections to peers."),
+    slot<Conf, &ForwardConf::buffer_size>(joined_name<P, "_buffer_size">, in_http_any, "Largest head of a reply."),
+    slot<Conf, &ForwardConf::bind>(joined_name<P, "_bind">, in_http_any, "Local address of connections to peers."),
+    slot<Conf, &ForwardConf::socket_rcvbuf>(joined_name<P, "_socket_rcvbuf">, in_http_any,
+                                            "SO_RCVBUF of connections to peers, 0: the system's."),
+    slot<Conf, &ForwardConf::socket_sndbuf>(joined_name<P, "_socket_sndbuf">, in_http_any,
+                                            "SO_SNDBUF of connections to peers, 0: the system's."),
+    slot<Conf, &ForwardConf::ignore_headers>(joined_name<P, "_ignore_headers">, in_http_any,
+                                             "Reply header fields whose meaning is ignored."),
+    slot<Conf, &ForwardConf::hide_headers>(joined_name<P, "_hide_header">, in_http_any, "A reply header field that clients do not get."),
+    slot<Conf, &ForwardConf::pass_headers>(joined_name<P, "_pass_header">, in_http_any,
+                                           "A reply header field that clients get though it is hidden by default."),
+    slot<Conf, &ForwardConf::replay_buffer_size>(joined_name<P, "_replay_buffer_size">, in_http_any,
+                                                 "How much of a body that is sent on as it arrives is kept for another try, 0: nothing."),
+};
+
+// What those have besides whose bodies may be read ahead, cut and stored.
+template <class Conf, FixedText P>
+constexpr auto buffering_directives = std::array<Directive, 16>{
+    slot<Conf, &ForwardConf::next_upstream>(joined_name<P, "_next_upstream">, in_http_any, "In which cases the next peer is tried."),
+    slot<Conf, &ForwardConf::buffering>(joined_name<P, "_buffering">, in_http_any, "Read replies ahead of a slow client."),
+    slot<Conf, &ForwardConf::request_buffering>(joined_name<P, "_request_buffering">, in_http_any,
+                                                "Read the whole request body before it is sent on."),
     slot<Conf, &ForwardConf::pass_request_headers>(joined_name<P, "_pass_request_headers">, in_http_any,
                                                    "Send the client's header fields on."),
     slot<Conf, &ForwardConf::pass_request_body>(joined_name<P, "_pass_request_body">, in_http_any, "Send the client's body on."),
     slot<Conf, &ForwardConf::pass_trailers>(joined_name<P, "_pass_trailers">, in_http_any, "Send the reply's trailers on."),
-    slot<Conf, &ForwardConf::socket_keepalive>(joined_name<P, "_socket_keepalive">, in_http_any, "SO_KEEPALIVE on connections to peers."),
     slot<Conf, &ForwardConf::force_ranges>(joined_name<P, "_force_ranges">, in_http_any, "Allow byte ranges whatever the reply says."),
-    slot<Conf, &ForwardConf::buffer_size>(joined_name<P, "_buffer_size">, in_http_any, "Largest head of a reply."),
     slot<Conf, &ForwardConf::buffers>(joined_name<P, "_buffers">, in_http_any,
                                       "How much of a reply is kept in memory while its client is slow."),
     slot<Conf, &ForwardConf::busy_buffers_size>(joined_name<P, "_busy_buffers_size">, in_http_any,
@@ -232,22 +255,15 @@ constexpr auto forward_directives = std::array<Directive, 35>{
                                                    "How much is written to that file at once."),
     slot<Conf, &ForwardConf::temp_path>(joined_name<P, "_temp_path">, in_http_any, "Folder for replies that do not fit in memory."),
     slot<Conf, &ForwardConf::limit_rate>(joined_name<P, "_limit_rate">, in_http_any, "Bytes per second read from a peer, 0: no limit."),
-    slot<Conf, &ForwardConf::bind>(joined_name<P, "_bind">, in_http_any, "Local address of connections to peers."),
-    slot<Conf, &ForwardConf::socket_rcvbuf>(joined_name<P, "_socket_rcvbuf">, in_http_any,
-                                            "SO_RCVBUF of connections to peers, 0: the system's."),
-    slot<Conf, &ForwardConf::socket_sndbuf>(joined_name<P, "_socket_sndbuf">, in_http_any,
-                                            "SO_SNDBUF of connections to peers, 0: the system's."),
     slot<Conf, &ForwardConf::send_lowat>(joined_name<P, "_send_lowat">, in_http_any,
                                          "SO_SNDLOWAT of connections to peers; Linux does not let it be set."),
     slot<Conf, &ForwardConf::store>(joined_name<P, "_store">, in_http_any,
                                     "Keeps a copy of each reply of status 200: below root or alias, or where the path says."),
     slot<Conf, &ForwardConf::store_access>(joined_name<P, "_store_access">, in_http_any, "Who may read and write stored files."),
-    slot<Conf, &ForwardConf::ignore_headers>(joined_name<P, "_ignore_headers">, in_http_any,
-                                             "Reply header fields whose meaning is ignored."),
-    slot<Conf, &ForwardConf::hide_headers>(joined_name<P, "_hide_header">, in_http_any, "A reply header field that clients do not get."),
-    slot<Conf, &ForwardConf::pass_headers>(joined_name<P, "_pass_header">, in_http_any,
-                                           "A reply header field that clients get though it is hidden by default."),
 };
+
+template <class Conf, FixedText P>
+constexpr auto forward_directives = join(try_directives<Conf, P>, buffering_directives<Conf, P>);
 
 }  // namespace http
 }  // namespace fairlead

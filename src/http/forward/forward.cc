@@ -2,12 +2,15 @@
 // Copyright (C) The Fairlead authors
 #include "http/forward/forward.h"
 
+#include <algorithm>
+
 #include "core/base/clock.h"
 #include "core/base/escape.h"
 #include "core/base/format.h"
 #include "core/upstream/chooser.h"
 #include "core/upstream/round_robin.h"
 #include "event/net/upstreams.h"
+#include "http/forward/replay.h"
 #include "http/forward/retry.h"
 #include "http/forward/target.h"
 #include "http/request/client_facts.h"
@@ -22,6 +25,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   AttemptTarget to;
   to.address = peer.spec.address;
   to.pool = target.pool;
+  to.limits = plan.limits;
   std::string_view key = peer.spec.name;
   if (conf.bind.address.is_set()) {
     std::string_view bind = conf.bind.address.evaluate(request);
@@ -179,19 +183,27 @@ Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target)
 // The body could not be kept: the client's fault, or a disk of ours.
 uint16_t status_of_body(const Error& error) { return error.side == Side::client ? Retry::status_of(error) : uint16_t{500}; }
 
-Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const AttemptRequest& what, bool body_replayable) {
+// How the request's body can be given to another try.
+struct Replay {
+  bool kept = false;           // there is none, or it was read ahead
+  ReplayBody* body = nullptr;  // it is kept as it passes
+  bool is_possible() const { return kept || (body && body->can_rewind()); }
+};
+
+Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attempt& attempt, const AttemptRequest& what,
+                   const Replay& replay) {
   Outcome outcome;
   if (!ran) outcome.error = ran.error();
   else outcome.status = attempt.head.status;
+  if (ran && plan.judge) outcome.condition = plan.judge(attempt.head);
   const PeerExchange* exchange = attempt.exchange();
   outcome.connected = exchange != nullptr;
   if (!exchange) return outcome;
   outcome.sent = exchange->sent_bytes() > 0;
   outcome.refused = !ran && exchange->is_refused();
-  outcome.stale = !ran && exchange->is_reused() && !exchange->has_answer_bytes() && ran.error().fault != Fault::timeout &&
-                  ran.error().side == Side::upstream;
+  outcome.stale = !ran && exchange->is_stale() && ran.error().fault != Fault::timeout && ran.error().side == Side::upstream;
   outcome.unread = outcome.stale && exchange->is_unread();
-  outcome.body_lost = !body_replayable && what.has_body && exchange->has_pulled_body();
+  outcome.body_lost = what.has_body && exchange->has_pulled_body() && !replay.is_possible();
   return outcome;
 }
 
@@ -213,7 +225,7 @@ struct Forwarding {
   ForwardPlan plan;
   Target target;
   AttemptRequest what;
-  bool body_replayable = true;  // there is none, or it was kept
+  Replay replay;
 };
 
 // The client's leaving ends it: a reply that is to be stored is worth having all the same.
@@ -248,8 +260,9 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     Try one(request, plan, target, std::move(pick.lease), chosen ? &chosen->choice : nullptr);
     if (first && request.tries != &one.record) one.record.new_group = true;
     request.logger.debug("http upstream: try {}", one.record.peer);
+    if (plan.renew) plan.renew(request, work.what, plan.module_plan);
     auto ran = co_await one.attempt.run(work.what);
-    Outcome outcome = outcome_of(ran, one.attempt, work.what, work.body_replayable);
+    Outcome outcome = outcome_of(ran, plan, one.attempt, work.what, work.replay);
     one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
     one.record.error = outcome.error;
     one.record.reason = Retry::reason_of(outcome);
@@ -274,6 +287,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
     if (again == Again::same_peer) state.tried.remove(index);
     if (request.spooled_body) rewind_body(request);
+    if (work.replay.body) work.replay.body->rewind();
     uint64_t pause = retry.pause_ms(upstreams.random());
     if (pause > 0) co_await Sleep(request.loop(), pause);
   }
@@ -288,10 +302,19 @@ static bool must_read_body(Request& request, const ForwardPlan& plan) {
   return plan.conf.request_buffering || no_chunks || request.body().is_at_hand();
 }
 
+// For all tries together; 0: no limit.
+static uint64_t time_of_tries(const ForwardPlan& plan) {
+  uint64_t configured = plan.conf.request_timeout;
+  if (configured == 0 || plan.time_ms == 0) return std::max(configured, plan.time_ms);
+  return std::min(configured, plan.time_ms);
+}
+
 // When nothing has to be waited for any more before the first try.
 static void prepare_tries(Request& request, Forwarding& work) {
   work.what.body = &request.body();
-  work.body_replayable = !passes_body(request, work.plan) || request.spooled_body;
+  work.replay.kept = !passes_body(request, work.plan) || request.spooled_body;
+  if (!work.replay.kept && work.plan.conf.replay_buffer_size)
+    work.what.body = work.replay.body = request.arena().make<ReplayBody>(*work.what.body, work.plan.conf.replay_buffer_size.bytes);
   work.plan.build(request, work.what, work.plan.module_plan);
 }
 
@@ -315,9 +338,10 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
     }
   }
   prepare_tries(request, work);
-  if (plan.conf.request_timeout == 0) co_return co_await try_peers(request, work);
+  uint64_t time_ms = time_of_tries(plan);
+  if (time_ms == 0) co_return co_await try_peers(request, work);
   Task<Verdict> tries = try_peers(request, work);
-  Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(plan.conf.request_timeout));
+  Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(time_ms));
   auto verdict = co_await bounded;
   if (verdict) co_return *verdict;
   request.fail_reason = "DT";
@@ -328,7 +352,7 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
 // Plain, so that a request without a body to a group of the configuration does without a frame of its own here.
 Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
   Forwarding& work = *request.arena().make<Forwarding>(plan);
-  if (!plan.group || plan.conf.request_timeout != 0 || must_read_body(request, plan)) return prepare_and_try(request, work);
+  if (!plan.group || time_of_tries(plan) != 0 || must_read_body(request, plan)) return prepare_and_try(request, work);
   Upstream& upstream = request.worker().state<Upstreams>().of(*plan.group);
   if (upstream.awaits_names()) return prepare_and_try(request, work);
   work.target.use(upstream);

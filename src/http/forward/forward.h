@@ -33,10 +33,16 @@ struct ForwardPlan {
   void (*build)(Request& request, AttemptRequest& what, const void* module_plan) = nullptr;
   // Edits the reply's fields before they become the response's (redirects, cookies).
   void (*edit_reply)(Request& request, ResponseHead& reply, const void* module_plan) = nullptr;
+  // Before each try, `what` as build() made it: what has changed since (time that is left).
+  void (*renew)(Request& request, AttemptRequest& what, const void* module_plan) = nullptr;
+  // What the head of a reply stands for in the retry policy, besides its status.
+  Next (*judge)(const ResponseHead& reply) = nullptr;
   const void* module_plan = nullptr;
   TlsClient* tls = nullptr;                // peers are spoken to with TLS; nullptr: in the clear
   std::string_view tls_host;               // of the URL, with its port: the name that peers must have unless the configuration says another
   std::string_view alpn_protocols;         // offered to peers, each behind its length; empty: none
+  uint64_t time_ms = 0;                    // for all tries together, where that is less than conf.request_timeout; 0: no limit
+  const h2::PeerLimits* limits = nullptr;  // with HTTP/2
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 

@@ -41,6 +41,7 @@ static Next condition_of(const Error& error) {
 bool Retry::is_listed(const Outcome& outcome) const {
   if (conf_.next_upstream.has(Next::off)) return false;
   Next condition = outcome.error.fault == Fault::none ? condition_of(outcome.status) : condition_of(outcome.error);
+  if (outcome.condition != Next::none && conf_.next_upstream.has(outcome.condition)) return true;
   return condition != Next::none && conf_.next_upstream.has(condition);
 }
 
@@ -70,7 +71,9 @@ Again Retry::again(const Outcome& outcome, uint64_t now_ms) {
     refused_ = "body";
     return Again::no;
   }
-  if (outcome.sent && !outcome.refused && !is_idempotent(method_) && !conf_.next_upstream.has(Next::non_idempotent)) {
+  // A gRPC status that was listed by its name is permission enough: every gRPC call is a POST.
+  bool permitted = outcome.refused || (replied && outcome.condition != Next::none && conf_.next_upstream.has(outcome.condition));
+  if (outcome.sent && !permitted && !is_idempotent(method_) && !conf_.next_upstream.has(Next::non_idempotent)) {
     refused_ = "non_idempotent";
     return Again::no;
   }

@@ -17,6 +17,7 @@ namespace fairlead::http {
 struct Outcome {
   Error error;                 // fault none: a reply's head was read
   uint16_t status = 0;         // of that reply
+  Next condition = Next::none;  // that the reply meets besides its status
   bool connected = false;      // else nothing of the request can have been seen
   bool sent = false;           // some byte of the request was written
   bool stale = false;          // a reused connection that ended before any byte of an answer

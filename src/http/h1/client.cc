@@ -20,9 +20,9 @@ PeerExchange* ClientProtocol::make(const PeerCall& call, std::unique_ptr<PooledC
 
 ClientExchange::ClientExchange(const PeerCall& call, std::unique_ptr<PooledConnection> connection)
     : peer_(std::move(connection), call.target),
-      arena_(call.request.arena()),
+      request_(call.request),
+      target_(call.target),
       head_(call.reply),
-      head_bytes_max_(call.target.head_bytes_max),
       sender_(*peer_),
       method_(call.what.method),
       reused_(peer_.is_reused()),
@@ -47,8 +47,9 @@ void ClientExchange::end(bool uploaded) {
 HeadPoll ClientExchange::read_more() {
   Connection& peer = *peer_;
   if (!peer.watch().is_ready(peer.transport().read_wait()) && !peer.transport().has_pending()) return HeadPoll::pending;
-  if (peer.unread().size() >= head_bytes_max_) return fail(Error{Fault::too_large, Side::upstream, 0, "upstream sent too big header"});
-  IoResult result = peer.fill(head_bytes_max_);
+  if (peer.unread().size() >= target_.head_bytes_max)
+    return fail(Error{Fault::too_large, Side::upstream, 0, "upstream sent too big header"});
+  IoResult result = peer.fill(target_.head_bytes_max);
   switch (result.status) {
     case IoStatus::ok: answer_bytes_ = true; return HeadPoll::done;
     case IoStatus::again: return HeadPoll::pending;
@@ -76,7 +77,7 @@ HeadPoll ClientExchange::poll_head() {
       continue;
     }
     // Views of the head are looked at until the log is written, when the connection may serve others or be gone.
-    arena_.make<SegmentRef>(peer.segment());
+    request_.arena().make<SegmentRef>(peer.segment());
     peer.consume(parser_->consumed());
     if (is_interim(head_.status)) {
       ++interim;
@@ -98,7 +99,7 @@ void ClientExchange::begin_headless_body() {
   head_.framing = Framing();
   head_.status = 200;
   head_.reason = {};
-  body_ = arena_.make<ReceivedBody>(*peer_, Coding::until_close, no_length, rules_, nullptr);
+  body_ = request_.arena().make<ReceivedBody>(*peer_, Coding::until_close, no_length, rules_, nullptr);
 }
 
 // RFC 9112 section 6.3.
@@ -107,8 +108,8 @@ void ClientExchange::begin_body() {
   if (method_ == Method::head || !has_body(head_.status)) coding = Coding::none;
   else if (head_.framing.chunked) coding = Coding::chunked;
   else if (head_.framing.content_length != no_length) coding = Coding::length;
-  Trailers* trailers = coding == Coding::chunked ? arena_.make<Trailers>(arena_, 0u) : nullptr;
-  body_ = arena_.make<ReceivedBody>(*peer_, coding, head_.framing.content_length, rules_, trailers);
+  Trailers* trailers = coding == Coding::chunked ? request_.arena().make<Trailers>(request_.arena(), 0u) : nullptr;
+  body_ = request_.arena().make<ReceivedBody>(*peer_, coding, head_.framing.content_length, rules_, trailers);
 }
 
 }  // namespace fairlead::http::h1

@@ -27,7 +27,7 @@ class ClientExchange final : public PeerExchange {
   PeerWait writable(uint64_t deadline_ms) override { return PeerWait(peer_->watch(), peer_->transport().write_wait(), deadline_ms); }
   bool has_hung_up() const override { return peer_->watch().has_hung_up(); }
   bool is_reused() const override { return reused_; }
-  bool has_answer_bytes() const override { return answer_bytes_; }
+  bool is_stale() const override { return reused_ && !answer_bytes_; }
   bool is_unread() const override { return peer_.is_unread(); }
   uint64_t sent_bytes() const override { return peer_.sent_bytes(); }
   uint64_t received_bytes() const override { return peer_.received_bytes(); }
@@ -48,11 +48,11 @@ class ClientExchange final : public PeerExchange {
   }
 
   PeerConnection peer_;
-  Arena& arena_;  // the request's: keeps the bytes of the head
+  Request& request_;  // its arena keeps the bytes of the head
+  const AttemptTarget& target_;
   ResponseHead& head_;
   std::optional<ResponseParser> parser_;  // a new one for each head: interim ones come first
   BodyRules rules_;
-  size_t head_bytes_max_;
   Sender sender_;
   ReceivedBody* body_ = nullptr;  // in the request's arena
   Method method_;

@@ -89,6 +89,8 @@ class Session {
   // Server: the final head. The body follows by Stream::pump().
   void submit_head(Stream& stream, const FieldList& fields, bool has_body);
   void submit_interim(Stream& stream, const FieldList& fields);
+  // Client: false after GOAWAY of either side, and once the peer broke the protocol.
+  bool may_open() const { return nghttp2_session_check_request_allowed(session_.get()) != 0; }
   // Client: how many more streams the peer lets us have open now.
   size_t room() const;
   uint32_t peer_setting(nghttp2_settings_id id) const { return nghttp2_session_get_remote_settings(session_.get(), id); }

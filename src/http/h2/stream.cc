@@ -92,6 +92,7 @@ Task<Result<Unit>> Stream::Received::ready() {
 }
 
 std::optional<uint64_t> Stream::Received::size() const {
+  if (stream_.received_end_ && stream_.received_trailers_) return std::nullopt;  // a message of known length could end before them
   if (stream_.received_end_) return stream_.unread_bytes_;
   if (!stream_.expected_bytes_) return std::nullopt;
   return *stream_.expected_bytes_ - std::min(*stream_.expected_bytes_, stream_.received_bytes_);

@@ -74,6 +74,7 @@ class Stream : public Link {
   Progress pump_head();
   // co_await stream.sendable(deadline): until a pump() may get further, or the stream is closed.
   Event::Wait sendable(uint64_t deadline_ms) { return sendable_.wait(deadline_ms); }
+  Event& sendable_event() { return sendable_; }
   const Error& error() const { return error_; }
   bool has_sent_all() const { return sent_end_; }
   bool has_pulled() const { return pulled_; }
@@ -85,6 +86,8 @@ class Stream : public Link {
 
   // By the peer, by a reset of ours or with the connection; or both sides are through.
   bool is_closed() const { return closed_; }
+  // With its connection.
+  bool is_lost() const { return lost_; }
   // The peer (or the connection) ended it before its message, or ours to a client, was complete.
   bool is_broken_off() const { return broken_off_; }
   ErrorCode close_code() const { return close_code_; }

@@ -16,17 +16,21 @@
 #include "http/message/message.h"
 #include "http/request/exchange.h"
 
+namespace fairlead::http::h2 {
+struct PeerLimits;
+}
 namespace fairlead::http {
 
-class Request;
-class PeerProtocol;
 struct ForwardConf;
+class PeerProtocol;
+class Request;
 
 // Where to and within which limits. Times in milliseconds, 0: none.
 struct AttemptTarget {
   Addr address;
   PoolKey key;               // address, protocol, local address: what makes two connections interchangeable
   ConnPool* pool = nullptr;  // nullptr: no reuse
+  const h2::PeerLimits* limits = nullptr;  // of connections that carry several exchanges at once
   ConnectOptions connect;
   uint64_t connect_timeout_ms = 60'000;
   uint64_t send_timeout_ms = 60'000;
@@ -46,7 +50,7 @@ struct RequestFields {
 // What to send. Shared by all tries of a request.
 struct AttemptRequest {
   Chain head;                             // of protocols whose heads are bytes
-  const RequestFields* fields = nullptr;  // of the others
+  RequestFields* fields = nullptr;        // of the others
   Body* body = nullptr;
   bool has_body = false;                  // else `body` is an empty one
   std::optional<uint64_t> length;         // of the body, if it was announced
@@ -104,8 +108,8 @@ class PeerExchange {
   virtual bool has_hung_up() const = 0;
   // On a connection that served others before.
   virtual bool is_reused() const = 0;
-  // A byte of any answer has arrived: a failure is then no stale connection.
-  virtual bool has_answer_bytes() const = 0;
+  // After a failure: on such a connection, before any byte of an answer. It may have been on its way to its end when we chose it.
+  virtual bool is_stale() const = 0;
   // After a failure without answer: the peer cannot have read any byte of this request, or said that it did not look at it. May cost a
   // system call.
   virtual bool is_unread() const = 0;

@@ -31,6 +31,11 @@ class NoExchange final : public Exchange {
   uint64_t received_body_bytes() const override { return 0; }
   uint64_t sent_bytes() const override { return 0; }
   uint64_t sent_body_bytes() const override { return 0; }
+  Task<WaitStatus> writable(uint64_t) override { co_return WaitStatus::timeout; }
+  bool is_gone() const override { return client_.watch().has_hung_up(); }
+  void alert_gone(Resumable*) override {}
+  void abandon() override { client_.mark_broken(); }
+  bool is_broken() const override { return client_.is_broken(); }
 
  private:
   Connection& client_;

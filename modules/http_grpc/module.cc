@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// http_grpc: grpc_pass and everything named grpc_*. Forwarding is the engine's, HTTP/2 too; this is what gRPC adds: the fields of a call,
+// its deadline, tries by "grpc-status", errors of ours in the form that a gRPC client understands, and gRPC-Web.
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "core/conf/module.h"
+#include "http/conf/location.h"
+#include "http/conf/variables.h"
+#include "http/hooks.h"
+#include "http/message/status.h"
+#include "modules/http_grpc/grpc.h"
+
+namespace fairlead {
+
+namespace http::grpc {
+static constexpr EnumWord<NextPeer> word(std::string_view text, Next bit) {
+  return {text, static_cast<NextPeer>(static_cast<uint32_t>(bit))};
+}
+}  // namespace http::grpc
+
+template <>
+struct EnumWords<http::grpc::NextPeer> {
+  using Next = http::Next;
+  static constexpr EnumWord<http::grpc::NextPeer> all[] = {
+      http::grpc::word("error", Next::error),
+      http::grpc::word("timeout", Next::timeout),
+      http::grpc::word("invalid_header", Next::invalid_header),
+      http::grpc::word("non_idempotent", Next::non_idempotent),
+      http::grpc::word("http_500", Next::http_500),
+      http::grpc::word("http_502", Next::http_502),
+      http::grpc::word("http_503", Next::http_503),
+      http::grpc::word("http_504", Next::http_504),
+      http::grpc::word("http_403", Next::http_403),
+      http::grpc::word("http_404", Next::http_404),
+      http::grpc::word("http_429", Next::http_429),
+      http::grpc::word("off", Next::off),
+      http::grpc::word("grpc_cancelled", Next::grpc_cancelled),
+      http::grpc::word("grpc_deadline", Next::grpc_deadline),
+      http::grpc::word("grpc_resource_exhausted", Next::grpc_resource_exhausted),
+      http::grpc::word("grpc_internal", Next::grpc_internal),
+      http::grpc::word("grpc_unavailable", Next::grpc_unavailable),
+  };
+};
+
+}  // namespace fairlead
+
+namespace fairlead::http::grpc {
+namespace {
+
+ConfResult<Unit> set_pass(Line& line, GrpcConf& conf) {
+  Location& location = location_of(line.block());
+  if (location.content) return line.directive_reason("is duplicate");
+  conf.pass = Pass();
+  conf.pass.is_set = true;
+  location.content = &run_grpc;
+  if (location.match == Location::Match::prefix || location.match == Location::Match::prefix_no_regex)
+    location.redirects_without_slash = location.name.ends_with('/');
+  std::string_view url = line.word(1);
+  if (url.find('$') != std::string_view::npos) {
+    auto compiled = compile_word(line, 1);
+    if (!compiled) return compiled.error();
+    conf.pass.url = std::move(*compiled);
+    return Unit();
+  }
+  if (starts_with_nocase(url, "grpcs://")) return std::string("grpcs protocol requires SSL support");
+  std::string_view authority = starts_with_nocase(url, "grpc://") ? url.substr(7) : url;
+  if (!authority.starts_with("unix:") && authority.find('/') != std::string_view::npos)
+    return format("invalid host in upstream \"{}\"", authority);  // there is no URI part
+  auto parsed = parse_addr(authority, 0, AddrUse::connect);
+  if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), authority);
+  conf.pass.authority = authority.starts_with("unix:") ? std::string_view("localhost") : authority;
+  conf.pass.has_port = parsed->has_port;
+  auto group = implicit_group(line, authority, 0);
+  if (!group) return group.error();
+  conf.pass.group = *group;
+  return Unit();
+}
+
+ConfResult<Unit> finish_grpc(Block& block, GrpcConf& conf) {
+  if ((block.context() & in_location_if) && !conf.pass.is_set) conf.pass = fairlead::conf<GrpcConf>(*block.parent()).pass;
+  FL_TRY(h2::check_peer_limits(block, conf, "grpc_http2"));
+  finish_tries(conf);
+  conf.next_upstream = Flags<Next>{conf.next_peer.bits};
+  conf.replaced = HeaderNames();
+  for (const SetHeader& header : conf.set_headers) conf.replaced.add(header.name);
+  return Unit();
+}
+
+// `grpc_pass name` means the group of that name, which has no port of its own; an address needs one.
+ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
+  const ServerLine& wanted = pass.group->servers[0];
+  for (auto& group : upstreams_of(generation).groups) {
+    if (group->is_implicit) continue;
+    if (equal_nocase(group->name, pass.group->name)) {
+      pass.group = group.get();
+      return Unit();
+    }
+    if (pass.has_port && equal_nocase(group->name, wanted.host))
+      return format("upstream \"{}\" may not have port {}{}\n", group->name, wanted.port, at_place(pass.group->place));
+  }
+  if (!pass.has_port && !pass.group->name.starts_with("unix:"))
+    return format("no port in upstream \"{}\"{}\n", pass.group->name, at_place(pass.group->place));
+  return Unit();
+}
+
+ConfResult<Unit> bind_groups(Generation& generation) {
+  ConfResult<Unit> bound = Unit();
+  each_block(generation.root(), [&](Block& block) {
+    GrpcConf& conf = fairlead::conf<GrpcConf>(block);
+    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
+  });
+  return bound;
+}
+
+// -- answers of ours: status 200 and a "grpc-status", in one head --
+
+bool is_wanted(const Block& block) { return fairlead::conf<GrpcConf>(block).pass.is_set; }
+
+// The answer is its head: a length would belong to a body.
+class NoBody final : public Body {
+ public:
+  Poll poll(Chunk&) override { return Poll::end; }
+  Task<Result<Unit>> ready() override { co_return Unit(); }
+};
+
+void speak_grpc(Request& request) {
+  Response& response = request.response;
+  if (!response.is_error_page || !is_grpc_request(request)) return;
+  unsigned status = response.status();
+  bool late = request.fail_reason == "DT";
+  Code code = late ? Code::deadline_exceeded : code_of_status(status);
+  std::string_view line = status_line(status);
+  std::string_view phrase = line.size() > 15 ? line.substr(13, line.size() - 15) : std::string_view();  // behind "HTTP/1.1 502 "
+  request.error_status = 0;
+  response.head.status = 200;
+  response.head.reason = {};
+  response.head.headers.remove_if([](const Headers::Field&) { return true; });
+  response.head.headers.add("grpc-status", request.arena().copy(format("{}", static_cast<unsigned>(code))));
+  response.head.headers.add("grpc-message", request.arena().copy(encode_message(late ? "deadline exceeded" : phrase)));
+  WebKind web = web_kind_of(request);
+  response.content_type = web == WebKind::none ? "application/grpc" : web_type_of("application/grpc", web, request.arena());
+  response.head.framing.content_length = no_length;
+  response.head_only = true;
+  response.body = request.arena().make<NoBody>();
+}
+
+// -- replies to gRPC-Web clients --
+
+bool is_web(const Block& block) { return is_wanted(block) && fairlead::conf<GrpcConf>(block).web; }
+
+void speak_web(Request& request) {
+  Response& response = request.response;
+  WebKind web = web_kind_of(request);
+  if (web == WebKind::none || response.is_error_page) return;
+  const Headers::Field* type = response.head.headers.find(KnownHeader::content_type);
+  if (!type || !is_grpc_type(type->value)) return;
+  response.head.headers.set(KnownHeader::content_type, web_type_of(type->value, web, request.arena()));
+  response.head.framing.content_length = no_length;
+  response.body = request.arena().make<WebBody>(*response.body, web);
+}
+
+// -- variables: of the trailers, of a reply without them, or of our own answer --
+
+Value status_field(Session& session, uintptr_t wants_message) {
+  const Request& request = as_request(session);
+  std::string_view wanted = wants_message ? "grpc-message" : "grpc-status";
+  for (const Headers* from : {request.upstream_trailers, request.upstream_headers, &request.response.head.headers}) {
+    const Headers::Field* field = from ? from->find(wanted) : nullptr;
+    if (field) return Value{field->value};
+  }
+  return Value::missing();
+}
+
+constexpr auto own_rows = std::array<Directive, 4>{
+    custom<set_pass, GrpcConf>("grpc_pass", in_location | in_location_if, words(1), "Where gRPC calls are forwarded to.").takes("address"),
+    slot<GrpcConf, &GrpcConf::next_peer>("grpc_next_upstream", in_http_any, "In which cases the next peer is tried."),
+    slot<GrpcConf, &GrpcConf::web>("grpc_web", in_http_any, "Translate calls of gRPC-Web clients (browsers)."),
+    slot<GrpcConf, &GrpcConf::set_headers>("grpc_set_header", in_http_any,
+                                           "A header field of the call to the peer; an empty value drops it."),
+};
+
+constexpr auto rows = join(try_directives<GrpcConf, "grpc">, h2::peer_directives<GrpcConf, "grpc_http2">, own_rows);
+
+constexpr VariableDef variables[] = {
+    {.name = "grpc_status", .get = &status_field, .flags = variable_volatile, .engines = http_variable},
+    {.name = "grpc_message", .get = &status_field, .flags = variable_volatile, .engines = http_variable, .datum = 1},
+};
+
+constexpr ResponseFilter filters[] = {{.stage = Stage::script, .apply = &speak_grpc, .applies = &is_wanted},
+                                      {.stage = Stage::content, .apply = &speak_web, .applies = &is_web}};
+constexpr Hooks hooks = {.filters = filters};
+
+}  // namespace
+}  // namespace fairlead::http::grpc
+
+namespace fairlead {
+
+extern constinit const Module http_grpc_module = {
+    .name = "http_grpc",
+    .conf = conf_of<http::grpc::GrpcConf>,
+    .directives = http::grpc::rows,
+    .variables = http::grpc::variables,
+    .finish = finish_of<http::grpc::finish_grpc, http::grpc::GrpcConf>,
+    .generation = http::grpc::bind_groups,
+    .http = &http::grpc::hooks,
+};
+
+}  // namespace fairlead

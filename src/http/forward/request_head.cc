@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/forward/request_head.h"
+
+#include "core/base/escape.h"
+#include "http/message/uri.h"
+
+namespace fairlead {
+
+ConfResult<Unit> ConfValue<std::vector<http::SetHeader>>::parse(Line& line, std::vector<http::SetHeader>& field) {
+  http::SetHeader header;
+  header.name = line.word(1);
+  auto value = compile_word(line, 2);
+  if (!value) return value.error();
+  header.value = std::move(*value);
+  field.push_back(std::move(header));
+  return Unit();
+}
+
+namespace http {
+
+std::string_view own_uri(Request& request) {
+  if (!request.uri_changed) return request.head.request_uri;
+  std::string_view path = escaped(Escape::uri, request.uri, request.arena());
+  return request.args.empty() ? path : request.arena().join({path, "?", request.args});
+}
+
+}  // namespace http
+}  // namespace fairlead

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// What modules that send HTTP requests on have in common: fields set by the configuration, those of the client that are not, the URI.
+// The bytes or fields are made by a writer (h1/request_writer.h, h2/request_writer.h).
+#pragma once
+
+#include <vector>
+
+#include "core/conf/template.h"
+#include "core/conf/value.h"
+#include "http/message/known_header.h"
+#include "http/request/request.h"
+
+namespace fairlead::http {
+
+// proxy_set_header and its like: an empty value drops the field.
+struct SetHeader {
+  std::string_view name;
+  Template value;
+};
+
+// Never copied from the client: of its connection, or said anew.
+constexpr KnownHeaderSet not_passed_on(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
+                                       KnownHeader::content_length, KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade,
+                                       KnownHeader::proxy_connection, KnownHeader::trailer, KnownHeader::host);
+
+// The URI of the request as the client sent it, unless something changed it; then escaped, in the request's arena.
+std::string_view own_uri(Request& request);
+
+}  // namespace fairlead::http
+
+namespace fairlead {
+
+// "field value", one per line.
+template <>
+struct ConfValue<std::vector<http::SetHeader>> {
+  static constexpr WordCount words{2, 2};
+  static constexpr std::string_view type = "field value";
+  static constexpr bool repeatable = true;
+  static ConfResult<Unit> parse(Line& line, std::vector<http::SetHeader>& field);
+};
+
+}  // namespace fairlead

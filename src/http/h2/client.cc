@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/h2/client.h"
+
+#include "core/base/text.h"
+#include "http/h2/field_list.h"
+#include "http/message/status.h"
+#include "http/request/request.h"
+
+namespace fairlead::http::h2 {
+
+constinit const ClientProtocol client_protocol;
+
+// RFC 9113 section 6.5.2: what a field counts besides its texts.
+static constexpr size_t field_overhead_bytes = 32;
+static constexpr uint32_t trailers_max = 100;
+
+static std::string_view name_of(ErrorCode code) {
+  static constexpr std::string_view names[] = {"NO_ERROR",          "PROTOCOL_ERROR",   "INTERNAL_ERROR",    "FLOW_CONTROL_ERROR",
+                                               "SETTINGS_TIMEOUT",  "STREAM_CLOSED",    "FRAME_SIZE_ERROR",  "REFUSED_STREAM",
+                                               "CANCEL",            "COMPRESSION_ERROR", "CONNECT_ERROR",    "ENHANCE_YOUR_CALM",
+                                               "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"};
+  auto index = static_cast<size_t>(code);
+  return index < std::size(names) ? names[index] : std::string_view("unknown error");
+}
+
+ClientExchange::ClientExchange(const PeerCall& call, StreamLease lease_taken)
+    : HeldLease{std::move(lease_taken)},
+      Stream(lease.session(), Side::upstream),
+      request_(call.request),
+      target_(call.target),
+      what_(call.what),
+      head_(call.reply),
+      block_(&head_.headers),
+      interim_hook_(call.interim),
+      head_event_(lease.session().loop()),
+      reused_(lease.is_reused()) {
+  head_.version_major = 2;
+  head_.version_minor = 0;
+  Stream::limit_received(UINT64_MAX, target_.read_timeout_ms);
+}
+
+// -- what goes out --
+
+Progress ClientExchange::pump(Body& body) {
+  if (!opened_ && !open_failed_) {
+    const RequestFields& request = *what_.fields;
+    FieldList fields;
+    fields.add(":method", request.method);
+    fields.add(":scheme", request.scheme);
+    if (!request.authority.empty()) fields.add(":authority", request.authority);
+    fields.add(":path", request.path);
+    for (const Headers::Field& field : request.fields) fields.add(field.name, field.value);
+    opened_ = session().open(*this, fields, what_.has_body);
+    open_failed_ = !opened_;
+  }
+  if (open_failed_) return Progress::failed;
+  return what_.has_body ? Stream::pump(body) : Stream::pump_head();
+}
+
+void ClientExchange::end(bool) { Stream::reset(ErrorCode::cancel); }
+
+// -- what comes in; called from inside nghttp2 --
+
+void ClientExchange::fail_head(Fault fault, const char* what, std::string_view detail) {
+  if (head_error_.fault != Fault::none) return;
+  head_error_ = Error{fault, Side::upstream, 0, what};
+  error_detail_ = request_.arena().copy(detail);
+  head_event_.set();
+}
+
+void ClientExchange::take_status(std::string_view value) {
+  auto status = parse_decimal(value);
+  if (!status || value.size() != 3 || *status < 100) return fail_head(Fault::malformed, "upstream sent invalid status", value);
+  block_status_ = static_cast<uint16_t>(*status);
+  if (block_status_ == 101) return fail_head(Fault::malformed, "upstream sent unexpected 101 response");
+  if (!is_interim(block_status_)) return;
+  if (++interim_ > interim_max) return fail_head(Fault::malformed, "upstream sent too many interim responses");
+  interim_head_ = interim_hook_.tell ? request_.arena().make<ResponseHead>(request_.arena()) : nullptr;
+  block_ = interim_head_ ? &interim_head_->headers : nullptr;
+  if (interim_head_) interim_head_->status = block_status_;
+}
+
+void ClientExchange::take_field(std::string_view name, std::string_view value) {
+  has_answer_ = true;
+  if (head_error_.fault != Fault::none) return;
+  head_bytes_ += name.size() + value.size() + field_overhead_bytes;
+  if (head_bytes_ > target_.head_bytes_max) return fail_head(Fault::too_large, "upstream sent too big header");
+  if (name == ":status") return take_status(value);
+  if (head_done_ && !trailers_) trailers_ = block_ = request_.arena().make<Headers>(request_.arena(), 4u);
+  if (!block_ || name.empty() || name[0] == ':') return;
+  if (head_done_ && block_->size() >= trailers_max) return;
+  Arena& arena = request_.arena();
+  block_->add(arena.copy(name), arena.copy(value));
+}
+
+void ClientExchange::take_invalid_field(std::string_view name) {
+  if (!head_done_) fail_head(Fault::malformed, "upstream sent invalid header", name);
+}
+
+void ClientExchange::take_head(bool) {
+  has_answer_ = true;
+  head_bytes_ = 0;
+  if (head_error_.fault != Fault::none) return;
+  if (head_done_) {
+    if (trailers_) Stream::set_trailers(trailers_);
+    return;
+  }
+  if (is_interim(block_status_)) {
+    if (interim_head_) interim_heads_.push_back(interim_head_);
+    block_ = &head_.headers;
+  } else {
+    take_final_head();
+  }
+  head_event_.set();
+}
+
+void ClientExchange::take_final_head() {
+  head_done_ = true;
+  head_.status = block_status_;
+  head_.framing.keep_alive = true;
+  const Headers::Field* length = head_.headers.find(KnownHeader::content_length);
+  if (!length) return;
+  auto bytes = parse_decimal(length->value);  // nghttp2 holds the body to it
+  if (!bytes || *bytes > INT64_MAX) return fail_head(Fault::malformed, "upstream sent invalid \"Content-Length\" header", length->value);
+  head_.framing.content_length = static_cast<int64_t>(*bytes);
+  if (what_.method != Method::head && has_body(head_.status)) Stream::expect_received(*bytes);
+}
+
+// -- what the forwarder sees --
+
+Error ClientExchange::closed_error() {
+  if (Stream::is_lost()) return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"};
+  if (close_code() == ErrorCode::refused_stream) return refused_error();
+  if (close_code() == ErrorCode::no_error) return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed stream"};
+  error_detail_ = name_of(close_code());
+  bool malformed = close_code() == ErrorCode::protocol_error;
+  return Error{malformed ? Fault::malformed : Fault::reset, Side::upstream, 0, "upstream reset the stream"};
+}
+
+HeadPoll ClientExchange::poll_head() {
+  for (ResponseHead* interim : interim_heads_) interim_hook_.tell(interim_hook_.whom, *interim);
+  interim_heads_.clear();
+  if (head_error_.fault != Fault::none) return HeadPoll::failed;
+  if (head_done_) return HeadPoll::done;
+  if (Stream::is_closed() || open_failed_) {
+    head_error_ = open_failed_ ? refused_error() : closed_error();
+    return HeadPoll::failed;
+  }
+  head_event_.reset();
+  return HeadPoll::pending;
+}
+
+// -- the protocol --
+
+PeerExchange* ClientProtocol::try_open(const PeerCall& call) const {
+  StreamLease lease = call.request.worker().state<PeerPool>().try_lease(call.target);
+  return lease ? call.place.make<ClientExchange>(call.request.arena(), call, std::move(lease)) : nullptr;
+}
+
+Task<Result<PeerExchange*>> ClientProtocol::open(PeerCall call, uint64_t deadline_ms) const {
+  Worker& worker = call.request.worker();
+  if (!worker.has_room()) {
+    call.request.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
+    co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
+  }
+  auto lease = co_await worker.state<PeerPool>().lease(call.target, deadline_ms);
+  if (!lease) co_return lease.error();
+  co_return call.place.make<ClientExchange>(call.request.arena(), call, std::move(*lease));
+}
+
+}  // namespace fairlead::http::h2
