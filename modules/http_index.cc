@@ -3,8 +3,6 @@
 //
 // `index`: the file that stands for a folder. A content entry for URIs that end in a slash; the file found is served by an internal
 // redirect, so its own location holds for it. Owns nothing.
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include "http/conf/core_conf.h"
 #include "http/hooks.h"
 #include "http/request/file_path.h"
+#include "http/request/found_file.h"
 #include "http/request/request.h"
 
 namespace fairlead {
@@ -40,12 +39,9 @@ ConfResult<Unit> set_index(Line& line, IndexConf& own) {
 Verdict check_folder(Request& request, std::string_view path) {
   std::string_view folder = path.substr(0, path.rfind('/') + 1);
   if (folder.size() > 1) folder.remove_suffix(1);
-  struct stat facts;
-  if (::stat(request.arena().copy_z(folder), &facts) == 0) {
-    if (S_ISDIR(facts.st_mode)) return Verdict::next();
-    errno = ENOTDIR;
-  }
-  int err = errno;
+  OpenedFile found = find_file(request, {request.arena().copy_z(folder), folder.size()}, FileWish::look);
+  if (found.facts.is_folder) return Verdict::next();
+  int err = found.err ? found.err : ENOTDIR;
   if (err == ENOENT || err == ENOTDIR || err == ENAMETOOLONG) {
     if (conf<CoreConf>(request).log_not_found) request.logger.error(Errno{err}, "\"{}\" is not found", path);
     return Verdict::status(404);
@@ -71,15 +67,15 @@ Verdict find_index(Request& request) {
     std::string_view uri = request.arena().join({request.uri, name});
     std::string_view path = map_path(request, uri);
     if (path.empty()) return Verdict::status(500);
-    struct stat facts;
-    if (::stat(path.data(), &facts) == 0) return Verdict::redirect(uri, request.args);
-    int err = errno;
-    if (err == EACCES) {
+    OpenedFile found = find_file(request, path, FileWish::look);
+    int err = found.err;
+    if (!err) return Verdict::redirect(uri, request.args);
+    if (err == EACCES || err == ELOOP) {
       request.logger.error(Errno{err}, "\"{}\" is forbidden", path);
       return Verdict::status(403);
     }
     if (err != ENOENT && err != ENOTDIR && err != ENAMETOOLONG) {
-      request.logger.crit(Errno{err}, "stat() \"{}\" failed", path);
+      request.logger.crit(Errno{err}, "{} \"{}\" failed", found.call, path);
       return Verdict::status(500);
     }
     if (folder_checked) continue;

@@ -47,6 +47,7 @@ constexpr Directive rows[] = {
     custom<set_stub_status, StubStatusConf>("stub_status", in_server | in_location, words(0, 1),
                                             "Answers with the numbers of connections and requests; with all metrics if Accept names "
                                             "application/openmetrics-text or text/plain;version=0.0.4.")
+        .many()
         .takes("[on]"),
 };
 

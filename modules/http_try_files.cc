@@ -2,8 +2,6 @@
 // Copyright (C) The Fairlead authors
 //
 // `try_files`: the first of several files that exists becomes the URI; if none does, the last word says what is next.
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <vector>
 
@@ -14,6 +12,7 @@
 #include "http/conf/core_conf.h"
 #include "http/message/uri.h"
 #include "http/request/file_path.h"
+#include "http/request/found_file.h"
 
 namespace fairlead {
 namespace {
@@ -69,9 +68,10 @@ std::string_view uri_of(Request& request, const TryFilesConf::Candidate& candida
 }
 
 bool exists(Request& request, const char* path, bool is_folder) {
-  struct stat found;
-  if (stat(path, &found) == 0) return S_ISDIR(found.st_mode) == is_folder;
-  if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) request.logger.crit(Errno{errno}, "stat() \"{}\" failed", path);
+  OpenedFile found = find_file(request, path, http::FileWish::look);
+  if (!found.err) return found.facts.is_folder == is_folder;
+  bool is_expected = found.err == ENOENT || found.err == ENOTDIR || found.err == ENAMETOOLONG || found.err == EACCES || found.err == ELOOP;
+  if (!is_expected) request.logger.crit(Errno{found.err}, "{} \"{}\" failed", found.call, path);
   return false;
 }
 

@@ -34,6 +34,7 @@ static void show_build() {
     if (options.find(option) == std::string::npos) options += format(" {}", option);
   };
   // nginx's names of what is there beyond its standard modules, and of those standard ones that are not, for scripts that look.
+  for (std::string_view option : {"--with-threads", "--with-pcre", "--with-pcre-jit"}) add(option);
   for (std::string_view name : {"realip", "addition", "auth_request", "ssl", "stub_status"})
     if (modules().find(format("http_{}", name)) || modules().find(name)) add(format("--with-http_{}_module", name));
 #ifdef FAIRLEAD_DEBUG
@@ -78,10 +79,7 @@ static LoadRequest request_of(const CommandLine& line, const StartPaths& paths) 
   request.conf_path = paths.conf;
   request.global_directives = line.directives;
   request.error_log_path = paths.error_log.empty() ? "stderr" : paths.error_log;
-  // The compiled path follows -p if it lies below the compiled prefix.
-  std::string_view log = build_config::http_log_path, prefix = build_config::prefix;
-  bool below = log.starts_with(prefix) && log.substr(prefix.size()).starts_with('/');
-  request.access_log_path = std::string(below ? log.substr(prefix.size() + 1) : log);
+  request.access_log_path = std::string(build_config::below_prefix(build_config::http_log_path));
   request.test_only = line.test;
   return request;
 }
@@ -114,7 +112,7 @@ static int test_configuration(const CommandLine& line, const LoadRequest& reques
 
 // -s: reads as much of the configuration as it takes to find the pid file.
 static int signal_master(const CommandLine& line, const LoadRequest& request) {
-  std::string pid_path = find_pid_path(request, build_config::pid_path);
+  std::string pid_path = find_pid_path(request, build_config::below_prefix(build_config::pid_path));
   return send_signal(line, pid_path, Logger());
 }
 
@@ -163,7 +161,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (line->list_directives) {
-    std::fputs(directive_reference(modules()).c_str(), stdout);
+    std::fputs((directive_reference(modules()) + left_out_reference()).c_str(), stdout);
     return 0;
   }
   copy_log_to_console(true);

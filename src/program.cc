@@ -21,9 +21,11 @@
 #include "core/upstream/group.h"
 #include "event/dns/resolver_conf.h"
 #include "event/events_conf.h"
+#include "event/file/thread_pools.h"
 #include "event/net/upstream_names.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
+#include "http/conf/files_conf.h"
 #include "http/conf/http_block.h"
 #include "http/conf/variables.h"
 #include "http/request/serve.h"
@@ -35,12 +37,14 @@ ConfResult<Unit> assign_modules() {
   std::vector<const Module*> all = {&error_log_module,
                                     &process_module,
                                     &events_module,
+                                    &thread_pools_module,
                                     &upstream_module,
                                     &resolver_module,
                                     &upstream_names_module,
                                     &session_variables_module,
                                     &http::http_blocks_module,
                                     &http::http_core_module,
+                                    &http::http_files_module,
                                     &http::http_request_variables_module,
                                     &http::http_connection_variables_module,
                                     &http::http_upstream_variables_module};
@@ -57,7 +61,7 @@ ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const
   made->generation_ = std::move(*generation);
   Generation& g = *made->generation_;
   if (!conf<EventsConf>(g.root()).is_present) return std::string("no \"events\" section in configuration");
-  auto settings = process_settings(g, build_config::user, build_config::pid_path);
+  auto settings = process_settings(g, build_config::user, build_config::below_prefix(build_config::pid_path));
   if (!settings) return std::move(settings.error());
   made->settings_ = std::move(*settings);
   if (request.test_only) made->settings_.worker_processes = 1;
@@ -241,6 +245,7 @@ void WorkerProcess::drain(bool has_successor) {
   leaving_ = true;
   if (!slot_.single) set_process_title("fairlead: worker process is shutting down");
   Serving& last = *serving_.back();
+  Logger(last.configuration().log()).notice("gracefully shutting down");
   uint64_t timeout_ms = conf<ProcessConf>(last.configuration().generation().root()).shutdown_timeout;
   last.worker().drain(has_successor, timeout_ms, drained_);
   // An open socket would go on taking connections that nobody accepts.
@@ -297,6 +302,7 @@ void WorkerProcess::on_commands() {
   while (auto command = receive_command(channel_watch_->fd(), closed)) {
     switch (*command) {
       case WorkerCommand::quit: drain(true); break;
+      case WorkerCommand::leave: drain(false); break;
       case WorkerCommand::terminate: loop_.stop(); break;
       case WorkerCommand::reopen: reopen(); break;
     }

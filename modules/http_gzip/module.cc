@@ -65,7 +65,7 @@ struct GzipConf {
 
 ConfResult<Unit> set_level(Line& line, GzipConf& own) {
   auto level = parse_decimal(line.word(1));
-  if (!level) return std::string("invalid number");
+  if (!level) return line.directive_reason("invalid number");
   if (*level < 1 || *level > 9) return std::string("value must be between 1 and 9");
   own.level = *level;
   return Unit();
@@ -74,11 +74,11 @@ ConfResult<Unit> set_level(Line& line, GzipConf& own) {
 // A power of two up to 2^`most_bits`, as a setting of zlib that is `at_most` for the greatest.
 ConfResult<int> parse_power(const Line& line, int most_bits, int at_most, std::string_view choices) {
   auto size = parse_size(line.word(1), SizeUnits::up_to_mega);
-  if (!size) return line.invalid_value(1);
+  if (!size) return line.directive_reason("invalid value");
   int setting = at_most;
   for (int bits = most_bits; bits >= 9; --bits, --setting)
     if (*size == uint64_t{1} << bits) return setting;
-  return format("must be {}", choices);
+  return line.directive_reason(format("must be {}", choices));
 }
 
 ConfResult<Unit> set_window(Line& line, GzipConf& own) {

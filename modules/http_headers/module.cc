@@ -70,7 +70,7 @@ ConfResult<Unit> set_add_trailer(Line& line, HeadersConf& own) { return add_fiel
 
 ConfResult<Unit> set_expires(Line& line, HeadersConf& own) {
   own.expires_modified = line.word_count() == 2;
-  if (own.expires_modified && line.word(1) != "modified") return line.invalid_value(1);
+  if (own.expires_modified && line.word(1) != "modified") return line.directive_reason("invalid value");
   size_t last = line.word_count();
   auto value = compile_word(line, last);
   if (!value) return value.error();
@@ -80,7 +80,7 @@ ConfResult<Unit> set_expires(Line& line, HeadersConf& own) {
     return Unit();
   }
   auto parsed = parse_expires(line.word(last), own.expires_modified);
-  if (!parsed) return parsed.error() == "invalid value" ? line.invalid_value(last) : parsed.error();
+  if (!parsed) return line.directive_reason(parsed.error());
   own.expires = *parsed;
   return Unit();
 }

@@ -122,7 +122,7 @@ Task<std::string> TcpSocket::connect(ConnectTo to) {
   auto connected = co_await fairlead::connect(worker_.loop(), address, options, key, deadline);
   if (!connected) co_return text_of(connected.error());
   connection_ = std::move(*connected);
-  connection_->count_in(worker_);
+  connection_->slot = ConnectionSlot(worker_);
   co_return std::string();
 }
 

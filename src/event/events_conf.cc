@@ -21,7 +21,7 @@ EventsConf& of_main(Line& line) { return own_conf<EventsConf>(*line.block().encl
 
 ConfResult<Unit> set_worker_connections(Line& line, EventsConf&) {
   auto number = parse_decimal(line.word(1));
-  if (!number || *number == 0) return line.directive_reason("invalid number");
+  if (!number || *number == 0) return format("invalid number \"{}\"", line.word(1));
   of_main(line).worker_connections = *number;
   return Unit();
 }

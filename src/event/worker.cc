@@ -4,18 +4,23 @@
 
 #include <algorithm>
 
+#include "event/file/thread_pools.h"
 #include "event/hooks.h"
 
 namespace fairlead {
 
 // What keepalive_min_timeout is if nothing is configured and a successor serves.
 static constexpr uint64_t min_timeout_with_successor_ms = 1000;
+// How long a drain leaves a new connection for its first request: the client may have sent it already. The end of the whole server waits
+// for no more than the way that such a request has to go.
+static constexpr uint64_t first_request_ms = 1000;
+static constexpr uint64_t first_request_at_the_end_ms = 100;
 
 Worker::Worker(Loop& loop, Generation& generation, WorkerRow& row)
     : loop_(loop),
       generation_(generation),
       row_(row),
-      files_(loop_),
+      files_(loop_, "default", find_thread_pool(generation, "default")->threads, find_thread_pool(generation, "default")->queue_max),
       acceptors_(loop_),
       connections_(loop_),
       background_(loop_),
@@ -64,6 +69,7 @@ uint64_t Worker::idle_deadline_ms(const IdleClient& client) const {
   if (!draining_) return UINT64_MAX;
   uint64_t min_ms = client.min_timeout_ms;
   if (min_ms == UINT64_MAX) min_ms = has_successor_ ? min_timeout_with_successor_ms : 0;
+  if (client.is_new) min_ms = std::max(min_ms, has_successor_ ? first_request_ms : first_request_at_the_end_ms);
   return std::max(client.since_ms + min_ms, loop_.now_ms());
 }
 

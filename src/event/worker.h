@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/base/list.h"
@@ -28,6 +29,7 @@ struct IdleClient : Link {
   Watch* watch = nullptr;
   uint64_t since_ms = 0;
   uint64_t min_timeout_ms = UINT64_MAX;  // keepalive_min_timeout; UINT64_MAX: the default
+  bool is_new = false;                   // no request yet: it may be on its way
 };
 
 class Worker {
@@ -128,6 +130,24 @@ class Worker {
     using Timer::Timer;
     Worker* worker = nullptr;
   } trim_;
+};
+
+// One of the worker's connections (worker_connections), from its making to its end.
+class ConnectionSlot {
+ public:
+  ConnectionSlot() = default;
+  explicit ConnectionSlot(Worker& worker) : worker_(&worker) { worker.connection_opened(); }
+  ConnectionSlot(ConnectionSlot&& other) noexcept : worker_(std::exchange(other.worker_, nullptr)) {}
+  ConnectionSlot& operator=(ConnectionSlot&& other) noexcept {
+    std::swap(worker_, other.worker_);
+    return *this;
+  }
+  ~ConnectionSlot() {
+    if (worker_) worker_->connection_closed();
+  }
+
+ private:
+  Worker* worker_ = nullptr;
 };
 
 }  // namespace fairlead

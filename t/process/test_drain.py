@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """What a draining worker does with its connections: keepalive_min_timeout, worker_shutdown_timeout."""
 
+import signal
 import threading
 import time
 
@@ -94,3 +95,19 @@ def test_worker_shutdown_timeout_ends_what_is_left(server, upstream):
         assert client.is_closed(5)
         assert 0.3 < time.monotonic() - begin < 3 * TIME_SCALE
     wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
+
+
+@pytest.mark.parametrize("requests", [0, 1])
+def test_the_end_of_the_server_does_not_wait_for_idle_clients(server, requests):
+    s = server(CONF, **FIXED)
+    clients = [Client(s.port) for _ in range(5)]
+    for client in clients:
+        for _ in range(requests):
+            client.get("/")
+    begin = time.monotonic()
+    s.signal(signal.SIGQUIT)
+    for client in clients:
+        assert client.is_closed()
+    # A new connection is left a moment for a request that is under way; an idle one nothing.
+    assert time.monotonic() - begin < 0.8, "the default of a drain with a successor was waited for"
+    s.wait()

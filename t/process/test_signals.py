@@ -12,7 +12,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import Client, get
-from lib.fairlead import title_of
+from lib.fairlead import Server, title_of
 from lib.ports import TIME_SCALE, wait_until
 
 CONF = """
@@ -226,3 +226,27 @@ def test_s_without_a_server(idle_server):
     s.write("logs/server.pid", "4194303\n")
     told = s.run("-s", "stop")
     assert told.returncode == 1 and "kill(4194303, 15) failed (3: No such process)" in told.stderr
+
+
+# ---- where things are
+
+class Bare(Server):
+    """Started with its prefix and nothing else that says where the pid file is."""
+
+    def globals(self):
+        return "".join(part + "; " for part in super().globals().split("; ") if part and not part.startswith("pid "))
+
+    def pid(self):
+        path = os.path.join(self.prefix, self.pid_name)
+        return int(self.read(self.pid_name)) if os.path.exists(path) and self.read(self.pid_name).strip() else None
+
+
+@pytest.mark.parametrize("included, pid_name", [("", "logs/fairlead.pid"), ("pid logs/other.pid;", "logs/other.pid")])
+def test_the_pid_file_moves_with_the_prefix_and_is_found_in_included_files(included, pid_name):
+    s = Bare("include parts/*.conf;\n" + CONF, **FIXED, files={"parts/pid.conf": included})
+    s.pid_name = pid_name
+    with s:
+        assert s.pid() == s.process.pid
+        told = s.run("-s", "quit")
+        assert (told.returncode, told.stderr) == (0, "")
+        s.wait()

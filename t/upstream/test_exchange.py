@@ -424,8 +424,10 @@ def test_a_refused_upgrade_is_an_ordinary_reply(server, upstream):
 
 def test_worker_connections_count_those_to_peers(server, upstream):
     u = upstream([up.request(), up.hold()])
-    s = server(conf().replace("events {}", "events { worker_connections 8; }"), UP=u.port)
+    s = server(conf(server="location = /here { return 204; }").replace("events {}", "events { worker_connections 8; }"), UP=u.port)
     clients = [Client(s.port) for _ in range(5)]
+    for c in clients:  # all five are accepted before any of them takes a connection to the peer
+        assert c.send(b"GET /here HTTP/1.1\r\nHost: h\r\n\r\n").read_reply().status == 204
     for c in clients:
         c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     s.wait_for_log("8 worker_connections are not enough while connecting to upstream")

@@ -108,7 +108,7 @@ void Logger::write_formatted(LogLevel level, Errno err, fmt::string_view format,
     char buffer[128];
     text.append_format(" ({}: {})", err.number, strerror_r(err.number, buffer, sizeof(buffer)));
   }
-  if (context_) context_->append(text);
+  if (context_ && level != LogLevel::debug) context_->append(text);
 
   char line[log_line_max];
   LogText head(line, sizeof(line) - 1);

@@ -13,6 +13,7 @@
 
 #include "core/base/format.h"
 #include "core/conf/generation.h"
+#include "core/conf/left_out.h"
 
 namespace fairlead {
 
@@ -111,6 +112,8 @@ ConfResult<const ModuleList::Row*> Reader::find_row(const Block& block, std::str
   for (const ModuleList::Row& row : rows)
     if (row.directive->contexts & block.context()) return &row;
   if (!rows.empty()) return located(format("\"{}\" directive is not allowed here", name));
+  if (std::string_view reason = why_left_out(name); !reason.empty())
+    return located(format("unknown directive \"{}\"", name), format("left out: {}", reason));
   std::string_view nearest = modules().nearest(name, block.context());
   std::string hint = nearest.empty() ? std::string() : format("did you mean \"{}\"?", nearest);
   return located(format("unknown directive \"{}\"", name), hint);

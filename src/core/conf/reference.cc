@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/format.h"
+#include "core/conf/left_out.h"
 
 namespace fairlead {
 
@@ -64,6 +65,12 @@ std::string directive_reference(const ModuleList& list) {
     append_variables(text, module->variables);
   }
   text.pop_back();
+  return text;
+}
+
+std::string left_out_reference() {
+  std::string text = "\n## Left out\n\nDirectives of nginx that are refused, and why:\n\n";
+  for (const LeftOut& entry : left_out_directives()) text += format("- `{}`: {}.\n", entry.name, entry.reason);
   return text;
 }
 

@@ -12,7 +12,12 @@
 
 namespace fairlead {
 
-enum class WorkerCommand : uint8_t { quit = 'q', terminate = 't', reopen = 'o' };
+enum class WorkerCommand : uint8_t {
+  quit = 'q',   // drain; another process serves meanwhile
+  leave = 'l',  // drain; nobody follows
+  terminate = 't',
+  reopen = 'o',
+};
 enum class WorkerReport : uint8_t {
   ready = 'r',    // accepts connections
   drained = 'd',  // no longer accepts any

@@ -95,9 +95,7 @@ std::string with_slash(std::string path) {
 
 // A path that ./configure settled: below the built-in prefix it moves with -p.
 std::string built_in(std::string_view path, const std::string& prefix) {
-  std::string own = with_slash(build_config::prefix);
-  if (path.starts_with(own)) path.remove_prefix(own.size());
-  return path_below(prefix, path);
+  return path_below(prefix, build_config::below_prefix(path));
 }
 
 }  // namespace

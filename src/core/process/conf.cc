@@ -2,7 +2,10 @@
 // Copyright (C) The Fairlead authors
 #include "core/process/conf.h"
 
+#include <glob.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "core/base/format.h"
 #include "core/base/text.h"
@@ -23,7 +26,7 @@ ConfResult<Unit> set_worker_processes(Line& line, ProcessConf& own) {
     return Unit();
   }
   auto number = parse_decimal(line.word(1));
-  if (!number || *number == 0 || *number > 250) return std::string("invalid number of worker processes");
+  if (!number || *number == 0 || *number > 250) return line.directive_reason("invalid value");
   own.settings.worker_processes = static_cast<unsigned>(*number);
   return Unit();
 }
@@ -50,8 +53,8 @@ ConfResult<Unit> set_env(Line& line, ProcessConf& own) {
 
 ConfResult<Unit> set_priority(Line& line, ProcessConf& own) {
   auto number = parse_signed(line.word(1));
-  if (!number || *number < -20 || *number > 20) return line.directive_reason("invalid number");
-  own.settings.priority = static_cast<int>(*number);
+  if (!number) return line.directive_reason("invalid number");
+  own.settings.priority = static_cast<int>(std::clamp<int64_t>(*number, -20, 20));  // beyond it the kernel does the same
   return Unit();
 }
 
@@ -133,9 +136,17 @@ constinit const Module process_module = {
     .directives = process_rows,
 };
 
+static void warn_about_masks(Generation& generation, const ProcessSettings& settings) {
+  size_t masks = settings.affinity.masks.size();
+  if (masks == 0 || settings.affinity.automatic || masks == 1 || masks == settings.worker_processes) return;
+  generation.warn("the number of \"worker_processes\" is not equal to the number of \"worker_cpu_affinity\" masks, "
+                  "using last mask for remaining worker processes");
+}
+
 ConfResult<ProcessSettings> process_settings(Generation& generation, std::string_view default_user, std::string_view default_pid) {
   const ProcessConf& conf = fairlead::conf<ProcessConf>(generation.root());
   ProcessSettings settings = conf.settings;
+  warn_about_masks(generation, settings);
   settings.pid_path = std::string(generation.absolute_path(conf.pid.empty() ? default_pid : conf.pid));
   if (conf.user_given || geteuid() != 0 || default_user.empty()) return settings;
   auto identity = find_identity(std::string(default_user), {});
@@ -146,24 +157,59 @@ ConfResult<ProcessSettings> process_settings(Generation& generation, std::string
   return settings;
 }
 
-// The last `pid` at the top level of `text`, as far as it can be read.
-static void scan_for_pid(std::string_view text, Arena& arena, std::string& found) {
-  Lexer lexer(text, arena);
+namespace {
+
+// Looks for the last `pid` at the top level of a configuration, as far as that can be read, with the files it includes there.
+class PidScan {
+ public:
+  PidScan(std::string_view folder, std::string& found) : folder_(folder), arena_(Arena::open(4096)), found_(found) {}
+  void scan(std::string_view text);
+
+ private:
+  static constexpr int depth_max = 8;
+  void follow(std::string_view pattern);
+  std::string folder_;  // that relative includes start from, with its slash
+  Arena::Owner arena_;
+  std::string& found_;
+  int depth_ = 0;
+};
+
+void PidScan::follow(std::string_view pattern) {
+  if (depth_ >= depth_max) return;
+  ++depth_;
+  std::string full = pattern.starts_with('/') ? std::string(pattern) : folder_ + std::string(pattern);
+  glob_t files;
+  std::string text;
+  if (::glob(full.c_str(), 0, nullptr, &files) == 0) {
+    for (size_t i = 0; i < files.gl_pathc; ++i)
+      if (read_whole_file(files.gl_pathv[i], text)) scan(text);
+    ::globfree(&files);
+  }
+  --depth_;
+}
+
+void PidScan::scan(std::string_view text) {
+  text = arena_->copy(text);
+  Lexer lexer(text, *arena_);
   int depth = 0;
   Statement statement;
   while (lexer.next(statement)) {
     if (statement.end == StatementEnd::text_end) return;
     if (statement.end == StatementEnd::block_start) ++depth;
     else if (statement.end == StatementEnd::block_end) --depth;
-    else if (depth == 0 && statement.words.size() == 2 && statement.words[0] == "pid") found = std::string(statement.words[1]);
+    else if (depth != 0 || statement.words.size() != 2) continue;
+    else if (statement.words[0] == "pid") found_ = std::string(statement.words[1]);
+    else if (statement.words[0] == "include") follow(statement.words[1]);
   }
 }
 
+}  // namespace
+
 std::string find_pid_path(const LoadRequest& request, std::string_view default_pid) {
   std::string text, found(default_pid);
-  Arena::Owner arena = Arena::open(4096);
-  if (read_whole_file(request.conf_path, text)) scan_for_pid(text, *arena, found);
-  scan_for_pid(request.global_directives, *arena, found);
+  PidScan pids(std::string_view(request.conf_path).substr(0, request.conf_path.rfind('/') + 1), found);
+  if (read_whole_file(request.conf_path, text)) pids.scan(text);
+  pids.scan(request.global_directives);
   return !found.empty() && found[0] == '/' ? found : request.prefix + found;
 }
 

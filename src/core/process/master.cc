@@ -104,6 +104,7 @@ class Master {
   void terminate();
   void press_on();
   bool sole_owner() { return new_binary_ == 0 && generations_.sole_owner(); }
+  WorkerCommand farewell() { return sole_owner() ? WorkerCommand::leave : WorkerCommand::quit; }
 
   Program& program_;
   std::vector<std::string> arguments_;
@@ -408,14 +409,14 @@ void Master::new_binary_ended(pid_t pid, int status) {
 void Master::stop_accepting() {
   not_accepting_ = true;
   workers_.forget_plans();
-  workers_.tell(WorkerCommand::quit, SIGQUIT);
+  workers_.tell(farewell(), SIGQUIT);
 }
 
 // ---- the end
 
 void Master::quit() {
   state_ = State::quitting;
-  workers_.tell(WorkerCommand::quit, SIGQUIT);
+  workers_.tell(farewell(), SIGQUIT);
   generations_.current().listeners().close_all(sole_owner(), log());
 }
 

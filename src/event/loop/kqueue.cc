@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Poller over BSD kqueue. On Linux it is built against libkqueue for the tests alone (FAIRLEAD_LIBKQUEUE).
+// Poller over BSD kqueue. On Linux the tests build it over a kqueue made of epoll (FAIRLEAD_TEST_KQUEUE, t/unit/event/loop/kqueue).
 #include <cerrno>
 #include <cstring>
 
@@ -20,7 +20,7 @@ Result<std::unique_ptr<Poller>> open_poller(const char* name) {
 }
 }  // namespace fairlead
 
-#if defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__NetBSD__) || defined(__APPLE__) || defined(FAIRLEAD_LIBKQUEUE)
+#if defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__NetBSD__) || defined(__APPLE__) || defined(FAIRLEAD_TEST_KQUEUE)
 #include <sys/types.h>
 
 #include <sys/event.h>

@@ -9,15 +9,6 @@ namespace fairlead {
 
 PoolKey PoolKey::of(std::string_view text) { return PoolKey{text, hash_bytes(text)}; }
 
-PooledConnection::~PooledConnection() {
-  if (counted_in_) counted_in_->connection_closed();
-}
-
-void PooledConnection::count_in(Worker& worker) {
-  counted_in_ = &worker;
-  worker.connection_opened();
-}
-
 bool ConnPool::close_oldest() {
   if (auto* link = lru_.front()) {
     remove(link->owner);

@@ -12,6 +12,7 @@
 
 #include "core/base/list.h"
 #include "event/net/connection.h"
+#include "event/worker.h"
 
 namespace fairlead {
 
@@ -43,15 +44,13 @@ class PooledConnection {
       : transport_(std::move(transport)), connection(*transport_, Side::upstream), key_text_(key.text), key_hash_(key.hash) {
     created_ms_ = connection.loop().now_ms();
   }
-  ~PooledConnection();
-  // From now to its end it is one of the worker's connections (worker_connections).
-  void count_in(Worker& worker);
 
  private:
   std::unique_ptr<Transport> transport_;  // null over a socket
 
  public:
   Connection connection;
+  ConnectionSlot slot;           // taken before it was connected
   uint64_t requests = 0;         // finished on it, the current one not counted
   bool is_reused() const { return requests > 0; }
 
@@ -59,7 +58,6 @@ class PooledConnection {
   friend class ConnPool;
   struct LruLink : Link { PooledConnection* owner = nullptr; } lru_;
   struct BucketLink : Link { PooledConnection* owner = nullptr; } bucket_;
-  Worker* counted_in_ = nullptr;
   std::string key_text_;
   uint64_t key_hash_;
   uint64_t created_ms_;

@@ -10,6 +10,7 @@
 
 #include "core/conf/template.h"
 #include "core/conf/value.h"
+#include "core/process/places.h"
 
 namespace fairlead::http {
 
@@ -53,7 +54,8 @@ struct CoreConf {
   Msec client_body_timeout{60'000};
   BodyInFile client_body_in_file_only = BodyInFile::off;
   bool client_body_in_single_buffer = false;
-  TempPath client_body_temp_path{"client_body_temp", {}};
+  Size request_pool_size{5120};  // all of a small proxied request fits
+  TempPath client_body_temp_path{places::client_body_temp, {}};
   // Connections
   Msec keepalive_timeout{75'000};
   Seconds keepalive_header{0};
@@ -69,7 +71,7 @@ struct CoreConf {
   bool tcp_nodelay = true;
   bool tcp_nopush = false;
   bool sendfile = false;
-  Size sendfile_max_chunk{2 * 1024 * 1024};
+  Size sendfile_max_chunk{2 * 1024 * 1024};  // 0: no limit
   // Responses
   bool absolute_redirect = true;
   bool server_name_in_redirect = false;
@@ -80,6 +82,9 @@ struct CoreConf {
   Conditions early_hints;  // under which a 103 of a peer is passed on
   IfModifiedSince if_modified_since = IfModifiedSince::exact;
   std::vector<ErrorPage> error_pages;
+  bool recursive_error_pages = false;
+  bool msie_padding = true;
+  bool msie_refresh = false;
   Template limit_rate{"0"};
   Template limit_rate_after{"0"};
   // Files

@@ -52,7 +52,8 @@ ConfResult<Unit> ConfValue<http::TempPath>::parse(Line& line, http::TempPath& fi
   http::TempPath path{line.generation().absolute_path(line.word(1)), {0, 0, 0}, false};
   for (size_t i = 2; i < line.words().size(); ++i) {
     auto level = parse_decimal(line.word(i));
-    if (!level || *level < 1 || *level > 3) return line.invalid_value(i);
+    if (!level || *level == 0) return line.directive_reason("invalid value");
+    if (*level > 3) return line.invalid_value(i);
     path.levels[i - 2] = static_cast<uint8_t>(*level);
   }
   field = path;
@@ -66,12 +67,12 @@ namespace {
 
 ConfResult<Unit> set_keepalive_timeout(Line& line, CoreConf& own) {
   auto timeout = parse_time_ms(line.word(1), TimeGrain::milliseconds);
-  if (!timeout) return line.invalid_value(1);
+  if (!timeout) return line.directive_reason("invalid value");
   own.keepalive_timeout.ms = *timeout;
   own.keepalive_header.s = 0;
   if (line.word_count() == 1) return Unit();
   auto header = parse_time_ms(line.word(2), TimeGrain::seconds);
-  if (!header) return line.invalid_value(2);
+  if (!header) return line.directive_reason("invalid value");
   own.keepalive_header.s = *header / 1000;
   return Unit();
 }
@@ -117,11 +118,11 @@ ConfResult<Unit> set_root_or_alias(Line& line, CoreConf& own) {
   }
   if (alias && location_of(line.block()).match == Location::Match::named)
     return std::string("the \"alias\" directive cannot be used inside the named location");
-  if (line.word(1).find("$document_root") != std::string_view::npos || line.word(1).find("${document_root}") != std::string_view::npos)
-    return format("the $document_root variable cannot be used in the \"{}\" directive", line.name());
   std::string_view text = line.word(1);
-  if (text.empty()) return format("empty {}", line.name());
-  if (text[0] != '$') text = line.generation().absolute_path(text);
+  for (std::string_view name : {"document_root", "realpath_root"})  // they are made of this very value
+    if (text.find(format("${}", name)) != std::string_view::npos || text.find(format("${{{}}}", name)) != std::string_view::npos)
+      return format("the ${} variable cannot be used in the \"{}\" directive", name, line.name());
+  if (!text.starts_with('$')) text = line.generation().absolute_path(text);
   if (!alias && text.size() > 1 && text.back() == '/') text.remove_suffix(1);
   auto compiled = compile_text(line, text);
   if (!compiled) return compiled.error();
@@ -166,6 +167,23 @@ ConfResult<Unit> set_types(Line& line, CoreConf& own) {
   return Unit();
 }
 
+// A size that may have variables; without them it is checked at once.
+template <Template CoreConf::*Field>
+ConfResult<Unit> set_rate(Line& line, CoreConf& own) {
+  auto value = compile_word(line, 1);
+  if (!value) return value.error();
+  if (value->is_literal() && !parse_size(value->literal(), SizeUnits::up_to_mega)) return line.directive_reason("invalid value");
+  own.*Field = std::move(*value);
+  return Unit();
+}
+
+ConfResult<Unit> warn_unsupported(Line& line, CoreConf&) {
+  Size ignored;
+  FL_TRY(ConfValue<Size>::parse(line, ignored));
+  line.warn(format("\"{}\" is not supported, ignored", line.name()));
+  return Unit();
+}
+
 // A block for all methods but the named ones. GET allows HEAD, too.
 ConfResult<Unit> set_limit_except(Line& line, CoreConf&) {
   Location& outer = location_of(line.block());
@@ -185,12 +203,13 @@ ConfResult<Unit> set_limit_except(Line& line, CoreConf&) {
 
 // Accepted for nginx's sake: our tables size themselves.
 ConfResult<Unit> check_number_only(Line& line, CoreConf&) {
-  auto number = parse_size(line.word(1), SizeUnits::up_to_mega);
-  if (!number) return line.directive_reason("invalid value");
+  auto number = parse_decimal(line.word(1));
+  if (!number) return line.directive_reason("invalid number");
   return Unit();
 }
 
 constexpr uint32_t any = in_http_any;
+constexpr uint64_t request_pool_bytes_min = 112;  // nginx's
 
 constexpr Directive core_rows[] = {
     slot<CoreConf, &CoreConf::client_header_buffer_size>("client_header_buffer_size", in_http | in_server,
@@ -212,6 +231,8 @@ constexpr Directive core_rows[] = {
     slot<CoreConf, &CoreConf::client_body_in_single_buffer>("client_body_in_single_buffer", any,
                                                             "Keep a request body in one piece of memory."),
     slot<CoreConf, &CoreConf::client_body_temp_path>("client_body_temp_path", any, "Folder for request bodies that do not fit in memory."),
+    slot<CoreConf, &CoreConf::request_pool_size>("request_pool_size", in_http | in_server,
+                                                 "First piece of memory of a request; it grows by as much as is needed."),
     custom<set_keepalive_timeout, CoreConf, &CoreConf::keepalive_timeout, &CoreConf::keepalive_header>(
         "keepalive_timeout", any, words(1, 2), "How long an idle client connection stays open, and what Keep-Alive tells the client.")
         .takes("time [header_time]"),
@@ -243,8 +264,17 @@ constexpr Directive core_rows[] = {
                                                              "What is shown for errors: a path, a named location, an URL.")
         .many()
         .takes("code ... [=[response]] uri"),
-    slot<CoreConf, &CoreConf::limit_rate>("limit_rate", any | in_location_if, "Bytes per second to one client, 0 for no limit."),
-    slot<CoreConf, &CoreConf::limit_rate_after>("limit_rate_after", any | in_location_if, "Bytes of a response that are not limited."),
+    slot<CoreConf, &CoreConf::recursive_error_pages>("recursive_error_pages", any, "Let an error page have error pages of its own."),
+    slot<CoreConf, &CoreConf::msie_padding>("msie_padding", any,
+                                            "Fill small error pages for MSIE and Chrome, which show their own in place of them."),
+    slot<CoreConf, &CoreConf::msie_refresh>("msie_refresh", any, "Redirect MSIE by a page with a refresh instead of a status."),
+    custom<set_rate<&CoreConf::limit_rate>, CoreConf, &CoreConf::limit_rate>("limit_rate", any | in_location_if, words(1),
+                                                                            "Bytes per second to one client, 0 for no limit.")
+        .takes("rate"),
+    custom<set_rate<&CoreConf::limit_rate_after>, CoreConf, &CoreConf::limit_rate_after>(
+        "limit_rate_after", any | in_location_if, words(1), "Bytes of a response that are not limited.")
+        .takes("size"),
+    custom<warn_unsupported, CoreConf>("send_lowat", any, words(1), "Nothing on this system: warned about, as nginx does.").takes("size"),
     root_row("root", any | in_location_if, "Folder that paths are looked up in."),
     root_row("alias", in_location, "What stands in for the location's own part of the path."),
     custom<set_types, CoreConf, &CoreConf::types>("types", any, words(0), "Media types by file name extension.").block(),
@@ -269,6 +299,8 @@ ConfResult<Unit> place_temp_paths(Generation& generation) {
 }
 
 ConfResult<Unit> finish_core(Block& block, CoreConf& core) {
+  if (core.request_pool_size < request_pool_bytes_min)
+    return format("the pool size must be no less than {}{}\n", request_pool_bytes_min, at_place(block.place()));
   if (core.large_client_header_buffers.bytes < 256)
     return format("the \"large_client_header_buffers\" are too small{}\n", at_place(block.place()));
   return Unit();

@@ -87,6 +87,7 @@ ConfResult<Unit> add_server_name(Line& line, Server& server, std::string_view wo
     name.kind = ServerName::Kind::exact;
     name.name = lowered;
   }
+  if (lowered.empty() && !word.empty()) return format("server name \"{}\" is invalid", word);
   bool stray = name.kind != ServerName::Kind::regex && name.name.find('*') != std::string_view::npos;
   if (stray || (name.kind != ServerName::Kind::exact && name.name.empty()))
     return format("server name \"{}\" is invalid", word);
@@ -137,7 +138,7 @@ ConfResult<Unit> check_nesting(const Location& location, const Location& outer) 
   if (outer.match == Match::exact) return format("location \"{}\" cannot be inside the exact location \"{}\"", location.name, outer.name);
   if (outer.match == Match::named) return format("location \"{}\" cannot be inside the named location \"{}\"", location.name, outer.name);
   if (location.match == Match::named) return format("named location \"{}\" can be on the server level only", location.name);
-  bool outside = location.match != Match::regex && outer.match != Match::regex && !location.name.starts_with(outer.name);
+  bool outside = location.match != Match::regex && !location.name.starts_with(outer.name);
   if (outside) return format("location \"{}\" is outside location \"{}\"", location.name, outer.name);
   return Unit();
 }
@@ -188,6 +189,7 @@ static void fill_rules(Server& server) {
       static_cast<uint32_t>(std::max<uint64_t>(core.large_client_header_buffers.bytes, core.client_header_buffer_size));
   rules.head.head_bytes_max =
       static_cast<uint32_t>(core.large_client_header_buffers.count * core.large_client_header_buffers.bytes);
+  rules.arena_bytes = core.request_pool_size;
   rules.header_buffer_bytes = core.client_header_buffer_size.bytes;
   rules.header_timeout_ms = core.client_header_timeout.ms;
   rules.keepalive_timeout_ms = core.keepalive_timeout;

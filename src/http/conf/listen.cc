@@ -97,7 +97,7 @@ struct ListenWords {
 
 ConfResult<Unit> set_number(std::string_view text, int& field, const char* what) {
   auto number = parse_decimal(text);
-  if (!number || *number == 0 || *number > INT32_MAX) return format("invalid {} \"{}\"", what, text);
+  if (!number || *number == 0 || *number > INT32_MAX) return format("invalid {} \"{}={}\"", what, what, text);
   field = static_cast<int>(*number);
   return Unit();
 }
@@ -107,13 +107,10 @@ ConfResult<Unit> set_keepalive(std::string_view text, ListenSpec& spec) {
   if (text == "on") spec.keepalive = ListenSpec::Keepalive::on;
   else if (text == "off") spec.keepalive = ListenSpec::Keepalive::off;
   else {
-    std::string_view parts[3];
-    size_t count = 0;
-    for (Splitter split(text, ':'); count < 3;) {
-      if (!split.next(parts[count])) break;
-      ++count;
-    }
-    if (count != 3) return format("invalid so_keepalive value: \"{}\"", text);
+    std::string_view parts[3], rest;
+    Splitter split(text, ':');
+    bool three = split.next(parts[0]) && split.next(parts[1]) && split.next(parts[2]) && !split.next(rest);
+    if (!three || text == "::") return format("invalid so_keepalive value: \"{}\"", text);
     spec.keepalive = ListenSpec::Keepalive::on;
     for (size_t i = 0; i < 2; ++i) {
       if (parts[i].empty()) continue;
@@ -132,7 +129,7 @@ ConfResult<Unit> set_keepalive(std::string_view text, ListenSpec& spec) {
 
 ConfResult<Unit> set_size(std::string_view text, int& field, const char* what) {
   auto bytes = parse_size(text, SizeUnits::up_to_mega);
-  if (!bytes || *bytes > INT32_MAX) return format("invalid {} \"{}\"", what, text);
+  if (!bytes || *bytes > INT32_MAX) return format("invalid {} \"{}={}\"", what, what, text);
   field = static_cast<int>(*bytes);
   return Unit();
 }
@@ -165,8 +162,7 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
   else if (word.starts_with("fastopen=")) return set_number(value("fastopen="), spec.fastopen, "fastopen");
   else if (word.starts_with("so_keepalive=")) return set_keepalive(value("so_keepalive="), spec);
   else if (word == "ipv6only=on" || word == "ipv6only=off") {
-    if (spec.addr.family() != Addr::Family::inet6) return format("ipv6only is not supported on addr \"{}\"", spec.addr.text());
-    spec.ipv6_only = word == "ipv6only=on";
+    if (spec.addr.family() == Addr::Family::inet6) spec.ipv6_only = word == "ipv6only=on";  // of an IPv4 address it says nothing
   } else if (word.starts_with("setfib=") || word.starts_with("accept_filter=")) {
     return format("the \"{}\" parameter is not supported on this platform", word);
   } else {

@@ -16,6 +16,7 @@
 #include "http/message/status.h"
 #include "http/request/file_path.h"
 #include "http/request/request.h"
+#include "http/request/spool.h"
 
 namespace fairlead::http {
 namespace {
@@ -79,9 +80,27 @@ Value get_request_id(Session& session, uintptr_t) {
   return Value{{to, 2 * sizeof words}};
 }
 
+// Only what was read before it was used, and only while it is in memory: nginx gives nothing of a body that lies in a file.
+Value get_request_body(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  if (!request.spooled_body || !request.spooled_body->is_in_memory()) return Value::missing();
+  return Value{request.spooled_body->text(request.arena())};
+}
+Value get_request_body_file(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  if (!request.spooled_body || request.spooled_body->file_name().empty()) return Value::missing();
+  return text_value(session, request.spooled_body->file_name());
+}
+
 // -- fields of the request --
 
 Value get_host(Session& session, uintptr_t) { return Value{as_request(session).host()}; }
+// The port that the client named, in the request line or Host; and the colon to stand before it.
+Value get_request_port(Session& session, uintptr_t) {
+  uint16_t port = as_request(session).head.port;
+  return port ? number_value(session, port) : Value{};
+}
+Value get_is_request_port(Session& session, uintptr_t) { return Value{as_request(session).head.port ? ":" : ""}; }
 Value get_known_field(Session& session, uintptr_t datum) {
   const Headers& headers = as_request(session).head.headers;
   KnownHeader known = static_cast<KnownHeader>(datum);
@@ -208,8 +227,12 @@ constexpr VariableDef request_variables[] = {
     {"request_time", get_request_time, variable_volatile, http_variable},
     {"request_completion", get_request_completion, variable_volatile, http_variable},
     {"request_id", get_request_id, 0, http_variable},
+    {"request_body", get_request_body, variable_volatile, http_variable},
+    {"request_body_file", get_request_body_file, variable_volatile, http_variable},
     {"server_protocol", get_server_protocol, 0, http_variable},
     {"host", get_host, 0, http_variable},
+    {"request_port", get_request_port, 0, http_variable},
+    {"is_request_port", get_is_request_port, 0, http_variable},
     {"document_root", get_document_root, variable_volatile, http_variable},
     {"realpath_root", get_realpath_root, variable_volatile, http_variable},
     {"request_filename", get_request_filename, variable_volatile, http_variable},

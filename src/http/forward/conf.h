@@ -92,7 +92,7 @@ struct ForwardConf {
   Size busy_buffers_size{0};          // 0: twice a buffer
   Offset max_temp_file_size{1024 * 1024 * 1024};
   Size temp_file_write_size{0};       // 0: twice a buffer
-  TempPath temp_path{"proxy_temp", {}};
+  TempPath temp_path{places::proxy_temp, {}};
   Rate limit_rate;
   BindAddress bind;
   Size socket_rcvbuf{0};  // 0: the system's, as the next

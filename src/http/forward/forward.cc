@@ -241,12 +241,14 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target);
     Try one(request, plan, target, std::move(pick.lease), chosen ? &chosen->choice : nullptr);
     if (first && request.tries != &one.record) one.record.new_group = true;
+    request.logger.debug("http upstream: try {}", one.record.peer);
     auto ran = co_await one.attempt.run(work.what);
     Outcome outcome = outcome_of(ran, one.attempt, work.what, work.body_replayable);
     one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
     one.record.error = outcome.error;
     one.record.reason = Retry::reason_of(outcome);
     Again again = retry.again(outcome, request.loop().now_ms());
+    request.logger.debug("http upstream: {} status {}{}", one.record.peer, one.record.status, again == Again::no ? "" : ", another try");
     if (!ran && !(outcome.stale && again == Again::same_peer)) log_failure(request, outcome.error, one.attempt);
     if (again == Again::no) {
       if (!retry.refused().empty()) request.fail_reason = retry.refused();

@@ -14,6 +14,7 @@
 #include "http/forward/tunnel.h"
 #include "http/message/known_header.h"
 #include "http/message/uri.h"
+#include "http/request/found_file.h"
 #include "http/request/client_facts.h"
 #include "http/request/response.h"
 #include "http/request/spool.h"
@@ -96,7 +97,7 @@ Spool* read_ahead(Request& request, const ForwardConf& conf) {
     SpoolFile file;
   };
   ReplyFile* file = nullptr;
-  if (conf.max_temp_file_size) file = request.arena().make<ReplyFile>(request.worker().files(), conf.temp_path);
+  if (conf.max_temp_file_size) file = request.arena().make<ReplyFile>(writing_pool(request), conf.temp_path);
   SpoolLimits limits;
   limits.memory_bytes = conf.buffers.count * conf.buffers.bytes;
   limits.file_bytes = conf.max_temp_file_size;

@@ -4,14 +4,13 @@
 
 #include <algorithm>
 
+#include "event/net/socket.h"
 #include "http/message/headers.h"
 
 namespace fairlead::http::h1 {
 
-// How much is gathered before a write: enough that the system call does not matter, little enough to stay in the cache.
-static constexpr size_t gather_bytes_max = 64 * 1024;
-// sendfile() is asked for at most this much at once, so that one fast client cannot hold the loop.
-static constexpr uint64_t file_bytes_max = 512 * 1024;
+// What the kernel sends at most in one call.
+static constexpr uint64_t call_bytes_max = 0x7ffff000;
 
 Progress Sender::pump(Body& body) {
   for (;;) {
@@ -20,6 +19,7 @@ Progress Sender::pump(Body& body) {
     // What was pulled before the failure still goes out; a body of our own that gave nothing leaves the head to its owner's judgement.
     bool had_nothing = gathered == Progress::failed && !pulled_ && error_.side == Side::local;
     if (had_nothing) return gathered;
+    if (cork_ && file_.is_file()) set_corked(true);
     Progress written = write_out();
     if (written != Progress::done) return written;
     if (gathered == Progress::failed) return gathered;
@@ -28,7 +28,10 @@ Progress Sender::pump(Body& body) {
       if (written != Progress::done) return written;
       continue;
     }
-    if (body_ended_) return Progress::done;
+    if (body_ended_) {
+      set_corked(false);
+      return Progress::done;
+    }
     if (gathered == Progress::need_body) return gathered;
   }
 }
@@ -36,7 +39,7 @@ Progress Sender::pump(Body& body) {
 // done: something was gathered or the body ended; need_body: the body has nothing more now.
 Progress Sender::gather(Body& body) {
   Chunk chunk;
-  while (out_.size() < gather_bytes_max) {
+  while (out_.size() < gather_bytes_max_) {
     switch (body.poll(chunk)) {
       case Poll::ready:
         pulled_ = true;
@@ -108,9 +111,17 @@ Progress Sender::write_out() {
   return out_.empty() ? Progress::done : Progress::need_write;
 }
 
+void Sender::set_corked(bool on) {
+  if (corked_ == on) return;
+  corked_ = on;
+  set_cork(to_.watch().fd(), on);
+}
+
 Progress Sender::write_file() {
+  uint64_t allowed = file_bytes_max_;
   while (file_.file_bytes > 0) {
-    IoResult result = to_.try_send_file(file_.file.fd(), file_.file_offset, std::min(file_.file_bytes, file_bytes_max));
+    if (allowed == 0) return Progress::need_write;  // the socket takes more, but it is somebody else's turn
+    IoResult result = to_.try_send_file(file_.file.fd(), file_.file_offset, std::min({file_.file_bytes, allowed, call_bytes_max}));
     if (result.status == IoStatus::again) return Progress::need_write;
     if (result.status == IoStatus::end) {
       to_.mark_broken();
@@ -119,6 +130,7 @@ Progress Sender::write_file() {
     if (result.status == IoStatus::failed) return fail(to_.error_of(result, "sendfile() failed"));
     file_.file_offset += result.bytes;
     file_.file_bytes -= result.bytes;
+    allowed -= result.bytes;
     if (file_.file_bytes > 0 && !to_.watch().is_ready(Direction::write)) return Progress::need_write;
   }
   file_.clear();

@@ -31,6 +31,13 @@ class Sender {
     left_ = length;
     body_ended_ = framing == SendFraming::none || (framing == SendFraming::length && length == 0);
   }
+  // At most `bytes_max` of a file are sent before pump() comes back with need_write; `cork`: with what stands before it in full packets.
+  void limit_files(uint64_t bytes_max, bool cork) {
+    file_bytes_max_ = bytes_max;
+    cork_ = cork;
+  }
+  // How many bytes in memory are gathered before a write.
+  void gather_up_to(size_t bytes) { gather_bytes_max_ = bytes; }
   // Pulls and writes until all is written (done), the socket is full (need_write), the body has nothing now (need_body; everything
   // pulled so far is on its way), or it failed: then error() says on which side.
   Progress pump(Body& body);
@@ -44,6 +51,7 @@ class Sender {
   Progress gather(Body& body);
   Progress write_out();
   Progress write_file();
+  void set_corked(bool on);
   void frame(Chunk& chunk);
   void finish_body(const Body& body);
   Progress fail(Error error) {
@@ -57,7 +65,11 @@ class Sender {
   uint64_t left_ = 0;
   uint64_t body_bytes_ = 0;
   SendFraming framing_ = SendFraming::none;
+  size_t gather_bytes_max_ = 64 * 1024;
+  uint64_t file_bytes_max_ = 2 * 1024 * 1024;
   bool body_ended_ = true;
+  bool cork_ = false;
+  bool corked_ = false;
   bool pulled_ = false;
   bool file_chunk_open_ = false;  // chunked: the file range still needs its closing CRLF
   Error error_;

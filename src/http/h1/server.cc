@@ -10,9 +10,6 @@
 
 namespace fairlead::http::h1 {
 
-// The first block of a request's arena: all of a small proxied request fits.
-static constexpr size_t request_arena_bytes = 5120;
-
 ServerExchange::ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers)
     : client_(client),
       head_(head),
@@ -44,7 +41,7 @@ void ServerExchange::write_head(Outgoing& response) {
   SendFraming framing = SendFraming::none;
   int64_t length = head.framing.content_length;
   bool bodiless = !has_body(head.status);
-  keep_alive_ = response.keep_alive && head_.framing.keep_alive;
+  keep_alive_ = response.keep_alive && head_.framing.keep_alive && !body_.has_failed();
   if (head.status == 101) {
     keep_alive_ = false;
     end.connection = ConnectionOption::upgrade;
@@ -77,7 +74,11 @@ void ServerExchange::write_head(Outgoing& response) {
 }
 
 Progress ServerExchange::pump(Outgoing& response) {
-  if (!head_written_) write_head(response);
+  if (!head_written_) {
+    sender_.gather_up_to(response.gather_bytes);
+    sender_.limit_files(response.file_bytes_max, response.cork_files);
+    write_head(response);
+  }
   Progress progress = sender_.pump(*response.body);
   if (progress == Progress::done) finished_ = true;
   return progress;
@@ -173,7 +174,7 @@ class Reading {
 Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
   uint64_t started_ms = client.loop().now_ms();
   bool pipelined = sink.facts().requests > 0 && !client.unread().empty();
-  Arena::Owner arena = Arena::open(request_arena_bytes);
+  Arena::Owner arena = Arena::open(rules.arena_bytes);
   RequestHead* head = arena->make<RequestHead>(*arena);
   RequestParser parser(*head, rules.head);
   uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
@@ -205,6 +206,7 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
     else left.after = co_await after_answer(client, rules, *exchange);
     co_return left;
   }
+  if (head->version_major == 0) head->version_major = 1;  // what is broken is not HTTP/0.9: it gets an answer with a head
   if (head->request_line.empty()) {  // what there is of it, for the logs
     std::string_view line = client.unread();
     head->request_line = line.substr(0, line.find_first_of("\r\n"));

@@ -2,9 +2,11 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/error_page.h"
 
+#include "core/base/escape.h"
 #include "http/conf/core_conf.h"
 #include "http/message/status.h"
 #include "http/message/uri.h"
+#include "http/request/browser.h"
 #include "http/request/identity.h"
 #include "http/request/response.h"
 
@@ -29,7 +31,7 @@ std::optional<Verdict> take_error_page(Request& request, unsigned status) {
   const ErrorPage* page = find_page(request, status);
   if (!page) return std::nullopt;
   if (ends_connection(status)) request.response.keep_alive = false;
-  request.in_error_page = true;
+  request.in_error_page = !conf<CoreConf>(request).recursive_error_pages;
   std::string_view uri = page->uri.evaluate(request);
   if (uri.empty()) return std::nullopt;
   request.error_status = static_cast<uint16_t>(page->overwrite >= 0 ? page->overwrite : static_cast<int>(wire_status(status)));
@@ -60,6 +62,29 @@ static std::string_view inner_reason(unsigned status) {
   }
 }
 
+// msie_padding: browsers that take a small page for none and show one of their own. Six lines make it large enough.
+static std::string_view padding(const Request& request, unsigned status) {
+#define FL_PADDING_LINE "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n"
+  constexpr std::string_view lines =
+      FL_PADDING_LINE FL_PADDING_LINE FL_PADDING_LINE FL_PADDING_LINE FL_PADDING_LINE FL_PADDING_LINE;
+#undef FL_PADDING_LINE
+  if (status < 400 || request.head.version_major == 0 || !conf<CoreConf>(request).msie_padding) return {};
+  Browser browser = browser_of(request.head.headers.value(KnownHeader::user_agent));
+  return browser.msie || browser.chrome ? lines : std::string_view();
+}
+
+// msie_refresh: MSIE gets a redirect as a page that leads on. False: it is not for this response.
+static bool set_refresh_page(Request& request, unsigned status) {
+  if ((status != 301 && status != 302) || !conf<CoreConf>(request).msie_refresh) return false;
+  Headers& headers = request.response.head.headers;
+  if (!headers.has(KnownHeader::location) || !browser_of(request.head.headers.value(KnownHeader::user_agent)).msie) return false;
+  std::string_view to = escaped(Escape::uri_in_refresh, headers.value(KnownHeader::location), request.arena());
+  headers.remove(KnownHeader::location);
+  set_text(request, 200, "text/html",
+           request.arena().join({"<html><head><meta http-equiv=\"Refresh\" content=\"0; URL=", to, "\"></head><body></body></html>\r\n"}));
+  return true;
+}
+
 void set_built_in_page(Request& request, unsigned status) {
   Response& response = request.response;
   if (ends_connection(status)) response.keep_alive = false;
@@ -79,6 +104,7 @@ void set_built_in_page(Request& request, unsigned status) {
     return;
   }
   std::string_view title = line.substr(9, line.size() - 11);  // between "HTTP/1.1 " and CRLF
+  if (set_refresh_page(request, shown)) return;
   if (shown == 302) title = "302 Found";                      // nginx's page does not say what its status line says
   if (shown == 401) title = "401 Authorization Required";     // likewise
   std::string_view inner = inner_reason(status);
@@ -86,7 +112,8 @@ void set_built_in_page(Request& request, unsigned status) {
   std::string_view more = inner.empty() ? std::string_view() : request.arena().join({"<center>", inner, "</center>\r\n"});
   std::string_view page = request.arena().join({"<html>\r\n<head><title>", inner.empty() ? title : request.arena().join({"400 ", inner}),
                                                 "</title></head>\r\n<body>\r\n<center><h1>", title, "</h1></center>\r\n", more,
-                                                "<hr><center>", tokens, "</center>\r\n</body>\r\n</html>\r\n"});
+                                                "<hr><center>", tokens, "</center>\r\n</body>\r\n</html>\r\n",
+                                                padding(request, status)});
   set_text(request, shown, "text/html", page);
 }
 

@@ -21,6 +21,9 @@ struct Outgoing {
   bool keep_alive = true;   // the engine allows the connection to live on
   bool allow_chunked = true;  // off: a body of unknown length ends with the connection
   uint64_t send_timeout_ms = 60'000;
+  uint64_t file_bytes_max = 2 * 1024 * 1024;  // of a file at once, then others get their turn (sendfile_max_chunk)
+  size_t gather_bytes = 64 * 1024;  // of a body in memory that leave in one write: the call does not matter, the cache holds it
+  bool cork_files = false;  // a head and the begin of a file behind it leave in one packet (tcp_nopush)
 };
 
 enum class Progress : uint8_t { done, need_write, need_body, failed };

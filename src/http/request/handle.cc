@@ -38,6 +38,11 @@ class LogAtExit {
   Request& request_;
 };
 
+void debug_head(const Request& request) {
+  request.logger.debug("http request line: \"{}\"", request.head.request_line);
+  for (const Headers::Field& field : request.head.headers) request.logger.debug("http header: \"{}: {}\"", field.name, field.value);
+}
+
 }  // namespace
 
 Verdict prepare(Request& request) {
@@ -45,6 +50,8 @@ Verdict prepare(Request& request) {
   request.server = hosts.find(request.head.host, &request);
   request.enter(*request.server->root);
   request.logger = Logger(*conf<ErrorLogConf>(request).log, request.facts.number, &request);
+  if (request.facts.is_debugged) request.logger.force();
+  if (request.logger.enabled(LogLevel::debug)) debug_head(request);
   if (request.head.method == Method::trace || request.head.method == Method::connect) return Verdict::status(405);
   if (request.head.form == TargetForm::asterisk) {
     request.uri = "*";
@@ -70,6 +77,7 @@ static void redirect(Request& request, const Verdict& to) {
     request.args = to.args();
     request.uri_extension = uri_extension(request.uri);
   }
+  request.logger.debug("internal redirect: \"{}?{}\"", request.uri, request.args);
   request.is_internal = true;
   request.uri_changed = true;
   request.left_location = false;
@@ -96,6 +104,7 @@ static Task<Verdict> answer_status(Request& request, unsigned status) {
     request.exchange.abandon();
     co_return Verdict::done();
   }
+  request.logger.debug("http special response: {}, \"{}?{}\"", status, request.uri, request.args);
   request.response.head.status = static_cast<uint16_t>(status);
   if (status == 499) co_return Verdict::close();
   if (auto page = take_error_page(request, status)) {

@@ -36,9 +36,10 @@ Task<Result<PeerExchange*>> ConnectionProtocol::open(PeerCall call, uint64_t dea
     call.request.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
     co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
   }
+  ConnectionSlot slot(worker);  // before the wait: whoever looks meanwhile must see it taken
   auto connected = co_await connect(worker.loop(), target.address, target.connect, target.key, deadline_ms);
   if (!connected) co_return connected.error();
-  (*connected)->count_in(worker);
+  (*connected)->slot = std::move(slot);
   co_return make(call, std::move(*connected));
 }
 

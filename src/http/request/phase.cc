@@ -110,6 +110,7 @@ static Verdict enter_location(Request& request) {
   Found found = find_location(*request.server->root, request.uri, request);
   if (found.add_slash) return redirect_with_slash(request);
   request.enter(*found.location);
+  request.logger.debug("using configuration \"{}\"", request.location->name);
   if (request.location->is_internal && !request.is_internal) return Verdict::status(404);
   return apply_location_limits(request);
 }

@@ -5,6 +5,7 @@
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/request/client_facts.h"
+#include "http/request/found_file.h"
 #include "http/request/spool.h"
 
 namespace fairlead::http {
@@ -36,7 +37,7 @@ Task<Result<Unit>> read_body(Request& request) {
   if (request.spooled_body) co_return Unit();
   const CoreConf& core = conf<CoreConf>(request);
   BodyFile* file =
-      request.arena().make<BodyFile>(request.worker().files(), core.client_body_temp_path, keep_of(core.client_body_in_file_only));
+      request.arena().make<BodyFile>(writing_pool(request), core.client_body_temp_path, keep_of(core.client_body_in_file_only));
   SpoolLimits limits;
   limits.memory_bytes = core.client_body_in_file_only == BodyInFile::off ? core.client_body_buffer_size.bytes : 0;
   limits.file_bytes = UINT64_MAX;
@@ -47,6 +48,7 @@ Task<Result<Unit>> read_body(Request& request) {
     co_return filled.error();
   }
   if (spool->file_bytes() > 0) request.logger.warn("a client request body is buffered to a temporary file {}", file->file.name());
+  if (core.client_body_in_single_buffer && spool->is_in_memory()) spool->join();
   request.spooled_body = spool;
   co_return Unit();
 }

@@ -13,6 +13,7 @@
 #include "http/conf/core_conf.h"
 #include "http/message/status.h"
 #include "http/message/uri.h"
+#include "http/request/browser.h"
 #include "http/request/client_facts.h"
 #include "http/request/identity.h"
 
@@ -69,6 +70,16 @@ static void drop_content(Response& response) {
   response.head_only = true;
 }
 
+// keepalive_disable: old browsers lose what they send on a kept connection. MSIE 6 does so with POST only.
+static bool is_kept_for_nobody(const Request& request, const CoreConf& core) {
+  bool asked = core.keepalive_disable.has(KeepaliveDisable::safari) ||
+               (request.head.method == Method::post && core.keepalive_disable.has(KeepaliveDisable::msie6));
+  if (!asked) return false;
+  Browser browser = browser_of(request.head.headers.value(KnownHeader::user_agent));
+  return (browser.safari && core.keepalive_disable.has(KeepaliveDisable::safari)) ||
+         (browser.msie6 && request.head.method == Method::post && core.keepalive_disable.has(KeepaliveDisable::msie6));
+}
+
 // The response of a subrequest becomes a part of another one: what belongs to the one that the client gets is done there.
 static bool runs_for(const Request& request, Stage stage) {
   return !request.is_subrequest || stage == Stage::store || stage == Stage::script || stage == Stage::content;
@@ -97,11 +108,13 @@ static bool settle_head(Request& request) {
   response.send_timeout_ms = core.send_timeout;
   response.keepalive_timeout_ms = core.keepalive_timeout;
   response.allow_chunked = core.chunked_transfer_encoding;
+  response.file_bytes_max = core.sendfile_max_chunk ? core.sendfile_max_chunk : UINT64_MAX;
+  response.cork_files = core.tcp_nopush && core.sendfile;
   if (core.keepalive_timeout == 0 || request.facts.requests >= core.keepalive_requests ||
-      request.loop().now_ms() - request.facts.started_ms >= core.keepalive_time) {
+      request.loop().now_ms() - request.facts.started_ms >= core.keepalive_time || is_kept_for_nobody(request, core)) {
     response.keep_alive = false;
   }
-  if (response.keep_alive && core.keepalive_header && response.head.status != 101)
+  if (response.keep_alive && request.head.framing.keep_alive && core.keepalive_header && response.head.status != 101)
     response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));
   return true;
 }
@@ -135,7 +148,10 @@ static void cut_response(Request& request, const Error& error) {
 
 bool commit_head(Request& request, Verdict& verdict) {
   if (!request.response.body) request.response.body = request.arena().make<EmptyBody>();
-  if (settle_head(request)) return true;
+  if (settle_head(request)) {
+    request.logger.debug("http response: {}, length {}", request.response.head.status, request.response.head.framing.content_length);
+    return true;
+  }
   verdict = drop_refused(request);
   return false;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "core/conf/error_log.h"
+#include "event/events_conf.h"
 #include "http/conf/core_conf.h"
 #include "http/h1/server.h"
 #include "http/request/client_facts.h"
@@ -16,9 +17,6 @@
 namespace fairlead::http {
 
 namespace {
-
-// How long a drain leaves a new connection for its first request, milliseconds: the client may have sent it already.
-constexpr uint64_t first_request_ms = 1000;
 
 // What the HTTP/1 loop needs of the engine, for one connection. Lies in the serve frame.
 class Sink final : public h1::RequestSink {
@@ -34,6 +32,7 @@ class Sink final : public h1::RequestSink {
     request.server = facts_.listen.hosts.default_server;
     request.enter(*request.server->root);
     request.logger = Logger(*conf<ErrorLogConf>(request).log, facts_.number, &request);
+    if (facts_.is_debugged) request.logger.force();
     if (error.detail.empty()) request.logger.info("{}", error.what);
     else request.logger.info("{}: \"{}\"", error.what, error.detail);
     return http::handle(request, Verdict::status(error.status));
@@ -49,9 +48,7 @@ class Sink final : public h1::RequestSink {
     }
     idle_.since_ms = client_.loop().now_ms();
     idle_.min_timeout_ms = conf<CoreConf>(*facts_.listen.hosts.default_server->block).keepalive_min_timeout.ms;
-    // A connection without a request yet has been promised one answer, successor or not.
-    uint64_t& min_ms = idle_.min_timeout_ms;
-    if (facts_.requests == 0) min_ms = std::max(min_ms == UINT64_MAX ? 0 : min_ms, first_request_ms);
+    idle_.is_new = facts_.requests == 0;
     facts_.worker.client_idle(idle_);
   }
   bool is_draining() const override { return facts_.worker.is_draining(); }
@@ -81,6 +78,22 @@ struct CountedConnection {
   }
 };
 
+bool is_debugged(Worker& worker, const Addr& peer) {
+  const std::vector<Cidr>& networks = conf<EventsConf>(worker.generation().root()).debug_connection;
+  return !networks.empty() && std::any_of(networks.begin(), networks.end(), [&](const Cidr& network) { return network.contains(peer); });
+}
+
+Logger connection_logger(const ClientFacts& facts) {
+  Logger logger(*conf<ErrorLogConf>(*facts.listen.hosts.default_server->block).log, facts.number);
+  if (facts.is_debugged) logger.force();
+  return logger;
+}
+
+void debug_accept(const ClientFacts& facts, int fd) {
+  Logger logger = connection_logger(facts);
+  if (logger.enabled(LogLevel::debug)) logger.debug("accept: {} fd:{}", facts.peer.text(), fd);
+}
+
 }  // namespace
 
 // From accept to close: the connection itself, what modules do before any protocol, the protocol.
@@ -102,6 +115,8 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
   facts.number = worker_.next_connection_number();
   facts.peer = std::move(accepted.peer);
   facts.started_ms = worker_.loop().now_ms();
+  facts.is_debugged = is_debugged(worker_, facts.peer);
+  debug_accept(facts, accepted.fd);
 
   if (!address.hooks.empty()) {
     bool goes_on = co_await run_connection_hooks(facts);
@@ -116,6 +131,7 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
     if (!is_open) co_return Unit();
   }
   co_await h1::serve(client, address.hosts.default_server->h1_rules, sink);
+  connection_logger(facts).debug("close http connection: {}, requests: {}", accepted.fd, facts.requests);
   co_return Unit();
 }
 

@@ -119,6 +119,30 @@ void Spool::rewind() {
   stored_left_ = stored_bytes_;
 }
 
+std::string_view Spool::text(Arena& arena) {
+  FL_ASSERT(is_in_memory());
+  if (stored_.empty()) return {};
+  if (stored_.size() == 1) return stored_[0].bytes.view();
+  char* to = static_cast<char*>(arena.allocate(stored_bytes_, 1));
+  char* at = to;
+  for (const Chunk& chunk : stored_) at = std::copy_n(chunk.bytes.data, chunk.bytes.size, at);
+  return {to, static_cast<size_t>(stored_bytes_)};
+}
+
+void Spool::join() {
+  FL_ASSERT(is_in_memory() && next_ == 0);
+  if (stored_.size() < 2) return;
+  auto bytes = static_cast<size_t>(stored_bytes_);
+  SegmentRef segment = SegmentRef::make(bytes);
+  char* at = segment->bytes();
+  for (const Chunk& chunk : stored_) at = std::copy_n(chunk.bytes.data, chunk.bytes.size, at);
+  const char* begin = segment->bytes();
+  Chunk whole;
+  whole.bytes = Slice(std::move(segment), begin, bytes);
+  stored_.clear();
+  stored_.push_back(std::move(whole));
+}
+
 void Spool::read_ahead() {
   if (source_state_ != Poll::ready || reader_.is_started()) return;
   reader_.start(read_on());

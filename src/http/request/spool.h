@@ -42,6 +42,15 @@ class Spool final : public Body {
   void rewind();
   bool is_replayable() const { return keeps_ && source_state_ == Poll::end; }
 
+  // All of what fill_all() read is in memory.
+  bool is_in_memory() const { return is_replayable() && memory_used_ == stored_bytes_; }
+  // Then: the bytes, in one piece. They stay as long as the Spool; made in `arena` unless there is only one piece.
+  std::string_view text(Arena& arena);
+  // Makes one piece of them.
+  void join();
+  // The temporary file's name; empty if there is none.
+  std::string_view file_name() const { return file_ && file_->is_open() ? std::string_view(file_->name()) : std::string_view(); }
+
   // -- reading while the bytes are used --
 
   // Begins to read the source in the background, up to the limits. From inside the frame that will poll; nothing if it

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Request bodies as variables and files: $request_body, $request_body_file, client_body_in_file_only, client_body_in_single_buffer."""
+
+import os
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client, chunked, post, raw
+
+CONF = """
+events {}
+http {
+    client_body_buffer_size 8k;
+    client_body_temp_path bodies 1 2;
+    log_format body escape=none '$uri [$request_body] [$request_body_file]';
+    access_log logs/body.log body;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { proxy_pass http://127.0.0.1:%%UP%%; proxy_set_header X-File $request_body_file; }
+        location /single { proxy_pass http://127.0.0.1:%%UP%%; client_body_in_single_buffer on; }
+        location /stays { proxy_pass http://127.0.0.1:%%UP%%; client_body_in_file_only on; proxy_set_header X-File $request_body_file; }
+        location /clean { proxy_pass http://127.0.0.1:%%UP%%; client_body_in_file_only clean; proxy_set_header X-File $request_body_file; }
+        location /twice { proxy_pass http://127.0.0.1:%%UP%%; proxy_set_body "<$request_body>"; }
+        location /unread { return 200; }
+    }
+}
+"""
+
+
+def echo(request):
+    return up.reply(200, request.body, {"X-File": request.header("X-File") or "none"})
+
+
+@pytest.fixture
+def kept(server, upstream):
+    return server(CONF, UP=upstream(up.serve(echo)).port)
+
+
+def log_of(server):
+    return server.read("logs/body.log").splitlines()
+
+
+@pytest.mark.parametrize("path", ["/", "/single"])
+def test_a_body_in_memory_is_a_variable(kept, path):
+    c = Client(kept.port)
+    c.send(f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\nConnection: close\r\n\r\none").send_pieces(b"twotri", 1)
+    assert c.read_reply("POST").body == b"onetwotri"
+    c.read_until_close()
+    assert log_of(kept) == [f"{path} [onetwotri] []"]
+
+
+def test_a_chunked_body_is_joined(kept):
+    raw(kept.port, b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunked(b"ab", b"c", b"def"))
+    assert log_of(kept) == ["/ [abcdef] []"]
+
+
+def test_it_can_be_sent_within_another_body(kept):
+    assert post(kept.port, "/twice", b"inner").body == b"<inner>"
+
+
+def test_a_body_that_nobody_read_is_empty(kept):
+    raw(kept.port, b"POST /unread HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")
+    assert log_of(kept) == ["/unread [] []"]
+
+
+def test_a_large_body_is_in_a_file_and_no_variable(kept):
+    body = b"x" * 100_000
+    reply = post(kept.port, "/", body)
+    assert reply.body == body
+    assert reply.header("X-File").startswith(os.path.join(kept.prefix, "bodies/"))
+    kept.wait_for_log("a client request body is buffered to a temporary file")
+
+
+def test_a_file_that_is_to_stay_stays_below_its_levels(kept):
+    reply = post(kept.port, "/stays", b"short")
+    path = reply.header("X-File")
+    folder, first, second, name = path.rsplit("/", 3)
+    assert folder == os.path.join(kept.prefix, "bodies")
+    assert name.endswith(second + first)
+    with open(path, "rb") as f:
+        assert f.read() == b"short"
+    assert reply.body == b"short"
+
+
+def test_a_file_to_be_cleaned_is_gone_behind_its_request(kept):
+    reply = post(kept.port, "/clean", b"short")
+    path = reply.header("X-File")
+    assert path.startswith(os.path.join(kept.prefix, "bodies/")) and reply.body == b"short"
+    raw(kept.port, b"GET /unread HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert not os.path.exists(path)
