@@ -23,6 +23,7 @@
 #include "event/events_conf.h"
 #include "event/file/thread_pools.h"
 #include "event/net/upstream_names.h"
+#include "event/tls/hot.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/files_conf.h"
@@ -41,6 +42,7 @@ ConfResult<Unit> assign_modules() {
                                     &upstream_module,
                                     &resolver_module,
                                     &upstream_names_module,
+                                    &tls_hot_module,
                                     &session_variables_module,
                                     &http::http_blocks_module,
                                     &http::http_core_module,

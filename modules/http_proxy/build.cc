@@ -24,16 +24,19 @@ constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::kee
 // "http://host[:port][/uri]" evaluated from variables. False: the log says why.
 bool read_runtime_url(Request& request, ProxyRequest& proxy) {
   std::string_view url = proxy.conf.pass.url.evaluate(request);
-  if (!starts_with_nocase(url, "http://")) {
+  bool is_secure = starts_with_nocase(url, "https://");
+  if (!is_secure && !starts_with_nocase(url, "http://")) {
     request.logger.error("invalid URL prefix in \"{}\"", url);
     return false;
   }
-  std::string_view rest = url.substr(7);
+  if (is_secure) proxy.scheme = "https";
+  uint16_t default_port = is_secure ? 443 : 80;
+  std::string_view rest = url.substr(is_secure ? 8 : 7);
   size_t end = rest.starts_with("unix:") ? rest.find(':', 5) : rest.find_first_of("/?");
   std::string_view authority = rest.substr(0, end);
   std::string_view uri = end == std::string_view::npos ? std::string_view() : rest.substr(end);
   if (authority.starts_with("unix:") && !uri.empty()) uri.remove_prefix(1);
-  auto parsed = parse_addr(authority, 80, AddrUse::connect);
+  auto parsed = parse_addr(authority, default_port, AddrUse::connect);
   if (!parsed) {
     request.logger.error("{} in upstream \"{}\"", parsed.error(), url);
     return false;
@@ -42,7 +45,7 @@ bool read_runtime_url(Request& request, ProxyRequest& proxy) {
   proxy.target.port = parsed->port;
   proxy.target.has_port = parsed->has_port;
   proxy.host_header = authority;
-  proxy.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : "80";
+  proxy.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : is_secure ? "443" : "80";
   if (!uri.empty()) proxy.uri = uri[0] == '/' ? uri : request.arena().join({"/", uri});
   return true;
 }
@@ -172,6 +175,7 @@ Task<Verdict> run_proxy(Request& request) {
   } else {
     proxy.host_header = conf.pass.host_header;
     proxy.port = conf.pass.port;
+    if (conf.pass.is_secure) proxy.scheme = "https";
   }
   if (proxy.uri.empty()) {
     bool replaces = conf.pass.has_uri && !conf.pass.url.is_set();
@@ -181,6 +185,11 @@ Task<Verdict> run_proxy(Request& request) {
   plan.group = conf.pass.group;
   plan.target = proxy.target;
   plan.url_path = proxy.uri;
+  if (proxy.scheme == "https") {
+    plan.url_scheme = "https://";
+    plan.tls = conf.tls;
+    plan.tls_host = proxy.host_header;
+  }
   if (conf.sends_proxy_header) {
     std::string header = make_proxy_header(conf.proxy_header_version, *request.client_addr, local_address(request));
     plan.greeting = request.arena().copy(header);

@@ -54,11 +54,13 @@ std::string_view cut_uri(std::string_view& authority) {
 }
 
 ConfResult<Unit> set_fixed_pass(Line& line, ProxyConf& conf, const Location& location, std::string_view url) {
-  if (starts_with_nocase(url, "https://")) return std::string("https protocol requires SSL support");
-  if (!starts_with_nocase(url, "http://")) return std::string("invalid URL prefix");
-  std::string_view authority = url.substr(7);
+  bool is_secure = starts_with_nocase(url, "https://");
+  if (!is_secure && !starts_with_nocase(url, "http://")) return std::string("invalid URL prefix");
+  std::string_view authority = url.substr(is_secure ? 8 : 7);
   std::string_view uri = cut_uri(authority);
   Pass& pass = conf.pass;
+  uint16_t default_port = is_secure ? 443 : 80;
+  pass.is_secure = is_secure;
   pass.host_header = authority.starts_with("unix:") ? std::string_view("localhost") : authority;
   pass.url_text = url;
   pass.has_uri = !uri.empty();
@@ -70,11 +72,11 @@ ConfResult<Unit> set_fixed_pass(Line& line, ProxyConf& conf, const Location& loc
         "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" "
         "statement, or inside \"limit_except\" block");
   pass.location_bytes = location.name.size();
-  auto parsed = parse_addr(authority, 80, AddrUse::connect);
-  if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), url.substr(7));
+  auto parsed = parse_addr(authority, default_port, AddrUse::connect);
+  if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), url.substr(is_secure ? 8 : 7));
   pass.has_port = parsed->has_port;
-  pass.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : "80";
-  auto group = implicit_group(line, authority, 80);
+  pass.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : is_secure ? "443" : "80";
+  auto group = implicit_group(line, authority, default_port);
   if (!group) return group.error();
   pass.group = *group;
   return Unit();
@@ -119,6 +121,17 @@ ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   return prepare_headers(block, conf);
 }
 
+// The TlsClient of a block whose target is or may be https. Blocks with equal settings share one.
+ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
+  ProxyConf& conf = fairlead::conf<ProxyConf>(block);
+  if (conf.tls || !(conf.pass.is_secure || conf.pass.url.is_set())) return Unit();
+  auto client = fairlead::conf<ProxyConf>(generation.root()).clients.of(generation, conf, "proxy_ssl");
+  if (!client) return std::move(client.error());
+  conf.tls = *client;
+  keep_hot(generation, block, **client);
+  return Unit();
+}
+
 // `proxy_pass http://name` means the group of that name, which has no port of its own.
 ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
   const ServerLine& wanted = pass.group->servers[0];
@@ -137,6 +150,7 @@ ConfResult<Unit> bind_groups(Generation& generation) {
     ProxyConf& conf = fairlead::conf<ProxyConf>(block);
     if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
     place_temp_path(generation, conf.temp_path);
+    if (bound) bound = bind_tls(generation, block);
   });
   return bound;
 }
@@ -193,7 +207,8 @@ constexpr std::array<Directive, 13> own_rows = {
     custom<check_number, ProxyConf>("proxy_headers_hash_bucket_size", in_http_any, words(1), "Accepted; tables of names size themselves."),
 };
 
-constexpr auto rows = join(forward_directives<ProxyConf, "proxy">, own_rows);
+constexpr auto rows =
+    join(forward_directives<ProxyConf, "proxy">, tls_client_directives<ProxyConf, "proxy_ssl", in_http_any>, own_rows);
 
 constexpr VariableDef variables[] = {
     {.name = "proxy_host", .get = &proxy_host, .engines = http_variable},

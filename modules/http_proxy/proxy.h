@@ -12,6 +12,7 @@
 #include "core/conf/regex_rule.h"
 #include "core/conf/template.h"
 #include "event/net/proxy_protocol.h"
+#include "event/tls/client.h"
 #include "http/forward/forward.h"
 #include "http/forward/conf.h"
 
@@ -63,12 +64,15 @@ struct Pass {
   std::string_view uri;          // replaces the location's part of the path
   bool has_uri = false;
   bool has_port = false;
+  bool is_secure = false;        // https
   std::string_view url_text;     // as written, for the default redirect
   size_t location_bytes = 0;     // of the request's path that `uri` replaces
 };
 
-struct ProxyConf : ForwardConf {
+struct ProxyConf : ForwardConf, TlsClientConf {
   Pass pass;
+  TlsClient* tls = nullptr;      // of the generation; set if some target may be https
+  TlsClients clients;            // of the main part: those of all blocks
   Version http_version = Version::http_1_1;
   Template method;
   Template set_body;

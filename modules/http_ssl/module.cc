@@ -6,9 +6,15 @@
 #include <map>
 
 #include "core/base/format.h"
+#include "core/conf/error_log.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
+#include "event/dns/resolver_conf.h"
+#include "event/hooks.h"
+#include "event/tls/ocsp.h"
 #include "event/tls/server.h"
+#include "event/tls/staple.h"
+#include "event/worker.h"
 #include "http/conf/http_block.h"
 #include "modules/http_ssl/variables.h"
 
@@ -19,6 +25,7 @@ namespace {
 struct HttpSslConf : TlsServerConf {
   // Of the main part: one per Conf that servers share. They live as long as the generation.
   std::map<const TlsServerConf*, std::unique_ptr<TlsServer>> servers;
+  std::vector<std::pair<const TlsServer*, const Block*>> stapled;  // those that ask responders, and where their resolver is
 };
 
 ConfResult<Unit> check_keys(const TlsServerConf& conf) {
@@ -27,7 +34,26 @@ ConfResult<Unit> check_keys(const TlsServerConf& conf) {
   return format("no \"ssl_certificate_key\" is defined for certificate \"{}\"", lonely.is_literal() ? lonely.literal() : lonely.source());
 }
 
-ConfResult<Unit> make_server(http::Server& server, HttpSslConf& all) {
+ConfResult<Unit> prepare_ocsp(Generation& generation, const http::Server& server, const TlsServer& made, HttpSslConf& all) {
+  const TlsServerConf& own = made.conf();
+  if (own.ocsp != ClientOcsp::off && own.verify_client == VerifyClient::optional_no_ca)
+    return std::string("\"ssl_ocsp\" is incompatible with \"ssl_verify_client optional_no_ca\"");
+  if (!own.ocsp_responder.empty()) {
+    auto responder = OcspResponder::parse(own.ocsp_responder);
+    if (!responder) return std::move(responder.error());
+  }
+  if (!own.stapling || !own.stapling_file.empty()) return Unit();
+  if (made.has_variable_certificates()) {
+    generation.warn("\"ssl_stapling\" ignored, not supported with variables in \"ssl_certificate\"");
+  } else if (auto checked = check_stapling(made); !checked) {
+    generation.warn(format("\"ssl_stapling\" ignored, {}", checked.error()));
+  } else {
+    all.stapled.emplace_back(&made, server.block);
+  }
+  return Unit();
+}
+
+ConfResult<Unit> make_server(Generation& generation, http::Server& server, HttpSslConf& all) {
   const TlsServerConf& own = conf<HttpSslConf>(*server.block);
   if (!own.wants_context()) return Unit();
   std::unique_ptr<TlsServer>& place = all.servers[&own];
@@ -36,7 +62,10 @@ ConfResult<Unit> make_server(http::Server& server, HttpSslConf& all) {
     auto made = TlsServer::make(own);
     if (!made) return std::move(made.error());
     place = std::move(*made);
+    note_certificates(generation, *place);
+    FL_TRY(prepare_ocsp(generation, server, *place, all));
   }
+  keep_hot(generation, *server.block, *place);
   server.tls = place.get();
   return Unit();
 }
@@ -59,12 +88,21 @@ ConfResult<Unit> make_servers(Generation& generation) {
   http::HttpBlock* http = http::http_block_of(generation);
   if (!http) return Unit();
   HttpSslConf& all = conf<HttpSslConf>(generation.root());
-  for (http::Server* server : http->servers) FL_TRY(make_server(*server, all));
+  for (http::Server* server : http->servers) FL_TRY(make_server(generation, *server, all));
   for (auto& address : http->listens.addresses)
     if (address->is_secure) FL_TRY(check_address(*address));
   return Unit();
 }
 
+Task<Unit> start(Worker& worker) {
+  for (auto& [server, block] : conf<HttpSslConf>(worker.generation().root()).stapled) {
+    Logger log(*conf<ErrorLogConf>(*block).log);
+    worker.background().spawn(keep_stapled(worker, *server, conf<ResolverConf>(*block), log));
+  }
+  co_return Unit();
+}
+
+constexpr event::Hooks event_hooks = {.start = &start};
 constexpr std::string_view runs_after[] = {"http_blocks"};
 
 }  // namespace
@@ -77,6 +115,7 @@ extern constinit const Module http_ssl_module = {
     .variables = http_ssl::variables,
     .after = http_ssl::runs_after,
     .generation = http_ssl::make_servers,
+    .event = &http_ssl::event_hooks,
 };
 
 }  // namespace fairlead

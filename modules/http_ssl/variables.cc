@@ -46,7 +46,7 @@ std::string_view protocol(SSL& ssl) { return or_nothing(SSL_get_version(&ssl)); 
 std::string_view cipher(SSL& ssl) { return or_nothing(SSL_get_cipher_name(&ssl)); }
 std::string_view server_name(SSL& ssl) { return or_nothing(SSL_get_servername(&ssl, TLSEXT_NAMETYPE_host_name)); }
 std::string_view is_reused(SSL& ssl) { return SSL_session_reused(&ssl) ? "r" : "."; }
-std::string_view is_early(SSL& ssl) { return SSL_in_init(&ssl) ? "1" : ""; }
+std::string_view is_early(SSL& ssl) { return SSL_is_init_finished(&ssl) ? "" : "1"; }
 std::string signature(SSL& ssl) { return signature_text(ssl, false); }
 std::string peer_signature(SSL& ssl) { return signature_text(ssl, true); }
 Value alpn_protocol(Session& session, uintptr_t) { return found_text(session, as_request(session).facts.alpn); }
@@ -89,11 +89,21 @@ std::string names(X509& certificate) {
   return list;
 }
 
+// Of the certificate that this server showed.
+template <auto Text>
+Value of_own_certificate(Session& session, uintptr_t) {
+  SSL* ssl = ssl_of(session);
+  X509* certificate = ssl ? SSL_get_certificate(ssl) : nullptr;
+  return certificate ? found_text(session, Text(*certificate)) : Value::missing();
+}
+
 Value client_verify(Session& session, uintptr_t) {
   SSL* ssl = ssl_of(session);
   if (!ssl) return Value::missing();
   if (!has_peer_certificate(*ssl)) return Value{"NONE"};
   VerifyResult result = verify_result(*ssl);
+  std::string_view revocation = as_request(session).facts.secure->revocation();
+  if (!revocation.empty()) return text_value(session, format("FAILED:{}", revocation));
   if (result.is_good()) return Value{"SUCCESS"};
   return text_value(session, format("FAILED:{}", result.text()));
 }
@@ -128,6 +138,8 @@ constinit const VariableDef variables[variable_count] = {
     {"ssl_client_sigalg", of_ssl<peer_signature>, 0, http_variable},
     {"ssl_client_san_uri", of_certificate<names<AlternativeName::uri>>, 0, http_variable},
     {"ssl_client_san_dns", of_certificate<names<AlternativeName::dns>>, 0, http_variable},
+    {"ssl_server_v_end", of_own_certificate<end_time>, 0, http_variable},
+    {"ssl_server_v_remain", of_own_certificate<remaining_days>, 0, http_variable},
     {"ssl_client_spiffe_id", of_certificate<spiffe_id>, 0, http_variable},
 };
 

@@ -5,11 +5,13 @@
 import socket
 import ssl
 import struct
+import subprocess
 
 import pytest
 
 from lib.certs import Authority
 from lib.client import Client, get
+from lib.ports import TIME_SCALE
 
 CONF = """
 events {}
@@ -180,3 +182,30 @@ def test_a_client_that_resets_in_the_handshake_harms_nobody(secure, authority):
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
     assert ask(secure, authority, "first.test")[1].status == 200
+
+
+def test_a_client_cannot_renegotiate(secure, authority):
+    """`R` in openssl s_client asks for a second handshake: it is refused, and nobody else is disturbed."""
+    healthy, _ = ask(secure, authority, "first.test")
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{secure.port}", "-servername", "second.test", "-tls1_2",
+                           "-CAfile", authority.path], input=b"R\n", capture_output=True, timeout=20 * TIME_SCALE)
+    assert b"no renegotiation" in done.stderr and b"HTTP/1.1" not in done.stdout
+    healthy.send("GET / HTTP/1.1\r\nHost: first.test\r\n\r\n")
+    assert healthy.read_reply().status == 200
+
+
+def test_a_record_that_was_tampered_with_ends_its_connection_alone(secure, authority):
+    healthy, _ = ask(secure, authority, "first.test")
+    client = Client(secure.port, tls=authority.client_context(), server_name="first.test")
+    raw = socket.socket(fileno=client.socket.detach())
+    raw.settimeout(5 * TIME_SCALE)
+    raw.sendall(b"\x17\x03\x03\x00\x40" + b"\x55" * 64)
+    while True:
+        try:
+            if not raw.recv(65536):
+                break
+        except ConnectionError:
+            break
+    raw.close()
+    healthy.send("GET / HTTP/1.1\r\nHost: first.test\r\n\r\n")
+    assert healthy.read_reply().status == 200

@@ -57,6 +57,7 @@ class BlockingPool {
   void stop();
 
   const std::string& name() const { return name_; }
+  Loop& loop() const { return loop_; }
   size_t thread_count() const { return threads_.size(); }
   // Calls that no thread has begun.
   size_t queued_count();

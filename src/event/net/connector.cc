@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "event/tls/client.h"
+
 namespace fairlead {
 
 Task<Result<std::unique_ptr<PooledConnection>>> connect(Loop& loop, const Addr& to, const ConnectOptions& options, PoolKey key,
@@ -29,6 +31,10 @@ Task<Result<std::unique_ptr<PooledConnection>>> connect(Loop& loop, const Addr& 
     greeting.push_back(Slice(options.greeting));
     auto written = co_await made->connection.write(greeting, deadline_ms > loop.now_ms() ? deadline_ms - loop.now_ms() : 0);
     if (!written) co_return written.error();
+  }
+  if (options.tls) {
+    auto secured = co_await options.tls->client->handshake(made->connection, *options.tls, deadline_ms);
+    if (!secured) co_return secured.error();
   }
   co_return std::move(made);
 }

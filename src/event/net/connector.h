@@ -13,7 +13,8 @@
 
 namespace fairlead {
 
-// A connected connection for `key`. `deadline_ms`: absolute, 0 for none. Errors: refused, timeout, exhausted, system, with side upstream.
+// A connected connection for `key`, its TLS handshake done if `options.tls` asks for one. `deadline_ms`: of both, absolute, 0 for none.
+// Errors: refused, timeout, exhausted, system, closed and denied (by the handshake or its verification), with side upstream.
 Task<Result<std::unique_ptr<PooledConnection>>> connect(Loop& loop, const Addr& to, const ConnectOptions& options, PoolKey key,
                                                         uint64_t deadline_ms);
 

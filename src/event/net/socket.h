@@ -20,6 +20,8 @@ struct Accepted {
 // Fault::exhausted: out of descriptors or memory (back off). Error::sys EAGAIN: nothing to accept.
 Result<Accepted> accept_socket(int listen_fd);
 
+struct TlsTarget;
+
 struct ConnectOptions {
   Addr bind;                 // invalid: any
   bool transparent = false;  // bind may be an address of somebody else (IP_TRANSPARENT)
@@ -28,6 +30,7 @@ struct ConnectOptions {
   int send_buffer = 0, receive_buffer = 0;
   int send_low_water = 0;    // SO_SNDLOWAT, where the system lets it be set
   std::string_view greeting = {};  // bytes that go ahead of everything else (a PROXY header); lives as long as the connect
+  TlsTarget* tls = nullptr;  // for connect() of connector.h: a handshake follows; outlives the call
 };
 // A socket on its way to `to`. The connect may be under way: wait for writable, then connect_result().
 Result<int> connect_socket(const Addr& to, const ConnectOptions& options);

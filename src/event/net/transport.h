@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "event/loop/loop.h"
 
@@ -39,6 +40,8 @@ class Transport {
   // Bytes that were received but not yet read: they need no event to be read.
   virtual bool has_pending() const { return false; }
   virtual bool is_plain() const { return false; }
+  // The application protocol that a handshake agreed on ("h2"); empty: none. Lives as long as the transport.
+  virtual std::string_view alpn() const { return {}; }
 
   Watch& watch() const { return *watch_; }
 

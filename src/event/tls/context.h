@@ -38,6 +38,13 @@ ConfResult<Unit> use_pair(SSL& ssl, const KeyPair& pair, std::string_view shown)
 // Trusted authorities; with `announce` their names are sent to clients in the request for a certificate.
 ConfResult<Unit> add_trusted(SSL_CTX& context, std::string_view path, bool announce);
 ConfResult<Unit> add_crls(SSL_CTX& context, std::string_view path);
+// Calls `each(X509&)` for the certificates that a context presents; its chain is the context's current one meanwhile.
+template <class Each>
+void for_each_certificate(SSL_CTX* context, Each each) {
+  for (long more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_FIRST); more == 1;
+       more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_NEXT))
+    if (X509* certificate = SSL_CTX_get0_certificate(context)) each(*certificate);
+}
 ConfResult<Unit> run_commands(SSL_CTX& context, std::span<const TlsCommand> commands, bool server);
 
 }  // namespace fairlead

@@ -3,13 +3,22 @@
 #include "event/tls/server.h"
 
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
 
 #include "core/base/format.h"
+#include "core/process/small_file.h"
 #include "event/tls/client_hello.h"
+#include "event/tls/peer.h"
 
 namespace fairlead {
+
+// Most early data of a connection (RFC 8446 section 8: it may be replayed).
+static constexpr uint32_t early_data_bytes_max = 16384;
 
 namespace {
 
@@ -68,7 +77,7 @@ int verify_mode(VerifyClient verify) { return verify == VerifyClient::off ? SSL_
 
 int on_certificate_wanted(SSL* ssl, void*) {
   TlsTransport& tls = TlsTransport::of(ssl);
-  if (SSL_get_certificate(ssl)) return 1;
+  if (tls.is_answered) return 1;
   tls.question = TlsTransport::Question::certificate;
   return -1;
 }
@@ -82,9 +91,8 @@ static void set_session_identity(SSL_CTX& context, const TlsServerConf& conf) {
   auto add = [&](std::string_view text) { EVP_DigestUpdate(digest, text.data(), text.size()); EVP_DigestUpdate(digest, "", 1); };
   for (const Template& certificate : conf.certificates) add(certificate.is_literal() ? certificate.literal() : certificate.source());
   if (conf.verify_client != VerifyClient::off) {
-    add(conf.client_certificate);
-    add(conf.trusted_certificate);
-    add(conf.crl);
+    for (std::string_view path : {conf.client_certificate, conf.trusted_certificate, conf.crl})  // as they are now: see hot.h
+      add(read_small_file(std::string(path)).value_or(std::string(path)));
     add(format("{} {}", static_cast<int>(conf.verify_client), conf.verify_depth));
   }
   unsigned char identity[EVP_MAX_MD_SIZE];
@@ -92,6 +100,32 @@ static void set_session_identity(SSL_CTX& context, const TlsServerConf& conf) {
   EVP_DigestFinal_ex(digest, identity, &bytes);
   EVP_MD_CTX_free(digest);
   SSL_CTX_set_session_id_context(&context, identity, std::min<unsigned>(bytes, SSL_MAX_SID_CTX_LENGTH));
+}
+
+// The answer of a file is for whatever certificate is shown.
+static constexpr char any_certificate[] = "";
+
+int TlsServer::on_status_wanted(SSL* ssl, void* server) {
+  const TlsServer& self = *static_cast<const TlsServer*>(server);
+  X509* certificate = SSL_get_certificate(ssl);
+  auto found = self.staples_.find(any_certificate);
+  if (found == self.staples_.end() && certificate) found = self.staples_.find(fingerprint_text(*certificate));
+  if (found == self.staples_.end() || found->second.valid_until <= time(nullptr)) return SSL_TLSEXT_ERR_NOACK;
+  const std::string& response = found->second.response;
+  void* copy = OPENSSL_memdup(response.data(), response.size());
+  if (!copy) return SSL_TLSEXT_ERR_NOACK;
+  SSL_set_tlsext_status_ocsp_resp(ssl, static_cast<unsigned char*>(copy), static_cast<long>(response.size()));
+  return SSL_TLSEXT_ERR_OK;
+}
+
+void TlsServer::staple(X509& certificate, std::string response, int64_t valid_until) const {
+  staples_[fingerprint_text(certificate)] = {std::move(response), valid_until};
+}
+
+void TlsServer::set_stapling(SSL_CTX& context) const {
+  if (!conf_.stapling) return;
+  SSL_CTX_set_tlsext_status_cb(&context, &TlsServer::on_status_wanted);
+  SSL_CTX_set_tlsext_status_arg(&context, const_cast<TlsServer*>(this));
 }
 
 ConfResult<SslContextPtr> TlsServer::build() const {
@@ -123,6 +157,9 @@ ConfResult<SslContextPtr> TlsServer::build() const {
   FL_TRY(set_dh_parameters(context, conf_.dh_parameters));
   FL_TRY(set_curves(context, conf_.curves));
   set_session_identity(context, conf_);
+  sessions_->install(context);
+  set_stapling(context);
+  if (conf_.early_data) SSL_CTX_set_max_early_data(&context, early_data_bytes_max);
   SSL_CTX_set_client_hello_cb(&context, &on_client_hello, nullptr);
   SSL_CTX_set_tlsext_servername_callback(&context, &on_server_name);
   SSL_CTX_set_alpn_select_cb(&context, &on_alpn<const unsigned char*, unsigned, void*>, nullptr);
@@ -130,19 +167,67 @@ ConfResult<SslContextPtr> TlsServer::build() const {
   return made;
 }
 
+ConfResult<Unit> TlsServer::load_staple() {
+  constexpr size_t staple_bytes_max = 100 * 1024;
+  auto text = read_small_file(std::string(conf_.stapling_file), staple_bytes_max);
+  if (!text) return format("open() \"{}\" failed ({}: {})", conf_.stapling_file, errno, strerror(errno));
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text->data());
+  OCSP_RESPONSE* parsed = d2i_OCSP_RESPONSE(nullptr, &bytes, static_cast<long>(text->size()));
+  if (!parsed) return openssl_failure(format("d2i_OCSP_RESPONSE_bio(\"{}\")", conf_.stapling_file));
+  OCSP_RESPONSE_free(parsed);
+  staples_[any_certificate] = {std::move(*text), INT64_MAX};
+  return Unit();
+}
+
 ConfResult<std::unique_ptr<TlsServer>> TlsServer::make(const TlsServerConf& conf) {
   std::unique_ptr<TlsServer> server(new TlsServer(conf));
   for (size_t i = 0; i < conf.certificates.size(); ++i)
     if (!conf.certificates[i].is_literal() || !conf.keys[i].is_literal()) server->has_variables_ = true;
+  std::vector<TicketKey> keys;
+  for (std::string_view path : conf.ticket_keys) {
+    auto key = load_ticket_key(path);
+    if (!key) return std::move(key.error());
+    keys.push_back(*key);
+  }
+  SessionSettings settings{conf.session_cache, conf.session_tickets, conf.session_timeout};
+  server->sessions_ = std::make_unique<TlsSessions>(settings, std::move(keys));
+  if (conf.stapling && !conf.stapling_file.empty()) FL_TRY(server->load_staple());
+  server->marks = marks_of(server->sources());
   auto context = server->build();
   if (!context) return std::move(context.error());
   server->context_ = std::move(*context);
   return server;
 }
 
+std::vector<std::string> TlsServer::sources() const {
+  std::vector<std::string> paths;
+  if (!has_variables_) {
+    for (size_t i = 0; i < conf_.certificates.size(); ++i) {
+      add_path(paths, conf_.certificates[i].literal());
+      add_path(paths, conf_.keys[i].literal());
+    }
+  }
+  add_path(paths, conf_.client_certificate);
+  add_path(paths, conf_.trusted_certificate);
+  add_path(paths, conf_.crl);
+  return paths;
+}
+
+// Tickets without keys of ours: those that OpenSSL made for the first context stay good.
+void TlsServer::swap(SslContextPtr context) {
+  unsigned char keys[128];
+  long bytes = SSL_CTX_get_tlsext_ticket_keys(context_.get(), nullptr, 0);
+  if (bytes > 0 && static_cast<size_t>(bytes) <= sizeof keys && SSL_CTX_get_tlsext_ticket_keys(context_.get(), keys, bytes) == 1)
+    SSL_CTX_set_tlsext_ticket_keys(context.get(), keys, bytes);
+  OPENSSL_cleanse(keys, sizeof keys);
+  context_ = std::move(context);
+}
+
 SslPtr TlsServer::accept() const {
   SslPtr ssl(SSL_new(context_.get()));
-  if (ssl) SSL_set_accept_state(ssl.get());
+  if (!ssl) return nullptr;
+  SSL_set_accept_state(ssl.get());
+  sessions_->attach(*ssl);
   return ssl;
 }
 
@@ -154,7 +239,14 @@ void TlsServer::take_over(SSL& ssl) const {
   SSL_clear_options(&ssl, SSL_get_options(&ssl) & ~SSL_CTX_get_options(context_.get()));
   SSL_set_options(&ssl, SSL_CTX_get_options(context_.get()));
   set_protocols(ssl, conf_.protocols);
+  SSL_set_max_early_data(&ssl, conf_.early_data ? early_data_bytes_max : 0);
   if (conf_.curves != "auto") SSL_set1_groups_list(&ssl, std::string(conf_.curves).c_str());
+}
+
+Task<ConfResult<Unit>> TlsServer::use_certificate(SSL& ssl, BlockingPool& files, std::string certificate, std::string key) const {
+  auto pair = co_await cache_.get(files, certificate, key, conf_.passwords);
+  if (!pair) co_return std::move(pair.error());
+  co_return use_pair(ssl, **pair, certificate);
 }
 
 std::unique_ptr<TlsTransport> make_server_transport(Transport& below, const TlsServer& server, TlsAccept& accept, Slice received) {
@@ -162,6 +254,7 @@ std::unique_ptr<TlsTransport> make_server_transport(Transport& below, const TlsS
   if (!ssl) return nullptr;
   auto transport = std::make_unique<TlsTransport>(below, std::move(ssl), server.conf().buffer_size.bytes, std::move(received));
   transport->owner = &accept;
+  if (server.conf().early_data) transport->take_early_data();
   return transport;
 }
 

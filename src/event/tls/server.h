@@ -9,7 +9,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
+#include "event/file/blocking.h"
+#include "event/tls/hot.h"
 #include "event/tls/server_conf.h"
 #include "event/tls/transport.h"
 
@@ -31,26 +34,43 @@ class TlsAccept : public TlsQuestions {
   ~TlsAccept() = default;
 };
 
-class TlsServer {
+class TlsServer final : public HotTls {
  public:
   // Loads everything that `conf`, which outlives it, names. The error is a whole sentence.
   static ConfResult<std::unique_ptr<TlsServer>> make(const TlsServerConf& conf);
   const TlsServerConf& conf() const { return conf_; }
   // Certificates whose sources have variables are found per handshake.
   bool has_variable_certificates() const { return has_variables_; }
-  // The context for new handshakes.
-  SSL_CTX* context() const { return context_.get(); }
+  // The answer of a responder about `certificate` (which this server shows), sent to clients until `valid_until` (seconds since 1970).
+  void staple(X509& certificate, std::string response, int64_t valid_until) const;
+  std::vector<std::string> sources() const override;
+  ConfResult<SslContextPtr> load() const override { return build(); }
+  void swap(SslContextPtr context) override;
+  SSL_CTX* current() const override { return context_.get(); }
   // For a connection that came to this server's address: a fresh SSL in the role of the server.
   SslPtr accept() const;
+  // For find_certificate(): a certificate out of sources whose variables have been evaluated, on `ssl`. Loads on a thread of `files`. The
+  // error is a whole sentence.
+  Task<ConfResult<Unit>> use_certificate(SSL& ssl, BlockingPool& files, std::string certificate, std::string key) const;
   // Makes a running handshake this server's: certificates, trust, versions, groups. Within the client hello.
   void take_over(SSL& ssl) const;
 
  private:
-  explicit TlsServer(const TlsServerConf& conf) : conf_(conf) {}
+  explicit TlsServer(const TlsServerConf& conf) : conf_(conf), cache_(conf.certificate_cache) {}
   ConfResult<SslContextPtr> build() const;
+  void set_stapling(SSL_CTX& context) const;
+  ConfResult<Unit> load_staple();
+  static int on_status_wanted(SSL* ssl, void* server);
 
   const TlsServerConf& conf_;
+  std::unique_ptr<TlsSessions> sessions_;  // outlives the contexts
   SslContextPtr context_;
+  mutable PairCache cache_;
+  struct Staple {
+    std::string response;
+    int64_t valid_until;
+  };
+  mutable std::unordered_map<std::string, Staple> staples_;  // by fingerprint; of this process
   bool has_variables_ = false;
 };
 

@@ -2,73 +2,47 @@
 // Copyright (C) The Fairlead authors
 #include "event/tls/server_conf.h"
 
-#include <openssl/crypto.h>
-
-#include <cerrno>
-#include <cstring>
-
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
-#include "core/process/small_file.h"
 
 namespace fairlead {
 
-// Most bytes of a password file.
-static constexpr size_t password_file_bytes_max = 64 * 1024;
-
-static bool is_special(std::string_view source) {
-  return source.starts_with("data:") || source.starts_with("engine:") || source.starts_with("store:");
-}
-
-ConfResult<std::string_view> tls_path(Line& line, size_t index) {
-  std::string_view path = line.word(index);
-  if (path.empty() || is_special(path)) return path;
-  return line.generation().absolute_conf_path(path);
-}
-
-static ConfResult<Template> source_of(Line& line) {
-  if (line.word(1).find('$') != std::string_view::npos) return compile_word(line, 1);
-  auto path = tls_path(line, 1);
-  if (!path) return std::move(path.error());
-  return Template(*path);
-}
+// The identity of the owner of zones of OCSP verdicts.
+static constexpr char ocsp_zone_owner = 0;
 
 ConfResult<Unit> add_tls_certificate(Line& line, TlsServerConf& conf) {
-  auto source = source_of(line);
-  if (!source) return std::move(source.error());
-  conf.certificates.push_back(std::move(*source));
-  return Unit();
+  conf.certificates.emplace_back();
+  return read_tls_source(line, conf.certificates.back());
 }
 
 ConfResult<Unit> add_tls_key(Line& line, TlsServerConf& conf) {
-  auto source = source_of(line);
-  if (!source) return std::move(source.error());
-  conf.keys.push_back(std::move(*source));
+  conf.keys.emplace_back();
+  return read_tls_source(line, conf.keys.back());
+}
+
+ConfResult<Unit> add_tls_ticket_key(Line& line, TlsServerConf& conf) {
+  conf.ticket_keys.push_back(tls_path(line, 1));
   return Unit();
 }
 
-ConfResult<std::vector<std::string_view>> read_passwords(Line& line) {
-  auto path = tls_path(line, 1);
-  if (!path) return std::move(path.error());
-  std::vector<std::string_view> passwords;
-  auto text = read_small_file(std::string(*path).c_str(), password_file_bytes_max);
-  if (!text) return format("open() \"{}\" failed ({}: {})", *path, errno, strerror(errno));
-  std::string_view part;
-  for (Splitter split(line.arena().copy(*text), '\n'); split.next(part);) {
-    if (part.ends_with('\r')) part.remove_suffix(1);
-    if (!part.empty()) passwords.push_back(part);
-  }
-  OPENSSL_cleanse(text->data(), text->size());
-  return passwords;
-}
-
-ConfResult<Unit> read_tls_passwords(Line& line, TlsServerConf& conf) {
-  auto passwords = read_passwords(line);
-  if (!passwords) return std::move(passwords.error());
-  conf.passwords = std::move(*passwords);
+ConfResult<Unit> set_tls_ocsp_cache(Line& line, TlsServerConf& conf) {
+  std::string_view word = line.word(1);
+  conf.ocsp_cache = nullptr;
+  if (word == "off") return Unit();
+  if (!word.starts_with("shared:")) return format("invalid OCSP cache \"{}\"", word);
+  std::string_view rest = word.substr(7);
+  size_t colon = rest.find(':');
+  auto bytes = colon == std::string_view::npos ? std::nullopt : parse_size(rest.substr(colon + 1), SizeUnits::up_to_mega);
+  if (!bytes || colon == 0) return format("invalid OCSP cache \"{}\"", word);
+  if (*bytes < zone_bytes_min) return format("OCSP cache \"{}\" is too small", rest.substr(0, colon));
+  auto zone = line.generation().zones.declare(rest.substr(0, colon), *bytes, &ocsp_zone_owner);
+  if (!zone) return std::move(zone.error());
+  conf.ocsp_cache = *zone;
   return Unit();
 }
+
+ConfResult<Unit> read_tls_server_passwords(Line& line, TlsServerConf& conf) { return read_tls_passwords(line, conf.passwords); }
 
 ConfResult<Unit> refuse_tls_feature(Line& line, TlsServerConf&) {
   if (line.name() == "ssl_certificate_compression") {

@@ -5,15 +5,20 @@
 // is made of them is in server.h.
 #pragma once
 
+#include <array>
 #include <string_view>
 #include <vector>
 
 #include "core/conf/template.h"
 #include "core/conf/value.h"
+#include "event/tls/conf_source.h"
 #include "event/tls/context.h"
+#include "event/tls/pair_cache.h"
+#include "event/tls/sessions.h"
 
 namespace fairlead {
 
+enum class ClientOcsp : uint8_t { off, on, leaf };
 enum class VerifyClient : uint8_t { off, on, optional, optional_no_ca };
 
 struct TlsServerConf {
@@ -29,6 +34,19 @@ struct TlsServerConf {
   uint64_t verify_depth = 1;
   std::string_view client_certificate, trusted_certificate, crl;
   bool reject_handshake = false;
+  PairCacheLimits certificate_cache;
+  TlsSessionCache session_cache;
+  bool session_tickets = true;
+  std::vector<std::string_view> ticket_keys;  // paths
+  Seconds session_timeout{300};
+  bool early_data = false;
+  bool stapling = false;
+  std::string_view stapling_file;      // a DER answer in place of asking
+  std::string_view stapling_responder; // in place of the certificate's
+  bool stapling_verify = false;
+  ClientOcsp ocsp = ClientOcsp::off;
+  std::string_view ocsp_responder;
+  Zone* ocsp_cache = nullptr;          // verdicts shared by the workers
   std::vector<TlsCommand> commands;
 
   bool wants_context() const { return !certificates.empty() || reject_handshake; }
@@ -37,25 +55,24 @@ struct TlsServerConf {
 // Setters of rows that a slot cannot make.
 ConfResult<Unit> add_tls_certificate(Line& line, TlsServerConf& conf);
 ConfResult<Unit> add_tls_key(Line& line, TlsServerConf& conf);
-ConfResult<Unit> read_tls_passwords(Line& line, TlsServerConf& conf);
+ConfResult<Unit> add_tls_ticket_key(Line& line, TlsServerConf& conf);
+ConfResult<Unit> set_tls_ocsp_cache(Line& line, TlsServerConf& conf);
+ConfResult<Unit> read_tls_server_passwords(Line& line, TlsServerConf& conf);
 // For a directive of something that OpenSSL 3.0 cannot do.
 ConfResult<Unit> refuse_tls_feature(Line& line, TlsServerConf& conf);
-// A path below the folder of the configuration file.
-template <std::string_view TlsServerConf::*Member>
-ConfResult<Unit> set_tls_path(Line& line, TlsServerConf& conf);
-ConfResult<std::string_view> tls_path(Line& line, size_t index);
-
 template <std::string_view TlsServerConf::*Member>
 ConfResult<Unit> set_tls_path(Line& line, TlsServerConf& conf) {
-  auto path = tls_path(line, 1);
-  if (!path) return std::move(path.error());
-  conf.*Member = *path;
+  conf.*Member = tls_path(line, 1);
   return Unit();
 }
 
 }  // namespace fairlead
 
 namespace fairlead {
+template <>
+struct EnumWords<ClientOcsp> {
+  static constexpr EnumWord<ClientOcsp> all[] = {{"off", ClientOcsp::off}, {"on", ClientOcsp::on}, {"leaf", ClientOcsp::leaf}};
+};
 template <>
 struct EnumWords<VerifyClient> {
   static constexpr EnumWord<VerifyClient> all[] = {{"off", VerifyClient::off},
@@ -66,7 +83,7 @@ struct EnumWords<VerifyClient> {
 
 // `Conf` is TlsServerConf or derives from it.
 template <class Conf, uint32_t Contexts>
-constexpr auto tls_server_directives = std::array<Directive, 18>{
+constexpr auto tls_server_directives = std::array<Directive, 31>{
     custom<add_tls_certificate, Conf, &TlsServerConf::certificates>("ssl_certificate", Contexts, words(1),
                                                                    "The server's certificate with its chain, in PEM; once per kind of key.")
         .many()
@@ -74,7 +91,7 @@ constexpr auto tls_server_directives = std::array<Directive, 18>{
     custom<add_tls_key, Conf, &TlsServerConf::keys>("ssl_certificate_key", Contexts, words(1), "The key of the certificate.")
         .many()
         .takes("file | data:text | engine:name:id | store:uri"),
-    custom<read_tls_passwords, Conf, &TlsServerConf::passwords>("ssl_password_file", Contexts, words(1),
+    custom<read_tls_server_passwords, Conf, &TlsServerConf::passwords>("ssl_password_file", Contexts, words(1),
                                                                "Passwords of keys, one per line, tried in turn.")
         .takes("file"),
     slot<Conf, &TlsServerConf::protocols>("ssl_protocols", Contexts, "Versions of TLS."),
@@ -96,6 +113,29 @@ constexpr auto tls_server_directives = std::array<Directive, 18>{
         .takes("file"),
     custom<set_tls_path<&TlsServerConf::crl>, Conf, &TlsServerConf::crl>("ssl_crl", Contexts, words(1), "Revoked certificates of clients.")
         .takes("file"),
+    slot<Conf, &TlsServerConf::certificate_cache>("ssl_certificate_cache", Contexts,
+                                                  "Certificates whose names have variables are kept loaded."),
+    slot<Conf, &TlsServerConf::session_cache>("ssl_session_cache", Contexts, "Where sessions are kept for resumption."),
+    slot<Conf, &TlsServerConf::session_tickets>("ssl_session_tickets", Contexts, "Resumption by tickets that clients keep."),
+    custom<add_tls_ticket_key, Conf, &TlsServerConf::ticket_keys>("ssl_session_ticket_key", Contexts, words(1),
+                                                                 "A key of tickets, 48 or 80 bytes; the first encrypts, all decrypt.")
+        .many()
+        .takes("file"),
+    slot<Conf, &TlsServerConf::session_timeout>("ssl_session_timeout", Contexts, "How long a session may be resumed."),
+    slot<Conf, &TlsServerConf::early_data>("ssl_early_data", Contexts,
+                                           "Take requests in TLS 1.3 early data, which can be replayed: see $ssl_early_data."),
+    slot<Conf, &TlsServerConf::stapling>("ssl_stapling", Contexts, "Send the responder's answer about the server's certificate (OCSP)."),
+    custom<set_tls_path<&TlsServerConf::stapling_file>, Conf, &TlsServerConf::stapling_file>(
+        "ssl_stapling_file", Contexts, words(1), "The answer to send, in DER, in place of asking the responder.")
+        .takes("file"),
+    slot<Conf, &TlsServerConf::stapling_responder>("ssl_stapling_responder", Contexts, "URL of the responder, not the certificate's."),
+    slot<Conf, &TlsServerConf::stapling_verify>("ssl_stapling_verify", Contexts,
+                                                "Whether the answer must be signed by whom ssl_trusted_certificate trusts."),
+    slot<Conf, &TlsServerConf::ocsp>("ssl_ocsp", Contexts, "Ask responders about clients' certificates: the whole chain, or the leaf."),
+    slot<Conf, &TlsServerConf::ocsp_responder>("ssl_ocsp_responder", Contexts, "URL of that responder; the certificate's by default."),
+    custom<set_tls_ocsp_cache, Conf, &TlsServerConf::ocsp_cache>("ssl_ocsp_cache", Contexts, words(1),
+                                                                "Where answers about clients are kept for all workers.")
+        .takes("off | shared:name:size"),
     slot<Conf, &TlsServerConf::reject_handshake>("ssl_reject_handshake", Contexts,
                                                  "Refuse handshakes that name this server (or none that is known)."),
     slot<Conf, &TlsServerConf::commands>("ssl_conf_command", Contexts, "A command of OpenSSL's configuration."),

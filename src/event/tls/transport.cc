@@ -128,6 +128,10 @@ IoResult TlsTransport::read(char* to, size_t room) {
   ERR_clear_error();
   has_read_ = false;
   read_wait_ = Direction::read;
+  if (early_ == Early::begun || early_ == Early::reading) {
+    IoResult early = read_early(to, room);
+    if (early_ == Early::begun || early_ == Early::reading) return early;
+  }
   size_t got = 0;
   int returned = SSL_read_ex(ssl_.get(), to, room, &got);
   if (returned <= 0) return failed(returned, "SSL_read()", read_wait_);
@@ -142,7 +146,9 @@ IoResult TlsTransport::write_record(const char* from, size_t bytes) {
   has_read_ = false;
   write_wait_ = Direction::write;
   size_t sent = 0;
-  int returned = SSL_write_ex(ssl_.get(), from, std::min(bytes, record_bytes_), &sent);
+  bytes = std::min(bytes, record_bytes_);
+  int returned = early_ == Early::reading || early_ == Early::begun ? SSL_write_early_data(ssl_.get(), from, bytes, &sent)
+                                                                    : SSL_write_ex(ssl_.get(), from, bytes, &sent);
   if (returned <= 0) {
     IoResult result = failed(returned, "SSL_write()", write_wait_);
     if (result.status == IoStatus::end) return {IoStatus::failed, 0, EPIPE};
@@ -187,9 +193,53 @@ void TlsTransport::shutdown_write() {
   below_.shutdown_write();
 }
 
+// More of it, or, once it is over, `off` in early_: the rest of the handshake is read like any data.
+IoResult TlsTransport::read_early(char* to, size_t room) {
+  if (early_ == Early::begun) {
+    early_ = Early::reading;
+    *to = early_byte_;
+    watch().set_ready(Direction::read, true);  // more may lie in OpenSSL
+    return {IoStatus::ok, 1};
+  }
+  size_t got = 0;
+  switch (SSL_read_early_data(ssl_.get(), to, room, &got)) {
+    case SSL_READ_EARLY_DATA_SUCCESS:
+      watch().set_ready(Direction::read, true);
+      return {IoStatus::ok, got};
+    case SSL_READ_EARLY_DATA_FINISH:
+      early_ = Early::off;
+      return {IoStatus::again};
+    default: return failed(0, "SSL_read_early_data()", read_wait_);
+  }
+}
+
+// The beginning of a handshake that may bring early data.
+TlsTransport::Step TlsTransport::early_step() {
+  size_t got = 0;
+  switch (SSL_read_early_data(ssl_.get(), &early_byte_, 1, &got)) {
+    case SSL_READ_EARLY_DATA_SUCCESS:
+      early_ = Early::begun;
+      done_ = true;
+      watch().set_ready(Direction::read, true);
+      return Step::done;
+    case SSL_READ_EARLY_DATA_FINISH: early_ = Early::off; return Step::done;
+    default: break;
+  }
+  switch (SSL_get_error(ssl_.get(), 0)) {
+    case SSL_ERROR_WANT_READ: return Step::need_read;
+    case SSL_ERROR_WANT_WRITE: return Step::need_write;
+    case SSL_ERROR_WANT_X509_LOOKUP: return Step::ask;
+    default: return Step::failed;
+  }
+}
+
 TlsTransport::Step TlsTransport::step() {
   ERR_clear_error();
   has_read_ = true;  // in a handshake the flag of the watch is exact from the start
+  if (early_ == Early::offered) {
+    Step begun = early_step();
+    if (begun != Step::done || done_) return begun;
+  }
   int returned = SSL_do_handshake(ssl_.get());
   if (returned == 1) {
     done_ = true;
@@ -224,6 +274,7 @@ Task<Result<Unit>> TlsTransport::handshake(TlsQuestions* questions, uint64_t dea
       FL_ASSERT(questions && question == Question::certificate);
       bool found = co_await questions->find_certificate(*ssl_);
       question = Question::none;
+      is_answered = true;
       if (!found) {
         broken_ = true;
         co_return Error{Fault::unavailable, Side::local, 0, "no certificate for the handshake"};

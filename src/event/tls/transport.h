@@ -49,11 +49,16 @@ class TlsTransport final : public Transport {
   static TlsTransport& of(const SSL* ssl);
   enum class Question : uint8_t { none, certificate };
   Question question = Question::none;
+  bool is_answered = false;  // what was asked for has been set
+  // As a server, before handshake(): early data may be taken (RFC 8446 section 4.2.10); the handshake counts as done once there is some.
+  void take_early_data() { early_ = Early::offered; }
   // What the callbacks of its contexts may look at; set by whoever made the SSL.
   void* owner = nullptr;
+  // As a client: under what its owner keeps sessions of this connection; empty: it keeps none.
+  std::string label;
 
   // What was agreed on by ALPN; empty: nothing. Lives as long as this.
-  std::string_view alpn() const;
+  std::string_view alpn() const override;
   // Why the last call failed, for the log: "SSL_read() failed (SSL: ...)".
   const std::string& failure() const { return failure_; }
   bool is_done() const { return done_; }
@@ -73,6 +78,12 @@ class TlsTransport final : public Transport {
   Slice received_;
   size_t record_bytes_;
   Direction read_wait_ = Direction::read, write_wait_ = Direction::write;
+  // Early data of a client: whether it is taken; some was read, the next byte of it lies in early_byte_; it is being read; it is over.
+  enum class Early : uint8_t { off, offered, begun, reading };
+  Step early_step();
+  IoResult read_early(char* to, size_t room);
+  Early early_ = Early::off;
+  char early_byte_ = 0;
   bool done_ = false;          // the handshake is
   bool broken_ = false;        // no further call may be made on ssl_
   bool has_read_ = false;      // the BIO read from below within this call: the flag of the watch is exact

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "event/tls/client.h"
 #include "http/forward/forward.h"
 
 namespace fairlead::http {
@@ -68,7 +69,10 @@ Result<Unit> Attempt::head_done() {
 }
 
 std::string_view Attempt::doing() const {
-  if (!exchange_) return "connecting to upstream";
+  if (!exchange_) {
+    const TlsTarget* tls = target_.connect.tls;
+    return tls && tls->is_handshaking ? "SSL handshaking to upstream" : "connecting to upstream";
+  }
   if (!request_sent_) return "sending request to upstream";
   return "reading response header from upstream";
 }

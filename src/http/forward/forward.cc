@@ -34,6 +34,12 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   if (!plan.greeting.empty()) key = request.arena().join({key, "|", plan.greeting});
   to.connect.greeting = plan.greeting;
   if (!plan.protocol.name.empty()) key = request.arena().join({key, "|", plan.protocol.name});
+  if (plan.tls) {
+    to.connect.tls = plan.tls->target(request, plan.tls_host, plan.alpn_protocols);
+    key = request.arena().join({key, "|", to.connect.tls->identity});
+    to.connect.tls->sessions_key = key;
+    to.connect.tls->files = &request.worker().files();
+  }
   to.key = PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
   to.connect.send_buffer = static_cast<int>(conf.socket_sndbuf.bytes);

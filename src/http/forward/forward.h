@@ -7,6 +7,7 @@
 
 #include "core/upstream/group.h"
 #include "event/loop/task.h"
+#include "event/tls/client.h"
 #include "http/forward/attempt.h"
 #include "http/forward/conf.h"
 #include "http/request/request.h"
@@ -33,6 +34,9 @@ struct ForwardPlan {
   // Edits the reply's fields before they become the response's (redirects, cookies).
   void (*edit_reply)(Request& request, ResponseHead& reply, const void* module_plan) = nullptr;
   const void* module_plan = nullptr;
+  TlsClient* tls = nullptr;                // peers are spoken to with TLS; nullptr: in the clear
+  std::string_view tls_host;               // of the URL, with its port: the name that peers must have unless the configuration says another
+  std::string_view alpn_protocols;         // offered to peers, each behind its length; empty: none
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 

@@ -8,6 +8,7 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "event/net/upstreams.h"
+#include "event/tls/hot.h"
 #include "http/request/response.h"
 
 namespace fairlead::http {
@@ -110,6 +111,24 @@ void add_peers(const Upstreams& upstreams, std::vector<FamilySamples>& to) {
   to.push_back(std::move(tries));
 }
 
+constexpr std::string_view certificate_labels[] = {"subject", "serial"};
+constexpr MetricFamily certificate_family = {"fairlead_tls_certificate_end_seconds", Kind::gauge,
+                                             "When a certificate in use ends, seconds since 1970, as this worker has it.",
+                                             certificate_labels};
+
+void add_certificates(const std::vector<CertificateEnd>& ends, std::vector<FamilySamples>& to) {
+  if (ends.empty()) return;
+  FamilySamples samples;
+  samples.family = &certificate_family;
+  for (const CertificateEnd& one : ends) {
+    SeriesSample sample;
+    sample.label_values = {one.subject, one.serial};
+    sample.value = static_cast<double>(one.end_s);
+    samples.series.push_back(std::move(sample));
+  }
+  to.push_back(std::move(samples));
+}
+
 }  // namespace
 
 void set_metrics_text(Request& request, ExpositionFormat format) {
@@ -118,6 +137,8 @@ void set_metrics_text(Request& request, ExpositionFormat format) {
   if (metrics && metrics->is_open()) families = metrics->collect();
   add_connections(request.worker().counts(), families);
   add_peers(request.worker().state<Upstreams>(), families);
+  std::vector<CertificateEnd> ends = certificate_ends(request.generation());
+  add_certificates(ends, families);
   std::string text;
   write_families(format, families, text);
   text += exposition_end(format);

@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/secure.h"
 
+#include "event/dns/resolver_conf.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/listen.h"
@@ -9,10 +10,31 @@
 #include "http/request/client_facts.h"
 #include "http/request/request.h"
 #include "event/tls/peer.h"
+#include "event/tls/revocation.h"
 
 namespace fairlead::http {
 
 namespace {
+
+// A handshake has no request: variables that ask for one find an empty head on a connection.
+class NoExchange final : public Exchange {
+ public:
+  explicit NoExchange(Connection& client) : client_(client) {}
+  Connection& connection() override { return client_; }
+  Body& request_body() override { return body_; }
+  void limit_body(uint64_t, uint64_t) override {}
+  void send_interim(uint16_t, const Headers*) override {}
+  Progress pump(Outgoing&) override { return Progress::failed; }
+  Error error() const override { return {}; }
+  bool head_sent() const override { return false; }
+  uint64_t received_body_bytes() const override { return 0; }
+  uint64_t sent_bytes() const override { return 0; }
+  uint64_t sent_body_bytes() const override { return 0; }
+
+ private:
+  Connection& client_;
+  EmptyBody body_;
+};
 
 // The first byte of a TLS record with a client hello; the other is that of SSL 2's hello.
 bool begins_handshake(char first) { return first == 0x16 || (first & 0x80); }
@@ -33,7 +55,41 @@ const TlsServer* SecureClient::choose(std::string_view server_name) {
   return server_->tls ? server_->tls : hosts.default_server->tls;
 }
 
-Task<bool> SecureClient::find_certificate(SSL&) { co_return false; }
+// A source of a certificate below the folder of the configuration file, like those without variables.
+static std::string source_of(const Template& source, Request& request) {
+  std::string_view text = source.evaluate(request);
+  bool is_path = !text.starts_with('/') && !text.starts_with("data:") && !text.starts_with("engine:") && !text.starts_with("store:");
+  if (text.empty() || !is_path) return std::string(text);
+  std::string path = request.generation().request().conf_path;
+  path.resize(path.rfind('/') + 1);
+  return path.append(text);
+}
+
+Task<ConfResult<Unit>> SecureClient::use_certificates(SSL& ssl, Request& request) {
+  const TlsServer& server = *server_->tls;
+  const TlsServerConf& own = server.conf();
+  for (size_t i = 0; i < own.certificates.size(); ++i) {
+    std::string certificate = source_of(own.certificates[i], request), key = source_of(own.keys[i], request);
+    if (certificate.empty()) continue;
+    auto used = co_await server.use_certificate(ssl, facts_.worker.files(), certificate, key);
+    if (!used) co_return std::move(used.error());
+  }
+  co_return Unit();
+}
+
+Task<bool> SecureClient::find_certificate(SSL& ssl) {
+  constexpr size_t arena_bytes = 2048;
+  Arena::Owner arena = Arena::open(arena_bytes);
+  RequestHead head(*arena);
+  NoExchange exchange(*client_);
+  Request request(*arena, head, exchange, facts_);
+  request.server = server_;
+  request.enter(*server_->root);
+  request.logger = facts_.logger();
+  auto used = co_await use_certificates(ssl, request);
+  if (!used) request.logger.error("{}", used.error());
+  co_return static_cast<bool>(used);
+}
 
 Task<bool> SecureClient::open(Connection& client, h1::RequestSink& sink) {
   const CoreConf& core = conf<CoreConf>(*server_->block);
@@ -61,6 +117,8 @@ Task<bool> SecureClient::handshake(Connection& client) {
   }
   client.release_if_empty();
   transport_ = made.get();
+  client_ = &client;
+  facts_.secure = this;
   client.add_layer(std::move(made));
   auto done = co_await transport_->handshake(this, deadline);
   if (!done) {
@@ -70,9 +128,11 @@ Task<bool> SecureClient::handshake(Connection& client) {
     else logger.info(Errno{error.sys}, "{}", error.what);
     co_return false;
   }
+  if (const TlsServer* own = server_->tls; own && own->conf().ocsp != ClientOcsp::off)
+    revocation_ = co_await check_revocation(facts_.worker, conf<ResolverConf>(*server_->block), own->conf(), transport_->ssl(),
+                                            facts_.logger());
   facts_.doing = {};
   facts_.is_secure = true;
-  facts_.secure = this;
   facts_.alpn = transport_->alpn();
   co_return true;
 }
@@ -115,6 +175,11 @@ Verdict check_secure(Request& request) {
     request.logger.info("client sent no required SSL certificate");
     forget_session(ssl);
     return Verdict::status(496);
+  }
+  if (!secure.revocation().empty()) {
+    request.logger.info("client SSL certificate verify error: {}", secure.revocation());
+    forget_session(ssl);
+    return Verdict::status(495);
   }
   return Verdict::next();
 }

@@ -37,13 +37,19 @@ class SecureClient final : public TlsAccept {
   // The client named it (server_name extension); else it is the default one.
   bool is_named() const { return !name_.empty(); }
   std::string_view name() const { return name_; }
+  // Why a certificate that verified is not good after all (`ssl_ocsp`); empty: nothing is known against it.
+  std::string_view revocation() const { return revocation_; }
 
  private:
   Task<bool> handshake(Connection& client);
+  // The certificates of the server, whose sources have variables, on `ssl`.
+  Task<ConfResult<Unit>> use_certificates(SSL& ssl, Request& request);
 
   ClientFacts& facts_;
   Server* server_;
   std::string name_;
+  std::string revocation_;
+  Connection* client_ = nullptr;
   TlsTransport* transport_ = nullptr;  // the connection's layer
 };
 

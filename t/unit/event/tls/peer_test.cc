@@ -17,7 +17,8 @@ TEST(SpiffeId, WhatIsOne) {
 
 TEST(SpiffeId, WhatIsNone) {
   for (const char* id : {"", "spiffe:/", "spiffe://", "spiffe:///a", "https://td/a", "SPIFFE://td/a", "spiffe://TD/a", "spiffe://td/",
-                         "spiffe://td//a", "spiffe://td/./a", "spiffe://td/..", "spiffe://td/a?b", "spiffe://td/a#b", "spiffe://td:8/a", "spiffe://u@td/a",
+                         "spiffe://td//a", "spiffe://td/./a", "spiffe://td/..", "spiffe://td/a?b", "spiffe://td/a#b", "spiffe://td:8/a",
+                         "spiffe://u@td/a",
                          "spiffe://td/a%20b", "spiffe://td/a b"})
     EXPECT_FALSE(is_spiffe_id(id)) << id;
   EXPECT_FALSE(is_spiffe_id("spiffe://td/" + std::string(2048, 'a')));

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "event/tls/client.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "core/base/addr.h"
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "event/tls/conf_source.h"
+#include "event/tls/peer.h"
+
+namespace fairlead {
+
+namespace {
+
+bool has_variables(const Template& text) { return text.is_set() && !text.is_literal(); }
+bool is_given(const Template& text) { return text.is_set() && !text.is_empty_literal(); }
+
+// The host of "host:port", "[::1]:port" or a host alone.
+std::string_view host_of(std::string_view text) {
+  if (text.starts_with('[')) return text.substr(1, text.find(']') == std::string_view::npos ? text.size() : text.find(']') - 1);
+  return text.substr(0, text.find(':'));
+}
+
+bool is_address(std::string_view host) {
+  bool is_bare_v6 = host.find(':') != std::string_view::npos;
+  auto parsed = parse_addr(is_bare_v6 ? format("[{}]", host) : std::string(host), 1, AddrUse::connect);
+  return parsed && !parsed->is_name();
+}
+
+int keep_verify_result(int, X509_STORE_CTX*) { return 1; }
+
+void write_key_log(const SSL* ssl, const char* line) {
+  auto* sink = static_cast<LogSink*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  sink->write(LogLevel::info, format("{}\n", line));
+}
+
+}  // namespace
+
+ConfResult<SslContextPtr> TlsClient::build() const {
+  auto made = make_context(false);
+  if (!made) return std::move(made.error());
+  SSL_CTX& context = **made;
+  set_protocols(context, conf_.protocols);
+  bool is_fixed = !has_variables(conf_.certificate) && !has_variables(conf_.key);
+  if (is_given(conf_.certificate) && !is_given(conf_.key))
+    return format("no \"{}_certificate_key\" is defined for certificate \"{}\"", prefix_, conf_.certificate.literal());
+  if (is_given(conf_.certificate) && is_fixed) {
+    auto pair = load_pair(conf_.certificate.literal(), conf_.key.literal(), conf_.passwords);
+    if (!pair) return std::move(pair.error());
+    FL_TRY(use_pair(context, *pair, conf_.certificate.literal()));
+  }
+  FL_TRY(set_ciphers(context, conf_.ciphers, false));
+  SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, &keep_verify_result);
+  SSL_CTX_set_verify_depth(&context, static_cast<int>(conf_.verify_depth));
+  if (conf_.verify && conf_.trusted_certificate.empty())
+    return format("no {0}_trusted_certificate for {0}_verify", prefix_);
+  FL_TRY(add_trusted(context, conf_.trusted_certificate, false));
+  FL_TRY(add_crls(context, conf_.crl));
+  SSL_CTX_set_session_cache_mode(&context, conf_.session_reuse ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
+  if (conf_.session_reuse) SSL_CTX_sess_set_new_cb(&context, &TlsClient::keep_session);
+  if (conf_.key_log) {
+    SSL_CTX_set_app_data(&context, conf_.key_log);
+    SSL_CTX_set_keylog_callback(&context, &write_key_log);
+  }
+  FL_TRY(run_commands(context, conf_.commands, false));
+  return made;
+}
+
+ConfResult<std::unique_ptr<TlsClient>> TlsClient::make(const TlsClientConf& conf, std::string_view prefix, uint64_t number) {
+  std::unique_ptr<TlsClient> client(new TlsClient(conf, prefix, number));
+  client->marks = marks_of(client->sources());
+  auto context = client->build();
+  if (!context) return std::move(context.error());
+  client->context_ = std::move(*context);
+  return client;
+}
+
+std::vector<std::string> TlsClient::sources() const {
+  std::vector<std::string> paths;
+  if (conf_.certificate.is_literal()) add_path(paths, conf_.certificate.literal());
+  if (conf_.key.is_literal()) add_path(paths, conf_.key.literal());
+  add_path(paths, conf_.trusted_certificate);
+  add_path(paths, conf_.crl);
+  return paths;
+}
+
+// Connections and sessions were made with what the old one trusted: neither is used for new requests.
+void TlsClient::swap(SslContextPtr context) {
+  context_ = std::move(context);
+  ++version_;
+  sessions_.clear();
+}
+
+ConfResult<TlsClient*> TlsClients::of(Generation& generation, const TlsClientConf& conf, std::string_view prefix) {
+  std::unique_ptr<TlsClient>& place = all_[conf.identity()];
+  if (!place) {
+    auto made = TlsClient::make(conf, prefix, all_.size());
+    if (!made) return std::move(made.error());
+    place = std::move(*made);
+    note_certificates(generation, *place);
+  }
+  return place.get();
+}
+
+TlsTarget* TlsClient::target(Session& session, std::string_view host, std::string_view protocols) {
+  Arena& arena = session.arena();
+  TlsTarget* target = arena.make<TlsTarget>();
+  target->client = this;
+  target->arena = &arena;
+  target->protocols = protocols;
+  target->name = host_of(conf_.name.is_set() ? conf_.name.evaluate(session) : host);
+  if (conf_.server_name && !target->name.empty() && !is_address(target->name)) target->server_name = target->name;
+  if (has_variables(conf_.certificate) || has_variables(conf_.key)) {
+    target->certificate = conf_.certificate.evaluate(session);
+    target->key = conf_.key.evaluate(session);
+  }
+  std::string_view own = arena.copy(format("tls {}.{}", number_, version_));
+  target->identity = arena.join({own, "|", target->name, "|", target->server_name.empty() ? "" : "sni", "|", target->certificate, "|",
+                                 target->key, "|", protocols});
+  if (conf_.sans.empty()) return target;
+  auto sans = arena.make_array<std::string_view>(conf_.sans.size());
+  for (size_t i = 0; i < sans.size(); ++i) {
+    sans[i] = conf_.sans[i].name.evaluate(session);
+    target->identity = arena.join({target->identity, "|", sans[i]});
+  }
+  target->sans = sans;
+  return target;
+}
+
+Task<ConfResult<SslPtr>> TlsClient::open(const TlsTarget& target) {
+  SslPtr ssl(SSL_new(context_.get()));
+  if (!ssl) co_return openssl_failure("SSL_new()");
+  SSL_set_connect_state(ssl.get());
+  if (!target.server_name.empty() && !SSL_set_tlsext_host_name(ssl.get(), std::string(target.server_name).c_str()))
+    co_return openssl_failure("SSL_set_tlsext_host_name()");
+  const auto* wire = reinterpret_cast<const unsigned char*>(target.protocols.data());
+  if (!target.protocols.empty()) SSL_set_alpn_protos(ssl.get(), wire, static_cast<unsigned>(target.protocols.size()));
+  if (!target.certificate.empty()) {
+    auto pair = co_await cache_.get(*target.files, target.certificate, target.key, conf_.passwords);
+    if (!pair) co_return std::move(pair.error());
+    auto used = use_pair(*ssl, **pair, target.certificate);
+    if (!used) co_return std::move(used.error());
+  }
+  auto kept = sessions_.find(std::string(target.sessions_key));
+  if (kept != sessions_.end()) SSL_set_session(ssl.get(), kept->second.get());
+  co_return std::move(ssl);
+}
+
+// OpenSSL gives its reference away if 1 is returned.
+int TlsClient::keep_session(SSL* ssl, SSL_SESSION* session) {
+  TlsTransport& tls = TlsTransport::of(ssl);
+  auto* client = static_cast<TlsClient*>(tls.owner);
+  if (!client || tls.label.empty()) return 0;
+  bool is_full = client->sessions_.size() >= sessions_max && !client->sessions_.contains(tls.label);
+  if (is_full) client->sessions_.erase(client->sessions_.begin());
+  client->sessions_[tls.label] = SslSessionPtr(session);
+  return 1;
+}
+
+bool TlsClient::has_wanted_name(X509& certificate, const TlsTarget& target) const {
+  if (conf_.sans.empty()) {
+    std::string name(target.name);
+    if (is_address(name)) return X509_check_ip_asc(&certificate, name.c_str(), 0) == 1;
+    return X509_check_host(&certificate, name.data(), name.size(), 0, nullptr) == 1;
+  }
+  std::vector<std::string> uris = alternative_names(certificate, AlternativeName::uri);
+  for (size_t i = 0; i < target.sans.size(); ++i) {
+    std::string_view wanted = target.sans[i];
+    if (wanted.empty()) continue;
+    if (!conf_.sans[i].is_uri) {
+      if (X509_check_host(&certificate, wanted.data(), wanted.size(), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1) return true;
+      continue;
+    }
+    bool is_prefix = wanted.ends_with("/*");
+    if (is_prefix) wanted.remove_suffix(1);
+    for (const std::string& uri : uris)
+      if (is_prefix ? uri.size() > wanted.size() && uri.starts_with(wanted) : uri == wanted) return true;
+  }
+  return false;
+}
+
+Result<Unit> TlsClient::verify(SSL& ssl, const TlsTarget& target) const {
+  auto refuse = [&](const std::string& reason) { return Error{Fault::denied, Side::upstream, 0, target.arena->copy_z(reason)}; };
+  if (conf_.verify) {
+    VerifyResult result = verify_result(ssl);
+    if (!result.is_good()) return refuse(format("upstream SSL certificate verify error: ({}:{})", result.code, result.text()));
+  }
+  if (!conf_.verify && conf_.sans.empty()) return Unit();
+  X509* certificate = SSL_get0_peer_certificate(&ssl);
+  if (!certificate) return refuse("upstream sent no SSL certificate");
+  if (has_wanted_name(*certificate, target)) return Unit();
+  if (conf_.sans.empty()) return refuse(format("upstream SSL certificate does not match \"{}\"", target.name));
+  return refuse("upstream SSL certificate has none of the wanted alternative names");
+}
+
+Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& target, uint64_t deadline_ms) {
+  target.is_handshaking = true;
+  auto ssl = co_await open(target);
+  if (!ssl) co_return Error{Fault::unavailable, Side::local, 0, target.arena->copy_z(ssl.error())};
+  constexpr size_t record_bytes = 16384;
+  auto made = std::make_unique<TlsTransport>(connection.transport(), std::move(*ssl), record_bytes);
+  TlsTransport& tls = *made;
+  tls.owner = this;
+  if (conf_.session_reuse) tls.label = target.sessions_key;
+  connection.add_layer(std::move(made));
+  auto done = co_await tls.handshake(nullptr, deadline_ms);
+  if (!done) {
+    Error error = done.error();
+    sessions_.erase(std::string(target.sessions_key));
+    if (error.fault == Fault::malformed) error.fault = Fault::denied;  // no reply was malformed: there was no connection
+    if (!tls.failure().empty()) error.what = target.arena->copy_z(tls.failure());
+    else if (error.fault == Fault::timeout) error.what = "upstream timed out";
+    co_return error;
+  }
+  auto verified = verify(tls.ssl(), target);
+  if (!verified) {
+    sessions_.erase(std::string(target.sessions_key));
+    co_return verified.error();
+  }
+  target.is_handshaking = false;
+  co_return Unit();
+}
+
+}  // namespace fairlead

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// TlsClient: what one setting of proxy_ssl_* (and the like) brings to handshakes with peers: context, sessions, verification. TlsTarget is
+// what one connection wants of it. A TlsClient belongs to the generation; each worker has its own after the fork. Its context may be
+// replaced while connections still use the one before.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/conf/session.h"
+#include "event/loop/loop.h"
+#include "event/net/connection.h"
+#include "event/tls/client_conf.h"
+#include "event/tls/hot.h"
+#include "event/tls/transport.h"
+
+namespace fairlead {
+
+class TlsClient;
+
+// What one connection is to be; made per try, in the arena of its session, which it does not outlive.
+struct TlsTarget {
+  TlsClient* client = nullptr;
+  std::string_view name;                  // that the certificate must have; no port
+  std::string_view server_name;           // sent; empty: none
+  std::string_view certificate, key;      // sources that had variables; empty: the context has what there is
+  std::string_view protocols;             // for ALPN, each behind its length; empty: none
+  std::span<const std::string_view> sans; // in the order of the configuration's
+  // Everything that makes connections interchangeable, for the key of a pool.
+  std::string_view identity;
+  std::string_view sessions_key;          // what sessions are kept under: the peer and the identity; empty: none are kept
+  Arena* arena = nullptr;                 // for reasons that the log shows
+  BlockingPool* files = nullptr;          // where certificates with variables are loaded
+  bool is_handshaking = false;            // the connection stands, the handshake has not ended
+};
+
+class TlsClient final : public HotTls {
+ public:
+  // Loads everything that `conf`, which outlives it, names. `prefix`: of its directives, "proxy_ssl". `number`: what tells it from others
+  // of its generation.
+  static ConfResult<std::unique_ptr<TlsClient>> make(const TlsClientConf& conf, std::string_view prefix, uint64_t number);
+
+  // `host`: as the URL has it, with its port. `protocols`: for ALPN, see TlsTarget.
+  TlsTarget* target(Session& session, std::string_view host, std::string_view protocols);
+  const TlsClientConf& conf() const { return conf_; }
+  std::vector<std::string> sources() const override;
+  ConfResult<SslContextPtr> load() const override { return build(); }
+  void swap(SslContextPtr context) override;
+  SSL_CTX* current() const override { return context_.get(); }
+
+  // The handshake over `connection`, which gets its layer; then the verification. Errors: side upstream (local: its certificate cannot be
+  // loaded), their text lives in the target's arena.
+  Task<Result<Unit>> handshake(Connection& connection, TlsTarget& target, uint64_t deadline_ms);
+
+ private:
+  TlsClient(const TlsClientConf& conf, std::string_view prefix, uint64_t number)
+      : conf_(conf), prefix_(prefix), number_(number), cache_(conf.certificate_cache) {}
+  ConfResult<SslContextPtr> build() const;
+  // A fresh SSL for one connection, or the reason why not.
+  Task<ConfResult<SslPtr>> open(const TlsTarget& target);
+  Result<Unit> verify(SSL& ssl, const TlsTarget& target) const;
+  bool has_wanted_name(X509& certificate, const TlsTarget& target) const;
+  static int keep_session(SSL* ssl, SSL_SESSION* session);
+
+  // Sessions kept for resumption, at most.
+  static constexpr size_t sessions_max = 1024;
+  const TlsClientConf& conf_;
+  std::string_view prefix_;
+  uint64_t number_;
+  uint64_t version_ = 0;  // of the context: connections and sessions of an older one are not used again
+  SslContextPtr context_;
+  PairCache cache_;
+  std::unordered_map<std::string, SslSessionPtr> sessions_;
+};
+
+// The clients of one module and generation: settings that are equal share one.
+class TlsClients {
+ public:
+  ConfResult<TlsClient*> of(Generation& generation, const TlsClientConf& conf, std::string_view prefix);
+
+ private:
+  std::unordered_map<std::string, std::unique_ptr<TlsClient>> all_;
+};
+
+}  // namespace fairlead

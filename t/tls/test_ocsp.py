@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""OCSP: stapled answers out of a file or from a responder, and responders asked about clients' certificates."""
+
+import datetime
+import subprocess
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509 import ocsp
+
+from lib import upstreams as up
+from lib.certs import Authority
+from lib.client import Client
+from lib.ports import TIME_SCALE, wait_until
+
+CONF = """
+worker_processes 2;
+events {}
+http {
+    ssl_certificate %%CERTS%%/a.test.pem;
+    ssl_certificate_key %%CERTS%%/a.test.key;
+    ssl_trusted_certificate %%CERTS%%/ca.pem;
+    server { listen 127.0.0.1:%%PORT_0%% ssl; ssl_stapling on; ssl_stapling_verify on;
+             ssl_stapling_responder http://127.0.0.1:%%OCSP%%/ask; }
+    server { listen 127.0.0.1:%%PORT_1%% ssl; ssl_stapling on; ssl_stapling_file %%CERTS%%/staple.der; }
+    server { listen 127.0.0.1:%%PORT_2%% ssl; ssl_verify_client on; ssl_client_certificate %%CERTS%%/ca.pem;
+             ssl_ocsp leaf; ssl_ocsp_responder http://127.0.0.1:%%OCSP%%/; ssl_ocsp_cache shared:verdicts:64k;
+             location / { return 200 $ssl_client_verify; } }
+    server { listen 127.0.0.1:%%PORT_3%% ssl; ssl_verify_client optional; ssl_client_certificate %%CERTS%%/ca.pem;
+             ssl_ocsp on; ssl_ocsp_responder http://127.0.0.1:%%OCSP%%/;
+             error_page 495 = /told; location = /told { return 200 $ssl_client_verify; }
+             location / { return 200 $ssl_client_verify; } }
+}
+"""
+
+
+def load(path):
+    with open(path, "rb") as f:
+        return x509.load_pem_x509_certificate(f.read())
+
+
+class Responder:
+    """Answers for the certificates of an authority; those whose names are in `revoked` are."""
+
+    def __init__(self, ca, signer=None):
+        self.ca, self.revoked, self.asked = ca, set(), []
+        self.names = {}
+        self.signer = signer or (ca.certificate, ca.key)
+        self.age = datetime.timedelta()
+
+    def know(self, path):
+        certificate = load(path)
+        self.names[certificate.serial_number] = certificate
+        return path
+
+    def answer(self, request):
+        asked = ocsp.load_der_ocsp_request(request.body)
+        certificate = self.names.get(asked.serial_number)
+        if certificate is None:
+            return None
+        name = certificate.subject.rfc4514_string()
+        self.asked.append(name)
+        return up.reply(200, self.statement(certificate), {"Content-Type": "application/ocsp-response", "Connection": "close"})
+
+    def statement(self, certificate):
+        now = datetime.datetime.utcnow() - self.age
+        is_revoked = certificate.subject.rfc4514_string() in self.revoked
+        status = ocsp.OCSPCertStatus.REVOKED if is_revoked else ocsp.OCSPCertStatus.GOOD
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            cert=certificate, issuer=self.ca.certificate, algorithm=hashes.SHA1(), cert_status=status, this_update=now,
+            next_update=now + datetime.timedelta(hours=1), revocation_time=now if is_revoked else None, revocation_reason=None)
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, self.signer[0])
+        return builder.sign(self.signer[1], hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+@pytest.fixture
+def authority(tmp_path):
+    ca = Authority(tmp_path / "certs")
+    ca.leaf("a.test", "127.0.0.1")
+    return ca
+
+
+def started(server, upstream, authority, responder):
+    responder.know(f"{authority.folder}/a.test.pem")
+    with open(f"{authority.folder}/staple.der", "wb") as f:
+        f.write(responder.statement(load(f"{authority.folder}/a.test.pem")))
+    return server(CONF, CERTS=authority.folder, OCSP=upstream(up.serve(responder.answer)).port)
+
+
+def staple(port, ca):
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", ca.path, "-status"], input=b"",
+                          capture_output=True, timeout=20 * TIME_SCALE)
+    text = done.stdout.decode(errors="replace")
+    return text[text.index("OCSP response:"):][:600]
+
+
+def test_an_answer_from_the_responder_is_stapled(server, upstream, authority):
+    responder = Responder(authority)
+    s = started(server, upstream, authority, responder)
+    wait_until(lambda: "Cert Status: good" in staple(s.port, authority) or "OCSP Response Status: successful" in staple(s.port, authority),
+               10, "the staple")
+    assert "CN=a.test" in responder.asked
+
+
+def test_an_answer_out_of_a_file_is_stapled(server, upstream, authority):
+    s = started(server, upstream, authority, Responder(authority))
+    assert "OCSP Response Status: successful" in staple(s.ports[1], authority)
+
+
+def test_an_answer_that_says_revoked_is_not_stapled(server, upstream, authority):
+    responder = Responder(authority)
+    responder.revoked.add("CN=a.test")
+    s = started(server, upstream, authority, responder)
+    s.wait_for_log('certificate status "revoked" in the OCSP response')
+    assert "no response sent" in staple(s.port, authority)
+
+
+@pytest.mark.parametrize("how, reason", [("stranger", r"OCSP_basic_verify\(\) failed"), ("old", r"OCSP_check_validity\(\) failed")])
+def test_answers_that_are_not_believed(server, upstream, authority, tmp_path, how, reason):
+    responder = Responder(authority)
+    if how == "stranger":
+        stranger = Authority(tmp_path / "stranger", "Stranger")
+        responder.signer = (stranger.certificate, stranger.key)
+    else:
+        responder.age = datetime.timedelta(days=2)
+    s = started(server, upstream, authority, responder)
+    s.wait_for_log(reason)
+    assert "no response sent" in staple(s.port, authority)
+
+
+def knock(port, ca, certificate):
+    client = Client(port, tls=ca.client_context(certificate), server_name="a.test")
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+    reply = client.read_reply()
+    return reply.status, reply.body.decode()
+
+
+def test_clients_are_asked_about_once_and_revoked_ones_refused(server, upstream, authority):
+    responder = Responder(authority)
+    good, bad = authority.leaf("good", client=True), authority.leaf("bad", client=True)
+    for path, _ in (good, bad):
+        responder.know(path)
+    responder.revoked.add("CN=bad")
+    s = started(server, upstream, authority, responder)
+    for _ in range(4):
+        assert knock(s.ports[2], authority, good) == (200, "SUCCESS")
+        assert knock(s.ports[2], authority, bad)[0] == 400
+    assert responder.asked.count("CN=good") == 1 and responder.asked.count("CN=bad") == 1  # the zone is for both workers
+    s.wait_for_log("client SSL certificate verify error: certificate revoked")
+
+
+def test_the_variable_names_the_reason(server, upstream, authority):
+    responder = Responder(authority)
+    bad = authority.leaf("bad", client=True)
+    responder.know(bad[0])
+    responder.revoked.add("CN=bad")
+    s = started(server, upstream, authority, responder)
+    assert knock(s.ports[3], authority, bad) == (200, "FAILED:certificate revoked")
+    assert knock(s.ports[3], authority, None) == (200, "NONE")
+
+
+def test_no_answer_is_no_good_answer(server, upstream, authority):
+    responder = Responder(authority)
+    stranger = authority.leaf("unknown", client=True)  # the responder closes the connection
+    s = started(server, upstream, authority, responder)
+    assert knock(s.ports[3], authority, stranger) == (200, "FAILED:certificate status unknown")
+    s.wait_for_log("while requesting certificate status, certificate: \"CN=unknown\"")
