@@ -50,7 +50,7 @@ constexpr Row families[] = {
     {&MetricsConf::sent, {"fairlead_http_sent_bytes", MetricKind::counter, "Bytes of responses.", server_labels}},
     {&MetricsConf::tries, {"fairlead_upstream_tries", MetricKind::counter, "Tries by peer and class of the status.", peer_class_labels}},
     {&MetricsConf::failures,
-     {"fairlead_upstream_failures", MetricKind::counter, "Tries that got no reply, by reason.", peer_reason_labels}},
+     {"fairlead_upstream_failures", MetricKind::counter, "Tries that got no whole reply, by reason.", peer_reason_labels}},
     {&MetricsConf::retries,
      {"fairlead_upstream_retries", MetricKind::counter, "Tries after another one, by the reason that one failed.", reason_labels}},
     {&MetricsConf::header_time,

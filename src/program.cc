@@ -68,6 +68,7 @@ ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const
   FL_TRY(g.zones.attach(before ? &before->zones : nullptr));
   if (g.metrics) FL_TRY(g.metrics->open());
   FL_TRY(attach_peer_zones(g));
+  FL_TRY(g.make_ready());
   if (http::HttpBlock* http = http::http_block_of(g)) {
     for (auto& group : http->listens.groups) {
       made->listeners_.add(group->own->spec);
@@ -122,6 +123,7 @@ class Serving {
   Serving(Loop& loop, LoadedConfiguration& configuration, unsigned slot, BoardPlace place)
       : configuration_(configuration), worker_(loop, configuration.generation(), place.board.row(place.slot)), slot_(slot) {
     worker_.use_board(place.board);
+    worker_.use_index(slot);
     if (Metrics* metrics = configuration.generation().metrics.get()) metrics->use_slot(place.slot);
   }
 

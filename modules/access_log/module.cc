@@ -76,6 +76,7 @@ constexpr Directive rows[] = {
 
 constexpr http::PhaseEntry phases[] = {{.phase = http::Phase::log, .check = write_lines, .applies = is_on}};
 constexpr http::Hooks http_hooks = {.phases = phases};
+constexpr std::string_view written_after[] = {"lua"};  // whose log hook may still set variables
 constexpr event::Hooks event_hooks = {.start = start, .stop = stop, .reopen = reopen};
 
 }  // namespace
@@ -85,6 +86,7 @@ extern constinit const Module access_log_module = {
     .name = "access_log",
     .conf = conf_of<access_log::AccessLogConf>,
     .directives = access_log::rows,
+    .after = access_log::written_after,
     .generation = access_log::add_fallback,
     .event = &access_log::event_hooks,
     .http = &access_log::http_hooks,

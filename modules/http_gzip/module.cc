@@ -13,6 +13,7 @@
 #include "core/base/text.h"
 #include "core/conf/value.h"
 #include "http/hooks.h"
+#include "http/request/media_types.h"
 #include "http/request/request.h"
 #include "modules/http_gzip/accept.h"
 #include "modules/http_gzip/gzip_body.h"
@@ -57,8 +58,7 @@ struct GzipConf {
   int memory_level = 9;
   LeastVersion least_version = LeastVersion::http_1_1;
   Flags<Proxied> proxied{static_cast<uint32_t>(Proxied::off)};
-  std::vector<std::string_view> types;  // lower case, beside text/html
-  bool any_type = false;
+  MediaTypes types;
   std::vector<std::shared_ptr<const Regex>> disabled_agents;
   bool disable_msie6 = false;
 };
@@ -95,22 +95,7 @@ ConfResult<Unit> set_hash(Line& line, GzipConf& own) {
   return Unit();
 }
 
-ConfResult<Unit> set_types(Line& line, GzipConf& own) {
-  for (size_t i = 1; i < line.words().size(); ++i) {
-    if (line.word(i) == "*") {
-      own.any_type = true;
-      continue;
-    }
-    char* text = static_cast<char*>(line.arena().allocate(line.word(i).size(), 1));
-    lower_into(text, line.word(i));
-    std::string_view type{text, line.word(i).size()};
-    if (type == "text/html" || std::find(own.types.begin(), own.types.end(), type) != own.types.end())
-      line.warn(format("duplicate MIME type \"{}\"", line.word(i)));
-    else
-      own.types.push_back(type);
-  }
-  return Unit();
-}
+ConfResult<Unit> set_types(Line& line, GzipConf& own) { return add_media_types(line, own.types); }
 
 ConfResult<Unit> set_disable(Line& line, GzipConf& own) {
   for (size_t i = 1; i < line.words().size(); ++i) {
@@ -169,22 +154,13 @@ bool is_proxied_allowed(const Request& request, const GzipConf& own) {
   return !(flags.has(Proxied::no_last_modified) && dated) && !(flags.has(Proxied::no_etag) && tagged);
 }
 
-bool is_type_listed(const Response& response, const GzipConf& own) {
-  if (own.any_type) return true;
-  std::string_view type = response.content_type;
-  if (type.empty()) type = response.head.headers.value(KnownHeader::content_type);
-  type = trim_back(type.substr(0, type.find(';')));
-  if (equal_nocase(type, "text/html")) return true;
-  return std::any_of(own.types.begin(), own.types.end(), [&](std::string_view listed) { return equal_nocase(listed, type); });
-}
-
 bool is_response_fit(const Response& response, const GzipConf& own) {
   unsigned status = response.head.status;
   if (!own.on || !response.body || (status != 200 && status != 403 && status != 404)) return false;
   if (!response.head.headers.value(KnownHeader::content_encoding).empty()) return false;
   int64_t length = response.head.framing.content_length;
   if (length == no_length) length = static_cast<int64_t>(std::min<uint64_t>(response.body->size().value_or(INT64_MAX), INT64_MAX));
-  return static_cast<uint64_t>(length) >= own.min_length && is_type_listed(response, own);
+  return static_cast<uint64_t>(length) >= own.min_length && own.types.hold(media_type_of(response));
 }
 
 bool is_client_able(const Request& request, const GzipConf& own) {
@@ -259,8 +235,8 @@ constexpr Directive rows[] = {
     slot<GzipConf, &GzipConf::least_version>("gzip_http_version", any,
         "Lowest version of requests that get compressed responses.").takes("1.0 | 1.1"),
     slot<GzipConf, &GzipConf::proxied>("gzip_proxied", any, "Which responses are compressed for requests that came with Via."),
-    custom<set_types, GzipConf, &GzipConf::types, &GzipConf::any_type>("gzip_types", any, words_from(1),
-                                                                       "Media types that are compressed beside text/html; `*` is all.")
+    custom<set_types, GzipConf, &GzipConf::types>("gzip_types", any, words_from(1),
+                                                "Media types that are compressed beside text/html; `*` is all.")
         .takes("mime-type ..."),
     custom<set_disable, GzipConf, &GzipConf::disabled_agents, &GzipConf::disable_msie6>("gzip_disable", any, words_from(1),
         "User agents, by regular expressions, that get no compressed responses.")

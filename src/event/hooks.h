@@ -45,6 +45,9 @@ struct ConnectionHook {
 struct Hooks {
   // When the worker begins to serve: work of its own, run in worker.background() and cancelled with it.
   Task<Unit> (*start)(Worker& worker) = nullptr;
+  // When it begins to drain: work that has to come to its end first. Awaited before the worker counts as drained, bounded by
+  // worker_shutdown_timeout.
+  Task<Unit> (*leave)(Worker& worker) = nullptr;
   // When it ends, before what is left of its connections is dropped: what must not be lost is written. Never waits.
   void (*stop)(Worker& worker) = nullptr;
   // Log files were renamed (USR1): open the paths again. Never waits.

@@ -68,6 +68,8 @@ uint64_t Worker::idle_deadline_ms(const IdleClient& client) const {
 }
 
 Task<Unit> Worker::finish_when_empty() {
+  for (const Module* module : modules().all())
+    if (module->event && module->event->leave) co_await module->event->leave(*this);
   co_await connections_.all_done();
   say_drained();
   co_return Unit();

@@ -43,6 +43,9 @@ class Worker {
   WorkerRow& row() { return row_; }
   // The board that the row is part of; it outlives the worker.
   void use_board(const WorkerSlots& board) { board_ = &board; }
+  // The number of its slot among the workers of the configuration, from 0.
+  void use_index(unsigned index) { index_ = index; }
+  unsigned index() const { return index_; }
   // Over all workers of the board; of this one alone without a board.
   ConnectionCounts counts() const { return board_ ? board_->counts() : counts_of(row_); }
 
@@ -105,6 +108,7 @@ class Worker {
   Generation& generation_;
   WorkerRow& row_;
   const WorkerSlots* board_ = nullptr;
+  unsigned index_ = 0;
   AcceptLimits limits_;
   List<IdleClient> idle_;
   size_t connections_in_use_ = 0;

@@ -2,8 +2,16 @@
 # Copyright (C) The Fairlead authors
 """metrics: requests by server, tries by peer, times; the bound on series."""
 
+import os
+import signal
+import threading
+
+import pytest
+
+from lib import exposition
 from lib import upstreams as up
-from lib.client import get, post
+from lib.client import Client, get, post
+from lib.ports import wait_until
 
 CONF = """
 events {}
@@ -34,7 +42,7 @@ def metrics(s):
     """Sample (name with labels) to value."""
     reply = get(s.port, "/metrics", headers={"Host": "first"})
     assert reply.status == 200 and reply.header("content-type").startswith("text/plain; version=0.0.4")
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in reply.text.splitlines() if not line.startswith("#"))}
+    return exposition.read(reply.text)
 
 
 def test_requests_are_counted_by_server_and_class(server, upstream):
@@ -83,5 +91,77 @@ def test_counts_survive_a_reload(server, upstream):
 
 def test_openmetrics_and_other_methods(server, upstream):
     s, _, _ = start(server, upstream)
-    assert get(s.port, "/metrics", headers={"Accept": "application/openmetrics-text"}).text.endswith("# EOF\n")
+    for _ in range(3):
+        get(s.port, "/up", headers={"Host": "first"})
+    reply = get(s.port, "/metrics", headers={"Host": "first", "Accept": "application/openmetrics-text"})
+    assert reply.header("content-type") == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    m = exposition.read(reply.text, openmetrics=True)
+    assert m['fairlead_http_requests_total{server="first",class="2xx"}'] == 3
     assert post(s.port, "/metrics", b"x").status == 405
+
+
+ODD = """
+events {}
+http {
+    server { listen 127.0.0.1:%%PORT_0%%; server_name 'quo"te' first; location / { return 200; } location = /metrics { metrics; } }
+    server { listen 127.0.0.1:%%PORT_0%%; server_name ""; location / { return 200; } }
+    server { listen 127.0.0.1:%%PORT_0%%; server_name é.test; location / { return 200; } }
+}
+"""
+
+
+def test_odd_names_leave_the_text_whole(server):
+    s = server(ODD)
+    for host in ("first", "\xc3\xa9.test", "nobody"):
+        get(s.port, "/", headers={"Host": host})
+    for accept, openmetrics in (("text/plain;version=0.0.4", False), ("application/openmetrics-text", True)):
+        reply = get(s.port, "/metrics", headers={"Host": "first", "Accept": accept})
+        m = exposition.read(reply.body.decode("utf-8"), openmetrics)
+        assert any(name.startswith('fairlead_http_requests_total{server="quo\\"te"') for name in m), m
+
+
+def test_counts_are_those_of_all_workers_and_outlive_a_killed_one(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(200, r.target)))
+    dead = up.Refused()
+    s = server(CONF.replace("events {}", "worker_processes 2;\nevents {}"), HTTP="", UP=u.port, DEAD=dead.port,
+               allow_log=[r"\[alert\].*exited on signal 9"])
+    workers = s.wait_workers(2)
+    requests = 'fairlead_http_requests_total{server="first",class="2xx"}'
+    for _ in range(40):
+        get(s.port, "/", headers={"Host": "first"})
+    assert metrics(s)[requests] == 40
+    os.kill(workers[0], signal.SIGKILL)
+    wait_until(lambda: workers[0] not in s.workers() and len(s.workers()) == 2, 5, "a new worker")
+    after = metrics(s)
+    assert after[requests] == 41  # with the scrape before this one
+    assert after["fairlead_connections_accepted_total"] == 42 and after["fairlead_connections_active"] == 1
+    dead.stop()
+
+
+def test_gauges_forget_a_killed_worker(server, upstream):
+    gate = threading.Event()
+    u = upstream([up.request(), up.wait_for(gate), up.send(up.reply(200))])
+    dead = up.Refused()
+    s = server(CONF.replace("upstream u {", "upstream u { zone u 256k;").replace("events {}", "worker_processes 2;\nevents {}"), HTTP="",
+               UP=u.port, DEAD=dead.port, allow_log=[r"\[alert\].*exited on signal 9"])
+    workers = s.wait_workers(2)
+    in_flight = f'fairlead_upstream_peer_in_flight{{upstream="u",peer="127.0.0.1:{u.port}"}}'
+    with Client(s.port) as c:
+        c.send(b"GET /up HTTP/1.1\r\nHost: first\r\n\r\n")
+        u.wait_requests(1)
+        assert any(metrics(s).get(in_flight) == 1 for _ in range(50))
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(set(s.workers()) - set(workers)) == 2, 5, "new workers")
+        gate.set()
+    get(s.port, "/up", headers={"Host": "first"})
+    assert all(metrics(s).get(in_flight, 0) == 0 for _ in range(10))
+    dead.stop()
+
+
+@pytest.mark.parametrize("line, reason", [("metrics_max_series 0;", 'invalid value "0"'), ("metrics_max_series 2000000;", "invalid value"),
+                                          ("metrics_max_series x;", '"metrics_max_series" directive invalid number')])
+def test_the_bound_is_checked(idle_server, line, reason):
+    s = idle_server(CONF, HTTP=line, UP=1, DEAD=2)
+    done = s.run("-t")
+    assert done.returncode == 1 and reason in done.stderr

@@ -4,24 +4,15 @@
 // h1::serve over a memory transport against a client that pipelines at random: split, delayed, half-closed, reset.
 // Every complete request gets
 // exactly one well-formed answer, in order, with its body; nothing hangs and nothing is left behind.
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
-#include <fstream>
 #include <vector>
 
-#include "core/conf/error_log.h"
-#include "core/conf/generation.h"
-#include "core/conf/module.h"
-#include "core/process/conf.h"
-#include "event/events_conf.h"
 #include "event/net/memory.h"
 #include "event/worker.h"
 #include "http/conf/listen.h"
 #include "http/h1/server.h"
-#include "t/sim/sim.h"
+#include "t/sim/scene.h"
 
 using namespace fairlead;
 using namespace fairlead::http;
@@ -30,49 +21,6 @@ using namespace fairlead::sim;
 namespace {
 
 constexpr uint64_t limit_ms = 600'000;
-
-// What sessions refer to: a configuration that says nothing. One for all seeds.
-Generation& empty_generation() {
-  static std::unique_ptr<Generation> generation = [] {
-    auto assigned = modules().assign({&error_log_module, &process_module, &events_module});
-    FL_ASSERT(assigned);
-    char folder[] = "/tmp/fairlead-sim-XXXXXX";
-    LoadRequest request;
-    request.prefix = std::string(mkdtemp(folder)) + "/";
-    request.conf_path = request.prefix + "fairlead.conf";
-    request.error_log_path = "stderr";
-    std::ofstream(request.conf_path) << "events {}\n";
-    auto loaded = Generation::load(request, nullptr);
-    unlink(request.conf_path.c_str());
-    rmdir(folder);
-    FL_ASSERT(loaded);
-    return std::move(*loaded);
-  }();
-  return *generation;
-}
-
-// Bytes that say where they stand.
-std::string pattern(uint64_t id, size_t bytes) {
-  std::string text(bytes, ' ');
-  for (size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>('a' + (id * 31 + i) % 26);
-  return text;
-}
-
-class RandomScript final : public MemoryScript {
- public:
-  RandomScript(Random& random, bool calm) : random_(random), calm_(calm) {}
-  size_t accept_bytes(size_t offered) override {
-    if (calm_ || random_.one_in(2)) return offered;
-    return random_.one_in(8) ? 0 : random_.between(1, offered);
-  }
-  size_t give_bytes(size_t present) override { return calm_ || random_.one_in(2) ? present : random_.between(1, present); }
-  uint64_t delay_ms() override { return calm_ ? 0 : random_.below(20); }
-  uint64_t full_ms() override { return random_.between(1, 10); }
-
- private:
-  Random& random_;
-  bool calm_;
-};
 
 struct Planned {
   std::string bytes;
@@ -128,16 +76,6 @@ struct EchoSink final : h1::RequestSink {
   ListenAddress listen;
   ClientFacts client_facts;
 };
-
-std::string chunked(Random& random, std::string_view body) {
-  std::string coded;
-  while (!body.empty()) {
-    size_t bytes = random.between(1, body.size());
-    coded += format("{:x}\r\n{}\r\n", bytes, body.substr(0, bytes));
-    body.remove_prefix(bytes);
-  }
-  return coded + (random.one_in(3) ? "0\r\nX-Trailer: 1\r\n\r\n" : "0\r\n\r\n");
-}
 
 Planned plan_request(Random& random, uint64_t id, bool last) {
   Planned planned;

@@ -12,11 +12,17 @@ FLAGS = ["-std=c++20", "-fsyntax-only", "-x", "c++", "-fno-exceptions", "-fno-rt
          "-D_GNU_SOURCE", "-DFAIRLEAD_VERSION=\"0\"", "-DFAIRLEAD_DEBUG=1"]
 
 
+def library_flags():
+    """Where the headers of libraries are that have folders of their own."""
+    told = subprocess.run(["pkg-config", "--cflags", "luajit"], capture_output=True, text=True)
+    return told.stdout.split()
+
+
 class Headers:
     def __init__(self, root, files, build, compiler="g++"):
         self.root, self.compiler = root, compiler
         self.files = {f.path: f for f in files if f.is_product}
-        self.flags = FLAGS + [f"-I{root}/src", f"-I{root}"]
+        self.flags = FLAGS + [f"-I{root}/src", f"-I{root}"] + library_flags()
         if build:
             self.flags.append(f"-I{build}/generated")
         self.flags += subprocess.run(["pkg-config", "--cflags", "openssl", "libpcre2-8", "zlib", "libcares"],

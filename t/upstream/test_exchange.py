@@ -236,6 +236,16 @@ def test_buffering_frees_the_peer_while_the_client_is_slow(server, upstream):
         assert c.read_reply().body == data
 
 
+def test_request_timeout_cuts_a_reply_that_takes_too_long(server, upstream):
+    u = upstream([up.request(), up.send(up.reply(200, b"half", length=8)), up.hold()])
+    s = server(conf(location="proxy_request_timeout 300ms; proxy_read_timeout 20s;"), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert c.read_until_close().endswith(b"\r\n\r\nhalf")
+    s.wait_for_log(r"\[error\].*upstream timed out: the request's time is over while forwarding")
+    wait_until(lambda: u.connections[0].ended, 5, "the end of the upstream connection")
+
+
 def test_limit_rate_holds_the_peer_back(server, upstream):
     u = upstream(up.serve(lambda r: up.reply(200, b"x" * 100_000)))
     s = server(conf(location="proxy_limit_rate 200k;"), UP=u.port)
@@ -376,6 +386,19 @@ def test_an_upgraded_connection_is_a_tunnel_with_the_pipelined_bytes(server, ups
         c.half_close()
         assert c.read_until_close() == b""
     assert u.last.header("Upgrade") == "echo"
+
+
+def test_the_fields_of_a_101_are_those_of_any_reply(server, upstream):
+    more = b"\r\nX-Hidden: h\r\nX-Kept: k\r\nDate: d\r\nX-Accel-Expires: 1\r\nSet-Cookie: a=b; path=/in/x\r\n\r\n"
+    switch = SWITCH.replace(b"\r\n\r\n", more)
+    u = upstream([up.head(), up.send(switch), up.close()])
+    s = server(conf(location=UPGRADE + "proxy_hide_header X-Hidden; proxy_cookie_path /in/ /out/;"), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+        reply = c.read_reply()
+    assert reply.status == 101 and reply.header("Upgrade") == "echo" and reply.all("Connection") == ["upgrade"]
+    assert reply.header("X-Kept") == "k" and reply.header("Set-Cookie") == "a=b; path=/out/x"
+    assert reply.header("X-Hidden") is None and reply.header("X-Accel-Expires") is None and reply.header("Date") != "d"
 
 
 def test_the_end_of_the_peer_ends_the_tunnel(server, upstream):

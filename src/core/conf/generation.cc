@@ -53,6 +53,12 @@ ConfResult<Unit> Generation::read(Generation*) {
   return stream_variables_.finish();
 }
 
+ConfResult<Unit> Generation::make_ready() {
+  for (const Module* module : modules().all())
+    if (module->ready) FL_TRY(module->ready(*this));
+  return Unit();
+}
+
 std::string_view Generation::absolute_path_in(std::string_view path, Arena& arena) const {
   if (!path.empty() && path[0] == '/') return arena.copy_z(path);
   return arena.copy_z(request_.prefix + std::string(path));

@@ -39,6 +39,8 @@ class Generation {
   // Reads and checks a whole configuration. The error is what the operator reads, file and line included. Opens nothing but log files.
   static ConfResult<std::unique_ptr<Generation>> load(const LoadRequest& request, Generation* previous);
   ~Generation();
+  // Tells the modules that zones are attached and log files open (Module::ready).
+  ConfResult<Unit> make_ready();
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 

@@ -55,6 +55,8 @@ struct Module {
   FinishConf finish = nullptr;
   // Plain, in the master, when the generation is complete and before it takes over; may fail the load.
   ConfResult<Unit> (*generation)(Generation& generation) = nullptr;
+  // The same, once zones are attached, log files open and variables known; nothing but listening sockets can make the load fail behind it.
+  ConfResult<Unit> (*ready)(Generation& generation) = nullptr;
   const event::Hooks* event = nullptr;
   const http::Hooks* http = nullptr;
   const stream::Hooks* stream = nullptr;

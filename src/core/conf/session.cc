@@ -62,6 +62,8 @@ void Session::take_assigned(const Session& from) {
   }
 }
 
+void Session::unset_variable(uint32_t index) { cached(index).state = 2; }
+
 void Session::forget_variable(uint32_t index) { cached(index).state = 0; }
 
 std::string_view Session::capture(uint32_t group) const {

@@ -40,6 +40,8 @@ class Session {
   Value variable(uint32_t index);
   // Gives it a value for the rest of the session; built-in ones with a setter act on it. The text lives as long as the session.
   void set_variable(uint32_t index, std::string_view text);
+  // It has no value for the rest of the session, or until it is set again.
+  void unset_variable(uint32_t index);
   // Evaluates it again at the next use.
   void forget_variable(uint32_t index);
 

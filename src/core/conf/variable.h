@@ -78,9 +78,11 @@ class VariableTable {
   const Entry& entry(uint32_t index) const { return *entries_[index]; }
   // At run time, for names that come from scripts: the index of a name used or defined in the configuration, or nothing.
   std::optional<uint32_t> find(std::string_view name) const;
+  // A module's definition of `name` (lower case), used in the configuration or not; of a prefix, with the datum still to be set. nullptr:
+  // there is none.
+  const VariableDef* built_in(std::string_view name) const;
 
  private:
-  const VariableDef* built_in(std::string_view name) const;
   uint8_t engine_;
   std::vector<std::unique_ptr<Entry>> entries_;
   std::map<std::string, uint32_t, std::less<>> by_name_;

@@ -142,21 +142,57 @@ ConfResult<Unit> set_resolve_at_start(Line& line, UpstreamsConf&) {
   return Unit();
 }
 
+// How long all names together may keep a configuration from being loaded.
+constexpr uint64_t names_budget_ms = 2000;
+
+// The names of all groups, asked for once each.
+class LoadedNames {
+ public:
+  void want(const ServerLine& server) {
+    if (!find(server)) names_.push_back({server.host, server.port, {}});
+  }
+  void resolve() { resolve_all(names_, names_budget_ms); }
+  std::span<const Addr> addresses(const ServerLine& server) { return find(server)->found; }
+
+ private:
+  NameToResolve* find(const ServerLine& server) {
+    for (NameToResolve& name : names_)
+      if (name.port == server.port && name.host == server.host) return &name;
+    return nullptr;
+  }
+  std::vector<NameToResolve> names_;
+};
+
+// What the configuration before this one knew of the same server: better than nothing while a name server fails.
+std::vector<Addr> known_before(Generation& generation, const ServerLine& server) {
+  std::vector<Addr> known;
+  if (!generation.previous()) return known;
+  for (const auto& group : upstreams_of(*generation.previous()).groups) {
+    for (const PeerSpec& peer : group->peers)
+      if (peer.server == server.text && peer.address.port() == server.port) known.push_back(peer.address);
+    if (!known.empty()) break;
+  }
+  return known;
+}
+
 // Literals as they are, names by the system's resolver. A name that does not resolve leaves no peer now: it is retried by the workers.
-ConfResult<Unit> list_peers(Generation& generation, GroupSpec& group, bool strict) {
+ConfResult<Unit> list_peers(Generation& generation, GroupSpec& group, LoadedNames& names) {
   for (const ServerLine& server : group.servers) {
     if (server.host.empty()) {
       group.peers.push_back(server.spec);
       continue;
     }
-    auto addresses = resolve_now(server.host, server.port);
-    if (!addresses) {
+    std::span<const Addr> addresses = names.addresses(server);
+    std::vector<Addr> before;
+    if (addresses.empty()) {
+      bool strict = upstreams_of(generation).resolve_strictly;
       std::string reason = format("host not found in upstream \"{}\"{}", server.text, at_place(group.place));
       if (strict) return reason + "\n";
-      generation.warn(reason + ", it is down until its name resolves");
-      continue;
+      before = known_before(generation, server);
+      addresses = before;
+      generation.warn(reason + (before.empty() ? ", it is down until its name resolves" : ", its addresses are those known before"));
     }
-    for (const Addr& addr : *addresses) {
+    for (const Addr& addr : addresses) {
       PeerSpec spec = server.spec;
       spec.address = addr;
       spec.name = addr.text();
@@ -180,9 +216,14 @@ ConfResult<Unit> complete_groups(Generation& generation) {
     if (all_backups) return format("no servers in upstream \"{}\"{}\n", group->name, at_place(group->place));
     // An address that is the name of a group means the group: http_proxy binds it.
     group->is_replaced = group->is_implicit && find_group(generation, group->name) != group.get();
-    if (group->is_replaced) continue;
-    FL_TRY(list_peers(generation, *group, all.resolve_strictly));
   }
+  LoadedNames names;
+  for (auto& group : all.groups)
+    for (const ServerLine& server : group->servers)
+      if (!group->is_replaced && !server.host.empty()) names.want(server);
+  names.resolve();
+  for (auto& group : all.groups)
+    if (!group->is_replaced) FL_TRY(list_peers(generation, *group, names));
   return Unit();
 }
 

@@ -17,6 +17,7 @@
 
 namespace fairlead {
 
+class PeerChooser;
 class Zone;
 
 // One `server` line. A name stands for all its addresses.
@@ -42,6 +43,7 @@ struct GroupSpec {
   std::vector<ServerLine> servers;
   std::unique_ptr<Balancer> balancer;  // round robin if no directive set one
   std::string_view balancer_name;      // the directive that set it
+  const PeerChooser* chooser = nullptr;  // names the peer of each try instead; in the generation's arena
   Template key;                        // of `hash`
   KeepaliveLimits keepalive;
   Zone* zone = nullptr;

@@ -7,15 +7,22 @@
 
 #include "core/base/format.h"
 #include "core/conf/generation.h"
+#include "core/process/conf.h"
+#include "core/shm/worker_slots.h"
 #include "core/upstream/group.h"
 
 namespace fairlead {
 namespace {
 
-// Slots of a table. Each costs four bytes a peer, so not as many as there may be workers: those beyond share the last one, and what a
-// killed one of them had in flight stays counted until the zone is made anew.
-constexpr uint32_t table_slots = 64;
-uint32_t table_slot(uint32_t slot) { return std::min(slot, table_slots - 1); }
+// Slots of a table: for the workers of four generations that drain at once, and for all that there may be on a machine with many
+// processors. Each costs four bytes a peer. A zone keeps those it was made with: if later configurations have more workers, those beyond
+// share the last one, and what a killed one of them had in flight stays counted until the zone is made anew.
+constexpr uint32_t table_slots_min = 64;
+uint32_t slots_for(Generation& generation) {
+  uint32_t workers = conf<ProcessConf>(generation.root()).settings.worker_processes;
+  return std::clamp(4 * workers, table_slots_min, worker_slots_max);
+}
+uint32_t table_slot(const PeerTable& table, uint32_t slot) { return std::min(slot, table.slots() - 1); }
 
 class ZonePeerLock final : public PeerLock {
  public:
@@ -34,14 +41,14 @@ void repair_table(void* zone) {
 }
 
 // The table takes what the zone has, less what a slab cannot give in one piece.
-PeerTable* make_table(Zone& zone) {
+PeerTable* make_table(Zone& zone, uint32_t slots) {
   ShmLockGuard guard = zone.lock();
   if (PeerTable* there = zone.root<PeerTable>()) return there;
-  for (size_t bytes = zone.slab().capacity_bytes(); bytes >= PeerTable::bytes_for(1, table_slots); bytes -= Slab::page_bytes) {
+  for (size_t bytes = zone.slab().capacity_bytes(); bytes >= PeerTable::bytes_for(1, slots); bytes -= Slab::page_bytes) {
     void* memory = zone.slab().allocate(bytes);
     if (!memory) continue;
     zone.set_root(memory);
-    return PeerTable::create(memory, bytes, table_slots);
+    return PeerTable::create(memory, bytes, slots);
   }
   return nullptr;
 }
@@ -62,7 +69,7 @@ ConfResult<Unit> attach_peer_zones(Generation& generation) {
   for (auto& group : upstreams_of(generation).groups) {
     if (!group->zone) continue;
     group->zone->set_repair({&repair_table, group->zone});
-    group->share.table = make_table(*group->zone);
+    group->share.table = make_table(*group->zone, slots_for(generation));
     if (!group->share.table) return format("no memory in upstream zone \"{}\"", group->zone->name());
     group->share.lock = generation.arena().make<ZonePeerLock>(*group->zone);
     auto held = PeerSet::make_shared(group->peers, group->share);
@@ -73,12 +80,13 @@ ConfResult<Unit> attach_peer_zones(Generation& generation) {
 }
 
 void join_peer_zones(Generation& generation, uint32_t slot) {
-  for (auto& group : upstreams_of(generation).groups) group->share.slot = table_slot(slot);
+  for (auto& group : upstreams_of(generation).groups)
+    if (group->share.table) group->share.slot = table_slot(*group->share.table, slot);
 }
 
 void forget_peer_zones(Generation& generation, uint32_t slot) {
-  if (slot >= table_slots - 1) return;
   each_table(generation, [&](GroupSpec& group) {
+    if (slot >= group.share.table->slots() - 1) return;
     group.share.lock->lock();
     group.share.table->clear_slot(slot);
     group.share.lock->unlock();

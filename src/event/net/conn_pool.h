@@ -38,9 +38,19 @@ class PooledConnection {
   PooledConnection(Watch* watch, PoolKey key) : connection(watch, Side::upstream), key_text_(key.text), key_hash_(key.hash) {
     created_ms_ = connection.loop().now_ms();
   }
+  // Over another transport than a socket, which it owns (simulations).
+  PooledConnection(std::unique_ptr<Transport> transport, PoolKey key)
+      : transport_(std::move(transport)), connection(*transport_, Side::upstream), key_text_(key.text), key_hash_(key.hash) {
+    created_ms_ = connection.loop().now_ms();
+  }
   ~PooledConnection();
   // From now to its end it is one of the worker's connections (worker_connections).
   void count_in(Worker& worker);
+
+ private:
+  std::unique_ptr<Transport> transport_;  // null over a socket
+
+ public:
   Connection connection;
   uint64_t requests = 0;         // finished on it, the current one not counted
   bool is_reused() const { return requests > 0; }

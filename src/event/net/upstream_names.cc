@@ -58,6 +58,8 @@ class GroupNames {
     if (!resolver) co_return Unit();
     Loop& loop = worker_.loop();
     const DnsFamilies both;
+    Upstream& upstream = worker_.state<Upstreams>().of(group_);
+    upstream.expect_names(loop.deadline(names.timeout));
     for (;;) {
       bool changed = false;
       next_ms_ = loop.now_ms() + pause_ms_max;
@@ -66,7 +68,8 @@ class GroupNames {
         auto answer = co_await resolver->resolve(std::string(group_.servers[i].host), both, loop.deadline(names.timeout));
         if (take(i, answer)) changed = true;
       }
-      if (changed) worker_.state<Upstreams>().of(group_).replace(peers_of(group_, known_));
+      if (changed) upstream.replace(peers_of(group_, known_));
+      upstream.note_names();
       uint64_t now = loop.now_ms();
       co_await Sleep(loop, std::max(next_ms_, now + pause_ms_min) - now);
     }

@@ -23,7 +23,10 @@ static PoolLimits limits_of(const KeepaliveLimits& keepalive) {
 }
 
 Upstream::Upstream(Loop& loop, const GroupSpec& group_spec)
-    : spec(group_spec), peers(prepared(group_spec, make_set(group_spec, group_spec.peers))), pool(loop, limits_of(group_spec.keepalive)) {}
+    : spec(group_spec),
+      peers(prepared(group_spec, make_set(group_spec, group_spec.peers))),
+      pool(loop, limits_of(group_spec.keepalive)),
+      names_noted_(loop) {}
 
 void Upstream::replace(std::vector<PeerSpec> specs) {
   PeerSet next = make_set(spec, std::move(specs));

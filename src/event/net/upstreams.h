@@ -12,6 +12,7 @@
 #include "core/base/live.h"
 #include "core/base/random.h"
 #include "core/upstream/group.h"
+#include "event/loop/sync.h"
 #include "event/net/conn_pool.h"
 #include "event/worker.h"
 
@@ -26,6 +27,18 @@ class Upstream {
   ConnPool pool;
   // Replaces the peers by `specs` (a name resolved anew); unchanged peers keep their state.
   void replace(std::vector<PeerSpec> specs);
+
+  // Names of the group are asked for, for the first time until `deadline_ms` (Loop::now_ms).
+  void expect_names(uint64_t deadline_ms) { names_deadline_ms_ = deadline_ms; }
+  // The first answers are there, good or bad.
+  void note_names() { names_noted_.set(); }
+  // No peer is known, but may be soon: whoever wants one waits for names_known(), at the start and after a reload.
+  bool awaits_names() const { return names_deadline_ms_ != 0 && peers.peek().size() == 0 && !names_noted_.is_set(); }
+  Event::Wait names_known() { return names_noted_.wait(names_deadline_ms_); }
+
+ private:
+  Event names_noted_;
+  uint64_t names_deadline_ms_ = 0;  // 0: there are none
 };
 
 class Upstreams {

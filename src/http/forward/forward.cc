@@ -5,6 +5,8 @@
 #include "core/base/clock.h"
 #include "core/base/escape.h"
 #include "core/base/format.h"
+#include "core/upstream/chooser.h"
+#include "core/upstream/round_robin.h"
 #include "event/net/upstreams.h"
 #include "http/forward/retry.h"
 #include "http/forward/target.h"
@@ -52,10 +54,45 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   return to;
 }
 
+// What a chooser wants otherwise than the configuration.
+void apply_choice(const PeerChoice& choice, AttemptTarget& to) {
+  if (choice.connect_timeout_ms) to.connect_timeout_ms = choice.connect_timeout_ms;
+  if (choice.send_timeout_ms) to.send_timeout_ms = choice.send_timeout_ms;
+  if (choice.read_timeout_ms) to.read_timeout_ms = choice.read_timeout_ms;
+  if (choice.keepalive_ms && to.pool) {
+    PoolLimits limits;
+    limits.idle_timeout_ms = choice.keepalive_ms;
+    if (choice.keepalive_requests) limits.requests_max = choice.keepalive_requests;
+    to.pool->set_limits(limits);
+  }
+}
+
+// A chooser's answer for one try, in the request's arena: the lease of the try points into the set.
+struct Chosen {
+  PeerChoice choice;
+  std::optional<PeerSet> set;  // of the one peer; none: refused
+};
+
+// What the next try goes to where a chooser says so.
+Chosen& choose(Request& request, const PeerChooser& chooser, const LastTry& last, Random& random, Pick& pick) {
+  static const RoundRobin only_one;
+  Chosen& chosen = *request.arena().make<Chosen>();
+  if (!chooser.choose(request, last, chosen.choice)) return chosen;
+  std::vector<PeerSpec> one(1);
+  one[0].address = chosen.choice.address;
+  one[0].name = one[0].server = chosen.choice.address.text();
+  one[0].max_fails = 0;
+  chosen.set.emplace(std::move(one));
+  PickState state;
+  pick = only_one.pick(*chosen.set, PickRequest{state, request.arena(), random, process_clock.seconds()});
+  return chosen;
+}
+
 // One try, from its pick to its record. Its destructor gives the peer back and finishes the record, whatever became of the request.
 class Try {
  public:
-  Try(Request& request, const ForwardPlan& plan, Target& target, PeerLease lease)
+  // `choice`: of a chooser, else nullptr.
+  Try(Request& request, const ForwardPlan& plan, Target& target, PeerLease lease, const PeerChoice* choice)
       : request_(request),
         plan_(plan),
         target_(target),
@@ -63,6 +100,7 @@ class Try {
         attempt_target_(attempt_target_of(request, plan, *lease_, target)),
         record(request.add_try()),
         attempt(request, plan.protocol, attempt_target_) {
+    if (choice) apply_choice(*choice, attempt_target_);
     record.peer = request.arena().copy(lease_->spec.name);  // the peers may be gone when the log is written
     record.group = target.name;
     record.url_scheme = plan.url_scheme;
@@ -157,6 +195,16 @@ Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const Attemp
   return outcome;
 }
 
+// A reply that ended early is no failure of the peer for max_fails, as in nginx, but the log and the metrics tell of it.
+void note_cut(Request& request, Attempt& attempt, TryRecord& record) {
+  Outcome cut;
+  if (attempt.head.status != 101) cut.error = attempt.body().error();
+  if (cut.error.fault == Fault::none) return;
+  cut.connected = true;
+  record.error = cut.error;
+  record.reason = request.fail_reason = Retry::reason_of(cut);
+}
+
 }  // namespace
 
 // A request on its way to its peers. In the request's arena: the frames that wait hold little.
@@ -183,11 +231,21 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
   PickState state;
   state.tried.prepare(set.size(), request.arena());
   std::string_view key = target.group && target.group->key.is_set() ? target.group->key.evaluate(request) : std::string_view();
+  const PeerChooser* chooser = target.group ? target.group->chooser : nullptr;
+  LastTry last;
   for (bool first = true;; first = false) {
     PickRequest pick_request{state, request.arena(), upstreams.random(), process_clock.seconds(), key, request.client_addr};
-    Pick pick = target.balancer->pick(set, pick_request);
+    Chosen* chosen = nullptr;
+    Pick pick;
+    if (chooser) {
+      chosen = &choose(request, *chooser, last, upstreams.random(), pick);
+      if (!chosen->set) co_return Verdict::status(chosen->choice.refused_status);
+      retry.allow_more(chosen->choice.more_tries);
+    } else {
+      pick = target.balancer->pick(set, pick_request);
+    }
     if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target);
-    Try one(request, plan, target, std::move(pick.lease));
+    Try one(request, plan, target, std::move(pick.lease), chosen ? &chosen->choice : nullptr);
     if (first && request.tries != &one.record) one.record.new_group = true;
     auto ran = co_await one.attempt.run(work.what);
     Outcome outcome = outcome_of(ran, one.attempt, work.what, work.body_replayable);
@@ -201,6 +259,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
       if (ran) {
         Relay relay{request, plan, one.attempt, one.record};
         if (!try_relay(relay)) relay.verdict = co_await finish_relay(relay);
+        note_cut(request, one.attempt, one.record);
         one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
         co_return relay.verdict;
       }
@@ -208,6 +267,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
       one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::unknown);
       co_return Verdict::status(Retry::status_of(outcome.error));
     }
+    last = LastTry{true, retry.is_failure(outcome), one.record.status};
     uint32_t index = one.peer().index;
     one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
     if (again == Again::same_peer) state.tried.remove(index);
@@ -219,10 +279,11 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
 
 static bool passes_body(const Request& request, const ForwardPlan& plan) { return request.head.has_body() && plan.conf.pass_request_body; }
 
-// The body has to be there as a whole before the first try.
-static bool must_read_body(const Request& request, const ForwardPlan& plan) {
-  bool ahead = plan.conf.request_buffering || (request.head.framing.chunked && !plan.can_send_chunked);
-  return passes_body(request, plan) && ahead && !request.spooled_body;
+// The body has to be there as a whole before the first try. One that came with its head is kept in any case: then it can be sent again.
+static bool must_read_body(Request& request, const ForwardPlan& plan) {
+  if (!passes_body(request, plan) || request.spooled_body) return false;
+  bool no_chunks = request.head.framing.chunked && !plan.can_send_chunked;
+  return plan.conf.request_buffering || no_chunks || request.body().is_at_hand();
 }
 
 // When nothing has to be waited for any more before the first try.
@@ -241,7 +302,9 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
     if (!read) co_return Verdict::status(status_of_body(read.error()));
   }
   if (plan.group) {
-    work.target.use(request.worker().state<Upstreams>().of(*plan.group));
+    Upstream& upstream = request.worker().state<Upstreams>().of(*plan.group);
+    if (upstream.awaits_names()) co_await upstream.names_known();
+    work.target.use(upstream);
   } else {
     auto resolved = co_await resolve_target(request, plan.target, work.target);
     if (!resolved) {
@@ -264,7 +327,9 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
 Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
   Forwarding& work = *request.arena().make<Forwarding>(plan);
   if (!plan.group || plan.conf.request_timeout != 0 || must_read_body(request, plan)) return prepare_and_try(request, work);
-  work.target.use(request.worker().state<Upstreams>().of(*plan.group));
+  Upstream& upstream = request.worker().state<Upstreams>().of(*plan.group);
+  if (upstream.awaits_names()) return prepare_and_try(request, work);
+  work.target.use(upstream);
   prepare_tries(request, work);
   return try_peers(request, work);
 }

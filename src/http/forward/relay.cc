@@ -237,7 +237,7 @@ static Task<Verdict> send_rest(Relay& relay) {
 }
 
 Task<Verdict> finish_relay(Relay& relay) {
-  if (relay.attempt.head.status == 101) co_return co_await run_tunnel(relay.request, relay.plan, relay.attempt, relay.record);
+  if (relay.attempt.head.status == 101) co_return co_await run_tunnel(relay.request, relay.plan, relay.attempt);
   Verdict verdict = relay.verdict;
   if (!relay.sent) verdict = co_await send_rest(relay);
   if (relay.stored) co_await relay.stored->drain();

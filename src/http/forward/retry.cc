@@ -11,6 +11,12 @@ Retry::Retry(const ForwardConf& conf, Method method, size_t tries, uint64_t now_
   if (conf.next_upstream_tries) tries_left_ = std::min<size_t>(tries_left_, conf.next_upstream_tries);
 }
 
+void Retry::allow_more(size_t tries) {
+  tries_left_ += tries;
+  size_t most = conf_.next_upstream_tries;
+  if (most) tries_left_ = std::min(tries_left_, most - std::min<size_t>(retries_, most));
+}
+
 static Next condition_of(uint16_t status) {
   switch (status) {
     case 500: return Next::http_500;

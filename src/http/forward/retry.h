@@ -39,6 +39,8 @@ class Retry {
 
   // After a try. `why` gets a short reason if the answer is no though the condition was listed.
   Again again(const Outcome& outcome, uint64_t now_ms);
+  // More tries than there are peers, as far as the configuration allows (a chooser that goes on).
+  void allow_more(size_t tries);
   // Milliseconds to wait before the next try: features.md 2, uniform in [0, min((2^N - 1) * base, max)).
   uint64_t pause_ms(Random& random) const;
   // Does the outcome count as a failure of the peer (max_fails)?

@@ -50,7 +50,9 @@ static bool leads_back(const Request& request, const Addr& to) {
 Task<Result<Unit>> resolve_target(Request& request, const RuntimeTarget& where, Target& target) {
   if (!where.has_port) {
     if (GroupSpec* group = find_group(request.generation(), where.host)) {
-      target.use(request.worker().state<Upstreams>().of(*group));
+      Upstream& upstream = request.worker().state<Upstreams>().of(*group);
+      if (upstream.awaits_names()) co_await upstream.names_known();
+      target.use(upstream);
       co_return Unit();
     }
   }

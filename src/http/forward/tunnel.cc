@@ -7,16 +7,15 @@
 
 namespace fairlead::http {
 
-Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record) {
+Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& attempt) {
   Response& response = request.response;
   response.head.status = 101;
   response.head.reason = attempt.head.reason;
-  for (const Headers::Field& field : attempt.head.headers) {
-    if (field.known == KnownHeader::connection || field.known == KnownHeader::date || field.known == KnownHeader::server ||
-        field.known == KnownHeader::keep_alive)
-      continue;
-    response.head.headers.add(field.known, field.name, field.value);
-  }
+  std::string_view protocol = attempt.head.headers.value(KnownHeader::upgrade);
+  if (plan.edit_reply) plan.edit_reply(request, attempt.head, plan.module_plan);
+  attempt.head.headers.remove_if([&](const Headers::Field& field) { return plan.conf.dropped.holds(field); });
+  for (const Headers::Field& field : attempt.head.headers) response.head.headers.add(field.known, field.name, field.value);
+  if (!protocol.empty()) response.head.headers.add(KnownHeader::upgrade, protocol);
   response.body = request.arena().make<EmptyBody>();
   Verdict verdict = co_await send(request);
   Connection* tunnel = attempt.tunnel();
@@ -24,7 +23,6 @@ Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& att
   AbortPause until_end(request);
   Connection& client = request.client();
   Connection& peer = *tunnel;
-  uint64_t received_before = peer.received_bytes();
   uint64_t last_byte_ms = request.loop().now_ms();
   PumpTimes times{plan.conf.read_timeout, &last_byte_ms};
   Child<Result<Unit>> up, down;
@@ -35,7 +33,6 @@ Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& att
   bool ended_well = up.is_done() ? static_cast<bool>(up.take()) : static_cast<bool>(down.take());
   if (ended_well && !up.is_done()) (void)co_await up;
   else if (ended_well && !down.is_done()) (void)co_await down;
-  record.body_bytes += peer.received_bytes() - received_before;
   client.mark_broken();
   co_return Verdict::done();
 }

@@ -8,6 +8,6 @@
 
 namespace fairlead::http {
 
-Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& attempt, TryRecord& record);
+Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& attempt);
 
 }  // namespace fairlead::http

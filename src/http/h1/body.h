@@ -38,6 +38,7 @@ class ReceivedBody final : public Body {
     if (coding_ == Coding::length) return left_;
     return std::nullopt;
   }
+  bool is_at_hand() const override { return ended_ || (coding_ == Coding::length && from_.unread().size() >= left_); }
   Error error() const override { return error_; }
   const Headers* trailers() const override { return ended_ && coding_ == Coding::chunked ? trailers_ : nullptr; }
 

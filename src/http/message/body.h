@@ -53,6 +53,8 @@ class Body {
   virtual Task<Result<Unit>> ready() = 0;
   // Bytes not yet pulled, if known.
   virtual std::optional<uint64_t> size() const { return std::nullopt; }
+  // Whether all of it has been received: it can be pulled to its end without waiting.
+  virtual bool is_at_hand() const { return false; }
   // After failed.
   virtual Error error() const { return Error{}; }
   // These bytes of it, counted from where it is now, as a body of their own in `arena`; the original must stay but is no longer pulled.

@@ -114,18 +114,23 @@ static Verdict enter_location(Request& request) {
   return apply_location_limits(request);
 }
 
+// The URI was rewritten: on to its location, so many times.
+static Verdict follow_rewrite(Request& request) {
+  request.wants_location = false;
+  if (++request.redirects > internal_redirects_max) {
+    request.logger.error("rewrite or internal redirection cycle while processing \"{}\"", request.uri);
+    return Verdict::status(500);
+  }
+  return enter_location(request);
+}
+
 // The rewrite scripts of the location, of the one a rewrite leads to, and so on.
 static Verdict run_location_scripts(Request& request) {
   while (request.location != request.server->root) {  // where no location matched, the server's script has run already
     Verdict verdict = Verdict::next();
     if (run_script(request, verdict) == ScriptStep::finished) return verdict;
     if (!request.wants_location) break;
-    request.wants_location = false;
-    if (++request.redirects > internal_redirects_max) {
-      request.logger.error("rewrite or internal redirection cycle while processing \"{}\"", request.uri);
-      return Verdict::status(500);
-    }
-    verdict = enter_location(request);
+    verdict = follow_rewrite(request);
     if (!verdict.is_next()) return verdict;
   }
   return Verdict::next();
@@ -172,9 +177,15 @@ static Verdict check_location_phases(Request& request) {
 }
 
 static Task<Verdict> run_location_phases(Request& request) {
-  Verdict verdict = co_await run_entries(request, Phase::rewrite);
-  if (!verdict.is_next()) co_return verdict;
-  verdict = co_await run_entries(request, Phase::preaccess);
+  for (;;) {
+    Verdict verdict = co_await run_entries(request, Phase::rewrite);
+    if (!verdict.is_next()) co_return verdict;
+    if (!request.wants_location) break;
+    verdict = follow_rewrite(request);
+    if (verdict.is_next()) verdict = run_location_scripts(request);
+    if (!verdict.is_next()) co_return verdict;
+  }
+  Verdict verdict = co_await run_entries(request, Phase::preaccess);
   if (!verdict.is_next()) co_return verdict;
   verdict = co_await run_access(request);
   if (!verdict.is_next()) co_return verdict;

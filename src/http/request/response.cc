@@ -133,15 +133,23 @@ static void cut_response(Request& request, const Error& error) {
   request.exchange.abandon();
 }
 
-bool try_send(Request& request, Verdict& verdict) {
+bool commit_head(Request& request, Verdict& verdict) {
   if (!request.response.body) request.response.body = request.arena().make<EmptyBody>();
-  if (!settle_head(request)) {
-    verdict = drop_refused(request);
-    return true;
-  }
+  if (settle_head(request)) return true;
+  verdict = drop_refused(request);
+  return false;
+}
+
+Progress pump_response(Request& request) {
   Progress progress = request.exchange.pump(request.response);
-  verdict = Verdict::done();
   if (progress == Progress::failed) cut_response(request, request.exchange.error());
+  return progress;
+}
+
+bool try_send(Request& request, Verdict& verdict) {
+  if (!commit_head(request, verdict)) return true;
+  verdict = Verdict::done();
+  Progress progress = pump_response(request);
   return progress == Progress::done || progress == Progress::failed;
 }
 

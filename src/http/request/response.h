@@ -14,6 +14,12 @@ namespace fairlead::http {
 // finish_send(). The head is settled after this.
 bool try_send(Request& request, Verdict& verdict);
 Task<Verdict> finish_send(Request& request);
+// For a body that is pushed piece by piece: settles the head (filters included) and sends nothing yet. False: a filter refused the
+// response, and the request goes on with `verdict`. Then pump_response() as often as there is something to send; what it could not send,
+// finish_send() does.
+bool commit_head(Request& request, Verdict& verdict);
+// Plain: sends what is there and what the client takes. After failed the log has its line and the connection is broken.
+Progress pump_response(Request& request);
 // Both, for callers off the hot path.
 Task<Verdict> send(Request& request);
 

@@ -196,3 +196,43 @@ TEST_F(SpoolFileTest, AFailedWriteLeavesTheFileAsItWas) {
   run(read_back(*pool, file, 0, 100, text));
   EXPECT_EQ(text, "before+after");
 }
+
+Task<Unit> move(SpoolFile& file, FilePlace place, Result<Unit>& result) {
+  result = co_await file.move_to(std::move(place));
+  co_return Unit();
+}
+
+TEST_F(SpoolFileTest, MovesTheFileToItsPlaceWithItsModeAndTime) {
+  std::string place = path.directory + "/a/b/stored";
+  Result<Unit> result = Unit();
+  for (int round = 0; round < 2; ++round) {  // the second one takes the place of the first
+    SpoolFile file(*pool, path, SpoolKeep::until_closed);
+    run(append_text(file, "whole", result));
+    std::string temporary = file.name();
+    run(move(file, FilePlace{place, 0644, 1'000'000}, result));
+    ASSERT_TRUE(result);
+    EXPECT_NE(access(temporary.c_str(), F_OK), 0);
+  }
+  struct stat facts;
+  ASSERT_EQ(stat(place.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0644u);
+  EXPECT_EQ(facts.st_mtime, 1'000'000);
+  EXPECT_EQ(facts.st_size, 5);
+  ASSERT_EQ(stat((path.directory + "/a").c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0111, 0111u);
+}
+
+TEST_F(SpoolFileTest, AFileThatCannotBeMovedGoesWithItsOwner) {
+  std::string temporary;
+  {
+    SpoolFile file(*pool, path, SpoolKeep::until_closed);
+    Result<Unit> result = Unit();
+    run(append_text(file, "whole", result));
+    temporary = file.name();
+    run(move(file, FilePlace{temporary + "/below/a/file", 0600, -1}, result));
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().sys, ENOTDIR);
+    EXPECT_EQ(access(temporary.c_str(), F_OK), 0);
+  }
+  EXPECT_NE(access(temporary.c_str(), F_OK), 0);
+}

@@ -1,0 +1,167 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Copyright (C) The Fairlead authors
+--
+-- Asks a policy service whether a request may pass, in the manner of Open Policy Agent: POST {"input": {...}}, answer {"result": true} or
+-- {"result": {"allow": true, "headers": {...}, "status": 403, "body": "..."}}. Answers may be cached. README.md says how to use it.
+
+local cjson = require "cjson.safe"
+
+local _M = {}
+
+local defaults = {
+  url = "http://127.0.0.1:8181/v1/data/http/authz",
+  timeout_ms = 1000,
+  fail_open = false,      -- what holds when the service does not answer
+  cache_s = 0,            -- how long an answer holds, in the dictionary `authorize`; 0: each request asks
+  cache_fields = nil,     -- names of request fields the answer depends on (besides method, path and address); nil: authorization, cookie
+  response_bytes_max = 65536,
+}
+
+local function options_of(given)
+  return given and setmetatable(given, getmetatable(given) or { __index = defaults }) or defaults
+end
+
+local function input_of()
+  local headers = {}
+  for name, value in pairs(ngx.req.get_headers(0)) do headers[name] = value end
+  return {
+    method = ngx.req.get_method(),
+    path = ngx.var.uri,
+    query = ngx.req.get_uri_args(0),
+    headers = headers,
+    source = { address = ngx.var.remote_addr },
+  }
+end
+
+-- Reads a body by its length or in chunks.
+local function read_body(socket, headers, most)
+  if headers["transfer-encoding"] ~= "chunked" then
+    local length = tonumber(headers["content-length"])
+    if not length then return nil, "no length" end
+    if length > most then return nil, "answer too long" end
+    return length == 0 and "" or socket:receive(length)
+  end
+  local pieces, total = {}, 0
+  while true do
+    local line, err = socket:receive()
+    if not line then return nil, err end
+    local size = tonumber(line:match("^%x+"), 16)
+    if not size then return nil, "bad chunk" end
+    total = total + size
+    if total > most then return nil, "answer too long" end
+    if size == 0 then
+      repeat line, err = socket:receive() until not line or line == ""
+      return line and table.concat(pieces), err
+    end
+    pieces[#pieces + 1], err = socket:receive(size)
+    if err then return nil, err end
+    socket:receive(2)
+  end
+end
+
+local function exchange(socket, options, host, path, body)
+  local sent, err = socket:send {
+    "POST ", path, " HTTP/1.1\r\nHost: ", host, "\r\nContent-Type: application/json\r\nContent-Length: ", #body, "\r\n\r\n", body,
+  }
+  if not sent then return nil, err end
+  local line
+  line, err = socket:receive()
+  if not line then return nil, err end
+  local status = tonumber(line:match("^HTTP/1%.%d (%d%d%d)"))
+  if not status then return nil, "bad status line" end
+  local headers = {}
+  while true do
+    line, err = socket:receive()
+    if not line then return nil, err end
+    if line == "" then break end
+    local name, value = line:match("^([^:]+):%s*(.-)%s*$")
+    if name then headers[name:lower()] = value end
+  end
+  local answer
+  answer, err = read_body(socket, headers, options.response_bytes_max)
+  if not answer then return nil, err end
+  if headers.connection == "close" then socket:close() else socket:setkeepalive() end
+  if status ~= 200 then return nil, "status " .. status end
+  return answer
+end
+
+local function ask(options, input)
+  local host, port, path = options.url:match("^http://([^/:]+):?(%d*)(/.*)$")
+  if not host then error("authorize: bad url " .. tostring(options.url), 3) end
+  local socket = ngx.socket.tcp()
+  socket:settimeout(options.timeout_ms)
+  local ok, err = socket:connect(host, tonumber(port) or 80)
+  if not ok then return nil, err end
+  local answer
+  answer, err = exchange(socket, options, host, path, cjson.encode { input = input })
+  if not answer then return nil, err end
+  local decoded = cjson.decode(answer)
+  if type(decoded) ~= "table" then return nil, "answer is no JSON object" end
+  local result = decoded.result
+  if type(result) == "boolean" then return { allow = result } end
+  if type(result) == "table" then return result end
+  return { allow = false }  -- the policy has no opinion: undefined is no
+end
+
+local function cache_key(options, input)
+  local parts = { options.url, input.method, input.path, ngx.var.args or "", input.source.address }
+  for _, name in ipairs(options.cache_fields or { "authorization", "cookie" }) do
+    local value = input.headers[name]
+    parts[#parts + 1] = type(value) == "table" and table.concat(value, "\1") or tostring(value)
+  end
+  return ngx.md5(table.concat(parts, "\0"))
+end
+
+local function decide(decision)
+  ngx.ctx.authorization = decision
+  if ngx.var.authorization_decision then ngx.var.authorization_decision = decision end
+  local d = ngx.shared.authorize
+  if d then d:incr("count|" .. decision, 1, 0) end
+end
+
+local function apply(result, how)
+  if result.allow == true then
+    for name, value in pairs(type(result.headers) == "table" and result.headers or {}) do ngx.req.set_header(name, value) end
+    return decide("allowed" .. how)
+  end
+  decide("denied" .. how)
+  ngx.status = tonumber(result.status) or 403
+  if type(result.body) == "string" then
+    ngx.say(result.body)
+    return ngx.exit(ngx.HTTP_OK)
+  end
+  return ngx.exit(ngx.status)
+end
+
+-- For access_by_lua.
+function _M.check(options)
+  options = options_of(options)
+  local input = input_of()
+  local d = options.cache_s > 0 and (ngx.shared.authorize or error("authorize: lua_shared_dict authorize is missing", 2))
+  local key = d and cache_key(options, input)
+  local known = d and cjson.decode(d:get(key) or "")
+  if known then return apply(known, "_cached") end
+  local result, err = ask(options, input)
+  if result then
+    if d then d:set(key, cjson.encode(result), options.cache_s) end
+    return apply(result, "")
+  end
+  ngx.log(ngx.ERR, "authorize: no answer from ", options.url, ": ", err)
+  if options.fail_open then return decide("failed_open") end
+  decide("failed_closed")
+  return ngx.exit(503)
+end
+
+-- For content_by_lua: what was decided, as Prometheus reads it. Needs the dictionary.
+function _M.metrics()
+  local lines = { "# TYPE authorize_decisions_total counter" }
+  local d = ngx.shared.authorize
+  for _, key in ipairs(d and d:get_keys(0) or {}) do
+    local decision = key:match("^count|([%l_]+)$")
+    if decision then lines[#lines + 1] = ('authorize_decisions_total{decision="%s"} %d'):format(decision, d:get(key)) end
+  end
+  ngx.header.content_type = "text/plain; version=0.0.4"
+  ngx.say(table.concat(lines, "\n"))
+end
+
+return _M

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/api.h"
+
+#include "core/base/format.h"
+#include "lua_prelude.h"
+#include "modules/lua/scope.h"
+#include "modules/lua/vm.h"
+
+namespace fairlead::lua {
+
+// Runs a part of the API that is written in Lua, with `ngx` as its argument.
+static void run_prelude(lua_State* L, const prelude::Part& part) {
+  std::string_view name = part.name;
+  lua_pushfstring(L, "=%s", name.data());
+  bool bad = luaL_loadbuffer(L, part.text.data(), part.text.size(), lua_tostring(L, -1)) != 0;
+  if (bad) lua_error(L);
+  lua_remove(L, -2);
+  lua_pushvalue(L, -2);
+  lua_call(L, 1, 0);
+}
+
+void open_api(lua_State* L, Vm& vm) {
+  lua_createtable(L, 0, 128);
+  add_output(L);
+  add_log(L);
+  add_variables(L);
+  add_response(L);
+  add_request(L);
+  add_body(L);
+  add_arguments(L);
+  add_text(L);
+  add_time(L);
+  add_regex(L);
+  add_shared(L, vm);
+  add_threads(L);
+  add_timers(L);
+  add_balancer(L);
+  add_sockets(L);
+  add_udp(L);
+  add_worker(L, vm);
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, "ngx");
+  for (const prelude::Part& part : prelude::parts) run_prelude(L, part);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "loaded");
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "ngx");
+  lua_pop(L, 3);
+}
+
+}  // namespace fairlead::lua

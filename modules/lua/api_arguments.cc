@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Arguments: of the query and of forms, read and written.
+#include "core/base/escape.h"
+#include "http/request/request.h"
+#include "modules/lua/api.h"
+#include "modules/lua/arguments.h"
+#include "modules/lua/field_table.h"
+#include "modules/lua/request_body.h"
+#include "modules/lua/vm.h"
+
+namespace fairlead::lua {
+
+// The bytes that ngx.escape_uri keeps in a component: encodeURIComponent of JavaScript keeps these.
+static bool is_kept_in_component(char byte) {
+  bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+  return letter || std::string_view("-_.~!'()*").find(byte) != std::string_view::npos;
+}
+
+void append_component(std::string& to, std::string_view text) {
+  constexpr char digits[] = "0123456789ABCDEF";
+  for (char byte : text) {
+    if (is_kept_in_component(byte)) {
+      to += byte;
+      continue;
+    }
+    to += '%';
+    to += digits[static_cast<unsigned char>(byte) >> 4];
+    to += digits[byte & 15];
+  }
+}
+
+// `+` is a space, a bad % stays.
+static void push_decoded(lua_State* L, std::string& room, std::string_view text) {
+  if (text.find_first_of("%+") == std::string_view::npos) {
+    push_text(L, text);
+    return;
+  }
+  room.assign(text);
+  for (char& byte : room)
+    if (byte == '+') byte = ' ';
+  char* end = unescape_to(room.data(), room, BadPercent::keep);
+  lua_pushlstring(L, room.data(), static_cast<size_t>(end - room.data()));
+}
+
+int push_arguments(lua_State* L, const char* text, size_t bytes, int most) {
+  std::string& room = Scope::current().vm.text;
+  std::string_view rest(text, bytes);
+  if (!lua_istable(L, -1)) lua_newtable(L);
+  RepeatTable table(L, most);
+  while (!rest.empty()) {
+    size_t end = rest.find('&');
+    std::string_view one = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    size_t equals = one.find('=');
+    std::string_view name = one.substr(0, equals);
+    if (name.empty()) continue;
+    push_decoded(L, room, name);
+    if (equals == std::string_view::npos) lua_pushboolean(L, 1);
+    else push_decoded(L, room, one.substr(equals + 1));
+    if (!table.add()) break;
+  }
+  if (!table.is_truncated()) return 1;
+  lua_pushliteral(L, "truncated");
+  return 2;
+}
+
+static void append_pair(lua_State* L, std::string& to, std::string_view name, int index) {
+  int type = lua_type(L, index);
+  if (type == LUA_TBOOLEAN && !lua_toboolean(L, index)) return;
+  if (type == LUA_TNIL) return;
+  if (!to.empty()) to += '&';
+  append_component(to, name);
+  switch (type) {
+    case LUA_TBOOLEAN: return;
+    case LUA_TSTRING:
+      to += '=';
+      append_component(to, check_text(L, index));
+      return;
+    case LUA_TNUMBER:
+      to += '=';
+      append_number(to, lua_tonumber(L, index));
+      return;
+    default: luaL_error(L, "attempt to use %s as query arg value", luaL_typename(L, index));
+  }
+}
+
+void append_arguments(lua_State* L, int index) {
+  std::string& text = Scope::current().vm.text;
+  text.clear();
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    if (lua_type(L, -2) != LUA_TSTRING && lua_type(L, -2) != LUA_TNUMBER)
+      luaL_error(L, "attempt to use a non-string key in the \"args\" option table");
+    lua_pushvalue(L, -2);
+    std::string_view name = check_text(L, -1);
+    if (lua_istable(L, -2)) {
+      lua_pushnil(L);
+      while (lua_next(L, -3)) {
+        append_pair(L, text, name, -1);
+        lua_pop(L, 1);
+      }
+    } else {
+      append_pair(L, text, name, -2);
+    }
+    lua_pop(L, 2);
+  }
+}
+
+namespace {
+
+int encode_args(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  append_arguments(L, 1);
+  push_text(L, Scope::current().vm.text);
+  return 1;
+}
+
+int decode_args(lua_State* L) {
+  std::string_view text = check_text(L, 1);
+  int most = static_cast<int>(luaL_optinteger(L, 2, 100));
+  lua_newtable(L);
+  return push_arguments(L, text.data(), text.size(), most);
+}
+
+// With a second argument a table is filled again.
+int get_uri_args(lua_State* L) {
+  http::Request& request = request_of(L);
+  int most = static_cast<int>(luaL_optinteger(L, 1, 100));
+  lua_settop(L, 2);
+  if (!lua_istable(L, 2)) lua_newtable(L);
+  return push_arguments(L, request.args.data(), request.args.size(), most);
+}
+
+int set_uri_args(lua_State* L) {
+  Scope& scope = request_scope(L);
+  http::Request& request = *scope.request;
+  if (lua_istable(L, 1)) {
+    append_arguments(L, 1);
+    request.args = request.arena().copy(scope.vm.text);
+  } else {
+    request.args = request.arena().copy(check_text(L, 1));
+  }
+  request.uri_changed = true;
+  return 0;
+}
+
+int get_post_args(lua_State* L) {
+  Scope& scope = request_scope(L);
+  http::Request& request = *scope.request;
+  int most = static_cast<int>(luaL_optinteger(L, 1, 100));
+  if (!request.head.has_body() && !request.spooled_body) {
+    lua_newtable(L);
+    return 1;
+  }
+  if (!request.spooled_body) return luaL_error(L, "no request body found; maybe you should turn on lua_need_request_body?");
+  std::string_view body;
+  if (!body_in_memory(request, body)) return push_failure(L, "request body in temp file not supported");
+  lua_newtable(L);
+  return push_arguments(L, body.data(), body.size(), most);
+}
+
+}  // namespace
+
+void add_arguments(lua_State* L) {
+  lua_pushcfunction(L, encode_args);
+  lua_setfield(L, -2, "encode_args");
+  lua_pushcfunction(L, decode_args);
+  lua_setfield(L, -2, "decode_args");
+  lua_getfield(L, -1, "req");
+  lua_pushcfunction(L, get_uri_args);
+  lua_setfield(L, -2, "get_uri_args");
+  lua_pushcfunction(L, set_uri_args);
+  lua_setfield(L, -2, "set_uri_args");
+  lua_pushcfunction(L, get_post_args);
+  lua_setfield(L, -2, "get_post_args");
+  lua_pop(L, 1);
+}
+
+}  // namespace fairlead::lua

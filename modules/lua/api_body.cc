@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// ngx.req: reading, giving and replacing the body.
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/format.h"
+#include "event/loop/child.h"
+#include "http/conf/core_conf.h"
+#include "http/request/read_body.h"
+#include "http/request/request.h"
+#include "http/request/spool.h"
+#include "modules/lua/api.h"
+#include "modules/lua/request_body.h"
+#include "modules/lua/run.h"
+
+namespace fairlead::lua {
+
+using http::Request;
+
+bool body_in_memory(Request& request, std::string_view& text) {
+  http::Spool& spool = *request.spooled_body;
+  if (spool.file_bytes() > 0) return false;
+  spool.rewind();
+  auto bytes = spool.size().value_or(0);
+  char* to = static_cast<char*>(request.arena().allocate(bytes, 1));
+  size_t at = 0;
+  http::Chunk chunk;
+  bool whole = true;
+  while (spool.poll(chunk) == http::Poll::ready) {
+    if (chunk.is_file()) {
+      whole = false;
+      break;
+    }
+    if (chunk.bytes.size > bytes - at) break;
+    std::memcpy(to + at, chunk.bytes.data, chunk.bytes.size);
+    at += chunk.bytes.size;
+  }
+  spool.rewind();
+  text = {to, at};
+  return whole;
+}
+
+namespace {
+
+// What a script has made of the body, and is making of it.
+struct BodyState {
+  std::string_view file;     // of set_body_file
+  FileRef gathered;          // of get_body_file: the whole body
+  std::string_view memory;   // of body_in_memory, once it was put together
+  const http::Spool* of = nullptr;
+  Chain building;            // init_body, append_body
+  bool is_building = false;
+};
+
+Wait wait_body(Request& request, Run& run) {
+  auto read = co_await http::read_body(request);
+  if (read) co_return 0;
+  run.end_from_wait(Ending{Ending::Kind::exited, read.error().fault == Fault::too_large ? 413 : 400, {}, {}});
+  co_return 0;
+}
+
+constexpr HookSet read_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content);
+
+int read_body(lua_State* L) {
+  Scope& scope = allowed_scope(L, read_hooks);
+  if (scope.request->spooled_body) return 0;
+  Run& run = *scope.run;
+  return run.wait_for(L, [&] { return wait_body(*run.request(), run); });
+}
+
+int discard_body(lua_State* L) {
+  allowed_scope(L, read_hooks);
+  return 0;  // what nobody reads, the connection drops behind the answer
+}
+
+int push_nil(lua_State* L) {
+  lua_pushnil(L);
+  return 1;
+}
+
+int get_body_data(lua_State* L) {
+  Request& request = request_of(L);
+  if (!request.spooled_body || request.spooled_body->size() == 0) return push_nil(L);
+  BodyState& state = request.slot<BodyState>();
+  if (!state.file.empty()) return push_nil(L);
+  if (state.of != request.spooled_body) {
+    if (!body_in_memory(request, state.memory)) return push_nil(L);
+    state.of = request.spooled_body;
+  }
+  std::string_view text = state.memory;
+  if (lua_isnumber(L, 1)) text = text.substr(0, static_cast<size_t>(std::max<lua_Integer>(0, lua_tointeger(L, 1))));
+  push_text(L, text);
+  return 1;
+}
+
+// Part of the body is in memory, the rest in a file: all of it goes to one without a name. An empty reference: that failed.
+FileRef gather_body(Request& request) {
+  const char* folder = request.arena().copy_z(conf<http::CoreConf>(request).client_body_temp_path.path);
+  int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (file < 0) {
+    request.logger.crit(Errno{errno}, "open() \"{}\" failed", folder);
+    return FileRef();
+  }
+  FileRef gathered = FileRef::adopt(file);
+  http::Spool& spool = *request.spooled_body;
+  spool.rewind();
+  http::Chunk chunk;
+  bool good = true;
+  while (good && spool.poll(chunk) == http::Poll::ready) {
+    if (!chunk.is_file()) good = write(file, chunk.bytes.data, chunk.bytes.size) == static_cast<ssize_t>(chunk.bytes.size);
+    auto offset = static_cast<off_t>(chunk.file_offset);
+    for (uint64_t left = chunk.is_file() ? chunk.file_bytes : 0; good && left > 0;) {
+      ssize_t sent = sendfile(file, chunk.file.fd(), &offset, left);
+      good = sent > 0;
+      left -= good ? static_cast<uint64_t>(sent) : 0;
+    }
+  }
+  spool.rewind();
+  return good ? gathered : FileRef();
+}
+
+// A body that was spooled to a file without a name is to be had by the descriptor.
+int get_body_file(lua_State* L) {
+  Request& request = request_of(L);
+  if (!request.spooled_body) return push_nil(L);
+  BodyState& state = request.slot<BodyState>();
+  if (!state.file.empty()) {
+    push_text(L, state.file);
+    return 1;
+  }
+  if (request.spooled_body->file_bytes() == 0) return push_nil(L);
+  if (!state.gathered) state.gathered = gather_body(request);
+  if (!state.gathered) return push_nil(L);
+  lua_pushfstring(L, "/proc/%d/fd/%d", static_cast<int>(getpid()), state.gathered.fd());
+  return 1;
+}
+
+// From now on this is the body, of which nothing has to be waited for.
+void use_body(Request& request, http::Body& body, uint64_t bytes) {
+  http::SpoolLimits limits;
+  limits.memory_bytes = SIZE_MAX;
+  http::Spool* spool = request.arena().make<http::Spool>(request.loop(), body, limits, nullptr);
+  Child<Result<Unit>> filling;
+  filling.start(spool->fill_all());
+  FL_ASSERT(filling.is_done());
+  request.spooled_body = spool;
+  http::RequestHead& head = request.edit_head();
+  head.framing.chunked = false;
+  head.framing.content_length = static_cast<int64_t>(bytes);
+  head.headers.remove(http::KnownHeader::transfer_encoding);
+  head.headers.set(http::KnownHeader::content_length, request.arena().copy(format("{}", bytes)));
+  for (std::string_view name : {"content_length", "http_content_length"})
+    if (auto index = request.variables().find(name)) request.forget_variable(*index);
+}
+
+void must_be_read(lua_State* L, Request& request) {
+  if (!request.spooled_body && request.head.has_body()) luaL_error(L, "request body not read yet");
+}
+
+int set_body_data(lua_State* L) {
+  Request& request = request_of(L);
+  std::string_view text = check_text(L, 1);
+  must_be_read(L, request);
+  request.slot<BodyState>().file = {};
+  use_body(request, *request.arena().make<http::BytesBody>(Slice(request.arena().copy(text))), text.size());
+  return 0;
+}
+
+int set_body_file(lua_State* L) {
+  Request& request = request_of(L);
+  const char* path = luaL_checkstring(L, 1);
+  must_be_read(L, request);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat found;
+  if (file < 0 || fstat(file, &found) != 0) {
+    if (file >= 0) close(file);
+    return luaL_error(L, "open \"%s\" failed", path);
+  }
+  if (lua_toboolean(L, 2)) unlink(path);
+  auto bytes = static_cast<uint64_t>(found.st_size);
+  request.slot<BodyState>().file = request.arena().copy(path);
+  use_body(request, *request.arena().make<http::FileBody>(FileRef::adopt(file), 0, bytes), bytes);
+  return 0;
+}
+
+int init_body(lua_State* L) {
+  Request& request = request_of(L);
+  must_be_read(L, request);
+  BodyState& state = request.slot<BodyState>();
+  state.building.clear();
+  state.is_building = true;
+  return 0;
+}
+
+int append_body(lua_State* L) {
+  Request& request = request_of(L);
+  std::string_view text = check_text(L, 1);
+  BodyState& state = request.slot<BodyState>();
+  if (!state.is_building) return luaL_error(L, "request body not initialized");
+  state.building.push_back(Slice(request.arena().copy(text)));
+  return 0;
+}
+
+int finish_body(lua_State* L) {
+  Request& request = request_of(L);
+  BodyState& state = request.slot<BodyState>();
+  if (!state.is_building) return luaL_error(L, "request body not initialized");
+  state.is_building = false;
+  state.file = {};
+  uint64_t bytes = state.building.size();
+  use_body(request, *request.arena().make<http::BytesBody>(std::move(state.building)), bytes);
+  return 0;
+}
+
+constexpr luaL_Reg functions[] = {
+    {"read_body", read_body},         {"discard_body", discard_body},   {"get_body_data", get_body_data},
+    {"get_body_file", get_body_file}, {"set_body_data", set_body_data}, {"set_body_file", set_body_file},
+    {"init_body", init_body},         {"append_body", append_body},     {"finish_body", finish_body},
+    {nullptr, nullptr},
+};
+
+}  // namespace
+
+void add_body(lua_State* L) {
+  lua_getfield(L, -1, "req");
+  set_functions(L, functions);
+  lua_pop(L, 1);
+}
+
+}  // namespace fairlead::lua

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// What a script sends, and how it ends its request.
+#include <cstring>
+
+#include "event/net/connection.h"
+#include "http/request/request.h"
+#include "http/request/response.h"
+#include "modules/lua/api.h"
+#include "modules/lua/output.h"
+#include "modules/lua/request_state.h"
+#include "modules/lua/run.h"
+
+namespace fairlead::lua {
+namespace {
+
+using http::Request;
+
+int push_sent(lua_State* L, Output::Sent sent) {
+  if (sent == Output::Sent::ended) return push_failure(L, "seen eof");
+  if (sent == Output::Sent::failed) return push_failure(L, "nginx output filter error");
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
+int print_values(lua_State* L, bool line_end) {
+  Scope& scope = allowed_scope(L, output_hooks);
+  std::string& text = scope.vm.printed;
+  text.clear();
+  int count = lua_gettop(L);
+  for (int i = 1; i <= count; ++i) {
+    const char* bad = nullptr;
+    if (append_value(L, i, text, bad)) continue;
+    if (lua_istable(L, i)) {
+      bool no_array = std::strcmp(bad, "non-array table found") == 0;
+      return luaL_argerror(L, i, no_array ? bad : lua_pushfstring(L, "bad data type %s found", bad));
+    }
+    return luaL_argerror(L, i, lua_pushfstring(L, "string, number, boolean, nil, ngx.null, or array table expected, but got %s", bad));
+  }
+  if (line_end) text += '\n';
+  if (text.empty()) {
+    lua_pushinteger(L, 1);
+    return 1;
+  }
+  return push_sent(L, output_of(*scope.request).print(text));
+}
+
+int print(lua_State* L) { return print_values(L, false); }
+int say(lua_State* L) { return print_values(L, true); }
+
+Wait wait_drained(Output& output, lua_State* L) {
+  auto drained = co_await output.drain();
+  if (!drained) co_return push_failure(L, drained.error().what);
+  lua_pushinteger(L, 1);
+  co_return 1;
+}
+
+int flush(lua_State* L) {
+  Scope& scope = allowed_scope(L, output_hooks);
+  Output& output = output_of(*scope.request);
+  bool waits = lua_toboolean(L, 1);
+  if (output.is_buffered()) return push_failure(L, "http 1.0 buffering");
+  if (!output.is_committed()) return push_failure(L, "nothing to flush");
+  if (waits) return scope.run->wait_for(L, [&] { return wait_drained(output, L); });
+  output.flush();
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
+int eof(lua_State* L) { return push_sent(L, output_of(*allowed_scope(L, output_hooks).request).end()); }
+
+int send_headers(lua_State* L) { return push_sent(L, output_of(*allowed_scope(L, output_hooks).request).send_head()); }
+
+bool is_committed(Request& request) {
+  Output* output = request.slot<RequestState>().output;
+  return (output && output->is_committed()) || request.exchange.head_sent();
+}
+
+constexpr HookSet exit_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content, Hook::timer,
+                             Hook::header_filter, Hook::body_filter, Hook::balancer);
+
+int exit(lua_State* L) {
+  Scope& scope = allowed_scope(L, exit_hooks);
+  int code = static_cast<int>(luaL_checkinteger(L, 1));
+  if (!scope.run) {
+    scope.exit_code = code;
+    return 0;
+  }
+  if (scope.request && code >= 200 && code != 444 && code != 499 && is_committed(*scope.request) &&
+      code != scope.request->response.status() && code != 200) {
+    scope.logger.error("attempt to set status {} via ngx.exit after sending out the response status {}", code,
+                       scope.request->response.status());
+  }
+  return scope.run->end(L, Ending{Ending::Kind::exited, code, {}, {}});
+}
+
+int exec(lua_State* L) {
+  Scope& scope = allowed_scope(L, output_hooks);
+  Request& request = *scope.request;
+  std::string_view uri = check_text(L, 1);
+  if (uri.empty()) return luaL_error(L, "The uri argument is empty");
+  std::string& text = scope.vm.text;
+  text.clear();
+  if (lua_istable(L, 2)) append_arguments(L, 2);
+  else if (!lua_isnoneornil(L, 2)) text.assign(check_text(L, 2));
+  if (is_committed(request)) return luaL_error(L, "attempt to call ngx.exec after sending out response headers");
+  Ending how{Ending::Kind::redirected, 0, {}, {}};
+  std::string_view own;
+  size_t mark = uri[0] == '@' ? std::string_view::npos : uri.find('?');
+  if (mark != std::string_view::npos) {
+    own = uri.substr(mark + 1);
+    uri = uri.substr(0, mark);
+  }
+  how.uri = request.arena().copy(uri);
+  how.args = request.arena().join({own, own.empty() || text.empty() ? "" : "&", text});
+  return scope.run->end(L, how);
+}
+
+int redirect(lua_State* L) {
+  Scope& scope = allowed_scope(L, output_hooks);
+  Request& request = *scope.request;
+  std::string_view uri = check_text(L, 1);
+  int status = static_cast<int>(luaL_optinteger(L, 2, 302));
+  bool known = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+  if (!known) return luaL_error(L, "only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, "
+                                   "ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed");
+  if (is_committed(request)) return luaL_error(L, "attempt to call ngx.redirect after sending out the headers");
+  http::set_location(request, request.arena().copy(uri));
+  request.response.foreign_location = true;
+  return scope.run->end(L, Ending{Ending::Kind::exited, status, {}, {}});
+}
+
+// -- ngx.status, ngx.headers_sent, ngx.is_subrequest: fields of `ngx` that are looked up --
+
+int get_status(lua_State* L) {
+  Request& request = request_of(L);
+  unsigned status = request.error_status ? request.error_status : request.response.head.status;
+  lua_pushinteger(L, static_cast<int>(status));
+  return 1;
+}
+
+int set_status(lua_State* L) {
+  Scope& scope = request_scope(L);
+  Request& request = *scope.request;
+  int status = static_cast<int>(luaL_checkinteger(L, 1));
+  if (is_committed(request)) {
+    scope.logger.error("attempt to set ngx.status after sending out response headers");
+    return 0;
+  }
+  if (status < 100 || status > 999) return luaL_error(L, "bad ngx.status value: %d", status);
+  request.response.head.status = static_cast<uint16_t>(status);
+  if (request.error_status) request.error_status = static_cast<uint16_t>(status);
+  request.response.head.reason = {};
+  if (lua_isstring(L, 2)) request.response.head.reason = request.arena().copy(check_text(L, 2));
+  return 0;
+}
+
+int get_headers_sent(lua_State* L) {
+  lua_pushboolean(L, is_committed(request_of(L)));
+  return 1;
+}
+
+int get_is_subrequest(lua_State* L) {
+  request_of(L);
+  lua_pushboolean(L, 0);
+  return 1;
+}
+
+constexpr luaL_Reg functions[] = {
+    {"print", print}, {"say", say},   {"flush", flush},       {"eof", eof},           {"send_headers", send_headers},
+    {"exit", exit},   {"exec", exec}, {"redirect", redirect}, {"_get_status", get_status}, {"_set_status", set_status},
+    {"_get_headers_sent", get_headers_sent}, {"_get_is_subrequest", get_is_subrequest}, {nullptr, nullptr},
+};
+
+}  // namespace
+
+void add_output(lua_State* L) { set_functions(L, functions); }
+
+}  // namespace fairlead::lua

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// ngx.re on PCRE2. Errors keep the words that scripts know from the first PCRE.
+#include <algorithm>
+
+#include "modules/lua/api.h"
+#include "modules/lua/regex_cache.h"
+#include "modules/lua/scope.h"
+#include "modules/lua/vm.h"
+
+namespace fairlead::lua {
+namespace {
+
+// Compiles the pattern at 2 with the options at 3. nullptr: nil and the reason are pushed. Unknown flags raise.
+Pattern* use_pattern(lua_State* L) {
+  Scope& scope = Scope::current();
+  RegexCache& cache = scope.vm.regexes();
+  std::string_view options = lua_isnoneornil(L, 3) ? std::string_view() : check_text(L, 3);
+  std::string& error = scope.vm.text;
+  error.clear();
+  Pattern* pattern = cache.use(check_text(L, 2), options, error);
+  if (cache.take_overflow())
+    scope.logger.warn("lua exceeding regex cache max entries ({})", scope.vm.conf().regex_cache_max);
+  if (pattern) return pattern;
+  if (error.starts_with("unknown flag")) luaL_error(L, "%s", error.c_str());
+  push_failure(L, error);
+  return nullptr;
+}
+
+int push_match_failure(lua_State* L, int code) {
+  // PCRE's own numbers: -8 is the limit on backtracking, as before; -10 bad UTF-8.
+  if (code == PCRE2_ERROR_MATCHLIMIT) code = -8;
+  else if (code <= PCRE2_ERROR_UTF8_ERR1 && code >= PCRE2_ERROR_UTF8_ERR21) code = -10;
+  lua_pushnil(L);
+  lua_pushfstring(L, "pcre_exec() failed: %d", code);
+  return 2;
+}
+
+void push_group(lua_State* L, const Pattern& pattern, std::string_view subject, int found, uint32_t group) {
+  const size_t* at = pattern.offsets();
+  bool took_part = static_cast<int>(group) < found && at[2 * group] != PCRE2_UNSET;
+  if (took_part) lua_pushlstring(L, subject.data() + at[2 * group], at[2 * group + 1] - at[2 * group]);
+  else lua_pushboolean(L, 0);
+}
+
+// Fills the table on top.
+void fill_groups(lua_State* L, const Pattern& pattern, std::string_view subject, int found) {
+  uint32_t groups = pattern.is_dfa ? 0 : pattern.group_count;
+  for (uint32_t group = 0; group <= groups; ++group) {
+    push_group(L, pattern, subject, found, group);
+    lua_rawseti(L, -2, static_cast<int>(group));
+  }
+  if (pattern.is_dfa) return;
+  for (const NamedGroup& name : pattern.names) {
+    push_group(L, pattern, subject, found, name.group);
+    if (!lua_toboolean(L, -1)) {  // of several groups of one name the one that took part
+      lua_getfield(L, -2, name.name.c_str());
+      bool has = lua_toboolean(L, -1);
+      lua_pop(L, 1);
+      if (has) {
+        lua_pop(L, 1);
+        continue;
+      }
+    }
+    lua_setfield(L, -2, name.name.c_str());
+  }
+}
+
+// ctx.pos of the table at `index`, as a byte from 0; raises or gives the subject's size + 1 for a place behind its end.
+size_t start_of(lua_State* L, int index, size_t size) {
+  if (!lua_istable(L, index)) return 0;
+  lua_getfield(L, index, "pos");
+  lua_Integer at = lua_isnil(L, -1) ? 1 : luaL_checkinteger(L, -1);
+  lua_pop(L, 1);
+  if (at <= 0) at = 1;
+  return static_cast<size_t>(at) - 1 > size ? size + 1 : static_cast<size_t>(at) - 1;
+}
+
+void set_position(lua_State* L, int index, size_t end) {
+  if (!lua_istable(L, index)) return;
+  lua_pushinteger(L, static_cast<lua_Integer>(end) + 1);
+  lua_setfield(L, index, "pos");
+}
+
+int match(lua_State* L) {
+  lua_settop(L, 5);
+  std::string_view subject = check_text(L, 1);
+  Pattern* pattern = use_pattern(L);
+  if (!pattern) return 2;
+  size_t from = start_of(L, 4, subject.size());
+  int found = from > subject.size() ? PCRE2_ERROR_NOMATCH : pattern->match(subject, from, Scope::current().vm.regexes().limits());
+  int given = 1;
+  if (found == PCRE2_ERROR_NOMATCH) {
+    lua_pushnil(L);
+  } else if (found < 0) {
+    given = push_match_failure(L, found);
+  } else {
+    set_position(L, 4, pattern->offsets()[1]);
+    if (lua_istable(L, 5)) lua_pushvalue(L, 5);
+    else lua_createtable(L, static_cast<int>(pattern->group_count), 1 + static_cast<int>(pattern->names.size()));
+    fill_groups(L, *pattern, subject, found);
+  }
+  RegexCache::release(pattern);
+  return given;
+}
+
+int find(lua_State* L) {
+  lua_settop(L, 5);
+  std::string_view subject = check_text(L, 1);
+  auto group = static_cast<uint32_t>(luaL_optinteger(L, 5, 0));
+  Pattern* pattern = use_pattern(L);
+  if (!pattern) {
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 3;
+  }
+  size_t from = start_of(L, 4, subject.size());
+  int found = from > subject.size() ? PCRE2_ERROR_NOMATCH : pattern->match(subject, from, Scope::current().vm.regexes().limits());
+  int given = 1;
+  if (found == PCRE2_ERROR_NOMATCH) {
+    lua_pushnil(L);
+  } else if (found < 0) {
+    push_match_failure(L, found);
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    given = 3;
+  } else if (group > pattern->group_count) {
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_pushliteral(L, "nth out of bound");
+    given = 3;
+  } else {
+    const size_t* at = pattern->offsets();
+    set_position(L, 4, at[1]);
+    bool took_part = static_cast<int>(group) < found && at[2 * group] != PCRE2_UNSET;
+    if (took_part) {
+      lua_pushinteger(L, static_cast<lua_Integer>(at[2 * group]) + 1);
+      lua_pushinteger(L, static_cast<lua_Integer>(at[2 * group + 1]));
+      given = 2;
+    } else {
+      lua_pushnil(L);
+    }
+  }
+  RegexCache::release(pattern);
+  return given;
+}
+
+// -- gmatch: a closure over the subject, the pattern, the options, the place, and whether the last match was empty --
+
+int gmatch_next(lua_State* L) {
+  lua_settop(L, 0);
+  for (int i = 1; i <= 3; ++i) lua_pushvalue(L, lua_upvalueindex(i));
+  lua_Integer at = lua_tointeger(L, lua_upvalueindex(4));
+  std::string_view subject = check_text(L, 1);
+  if (at < 0 || static_cast<size_t>(at) > subject.size()) return 0;
+  Pattern* pattern = use_pattern(L);
+  if (!pattern) return 2;
+  int found = pattern->match(subject, static_cast<size_t>(at), Scope::current().vm.regexes().limits());
+  int given = 1;
+  lua_Integer next = -1;
+  if (found == PCRE2_ERROR_NOMATCH) {
+    lua_pushnil(L);
+  } else if (found < 0) {
+    given = push_match_failure(L, found);
+  } else {
+    size_t end = pattern->offsets()[1];
+    next = static_cast<lua_Integer>(end == pattern->offsets()[0] ? end + 1 : end);
+    lua_createtable(L, static_cast<int>(pattern->group_count), 1 + static_cast<int>(pattern->names.size()));
+    fill_groups(L, *pattern, subject, found);
+  }
+  RegexCache::release(pattern);
+  lua_pushinteger(L, next);
+  lua_replace(L, lua_upvalueindex(4));
+  return given;
+}
+
+int gmatch(lua_State* L) {
+  lua_settop(L, 3);
+  check_text(L, 1);
+  Pattern* pattern = use_pattern(L);
+  if (!pattern) return 2;
+  RegexCache::release(pattern);
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, gmatch_next, 4);
+  return 1;
+}
+
+// -- sub, gsub --
+
+// What stands behind a `$` in a replacement: a group, or a dollar. False: malformed, `wrong` says how.
+bool read_reference(std::string_view& rest, int& group, const char*& wrong) {
+  group = -1;
+  wrong = "attempt to use a malformed replacement";
+  if (rest.empty()) return false;
+  if (rest[0] == '$') {
+    rest.remove_prefix(1);
+    return true;
+  }
+  bool braced = rest[0] == '{';
+  if (braced) rest.remove_prefix(1);
+  size_t digits = 0;
+  int number = 0;
+  while (digits < rest.size() && rest[digits] >= '0' && rest[digits] <= '9' && digits < 5) number = number * 10 + (rest[digits++] - '0');
+  if (digits == 0) {
+    wrong = "attempt to use named capturing variables in replacement template";
+    return false;
+  }
+  rest.remove_prefix(digits);
+  if (braced) {
+    if (rest.empty() || rest[0] != '}') return false;
+    rest.remove_prefix(1);
+  }
+  group = number;
+  return true;
+}
+
+// A malformed one is appended as far as it is understood; then it gives what is the matter, else nullptr.
+const char* append_replacement(std::string& to, std::string_view form, const Pattern& pattern, std::string_view subject, int found) {
+  while (!form.empty()) {
+    size_t dollar = form.find('$');
+    to.append(form.substr(0, dollar));
+    if (dollar == std::string_view::npos) return nullptr;
+    form.remove_prefix(dollar + 1);
+    int group;
+    const char* reason;
+    if (!read_reference(form, group, reason)) return reason;
+    if (group < 0) {
+      to += '$';
+      continue;
+    }
+    const size_t* at = pattern.offsets();
+    bool took_part = group < found && at[2 * group] != PCRE2_UNSET;
+    if (took_part) to.append(subject.substr(at[2 * group], at[2 * group + 1] - at[2 * group]));
+  }
+  return nullptr;
+}
+
+// Subject, pattern, replacement and options stand at 1, 5, 3 and 4; use_pattern() wants pattern and options at 2 and 3.
+struct Step {
+  int found = PCRE2_ERROR_NOMATCH;
+  size_t begin = 0, end = 0;
+};
+
+// The match at or behind `from`. For a function the groups' table is pushed; for a text the replacement is appended to `to`, or refused:
+// then `wrong` says why. The pattern is used anew for each match, so that nothing is held while a function runs.
+Step step_sub(lua_State* L, std::string_view subject, size_t from, std::string* to, const char*& wrong) {
+  Step step;
+  RegexCache& cache = Scope::current().vm.regexes();
+  static thread_local std::string error;
+  Pattern* pattern = cache.use(check_text(L, 2), lua_isnil(L, 4) ? std::string_view() : check_text(L, 4), error);
+  if (!pattern) {
+    step.found = PCRE2_ERROR_INTERNAL;
+    return step;
+  }
+  step.found = pattern->match(subject, from, cache.limits());
+  if (step.found > 0) {
+    step.begin = pattern->offsets()[0];
+    step.end = pattern->offsets()[1];
+    if (!to) {
+      lua_createtable(L, static_cast<int>(pattern->group_count), 1);
+      fill_groups(L, *pattern, subject, step.found);
+    } else {
+      to->append(subject.substr(from, step.begin - from));
+      wrong = append_replacement(*to, check_text(L, 3), *pattern, subject, step.found);
+    }
+  }
+  RegexCache::release(pattern);
+  return step;
+}
+
+int fail_sub(lua_State* L, int code, const char* wrong) {
+  lua_pushnil(L);
+  if (wrong) {
+    lua_pushnil(L);
+    lua_pushstring(L, wrong);
+  } else {
+    push_match_failure(L, code);
+  }
+  return 3;
+}
+
+// The pieces of the result, in the table at 5: the function may build texts of its own meanwhile.
+int finish_pieces(lua_State* L, int pieces, std::string_view rest, lua_Integer count) {
+  std::string& text = Scope::current().vm.text;
+  text.clear();
+  for (int i = 1; i <= pieces; ++i) {
+    lua_rawgeti(L, 5, i);
+    text.append(check_text(L, -1));
+    lua_pop(L, 1);
+  }
+  text.append(rest);
+  push_text(L, text);
+  lua_pushinteger(L, count);
+  return 2;
+}
+
+int sub_by_function(lua_State* L, std::string_view subject, bool global) {
+  lua_newtable(L);
+  int pieces = 0;
+  lua_Integer count = 0;
+  size_t copied = 0;
+  for (size_t from = 0; from <= subject.size();) {
+    const char* wrong = nullptr;
+    Step step = step_sub(L, subject, from, nullptr, wrong);
+    if (step.found == PCRE2_ERROR_NOMATCH) break;
+    if (step.found < 0) return fail_sub(L, step.found, nullptr);
+    lua_pushlstring(L, subject.data() + copied, step.begin - copied);
+    lua_rawseti(L, 5, ++pieces);
+    lua_pushvalue(L, 3);
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    if (!lua_isstring(L, -1))
+      return luaL_error(L, "string or number expected to be returned by the replace function, got %s", luaL_typename(L, -1));
+    lua_rawseti(L, 5, ++pieces);
+    ++count;
+    copied = step.end;
+    from = step.end == step.begin ? step.end + 1 : step.end;
+    if (!global) break;
+  }
+  return finish_pieces(L, pieces, subject.substr(copied), count);
+}
+
+int sub_by_text(lua_State* L, std::string_view subject, bool global) {
+  std::string& text = Scope::current().vm.text;
+  text.clear();
+  lua_Integer count = 0;
+  size_t copied = 0;
+  for (size_t from = 0; from <= subject.size();) {
+    const char* wrong = nullptr;
+    if (from > copied) text.append(subject.substr(copied, from - copied));  // behind an empty match: one byte on
+    copied = std::max(copied, from);
+    Step step = step_sub(L, subject, from, &text, wrong);
+    if (step.found == PCRE2_ERROR_NOMATCH) break;
+    if (step.found < 0 || wrong) return fail_sub(L, step.found, wrong);
+    ++count;
+    copied = step.end;
+    from = step.end == step.begin ? step.end + 1 : step.end;
+    if (!global) break;
+  }
+  text.append(subject.substr(copied));
+  push_text(L, text);
+  lua_pushinteger(L, count);
+  return 2;
+}
+
+int substitute(lua_State* L, bool global) {
+  lua_settop(L, 4);
+  std::string_view subject = check_text(L, 1);
+  check_text(L, 2);
+  bool by_function = lua_isfunction(L, 3);
+  if (!by_function) check_text(L, 3);
+  // Compiled once to see that it can be; use_pattern() looks for the options at 3.
+  lua_pushvalue(L, 3);
+  lua_pushvalue(L, 4);
+  lua_replace(L, 3);
+  Pattern* checked = use_pattern(L);
+  if (!checked) {
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 3;
+  }
+  RegexCache::release(checked);
+  lua_pushvalue(L, 5);
+  lua_replace(L, 3);
+  lua_settop(L, 4);
+  return by_function ? sub_by_function(L, subject, global) : sub_by_text(L, subject, global);
+}
+
+int sub(lua_State* L) { return substitute(L, false); }
+int gsub(lua_State* L) { return substitute(L, true); }
+
+constexpr luaL_Reg functions[] = {{"match", match}, {"find", find}, {"gmatch", gmatch}, {"sub", sub}, {"gsub", gsub}, {nullptr, nullptr}};
+
+}  // namespace
+
+void add_regex(lua_State* L) {
+  lua_createtable(L, 0, 8);
+  set_functions(L, functions);
+  lua_setfield(L, -2, "re");
+}
+
+}  // namespace fairlead::lua

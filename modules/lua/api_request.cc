@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// ngx.req without its body and arguments: the method, the URI, the fields.
+#include "core/base/clock.h"
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "http/message/headers.h"
+#include "http/message/uri.h"
+#include "http/request/request.h"
+#include "modules/lua/api.h"
+#include "modules/lua/field_table.h"
+#include "modules/lua/run.h"
+
+namespace fairlead::lua {
+namespace {
+
+using http::Headers;
+using http::KnownHeader;
+using http::Method;
+using http::Request;
+
+// ngx.HTTP_GET and the like are powers of two in this order, from 2 on.
+constexpr Method methods[] = {Method::get,  Method::head,     Method::post,      Method::put,  Method::delete_, Method::mkcol, Method::copy,
+                              Method::move, Method::options,  Method::propfind,  Method::proppatch, Method::lock, Method::unlock,
+                              Method::patch, Method::trace};
+
+int get_method(lua_State* L) {
+  Request& request = request_of(L);
+  push_text(L, request.method_text);
+  return 1;
+}
+
+int set_method(lua_State* L) {
+  Request& request = request_of(L);
+  int number = static_cast<int>(luaL_checkinteger(L, 1));
+  for (size_t i = 0; i < std::size(methods); ++i) {
+    if (number != 2 << i) continue;
+    request.method = methods[i];
+    request.method_text = http::method_name(methods[i]);
+    return 0;
+  }
+  return luaL_error(L, "unsupported HTTP method: %d", number);
+}
+
+int get_headers(lua_State* L) {
+  Request& request = request_of(L);
+  int most = static_cast<int>(luaL_optinteger(L, 1, 100));
+  bool raw = lua_toboolean(L, 2);
+  lua_createtable(L, 0, static_cast<int>(request.head.headers.size()));
+  RepeatTable table(L, most);
+  for (const Headers::Field& field : request.head.headers) {
+    push_field_name(L, field.name, raw);
+    push_text(L, field.value);
+    if (!table.add()) break;
+  }
+  if (!raw) set_fields_metatable(L);
+  if (!table.is_truncated()) return 1;
+  lua_pushliteral(L, "truncated");
+  return 2;
+}
+
+// What was read from the field before, as variables.
+void forget_field(Request& request, std::string_view name) {
+  char text[160] = "http_";
+  size_t size = 5;
+  for (char byte : name.substr(0, 150)) text[size++] = byte == '-' ? '_' : lower(byte);
+  std::string_view variable(text, size);
+  auto forget = [&](std::string_view of) {
+    if (auto index = request.variables().find(of)) request.forget_variable(*index);
+  };
+  forget(variable);
+  if (variable == "http_content_type" || variable == "http_content_length") forget(variable.substr(5));
+  if (variable == "http_host") forget("host");
+}
+
+void edit_framing(http::RequestHead& head, KnownHeader known, std::string_view value) {
+  if (known == KnownHeader::content_length) {
+    auto bytes = parse_decimal(value);
+    head.framing.content_length = bytes ? static_cast<int64_t>(*bytes) : http::no_length;
+  }
+  if (known == KnownHeader::host) {
+    size_t colon = value.rfind(':');
+    bool has_port = colon != std::string_view::npos && value.find(']', colon) == std::string_view::npos;
+    head.host = has_port ? value.substr(0, colon) : value;
+  }
+}
+
+std::string_view without_controls(Request& request, std::string_view text) {
+  char* to = static_cast<char*>(request.arena().allocate(text.size(), 1));
+  size_t size = 0;
+  for (char byte : text)
+    if (byte != '\r' && byte != '\n' && byte != '\0') to[size++] = byte;
+  return {to, size};
+}
+
+// The fields as they came, kept when they are changed for the first time.
+struct Received {
+  const Headers* fields = nullptr;
+};
+
+void keep_received(Request& request) {
+  Received& received = request.slot<Received>();
+  if (received.fields) return;
+  Headers* copy = request.arena().make<Headers>(request.arena(), static_cast<uint32_t>(request.head.headers.size() + 1));
+  for (const Headers::Field& field : request.head.headers) copy->add(field.known, field.name, field.value);
+  received.fields = copy;
+}
+
+int set_field(lua_State* L, bool keeps) {
+  Scope& scope = request_scope(L);
+  Request& request = *scope.request;
+  keep_received(request);
+  std::string_view name = check_text(L, 1);
+  if (name.empty()) return 0;
+  http::RequestHead& head = request.edit_head();
+  KnownHeader known = http::find_known_header(name);
+  int type = lua_type(L, 2);
+  bool clears = type == LUA_TNIL || type == LUA_TNONE;
+  if (clears && type == LUA_TNONE) return luaL_error(L, "expecting two arguments, but only 1 seen");
+  if (!keeps) {
+    head.headers.remove(name);
+    if (known == KnownHeader::content_length) head.framing.content_length = http::no_length;
+  }
+  auto add = [&](int index) {
+    std::string_view value = without_controls(request, check_text(L, index));
+    head.headers.add(without_controls(request, name), value);
+    edit_framing(head, known, value);
+  };
+  if (type == LUA_TTABLE) {
+    int count = static_cast<int>(lua_objlen(L, 2));
+    for (int i = 1; i <= count; ++i) {
+      lua_rawgeti(L, 2, i);
+      add(-1);
+      lua_pop(L, 1);
+    }
+  } else if (!clears) {
+    add(2);
+  }
+  forget_field(request, name);
+  return 0;
+}
+
+int set_header(lua_State* L) { return set_field(L, false); }
+int add_header(lua_State* L) { return set_field(L, true); }
+int clear_header(lua_State* L) {
+  check_text(L, 1);
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  return set_field(L, false);
+}
+
+constexpr HookSet jump_hooks(Hook::server_rewrite, Hook::rewrite);
+constexpr HookSet uri_hooks(Hook::set, Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content,
+                            Hook::header_filter, Hook::body_filter);
+
+int set_uri(lua_State* L) {
+  Scope& scope = allowed_scope(L, uri_hooks);
+  Request& request = *scope.request;
+  std::string_view uri = check_text(L, 1);
+  bool jump = lua_toboolean(L, 2), binary = lua_toboolean(L, 3);
+  if (uri.empty()) return luaL_error(L, "attempt to use zero-length uri");
+  for (char byte : uri) {
+    if (binary || (static_cast<unsigned char>(byte) >= 0x20 && byte != 0x7f)) continue;
+    return luaL_error(L, "unsafe byte \"0x%x\" in uri \"%s\" (maybe you want to set the 'binary' argument?)",
+                      static_cast<unsigned>(static_cast<unsigned char>(byte)), uri.data());
+  }
+  if (jump && !jump_hooks.has(scope.hook)) return luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
+  request.uri = request.arena().copy(uri);
+  request.uri_extension = http::uri_extension(request.uri);
+  request.uri_changed = true;
+  if (!jump) return 0;
+  return scope.run->end(L, Ending{Ending::Kind::located, 0, {}, {}});
+}
+
+int raw_header(lua_State* L) {
+  Scope& scope = request_scope(L);
+  const http::RequestHead& head = scope.request->head;
+  if (head.version_major >= 2) return luaL_error(L, "http v%d not supported yet", head.version_major);
+  std::string& text = scope.vm.text;
+  text.clear();
+  if (!lua_toboolean(L, 1)) text.append(head.request_line).append("\r\n");
+  const Received* received = scope.request->find_slot<Received>();
+  const Headers& fields = received && received->fields ? *received->fields : head.headers;
+  for (const Headers::Field& field : fields) text.append(field.name).append(": ").append(field.value).append("\r\n");
+  text.append("\r\n");
+  push_text(L, text);
+  return 1;
+}
+
+int http_version(lua_State* L) {
+  const http::RequestHead& head = request_of(L).head;
+  if (head.version_major == 0) lua_pushnumber(L, 0.9);
+  else lua_pushnumber(L, head.version_major + head.version_minor / 10.0);
+  return 1;
+}
+
+int start_time(lua_State* L) {
+  Request& request = request_of(L);
+  int64_t ago_ms = static_cast<int64_t>(request.loop().now_ms() - request.started_ms);
+  lua_pushnumber(L, static_cast<double>(process_clock.wall_ms() - ago_ms) / 1000);
+  return 1;
+}
+
+int is_internal(lua_State* L) {
+  lua_pushboolean(L, request_of(L).is_internal);
+  return 1;
+}
+
+constexpr luaL_Reg functions[] = {
+    {"get_method", get_method}, {"set_method", set_method},     {"get_headers", get_headers}, {"set_header", set_header},
+    {"_add_header", add_header}, {"clear_header", clear_header}, {"set_uri", set_uri},         {"raw_header", raw_header},
+    {"http_version", http_version}, {"start_time", start_time}, {"is_internal", is_internal}, {nullptr, nullptr},
+};
+
+}  // namespace
+
+void add_request(lua_State* L) {
+  lua_createtable(L, 0, 32);
+  set_functions(L, functions);
+  lua_setfield(L, -2, "req");
+}
+
+}  // namespace fairlead::lua

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Coroutines and light threads for scripts, sleeping, semaphores. Where a script may wait, resuming a coroutine goes by way of the run, so
+// that functions of the API may wait at any depth; elsewhere coroutines are Lua's own.
+#include <cmath>
+#include <new>
+
+#include "event/loop/sync.h"
+#include "event/worker.h"
+#include "modules/lua/api.h"
+#include "modules/lua/run.h"
+
+namespace fairlead::lua {
+namespace {
+
+Wait wait_asleep(Loop& loop, uint64_t ms) {
+  if (ms == 0) co_await Yield(loop);
+  else co_await Sleep(loop, ms);
+  co_return 0;
+}
+
+int sleep(lua_State* L) {
+  if (lua_gettop(L) != 1) return luaL_error(L, "attempt to pass %d arguments, but accepted 1", lua_gettop(L));
+  double seconds = luaL_checknumber(L, 1);
+  Run& run = waiting_run(L);
+  if (!(seconds >= 0)) return luaL_error(L, "invalid sleep duration \"%d\"", static_cast<int>(seconds * 1000));
+  auto ms = static_cast<uint64_t>(std::llround(std::fmin(seconds, 1e9) * 1000));
+  return run.wait_for(L, [&] { return wait_asleep(run.loop(), ms); });
+}
+
+// -- coroutines --
+
+int resume_by_lua(lua_State* L, lua_State* other, int arguments) {
+  bool fresh_or_yielded = lua_status(other) == LUA_YIELD || (lua_status(other) == 0 && lua_gettop(other) > 0);
+  if (!fresh_or_yielded || other == L) {
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, "cannot resume dead coroutine");
+    return 2;
+  }
+  lua_xmove(L, other, arguments);
+  int status = lua_resume(other, arguments);
+  int count = status == 0 || status == LUA_YIELD ? lua_gettop(other) : 1;
+  lua_pushboolean(L, status == 0 || status == LUA_YIELD);
+  luaL_checkstack(L, count, "too many results to resume");
+  lua_xmove(other, L, count);
+  return count + 1;
+}
+
+int resume(lua_State* L) {
+  lua_State* other = lua_tothread(L, 1);
+  if (!other) return luaL_argerror(L, 1, "coroutine expected");
+  int arguments = lua_gettop(L) - 1;
+  Scope& scope = Scope::current();
+  if (!scope.run) return resume_by_lua(L, other, arguments);
+  const char* known = scope.run->status(L, other);
+  bool suspended = !known && (lua_status(other) == LUA_YIELD || (lua_status(other) == 0 && lua_gettop(other) > 0));
+  if (!suspended) {
+    lua_pushboolean(L, 0);
+    lua_pushfstring(L, "cannot resume %s coroutine", known ? known : "dead");
+    return 2;
+  }
+  if (!lua_checkstack(other, arguments + 1)) return luaL_error(L, "too many arguments to resume");
+  return scope.run->resume(L, other, arguments);
+}
+
+int yield(lua_State* L) { return lua_yield(L, lua_gettop(L)); }
+
+int status(lua_State* L) {
+  lua_State* other = lua_tothread(L, 1);
+  if (!other) return luaL_argerror(L, 1, "coroutine expected");
+  const char* known = nullptr;
+  Scope& scope = Scope::current();
+  if (scope.run) known = scope.run->status(L, other);
+  else if (other == L) known = "running";
+  if (!known) {
+    lua_Debug frame;
+    if (lua_status(other) == LUA_YIELD) known = "suspended";
+    else if (lua_status(other) != 0) known = "dead";
+    else if (lua_getstack(other, 0, &frame)) known = "normal";
+    else known = lua_gettop(other) > 0 ? "suspended" : "dead";
+  }
+  lua_pushstring(L, known);
+  return 1;
+}
+
+// -- light threads --
+
+int spawn(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  return waiting_run(L).spawn(L, lua_gettop(L) - 1);
+}
+int thread_wait(lua_State* L) { return waiting_run(L).join(L); }
+int thread_kill(lua_State* L) { return waiting_run(L).kill(L); }
+
+// -- semaphores: a userdata; its count is ours, its waiters stand in an Event-like list of the worker's loop --
+
+struct Sema {
+  explicit Sema(Loop& loop, lua_Integer count) : units(loop, static_cast<size_t>(count)) {}
+  fairlead::Semaphore units;
+  lua_Integer waiting = 0;
+};
+
+Sema& sema_of(lua_State* L) { return *static_cast<Sema*>(luaL_checkudata(L, 1, "fairlead.semaphore")); }
+
+int semaphore_new(lua_State* L) {
+  lua_Integer count = luaL_optinteger(L, 1, 0);
+  if (count < 0) return luaL_error(L, "no negative number");
+  Scope& scope = Scope::current();
+  if (!scope.vm.worker()) return luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
+  new (lua_newuserdata(L, sizeof(Sema))) Sema(scope.vm.worker()->loop(), count);
+  luaL_getmetatable(L, "fairlead.semaphore");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+int semaphore_gc(lua_State* L) {
+  static_cast<Sema*>(lua_touserdata(L, 1))->~Sema();
+  return 0;
+}
+
+// Counts a waiter as long as it lives.
+class CountWaiter {
+ public:
+  explicit CountWaiter(Sema& sema) : sema_(sema) { ++sema_.waiting; }
+  ~CountWaiter() { --sema_.waiting; }
+  CountWaiter(const CountWaiter&) = delete;
+  CountWaiter& operator=(const CountWaiter&) = delete;
+
+ private:
+  Sema& sema_;
+};
+
+// The userdata is anchored at `anchor` in the registry while somebody waits on it.
+class Anchor {
+ public:
+  Anchor(lua_State* main, int ref) : main_(main), ref_(ref) {}
+  ~Anchor() { luaL_unref(main_, LUA_REGISTRYINDEX, ref_); }
+  Anchor(const Anchor&) = delete;
+  Anchor& operator=(const Anchor&) = delete;
+
+ private:
+  lua_State* main_;
+  int ref_;
+};
+
+struct SemaphoreWait {
+  Sema& sema;
+  Run& run;
+  lua_State* L;
+  int anchor;
+  uint64_t ms;
+};
+
+Wait wait_semaphore(SemaphoreWait what) {
+  Anchor anchor(what.run.vm().main(), what.anchor);
+  CountWaiter counted(what.sema);
+  WaitStatus status = co_await what.sema.units.acquire(what.run.loop().now_ms() + what.ms);
+  bool got = status == WaitStatus::ready;
+  lua_pushboolean(what.L, got);
+  if (got) co_return 1;
+  lua_pushliteral(what.L, "timeout");
+  co_return 2;
+}
+
+int semaphore_wait(lua_State* L) {
+  Sema& sema = sema_of(L);
+  double seconds = luaL_checknumber(L, 2);
+  Run& run = waiting_run(L);
+  if (seconds < 0) return luaL_error(L, "bad semaphore timeout");
+  if (sema.units.try_acquire()) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  auto ms = static_cast<uint64_t>(std::llround(seconds * 1000));
+  if (ms == 0) return push_failure(L, "timeout");
+  lua_settop(L, 1);
+  int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  return run.wait_for(L, [&] { return wait_semaphore(SemaphoreWait{sema, run, L, anchor, ms}); });
+}
+
+int semaphore_post(lua_State* L) {
+  Sema& sema = sema_of(L);
+  lua_Integer count = luaL_optinteger(L, 2, 1);
+  if (count < 1) return luaL_error(L, "no negative number");
+  for (lua_Integer i = 0; i < count; ++i) sema.units.release();
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int semaphore_count(lua_State* L) {
+  Sema& sema = sema_of(L);
+  lua_pushinteger(L, static_cast<lua_Integer>(sema.units.available()) - sema.waiting);
+  return 1;
+}
+
+constexpr luaL_Reg semaphore_methods[] = {
+    {"wait", semaphore_wait}, {"post", semaphore_post}, {"count", semaphore_count}, {nullptr, nullptr}};
+
+constexpr luaL_Reg coroutine_functions[] = {{"resume", resume}, {"yield", yield}, {"status", status}, {nullptr, nullptr}};
+
+constexpr luaL_Reg thread_functions[] = {{"spawn", spawn}, {"wait", thread_wait}, {"kill", thread_kill}, {nullptr, nullptr}};
+
+}  // namespace
+
+void add_threads(lua_State* L) {
+  lua_pushcfunction(L, sleep);
+  lua_setfield(L, -2, "sleep");
+  lua_createtable(L, 0, 4);
+  set_functions(L, thread_functions);
+  lua_setfield(L, -2, "thread");
+  lua_getglobal(L, "coroutine");
+  for (const char* name : {"resume", "yield", "status", "create", "wrap"}) {
+    lua_getfield(L, -1, name);
+    lua_pushfstring(L, "_%s", name);
+    lua_insert(L, -2);
+    lua_settable(L, -3);
+  }
+  set_functions(L, coroutine_functions);
+  lua_pop(L, 1);
+  luaL_newmetatable(L, "fairlead.semaphore");
+  lua_pushcfunction(L, semaphore_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_createtable(L, 0, 3);
+  set_functions(L, semaphore_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_pushcfunction(L, semaphore_new);
+  lua_setfield(L, -2, "_semaphore_new");
+}
+
+}  // namespace fairlead::lua

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// What belongs to the request and to a run: ngx.var, ngx.ctx, ngx.arg, the phase.
+#include "http/request/request.h"
+#include "core/conf/generation.h"
+#include "modules/lua/api.h"
+#include "modules/lua/request_state.h"
+#include "modules/lua/run.h"
+
+namespace fairlead::lua {
+namespace {
+
+using http::Request;
+
+// -- ngx.var --
+
+Value value_of(Request& request, const VariableRef& ref) {
+  if (!ref.exists) return Value::missing();
+  if (!ref.def) return request.variable(ref.index);
+  uintptr_t datum = ref.def->flags & variable_prefix ? reinterpret_cast<uintptr_t>(&ref.rest) : ref.def->datum;
+  return ref.def->get(request, datum);
+}
+
+int get_variable(lua_State* L) {
+  Scope& scope = request_scope(L);
+  Request& request = *scope.request;
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    int group = static_cast<int>(lua_tointeger(L, 2));
+    std::string_view text = group >= 0 && group < 100 ? request.capture(static_cast<uint32_t>(group)) : std::string_view();
+    if (!text.data()) return 0;
+    push_text(L, text);
+    return 1;
+  }
+  if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "bad variable name");
+  Value value = value_of(request, scope.vm.variable(check_text(L, 2)));
+  if (!value.found) return 0;
+  push_text(L, value.text);
+  return 1;
+}
+
+int not_writable(lua_State* L, const char* name) {
+  return luaL_error(L, "variable \"%s\" not found for writing; maybe it is a built-in variable that is not changeable or you forgot to use "
+                       "\"set $%s '';\" in the config file to define it first", name, name);
+}
+
+int set_variable(lua_State* L) {
+  Scope& scope = request_scope(L);
+  Request& request = *scope.request;
+  const char* name = luaL_checkstring(L, 2);
+  const VariableRef& ref = scope.vm.variable(check_text(L, 2));
+  std::string_view text;
+  switch (lua_type(L, 3)) {
+    case LUA_TNIL: break;
+    case LUA_TNUMBER:
+    case LUA_TSTRING: text = request.arena().copy(check_text(L, 3)); break;
+    default: return luaL_error(L, "attempt to use a non-string/number/nil value (a %s value) to set nginx variable", luaL_typename(L, 3));
+  }
+  if (!ref.exists) return not_writable(L, name);
+  if (ref.def) {
+    if (!ref.def->set && (ref.def->flags & variable_changeable)) return not_writable(L, name);
+    if (!ref.def->set) return luaL_error(L, "variable \"%s\" not changeable", name);
+    ref.def->set(request, text, ref.def->datum);
+    return 0;
+  }
+  const VariableTable::Entry& entry = request.variables().entry(ref.index);
+  if (!(entry.flags & variable_changeable)) return luaL_error(L, "variable \"%s\" not changeable", name);
+  if (lua_isnil(L, 3) && !entry.set) request.unset_variable(ref.index);
+  else request.set_variable(ref.index, text);
+  return 0;
+}
+
+// -- ngx.ctx --
+
+// The reference of the current run's table; where a request was redirected a new one begins.
+int& ctx_ref(lua_State* L) {
+  Scope& scope = Scope::current();
+  if (scope.run && !scope.request) return scope.run->ctx_ref;
+  Request& request = request_of(L);
+  RequestState& state = request.slot<RequestState>();
+  state.vm = &scope.vm;
+  if (state.ctx_ref != LUA_NOREF && state.ctx_redirects != request.redirects) {
+    luaL_unref(L, LUA_REGISTRYINDEX, state.ctx_ref);
+    state.ctx_ref = LUA_NOREF;
+  }
+  state.ctx_redirects = request.redirects;
+  return state.ctx_ref;
+}
+
+int get_ctx(lua_State* L) {
+  int& ref = ctx_ref(L);
+  if (ref == LUA_NOREF) {
+    lua_createtable(L, 0, 4);
+    ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+  return 1;
+}
+
+int set_ctx(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  int& ref = ctx_ref(L);
+  if (ref != LUA_NOREF) luaL_unref(L, LUA_REGISTRYINDEX, ref);
+  lua_settop(L, 1);
+  ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+// -- ngx.arg, of set_by_lua and body_filter_by_lua --
+
+constexpr HookSet argument_hooks(Hook::set, Hook::body_filter);
+
+int get_argument(lua_State* L) {
+  Scope& scope = allowed_scope(L, argument_hooks);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, scope.arg_ref);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  return 1;
+}
+
+int set_argument(lua_State* L) {
+  Scope& scope = allowed_scope(L, HookSet(Hook::body_filter));
+  lua_rawgeti(L, LUA_REGISTRYINDEX, scope.arg_ref);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_rawset(L, -3);
+  return 0;
+}
+
+int get_phase(lua_State* L) {
+  lua_pushstring(L, phase_name(Scope::current().hook));
+  return 1;
+}
+
+// A table without content, whose reads and writes are these functions.
+void set_proxy(lua_State* L, const char* name, lua_CFunction get, lua_CFunction set) {
+  lua_createtable(L, 0, 0);
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, get);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, set);
+  lua_setfield(L, -2, "__newindex");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, name);
+}
+
+constexpr luaL_Reg functions[] = {{"get_phase", get_phase}, {"_get_ctx", get_ctx}, {"_set_ctx", set_ctx}, {nullptr, nullptr}};
+
+}  // namespace
+
+void add_variables(lua_State* L) {
+  set_functions(L, functions);
+  set_proxy(L, "var", get_variable, set_variable);
+  set_proxy(L, "arg", get_argument, set_argument);
+}
+
+}  // namespace fairlead::lua

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// balancer_by_lua and ngx.balancer: a script names the peer of each try.
+#include <cmath>
+
+#include "core/conf/block.h"
+#include "core/upstream/chooser.h"
+#include "core/upstream/group.h"
+#include "http/request/request.h"
+#include "modules/lua/api.h"
+#include "modules/lua/conf.h"
+#include "modules/lua/hooks.h"
+#include "modules/lua/vm.h"
+
+namespace fairlead::lua {
+namespace {
+
+// While the script of a balancer runs. They do not nest.
+struct Choosing {
+  PeerChoice& choice;
+  const LastTry& last;
+};
+Choosing* choosing = nullptr;
+
+class LuaChooser final : public PeerChooser {
+ public:
+  explicit LuaChooser(const Script& script) : script_(script) {}
+  bool choose(Session& session, const LastTry& last, PeerChoice& choice) const override;
+
+ private:
+  const Script& script_;
+};
+
+bool LuaChooser::choose(Session& session, const LastTry& last, PeerChoice& choice) const {
+  http::Request& request = http::as_request(session);
+  Scope scope(vm_of(request.generation()), Hook::balancer, &request, request.logger);
+  Choosing now{choice, last};
+  choosing = &now;
+  bool good = run_plain(scope, script_);
+  choosing = nullptr;
+  if (!good) return false;
+  if (scope.exit_code != Scope::no_exit && scope.exit_code != 0) {
+    choice.refused_status = scope.exit_code >= 200 ? static_cast<uint16_t>(scope.exit_code) : uint16_t{500};
+    return false;
+  }
+  if (choice.address.valid()) return true;
+  request.logger.error("balancer_by_lua* set no peer");
+  choice.refused_status = 502;
+  return false;
+}
+
+Choosing& now(lua_State* L) {
+  allowed_scope(L, HookSet(Hook::balancer));
+  return *choosing;
+}
+
+int set_current_peer(lua_State* L) {
+  Choosing& choice = now(L);
+  std::string_view host = check_text(L, 1);
+  lua_Integer port = luaL_optinteger(L, 2, 0);
+  if (host.starts_with("unix:")) {
+    if (host.size() - 5 > Addr::path_max) return push_failure(L, "path too long");
+    choice.choice.address = Addr::local(host.substr(5));
+  } else {
+    bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    auto address = Addr::parse_ip(bracketed ? host.substr(1, host.size() - 2) : host);
+    if (!address) return push_failure(L, "no host allowed");
+    if (port < 0 || port > 65535) return luaL_error(L, "port number out of range");
+    address->set_port(static_cast<uint16_t>(port));
+    choice.choice.address = *address;
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int set_more_tries(lua_State* L) {
+  Choosing& choice = now(L);
+  lua_Integer count = luaL_checkinteger(L, 1);
+  if (count < 0) return luaL_error(L, "bad number of tries");
+  choice.choice.more_tries = static_cast<unsigned>(count);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int get_last_failure(lua_State* L) {
+  const LastTry& last = now(L).last;
+  if (!last.has_been) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushstring(L, last.failed ? "failed" : "next");
+  lua_pushinteger(L, last.status);
+  return 2;
+}
+
+// Seconds at `index`, in milliseconds; nothing: 0, which leaves what is configured. Raises for what is no time.
+uint64_t timeout_ms(lua_State* L, int index) {
+  if (lua_isnoneornil(L, index)) return 0;
+  double seconds = luaL_checknumber(L, index);
+  if (!(seconds > 0)) luaL_error(L, "bad %s timeout", index == 1 ? "connect" : index == 2 ? "send" : "read");
+  return static_cast<uint64_t>(std::llround(std::fmin(seconds, 1e9) * 1000));
+}
+
+int set_timeouts(lua_State* L) {
+  PeerChoice& choice = now(L).choice;
+  choice.connect_timeout_ms = timeout_ms(L, 1);
+  choice.send_timeout_ms = timeout_ms(L, 2);
+  choice.read_timeout_ms = timeout_ms(L, 3);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int enable_keepalive(lua_State* L) {
+  PeerChoice& choice = now(L).choice;
+  double seconds = luaL_optnumber(L, 1, 60);
+  double most = luaL_optnumber(L, 2, 100);
+  if (seconds < 0 || most < 0) return luaL_error(L, "bad keepalive limit");
+  choice.keepalive_ms = static_cast<uint64_t>(std::llround(std::fmax(seconds * 1000, 1)));
+  choice.keepalive_requests = static_cast<uint64_t>(most);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// What goes upstream is built when the peer is known: there is nothing to build again.
+int recreate_request(lua_State* L) {
+  now(L);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+constexpr luaL_Reg functions[] = {
+    {"set_current_peer", set_current_peer}, {"set_more_tries", set_more_tries},     {"get_last_failure", get_last_failure},
+    {"set_timeouts", set_timeouts},         {"enable_keepalive", enable_keepalive}, {"recreate_request", recreate_request},
+    {nullptr, nullptr},
+};
+
+}  // namespace
+
+void use_chooser(const Line& line, const Script& script) { group_of(line).chooser = line.arena().make<LuaChooser>(script); }
+
+void add_balancer(lua_State* L) {
+  lua_createtable(L, 0, 8);
+  set_functions(L, functions);
+  lua_setfield(L, -2, "_balancer");
+}
+
+}  // namespace fairlead::lua

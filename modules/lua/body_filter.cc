@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/body_filter.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "modules/lua/hooks.h"
+#include "modules/lua/vm.h"
+
+namespace fairlead::lua {
+
+using http::Chunk;
+using http::Poll;
+
+bool BodyFilter::read_file(Chunk& chunk) {
+  size_t bytes = static_cast<size_t>(std::min<uint64_t>(file_.file_bytes, file_piece_bytes));
+  SegmentRef segment = SegmentRef::make(bytes);
+  ssize_t got = pread(file_.file.fd(), segment->bytes(), bytes, static_cast<off_t>(file_.file_offset));
+  if (got <= 0) {
+    failed_ = true;
+    failure_ = Error{Fault::closed, Side::local, 0, "file was truncated while it was sent"};
+    if (got < 0) failure_ = Error::from_errno(errno, "pread() failed");
+    return false;
+  }
+  file_.file_offset += static_cast<uint64_t>(got);
+  file_.file_bytes -= static_cast<uint64_t>(got);
+  if (file_.file_bytes == 0) file_.clear();
+  const char* at = segment->bytes();
+  chunk.clear();
+  chunk.bytes = Slice(std::move(segment), at, static_cast<size_t>(got));
+  return true;
+}
+
+// The next bytes in memory.
+Poll BodyFilter::take(Chunk& chunk) {
+  if (!file_.is_file()) {
+    Poll polled = source_.poll(chunk);
+    if (polled != Poll::ready || !chunk.is_file()) return polled;
+    file_ = std::move(chunk);
+  }
+  return read_file(chunk) ? Poll::ready : Poll::failed;
+}
+
+Poll BodyFilter::poll(Chunk& chunk) {
+  while (!ended_ && !failed_) {
+    Poll polled = take(chunk);
+    if (polled == Poll::pending || polled == Poll::failed) return polled;
+    bool last = polled == Poll::end;
+    if (last) chunk.clear();
+    else last = !file_.is_file() && source_.size() == 0;
+    if (!run(chunk, last)) return Poll::failed;
+    ended_ = last;
+    if (!chunk.bytes.empty()) return Poll::ready;
+  }
+  return failed_ ? Poll::failed : Poll::end;
+}
+
+// ngx.arg[1] and [2] lie in a table of the scope. False: the script failed.
+bool BodyFilter::run(Chunk& chunk, bool& last) {
+  Vm& vm = vm_of(request_.generation());
+  lua_State* L = vm.main();
+  Scope scope(vm, Hook::body_filter, &request_, request_.logger);
+  lua_createtable(L, 2, 0);
+  push_text(L, chunk.bytes.view());
+  lua_rawseti(L, -2, 1);
+  lua_pushboolean(L, last);
+  lua_rawseti(L, -2, 2);
+  lua_pushvalue(L, -1);
+  scope.arg_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  bool good = run_plain(scope, script_) && scope.exit_code != -1;
+  luaL_unref(L, LUA_REGISTRYINDEX, scope.arg_ref);
+  if (good) {
+    lua_rawgeti(L, -1, 2);
+    last = lua_toboolean(L, -1);
+    lua_rawgeti(L, -2, 1);
+    vm.text.clear();
+    const char* bad = nullptr;
+    bool has_text = lua_isnil(L, -1) || append_value(L, -1, vm.text, bad);
+    if (lua_isnil(L, -1) || !has_text) vm.text.clear();
+    if (!has_text) request_.logger.error("bad chunk data type: {}", bad);
+    if (chunk.bytes.view() != vm.text) chunk.bytes = vm.text.empty() ? Slice() : Slice::copy_of(vm.text);
+    lua_pop(L, 2);
+  }
+  lua_pop(L, 1);
+  if (good) return true;
+  failed_ = true;
+  failure_ = Error{Fault::denied, Side::local, 0, "body_filter_by_lua* failed"};
+  return false;
+}
+
+}  // namespace fairlead::lua

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/field_table.h"
+
+#include "core/base/text.h"
+#include "modules/lua/api.h"
+
+namespace fairlead::lua {
+
+bool RepeatTable::add() {
+  if (left_ == 0) {
+    lua_pop(L_, 2);
+    truncated_ = true;
+    return false;
+  }
+  if (left_ > 0) --left_;
+  // table, name, value
+  lua_pushvalue(L_, -2);
+  lua_rawget(L_, -4);
+  switch (lua_type(L_, -1)) {
+    case LUA_TNIL:
+      lua_pop(L_, 1);
+      lua_rawset(L_, -3);
+      return true;
+    case LUA_TTABLE:
+      lua_insert(L_, -2);
+      lua_rawseti(L_, -2, static_cast<int>(lua_objlen(L_, -2)) + 1);
+      lua_pop(L_, 2);
+      return true;
+    default:
+      lua_createtable(L_, 2, 0);  // table, name, value, first, array
+      lua_insert(L_, -3);         // table, name, array, value, first
+      lua_rawseti(L_, -3, 1);
+      lua_rawseti(L_, -2, 2);
+      lua_rawset(L_, -3);
+      return true;
+  }
+}
+
+void push_field_name(lua_State* L, std::string_view name, bool raw) {
+  char lowered[256];
+  if (raw || name.size() > sizeof lowered) lua_pushlstring(L, name.data(), name.size());
+  else {
+    lower_into(lowered, name);
+    lua_pushlstring(L, lowered, name.size());
+  }
+}
+
+void set_fields_metatable(lua_State* L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "fairlead.fields");
+  lua_setmetatable(L, -2);
+}
+
+}  // namespace fairlead::lua

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/hooks.h"
+
+#include <optional>
+
+#include "event/worker.h"
+#include "http/request/read_body.h"
+#include "http/request/request.h"
+#include "http/request/response.h"
+#include "modules/lua/body_filter.h"
+#include "modules/lua/conf.h"
+#include "modules/lua/output.h"
+#include "modules/lua/request_state.h"
+#include "modules/lua/run.h"
+
+namespace fairlead::lua {
+
+using http::Request;
+using http::Verdict;
+
+Verdict verdict_of_exit(int code) {
+  if (code == 444 || code < 0) return Verdict::close();
+  return Verdict::status(static_cast<unsigned>(code));
+}
+
+namespace {
+
+Verdict after_return(Hook hook) { return hook == Hook::access ? Verdict::allow() : Verdict::next(); }
+
+// The script left nothing to send in a content hook: 200 and an empty body.
+bool must_answer(Hook hook, const Output* output) { return hook == Hook::content || (output && output->has_printed()); }
+
+Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
+  Output* output = request.slot<RequestState>().output;
+  bool committed = output && output->is_committed();
+  int code = ending.code;
+  switch (ending.kind) {
+    case Ending::Kind::failed:
+      if (!committed) co_return Verdict::status(500);
+      output->abandon();
+      co_return Verdict::done();
+    case Ending::Kind::redirected:
+      if (ending.uri.starts_with('@')) co_return Verdict::named(ending.uri);
+      co_return Verdict::redirect(ending.uri, ending.args);
+    case Ending::Kind::located:
+      request.wants_location = hook != Hook::server_rewrite;
+      co_return Verdict::next();
+    case Ending::Kind::exited:
+      if (committed && (code < 0 || code == 444 || code == 499)) {
+        output->abandon();
+        co_return Verdict::done();
+      }
+      if (code == 0 && !must_answer(hook, output)) co_return after_return(hook);
+      if (code != 0 && !committed && !(code == 200 && must_answer(hook, output))) co_return verdict_of_exit(code);
+      break;
+    case Ending::Kind::returned:
+      if (!must_answer(hook, output)) co_return after_return(hook);
+      break;
+  }
+  co_return co_await output_of(request).finish();
+}
+
+Verdict refuse_script(Request& request, Vm::Loaded loaded) {
+  request.logger.error("{}", vm_of(request.generation()).text);
+  return Verdict::status(loaded == Vm::Loaded::missing ? 404 : 500);
+}
+
+Task<Verdict> run_hook(Request& request, Hook hook, const Script& script) {
+  const LuaConf& own = conf<LuaConf>(request);
+  if (own.need_request_body && request.head.has_body() && !request.spooled_body) {
+    auto read = co_await http::read_body(request);
+    if (!read) co_return Verdict::status(read.error().fault == Fault::too_large ? 413 : 400);
+  }
+  std::optional<http::AbortScope> abortable;
+  if (own.check_client_abort) abortable.emplace(request);
+  Vm& vm = vm_of(request.generation());
+  Run run(vm, hook, &request, request.logger);
+  Vm::Loaded loaded = vm.push_script(run.entry(), script, &request);
+  if (loaded != Vm::Loaded::ok) co_return refuse_script(request, loaded);
+  if (!run.start(0)) co_await run.finish();
+  Output* output = request.slot<RequestState>().output;
+  bool simple = run.ending().kind == Ending::Kind::returned && !must_answer(hook, output);
+  if (simple) co_return after_return(hook);
+  co_return co_await conclude(request, hook, run.ending());
+}
+
+template <Hook hook, Script* LuaConf::*Member>
+Task<Verdict> run_phase(Request& request) { return run_hook(request, hook, *(conf<LuaConf>(request).*Member)); }
+
+template <Script* LuaConf::*Member>
+bool is_set(const Block& block) { return conf<LuaConf>(block).*Member != nullptr; }
+
+// -- hooks that must not wait --
+
+Verdict run_log(Request& request) {
+  Scope scope(vm_of(request.generation()), Hook::log, &request, request.logger);
+  run_plain(scope, *conf<LuaConf>(request).log);
+  return Verdict::next();
+}
+
+void run_header_filter(Request& request) {
+  RequestState& state = request.slot<RequestState>();
+  if (state.filter_refused) return;
+  Scope scope(vm_of(request.generation()), Hook::header_filter, &request, request.logger);
+  bool good = run_plain(scope, *conf<LuaConf>(request).header_filter);
+  if (!good) {
+    state.filter_refused = true;
+    request.response.refused_status = 500;
+  } else if (scope.exit_code > 0) {
+    state.filter_refused = true;
+    request.response.refused_status = static_cast<uint16_t>(scope.exit_code);
+  } else if (scope.exit_code == -1) {
+    request.client().mark_broken();
+  }
+}
+
+void wrap_body(Request& request) {
+  request.response.body = request.arena().make<BodyFilter>(request, *request.response.body, *conf<LuaConf>(request).body_filter);
+}
+
+constexpr http::PhaseEntry phases[] = {
+    {.phase = http::Phase::server_rewrite,
+     .run = run_phase<Hook::server_rewrite, &LuaConf::server_rewrite>,
+     .applies = is_set<&LuaConf::server_rewrite>},
+    {.phase = http::Phase::rewrite, .run = run_phase<Hook::rewrite, &LuaConf::rewrite>, .applies = is_set<&LuaConf::rewrite>},
+    {.phase = http::Phase::access, .run = run_phase<Hook::access, &LuaConf::access>, .applies = is_set<&LuaConf::access>},
+    {.phase = http::Phase::precontent, .run = run_phase<Hook::precontent, &LuaConf::precontent>, .applies = is_set<&LuaConf::precontent>},
+    {.phase = http::Phase::log, .check = run_log, .applies = is_set<&LuaConf::log>},
+};
+
+constexpr http::ResponseFilter filters[] = {
+    {.stage = http::Stage::script, .apply = run_header_filter, .applies = is_set<&LuaConf::header_filter>},
+    {.stage = http::Stage::script, .apply = wrap_body, .applies = is_set<&LuaConf::body_filter>},
+};
+
+}  // namespace
+
+constexpr http::Hooks http_hooks = {.phases = phases, .filters = filters};
+
+Task<Verdict> run_content(Request& request) { return run_hook(request, Hook::content, *conf<LuaConf>(request).content); }
+
+bool run_plain(Scope& scope, const Script& script) {
+  lua_State* L = scope.vm.main();
+  Vm::Loaded loaded = scope.vm.push_script(L, script, scope.request);
+  if (loaded != Vm::Loaded::ok) {
+    scope.logger.error("{}", scope.vm.text);
+    return false;
+  }
+  bool good = scope.vm.call(L, 0, 0);
+  if (good) return true;
+  scope.logger.error("failed to run {}: {}", hook_name(scope.hook), lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return false;
+}
+
+}  // namespace fairlead::lua

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// The hooks of a request: from a phase or a filter into Lua, and from how the script ended to what becomes of the request.
+#pragma once
+
+#include <span>
+
+#include "core/conf/module.h"
+#include "http/hooks.h"
+
+namespace fairlead {
+class Line;
+}
+
+namespace fairlead::lua {
+
+class Scope;
+struct LuaConf;
+struct Script;
+
+extern const http::Hooks http_hooks;
+
+// What answers in a location with content_by_lua.
+Task<http::Verdict> run_content(http::Request& request);
+// set_by_lua: adds its statement to the rewrite script of the block.
+ConfResult<Unit> add_set_statement(Line& line, LuaConf& own);
+
+// balancer_by_lua: the script names the peers of the group the line stands in.
+void use_chooser(const Line& line, const Script& script);
+
+// Runs a script that must not wait, with nothing pushed for it and nothing taken from it. False: the log says why.
+bool run_plain(Scope& scope, const Script& script);
+
+// Status and closing for the code of ngx.exit() where nothing was sent yet.
+http::Verdict verdict_of_exit(int code);
+
+}  // namespace fairlead::lua

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Lua: OpenResty's hooks and API on LuaJIT. This file: the directives, and the life of the machine: made when a configuration is ready,
+// entered by each worker. README.md says what of the API is there.
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/block.h"
+#include "core/conf/generation.h"
+#include "core/shm/shm.h"
+#include "event/hooks.h"
+#include "event/worker.h"
+#include "http/conf/http_block.h"
+#include "http/conf/location.h"
+#include "modules/lua/block_end.h"
+#include "modules/lua/hooks.h"
+#include "modules/lua/shared_dict.h"
+#include "modules/lua/timers.h"
+#include "modules/lua/vm.h"
+
+namespace fairlead {
+namespace lua {
+namespace {
+
+template <Hook hook, Script* LuaConf::*Member>
+ConfResult<Unit> set_script(Line& line, LuaConf& own) {
+  FL_TRY(read_script(line, hook, own.*Member));
+  if constexpr (hook == Hook::balancer) use_chooser(line, *own.balancer);
+  if constexpr (hook == Hook::content) http::location_of(line.block()).content = &run_content;
+  return Unit();
+}
+
+ConfResult<Unit> set_shared_dict(Line& line, LuaConf& own) {
+  if (line.word(1).empty()) return format("invalid lua shared dict name \"{}\"", line.word(1));
+  auto bytes = parse_size(line.word(2), SizeUnits::up_to_giga);
+  if (!bytes || *bytes < 8191) return format("invalid lua shared dict size \"{}\"", line.word(2));
+  for (const SharedZone& known : own.shared_dicts)
+    if (known.name == line.word(1)) return format("lua_shared_dict \"{}\" is already defined as \"{}\"", line.word(1), line.word(1));
+  auto zone = declare_dict(line.generation(), line.word(1), *bytes);
+  if (!zone) return zone.error();
+  own.shared_dicts.push_back({line.word(1), *zone});
+  return Unit();
+}
+
+ConfResult<Unit> accept(Line&, LuaConf&) { return Unit(); }
+
+constexpr uint32_t anywhere = in_http_any | in_location_if;
+constexpr uint32_t in_places = in_location | in_location_if;
+
+// The three rows of a hook.
+#define FL_HOOK(hook, contexts, sentence)                                                                                            \
+  custom<set_script<Hook::hook, &LuaConf::hook>, LuaConf, &LuaConf::hook>(#hook "_by_lua_block", contexts, words(0), sentence)       \
+      .raw(block_end)                                                                                                                \
+      .takes("{ Lua code }"),                                                                                                        \
+      custom<set_script<Hook::hook, &LuaConf::hook>, LuaConf, &LuaConf::hook>(#hook "_by_lua_file", contexts, words(1),              \
+                                                                              sentence " The code is in a file.")                    \
+          .takes("path"),                                                                                                            \
+      custom<set_script<Hook::hook, &LuaConf::hook>, LuaConf, &LuaConf::hook>(#hook "_by_lua", contexts, words(1),                   \
+                                                                              sentence " The code is a quoted text.")                \
+          .takes("text")
+
+// The last entry of the phases it takes part in.
+constexpr std::string_view runs_after[] = {"access", "realip", "http_auth_basic", "http_auth_request", "http_limit_req", "http_limit_conn",
+                                           "limit_conn", "http_rewrite", "http_try_files", "http_mirror"};
+
+constexpr Directive rows[] = {
+    FL_HOOK(init, in_http, "Lua run in the master when a configuration is loaded."),
+    FL_HOOK(init_worker, in_http, "Lua run when a worker starts."),
+    FL_HOOK(exit_worker, in_http, "Lua run when a worker leaves in an orderly way."),
+    FL_HOOK(server_rewrite, in_http | in_server, "Lua run before the location of a request is looked for."),
+    FL_HOOK(rewrite, anywhere, "Lua run at the end of the rewrite phase."),
+    FL_HOOK(access, anywhere, "Lua run at the end of the access phase; returning allows the request."),
+    FL_HOOK(precontent, anywhere, "Lua run before the content of a request is made."),
+    FL_HOOK(content, in_places, "Lua that answers the requests of the location."),
+    FL_HOOK(header_filter, anywhere, "Lua run on the head of a response before it leaves."),
+    FL_HOOK(body_filter, anywhere, "Lua run on each piece of a response's body."),
+    FL_HOOK(balancer, in_upstream, "Lua that names the peer of each try on the group."),
+    FL_HOOK(log, anywhere, "Lua run when a request has ended, before the access log."),
+    custom<add_set_statement, LuaConf>("set_by_lua_block", in_server | in_server_if | in_places, words(1),
+                                       "Lua whose value a variable gets, among the statements of the rewrite module.")
+        .raw(block_end)
+        .many()
+        .takes("$variable { Lua code }"),
+    custom<add_set_statement, LuaConf>("set_by_lua_file", in_server | in_server_if | in_places, words_from(2),
+                                       "Lua in a file whose value a variable gets; further words are its ngx.arg.")
+        .many()
+        .takes("$variable path [argument ...]"),
+    custom<add_set_statement, LuaConf>("set_by_lua", in_server | in_server_if | in_places, words_from(2),
+                                       "A quoted Lua text whose value a variable gets; further words are its ngx.arg.")
+        .many()
+        .takes("$variable text [argument ...]"),
+    slot<LuaConf, &LuaConf::package_path>("lua_package_path", in_http, "Where require looks for Lua files; ;; stands for the default."),
+    slot<LuaConf, &LuaConf::package_cpath>("lua_package_cpath", in_http, "Where require looks for C libraries; ;; stands for the default."),
+    custom<set_shared_dict, LuaConf, &LuaConf::shared_dicts>("lua_shared_dict", in_http, words(2),
+                                                             "A dictionary that all workers share, as ngx.shared.NAME.")
+        .many()
+        .takes("name size"),
+    slot<LuaConf, &LuaConf::max_pending_timers>("lua_max_pending_timers", in_http, "How many timers may wait in a worker."),
+    slot<LuaConf, &LuaConf::max_running_timers>("lua_max_running_timers", in_http, "How many timers may run at once in a worker."),
+    slot<LuaConf, &LuaConf::regex_cache_max>("lua_regex_cache_max_entries", in_http,
+                                             "How many compiled patterns of ngx.re with option o are kept."),
+    slot<LuaConf, &LuaConf::regex_match_limit>("lua_regex_match_limit", in_http,
+                                               "The limit on backtracking in ngx.re; 0 is the library's default."),
+    slot<LuaConf, &LuaConf::memory_limit>("lua_memory_limit", in_http,
+                                          "What Lua's own objects may take in a worker (memory of FFI is not counted); 0: no limit."),
+    slot<LuaConf, &LuaConf::run_time_limit>("lua_run_time_limit", in_http,
+                                            "Processor time that a script may use without waiting before it is ended; 0: no limit."),
+    slot<LuaConf, &LuaConf::jit>("lua_jit", in_http, "Whether Lua is compiled to machine code."),
+    slot<LuaConf, &LuaConf::need_request_body>("lua_need_request_body", anywhere, "Read the request's body before a script runs."),
+    slot<LuaConf, &LuaConf::use_default_type>("lua_use_default_type", anywhere,
+                                              "Give responses of scripts the type of default_type if they have none."),
+    slot<LuaConf, &LuaConf::http10_buffering>("lua_http10_buffering", anywhere,
+                                              "Hold responses of scripts to HTTP/1.0 clients back until their length is known."),
+    slot<LuaConf, &LuaConf::check_client_abort>("lua_check_client_abort", anywhere, "End a waiting script when its client goes away."),
+    slot<LuaConf, &LuaConf::transform_underscores>("lua_transform_underscores_in_response_headers", anywhere,
+                                                   "In ngx.header an underscore means a hyphen."),
+    slot<LuaConf, &LuaConf::socket_connect_timeout>("lua_socket_connect_timeout", in_http_any, "Time for a script's socket to connect."),
+    slot<LuaConf, &LuaConf::socket_send_timeout>("lua_socket_send_timeout", in_http_any, "Time between two writes of a script's socket."),
+    slot<LuaConf, &LuaConf::socket_read_timeout>("lua_socket_read_timeout", in_http_any, "Time between two reads of a script's socket."),
+    slot<LuaConf, &LuaConf::socket_buffer_size>("lua_socket_buffer_size", in_http_any, "The buffer for what a script's socket reads."),
+    slot<LuaConf, &LuaConf::socket_pool_size>("lua_socket_pool_size", in_http_any,
+                                              "Idle connections kept in each pool of scripts' sockets."),
+    slot<LuaConf, &LuaConf::socket_keepalive_timeout>("lua_socket_keepalive_timeout", in_http_any,
+                                                      "How long a script's connection may idle in its pool."),
+    slot<LuaConf, &LuaConf::socket_log_errors>("lua_socket_log_errors", in_http_any, "Log failures of scripts' sockets as errors."),
+    custom<accept, LuaConf>("lua_load_resty_core", in_http, words(1), "Accepted and without meaning: the API is always there.")
+        .takes("on | off"),
+    custom<accept, LuaConf>("lua_thread_cache_max_entries", in_http, words(1), "Accepted and without meaning: the cache sizes itself.")
+        .takes("number"),
+    custom<accept, LuaConf>("lua_sa_restart", in_http, words(1), "Accepted and without meaning: system calls are restarted.")
+        .takes("on | off"),
+};
+#undef FL_HOOK
+
+
+// -- the machine's life --
+
+bool is_used(Block& root) {
+  bool used = false;
+  each_block(root, [&](Block& block) { used = used || block.has_own_conf(conf_index<LuaConf>); });
+  return used;
+}
+
+ConfResult<Unit> run_init(Vm& vm, const Script& script) {
+  Scope scope(vm, Hook::init, nullptr, Logger());
+  lua_State* L = vm.main();
+  if (vm.push_script(L, script, nullptr) != Vm::Loaded::ok) return format("init_by_lua error: {}", vm.text);
+  if (vm.call(L, 0, 0)) return Unit();
+  std::string reason = format("init_by_lua error: {}", lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return reason;
+}
+
+ConfResult<Unit> make_machine(Generation& generation) {
+  http::HttpBlock* http = http::http_block_of(generation);
+  if (!http || !is_used(generation.root())) return Unit();
+  const LuaConf& own = conf<LuaConf>(*http->block);
+  Vm* vm = generation.arena().make<Vm>(generation, *http->block);
+  FL_TRY(vm->open());
+  conf<LuaConf>(generation.root()).vm = vm;
+  if (own.init) FL_TRY(run_init(*vm, *own.init));
+  vm->guard_globals();
+  return Unit();
+}
+
+Vm* machine_of(Worker& worker) { return conf<LuaConf>(worker.generation().root()).vm; }
+
+Task<Unit> start_worker(Worker& worker) {
+  if (Vm* vm = machine_of(worker)) {
+    vm->enter_worker(worker);
+    worker.state<Timers>();
+    RunLimit::start(*vm, vm->conf().run_time_limit);
+    if (vm->conf().init_worker) {
+      Scope scope(*vm, Hook::init_worker, nullptr, Logger());
+      run_plain(scope, *vm->conf().init_worker);
+    }
+  }
+  co_return Unit();
+}
+
+void stop_worker(Worker& worker) {
+  Vm* vm = machine_of(worker);
+  if (!vm || !vm->worker()) return;
+  if (vm->conf().exit_worker) {
+    Scope scope(*vm, Hook::exit_worker, nullptr, Logger());
+    run_plain(scope, *vm->conf().exit_worker);
+  }
+}
+
+Task<Unit> leave_worker(Worker& worker) {
+  if (machine_of(worker)) co_await worker.state<Timers>().leave();
+  co_return Unit();
+}
+
+constexpr event::Hooks event_hooks = {.start = start_worker, .leave = leave_worker, .stop = stop_worker};
+
+}  // namespace
+}  // namespace lua
+
+extern constinit const Module lua_module = {
+    .name = "lua",
+    .conf = conf_of<lua::LuaConf>,
+    .directives = lua::rows,
+    .after = lua::runs_after,
+    .ready = lua::make_machine,
+    .event = &lua::event_hooks,
+    .http = &lua::http_hooks,
+};
+
+}  // namespace fairlead

@@ -1,0 +1,270 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Copyright (C) The Fairlead authors
+--
+-- The parts of `ngx` that are easier said in Lua than in C++: fields that are computed, tables with any spelling of a name, globals
+-- that a request makes by mistake.
+local ngx = ...
+local rawget, rawset, setmetatable, type = rawget, rawset, setmetatable, type
+local lower, gsub = string.lower, string.gsub
+
+local registry = debug.getregistry()
+
+-- ngx.status and the like are looked up each time; what a user adds to ngx stays an ordinary field.
+local getters = {
+  status = ngx._get_status,
+  ctx = ngx._get_ctx,
+  headers_sent = ngx._get_headers_sent,
+  is_subrequest = ngx._get_is_subrequest,
+}
+local setters = { status = ngx._set_status, ctx = ngx._set_ctx }
+local set_status = ngx._set_status
+for _, name in ipairs { "_get_status", "_set_status", "_get_ctx", "_set_ctx", "_get_headers_sent", "_get_is_subrequest" } do
+  ngx[name] = nil
+end
+setmetatable(ngx, {
+  __index = function(_, key)
+    local get = getters[key]
+    if get then return get() end
+  end,
+  __newindex = function(t, key, value)
+    local set = setters[key]
+    if set then return set(value) end
+    if getters[key] then error("attempt to write to a read-only field", 2) end
+    rawset(t, key, value)
+  end,
+})
+
+-- What get_headers gives: `t.X_Y` and `t["X-Y"]` find "x-y".
+registry["fairlead.fields"] = {
+  __index = function(t, key)
+    if type(key) ~= "string" then return nil end
+    return rawget(t, (gsub(lower(key), "_", "-")))
+  end,
+}
+
+-- A global that a request makes is shared with all others: most likely a `local` was forgotten.
+local log, get_phase, traceback = ngx.log, ngx.get_phase, debug.traceback
+registry["fairlead.guard_globals"] = function()
+  if getmetatable(_G) then return end
+  setmetatable(_G, {
+    __newindex = function(t, key, value)
+      rawset(t, key, value)
+      local phase = get_phase()
+      if phase == "init" or phase == "init_worker" then return end
+      log(ngx.WARN, "writing a global Lua variable ('", tostring(key), "') which may lead to race conditions between concurrent requests, ",
+        "so prefer the use of 'local' variables\n", traceback("", 2))
+    end,
+  })
+end
+
+-- coroutine.wrap over our resume, so that what it wraps may wait.
+local create, resume = coroutine.create, coroutine.resume
+local function rethrow(ok, ...)
+  if not ok then error((...), 0) end
+  return ...
+end
+coroutine.wrap = function(f)
+  local co = create(f)
+  return function(...) return rethrow(resume(co, ...)) end
+end
+
+-- LuaJIT has these two as modules only.
+local new_tab = require "table.new"
+local clear_tab = require "table.clear"
+table.new, table.clear = table.new or new_tab, table.clear or clear_tab
+
+local function preload(name, make)
+  package.preload[name] = function() return make end
+end
+
+-- OpenResty's branch of LuaJIT has these; the stock one gets them here.
+local extra = {
+  isempty = function(t) return next(t) == nil end,
+  isarray = function(t)
+    local n = 0
+    for k in pairs(t) do
+      if type(k) ~= "number" or k <= 0 or k % 1 ~= 0 then return false end
+      n = n + 1
+    end
+    return true
+  end,
+  nkeys = function(t)
+    local n = 0
+    for _ in pairs(t) do n = n + 1 end
+    return n
+  end,
+  clone = function(t)
+    local copy = {}
+    for k, v in pairs(t) do copy[k] = v end
+    return copy
+  end,
+}
+for name, f in pairs(extra) do
+  local ok, found = pcall(require, "table." .. name)
+  if not ok then
+    preload("table." .. name, f)
+    table[name] = table[name] or f
+  else
+    table[name] = table[name] or found
+  end
+end
+
+-- -- modules that come with OpenResty --
+
+local base64 = {
+  encode_base64url = ngx._encode_base64url,
+  decode_base64url = ngx._decode_base64url,
+  decode_base64mime = ngx._decode_base64mime,
+}
+ngx._encode_base64url, ngx._decode_base64url, ngx._decode_base64mime = nil, nil, nil
+preload("ngx.base64", base64)
+
+local add_response_header = ngx.resp._add_header
+ngx.resp._add_header = nil
+preload("ngx.resp", {
+  version = "0.1",
+  add_header = add_response_header,
+  get_headers = ngx.resp.get_headers,
+  set_status = function(code, reason) set_status(code, reason) end,
+})
+
+local add_request_header = ngx.req._add_header
+ngx.req._add_header = nil
+preload("ngx.req", { version = "0.1", add_header = add_request_header })
+
+local semaphore_new = ngx._semaphore_new
+ngx._semaphore_new = nil
+preload("ngx.semaphore", { version = "0.1", new = function(n) return semaphore_new(n) end })
+
+local function stub(name, fields)
+  fields = fields or {}
+  fields.version = fields.version or "0.1.28"
+  preload(name, fields)
+  return fields
+end
+
+-- Loaded for their effect, which is there from the start.
+for _, name in ipairs { "shdict", "regex", "ctx", "time", "request", "response", "uri", "base64", "hash", "var", "misc", "phase", "worker",
+  "exit", "socket", "utils", "ndk", "param", "coroutine", "socket_tcp" } do
+  stub("resty.core." .. name)
+end
+stub("resty.core")
+
+local ffi = require "ffi"
+local refs = {}
+local string_buf, string_buf_size, size_ptr, errmsg_ptr = nil, 4096, nil, nil
+stub("resty.core.base", {
+  new_tab = new_tab,
+  clear_tab = clear_tab,
+  FFI_OK = 0, FFI_ERROR = -1, FFI_AGAIN = -2, FFI_BUSY = -3, FFI_DONE = -4, FFI_DECLINED = -5,
+  FFI_NO_REQ_CTX = -100, FFI_BAD_CONTEXT = -101,
+  get_request = function()
+    if pcall(ngx.req.is_internal) then return ngx.req end
+    return nil
+  end,
+  get_string_buf_size = function() return string_buf_size end,
+  set_string_buf_size = function(size)
+    if string_buf then string_buf = nil end
+    string_buf_size = size
+  end,
+  get_string_buf = function(size, must_alloc)
+    if size > string_buf_size or must_alloc then return ffi.new("unsigned char[?]", size) end
+    string_buf = string_buf or ffi.new("unsigned char[?]", string_buf_size)
+    return string_buf
+  end,
+  get_size_ptr = function()
+    size_ptr = size_ptr or ffi.new("size_t[1]")
+    return size_ptr
+  end,
+  get_errmsg_ptr = function()
+    errmsg_ptr = errmsg_ptr or ffi.new("unsigned char *[1]")
+    return errmsg_ptr
+  end,
+  ref_in_table = function(t, value)
+    if value == nil then return -1 end
+    local ref = #t + 1
+    t[ref] = value
+    return ref
+  end,
+  allows_subsystem = function(...)
+    for i = 1, select("#", ...) do
+      if select(i, ...) == "http" then return end
+    end
+    error("unsupported subsystem: http", 2)
+  end,
+  subsystem = "http",
+})
+preload("ndk.set_var", {})
+ndk = ndk or { set_var = {} }
+
+-- -- ngx.re.split, ngx.re.opt --
+
+local re_match, sub = ngx.re.match, string.sub
+
+local function split(subject, pattern, options, ctx, max, res)
+  options = options or ""
+  max = max or 0
+  local at = ctx and ctx.pos or 1
+  if res then clear_tab(res) else res = {} end
+  local size, count = #subject, 0
+  if #subject == 0 then return res end
+  if pattern == "" then
+    while at <= size and (max <= 0 or count < max - 1) do
+      count = count + 1
+      res[count] = sub(subject, at, at)
+      at = at + 1
+    end
+    if at <= size then res[count + 1] = sub(subject, at) end
+    return res
+  end
+  local place = { pos = at }
+  while max <= 0 or count < max - 1 do
+    local found, err = re_match(subject, pattern, options, place)
+    if err then return nil, err end
+    if not found then break end
+    local whole = found[0]
+    local begin = place.pos - #whole
+    if whole == "" then
+      if begin >= size then break end
+      count = count + 1
+      res[count] = sub(subject, at, begin)
+      at, place.pos = begin + 1, begin + 1
+    else
+      count = count + 1
+      res[count] = sub(subject, at, begin - 1)
+      at = place.pos
+    end
+    for i = 1, #found do
+      if found[i] then
+        count = count + 1
+        res[count] = found[i]
+      end
+    end
+    if at > size + 1 then break end
+  end
+  res[count + 1] = sub(subject, at)
+  if max <= 0 then  -- empty pieces at the end are dropped, as Perl does
+    local last = #res
+    while last > 0 and res[last] == "" do
+      res[last] = nil
+      last = last - 1
+    end
+  end
+  return res
+end
+preload("ngx.re", { version = "0.1", split = split })
+
+-- A socket that is connected at once.
+local tcp = ngx.socket.tcp
+ngx.socket.connect = function(host, port, options)
+  local socket, err = tcp()
+  if not socket then return nil, err end
+  local ok
+  ok, err = socket:connect(host, port, options)
+  if not ok then return nil, err end
+  return socket
+end
+
+preload("ngx.balancer", ngx._balancer)
+ngx._balancer.version = "0.1"
+ngx._balancer = nil

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// What Lua remembers of a request between its hooks: ngx.ctx, what was printed. A slot of the request, in its arena.
+#pragma once
+
+#include <lua.hpp>
+
+#include "core/base/list.h"
+
+namespace fairlead::http { class Request; }
+
+namespace fairlead::lua {
+
+class Output;
+class Vm;
+
+// Something of the request's that Lua holds by a userdata (a socket): it is closed when the request ends, whenever Lua collects it.
+class Owned : public Link {
+ public:
+  virtual void close_for_end() = 0;
+
+ protected:
+  ~Owned() = default;
+};
+
+struct RequestState {
+  RequestState() = default;
+  ~RequestState();
+  RequestState(const RequestState&) = delete;
+  RequestState& operator=(const RequestState&) = delete;
+
+  Vm* vm = nullptr;
+  int ctx_ref = LUA_NOREF;
+  int ctx_redirects = 0;       // a redirect begins a new ngx.ctx
+  Output* output = nullptr;
+  bool no_type = false;        // the script took the default Content-Type away
+  bool is_raw = false;         // the connection was handed to the script (ngx.req.socket(true))
+  bool filter_refused = false; // a header filter made another response of this one: it is not asked again
+  List<Owned> owned;
+};
+
+// The request's output, made at its first use.
+Output& output_of(http::Request& request);
+
+}  // namespace fairlead::lua

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/run.h"
+
+#include <algorithm>
+
+#include "event/worker.h"
+
+namespace fairlead::lua {
+
+PromiseBase* LightThread::done(PromiseBase&) {
+  values = wait.promise().take();
+  wait.reset();
+  run.make_ready(*this);
+  return std::exchange(run.paused_, nullptr);
+}
+
+Run::Run(Vm& vm, Hook hook, http::Request* request, Logger logger)
+    : vm_(vm), hook_(hook), request_(request), logger_(logger), entry_(*this, vm.take_thread()) {}
+
+// Waits are cancelled before the coroutines on whose stacks they would push.
+Run::~Run() {
+  for (auto& thread : others_) thread->wait.reset();
+  entry_.wait.reset();
+  for (auto& thread : others_) {
+    if (thread->state != LightThread::State::dead) retire(*thread);
+  }
+  if (entry_.state != LightThread::State::dead) retire(entry_);
+  while (Owned* each = owned.pop_front()) each->close_for_end();
+  if (ctx_ref != LUA_NOREF) luaL_unref(vm_.main(), LUA_REGISTRYINDEX, ctx_ref);
+}
+
+Loop& Run::loop() { return vm_.worker()->loop(); }
+
+// Waits until some thread is ready, or all is over.
+class Run::Pause {
+ public:
+  explicit Pause(Run& run) : run_(run) {}
+  ~Pause() { run_.paused_ = nullptr; }
+  bool await_ready() const { return !run_.ready_.empty() || run_.is_over(); }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> frame) { run_.paused_ = &frame.promise(); }
+  void await_resume() const {}
+
+ private:
+  Run& run_;
+};
+
+bool Run::start(int arguments) {
+  entry_.values = arguments;
+  make_ready(entry_);
+  run_ready();
+  return is_over();
+}
+
+Task<Unit> Run::finish() {
+  while (!is_over()) {
+    Pause pause(*this);
+    co_await pause;
+    run_ready();
+  }
+  co_return Unit();
+}
+
+void Run::run_ready() {
+  while (!is_over() && !ready_.empty()) {
+    LightThread& thread = *ready_.front();
+    thread.unlink();
+    step(thread);
+  }
+}
+
+// One thread, until it waits, ends, or gives way.
+void Run::step(LightThread& thread) {
+  for (;;) {
+    current_ = &thread;
+    ask_ = Ask::yield;
+    int status;
+    {
+      Scope scope(vm_, hook_, request_, logger_, this);
+      status = lua_resume(thread.active, std::exchange(thread.values, 0));
+    }
+    if (status == LUA_YIELD) {
+      if (!take_yield(thread)) return;
+      continue;
+    }
+    if (leave_coroutine(thread, status == 0)) continue;
+    if (status != 0) log_failure(thread);
+    finish_thread(thread, status == 0);
+    return;
+  }
+}
+
+// What a yield asks for. True: the thread goes on at once.
+bool Run::take_yield(LightThread& thread) {
+  lua_State* L = thread.active;
+  switch (ask_) {
+    case Ask::wait:
+      lua_settop(L, 0);
+      thread.wait = std::move(wait_);
+      thread.wait.promise().set_completion(&thread);
+      if (thread.wait.promise().run()) {
+        thread.values = thread.wait.promise().take();
+        thread.wait.reset();
+        return true;
+      }
+      thread.state = LightThread::State::waiting;
+      return false;
+    case Ask::resume:
+      thread.resumers.push_back(L);
+      thread.active = resumed_;
+      thread.values = resumed_values_;
+      return true;
+    case Ask::spawn:  // the new one runs first, until it waits
+      thread.state = spawned_->state = LightThread::State::ready;
+      ready_.push_front(thread);
+      ready_.push_front(*spawned_);
+      thread.values = 1;
+      return false;
+    case Ask::join:
+      thread.state = LightThread::State::waiting;
+      return false;
+    case Ask::end:
+      ended_ = true;
+      return false;
+    case Ask::yield: break;
+  }
+  if (thread.resumers.empty()) {
+    lua_settop(L, 0);
+    make_ready(thread);
+    return false;
+  }
+  return leave_coroutine(thread, true);
+}
+
+// Hands what is on the stack of a coroutine that yielded or ended to the one that resumed it. False: nobody did.
+bool Run::leave_coroutine(LightThread& thread, bool succeeded) {
+  if (thread.resumers.empty()) return false;
+  lua_State* from = thread.active;
+  lua_State* to = thread.resumers.back();
+  thread.resumers.pop_back();
+  thread.active = to;
+  int count = succeeded ? lua_gettop(from) : 1;
+  lua_settop(to, 0);
+  lua_pushboolean(to, succeeded);
+  if (!lua_checkstack(to, count)) count = 0;
+  lua_xmove(from, to, count);
+  thread.values = count + 1;
+  return true;
+}
+
+void Run::log_failure(LightThread& thread) {
+  lua_State* L = thread.active;
+  Scope scope(vm_, hook_, request_, logger_);
+  Vm::push_reason(L, -1);
+  luaL_traceback(L, L, nullptr, 0);
+  bool is_entry = &thread == &entry_;
+  std::string_view trace = lua_tostring(L, -1);
+  std::string_view header = "stack traceback:\n";
+  if (trace.starts_with(header)) trace.remove_prefix(header.size());
+  logger_.error("lua {} thread aborted: runtime error: {}\nstack traceback:\ncoroutine 0:\n{}", is_entry ? "entry" : "user",
+                lua_tostring(L, -2), trace);
+  lua_pop(L, 2);
+}
+
+void Run::retire(LightThread& thread) {
+  bool finished = thread.state == LightThread::State::dead && thread.succeeded;
+  thread.state = LightThread::State::dead;
+  vm_.give_thread(thread.own, finished && &thread == &entry_);
+}
+
+void Run::finish_thread(LightThread& thread, bool succeeded) {
+  --live_;
+  thread.succeeded = succeeded;
+  if (&thread == &entry_) {
+    if (!succeeded) {
+      ending_.kind = Ending::Kind::failed;
+      ended_ = true;
+    }
+    thread.state = LightThread::State::dead;
+    retire(thread);
+    drop_zombies();
+    return;
+  }
+  thread.state = LightThread::State::zombie;
+  wake_joiner(thread);
+  drop_zombies();
+}
+
+// What nobody can wait for any more. Objects of threads that are gone go, too, except that of the thread that is running.
+void Run::drop_zombies() {
+  for (auto& thread : others_) {
+    bool orphaned = !thread->parent || thread->parent->state == LightThread::State::dead;
+    if (thread->state == LightThread::State::zombie && orphaned) retire(*thread);
+  }
+  if (others_.size() < drop_at_) return;
+  for (auto& thread : others_)
+    if (thread->parent && thread->parent != &entry_ && thread->parent->state == LightThread::State::dead) thread->parent = nullptr;
+  std::erase_if(others_, [&](auto& thread) { return thread->state == LightThread::State::dead && thread.get() != current_; });
+  drop_at_ = std::max<size_t>(16, 2 * others_.size());
+}
+
+// The parent waits for it, or finds it a zombie later.
+void Run::wake_joiner(LightThread& finished) {
+  LightThread* parent = finished.parent;
+  if (!parent || !parent->joins) return;
+  if (std::find(parent->joined.begin(), parent->joined.end(), &finished) == parent->joined.end()) return;
+  parent->joins = false;
+  parent->joined.clear();
+  give_results(*parent, finished);
+  make_ready(*parent);
+}
+
+// true and what it returned, or false and its error.
+void Run::give_results(LightThread& to, LightThread& from) {
+  lua_State* L = to.active;
+  int count = from.succeeded ? lua_gettop(from.own.L) : 1;
+  lua_settop(L, 0);
+  lua_pushboolean(L, from.succeeded);
+  if (!lua_checkstack(L, count)) count = 0;
+  lua_xmove(from.own.L, L, count);
+  to.values = count + 1;
+  retire(from);
+}
+
+// -- called from Lua --
+
+int Run::end(lua_State* L, const Ending& how) {
+  int yielded = lua_yield(L, 0);
+  ask_ = Ask::end;
+  ending_ = how;
+  return yielded;
+}
+
+int Run::resume(lua_State* L, lua_State* other, int arguments) {
+  lua_xmove(L, other, arguments);
+  // A fresh coroutine has its function below the arguments.
+  lua_pushthread(other);
+  lua_xmove(other, L, 1);
+  int yielded = lua_yield(L, 1);  // it stays on our stack: what anchors it
+  ask_ = Ask::resume;
+  resumed_ = other;
+  resumed_values_ = arguments;
+  return yielded;
+}
+
+int Run::spawn(lua_State* L, int arguments) {
+  lua_State* made = lua_newthread(L);
+  lua_insert(L, 1);
+  lua_xmove(L, made, arguments + 1);
+  lua_pushvalue(L, 1);
+  int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  int yielded = lua_yield(L, 1);  // the new coroutine is what spawn() gives
+  auto thread = std::make_unique<LightThread>(*this, Vm::Thread{made, anchor});
+  thread->parent = current_;
+  thread->values = arguments;
+  ask_ = Ask::spawn;
+  spawned_ = thread.get();
+  others_.push_back(std::move(thread));
+  ++live_;
+  return yielded;
+}
+
+LightThread* Run::find_thread(lua_State* L) {
+  if (entry_.own.L == L) return &entry_;
+  for (auto& thread : others_)
+    if (thread->own.L == L && thread->state != LightThread::State::dead) return thread.get();
+  return nullptr;
+}
+
+static lua_State* check_thread(lua_State* L, int index) {
+  lua_State* thread = lua_tothread(L, index);
+  if (!thread) luaL_argerror(L, index, "lua thread expected");
+  return thread;
+}
+
+int Run::join(lua_State* L) {
+  int count = lua_gettop(L);
+  if (count == 0) return luaL_error(L, "at least one coroutine should be specified");
+  for (int i = 1; i <= count; ++i) check_thread(L, i);
+  for (int i = 1; i <= count; ++i) {
+    LightThread* thread = find_thread(lua_tothread(L, i));
+    if (!thread) return push_failure(L, "already waited or killed");
+    if (thread->parent != current_) return luaL_error(L, "only the parent coroutine can wait on the thread");
+    if (thread->state != LightThread::State::zombie) continue;
+    int results = thread->succeeded ? lua_gettop(thread->own.L) : 1;
+    lua_pushboolean(L, thread->succeeded);
+    luaL_checkstack(L, results, "too many results");
+    lua_xmove(thread->own.L, L, results);
+    retire(*thread);
+    return results + 1;
+  }
+  int yielded = lua_yield(L, count);  // the coroutines stay anchored
+  ask_ = Ask::join;
+  current_->joined.clear();
+  for (int i = 1; i <= count; ++i) current_->joined.push_back(find_thread(lua_tothread(L, i - 1 - count)));
+  current_->joins = true;
+  return yielded;
+}
+
+int Run::kill(lua_State* L) {
+  LightThread* thread = find_thread(check_thread(L, 1));
+  if (!thread || thread->state == LightThread::State::zombie) {
+    if (thread) retire(*thread);
+    return push_failure(L, thread ? "already terminated" : "already waited or killed");
+  }
+  if (thread->parent != current_ || thread == current_) return push_failure(L, "killer not parent");
+  if (thread->linked()) thread->unlink();
+  thread->wait.reset();
+  thread->succeeded = false;
+  --live_;
+  retire(*thread);
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
+static const char* status_in(const LightThread& thread, lua_State* other) {
+  if (thread.state == LightThread::State::dead) return thread.own.L == other ? "dead" : nullptr;
+  const auto& resumers = thread.resumers;
+  if (std::find(resumers.begin(), resumers.end(), other) != resumers.end()) return "normal";
+  return thread.active == other ? "running" : nullptr;
+}
+
+const char* Run::status(lua_State* L, lua_State* other) {
+  if (LightThread* thread = find_thread(other)) {
+    if (thread->state == LightThread::State::zombie) return "zombie";
+    if (thread->resumers.empty()) return "running";
+  }
+  if (other == L) return "running";
+  const char* known = status_in(entry_, other);
+  for (size_t i = 0; !known && i < others_.size(); ++i) known = status_in(*others_[i], other);
+  return known;
+}
+
+}  // namespace fairlead::lua

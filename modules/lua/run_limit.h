@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// lua_run_time_limit: a script that computes and never waits must not hold its worker for ever. The time is the process's own user time, by
+// a virtual interval timer, so an idle worker is never woken. When one entry into Lua has used it up, a hook raises an error in the script
+// at its next instruction, and at each further one, so no pcall survives it. Code that LuaJIT has compiled does not look at hooks: where
+// that goes on for as long again, the worker ends with a line in the log and the master makes a new one.
+//
+// One per process; touched by the worker's thread and by a signal handler in it.
+#pragma once
+
+#include <lua.hpp>
+
+#include <atomic>
+#include <cstdint>
+
+namespace fairlead::lua {
+
+class Vm;
+
+class RunLimit {
+ public:
+  // Watches from now on. `limit_ms` 0: not at all.
+  static void start(Vm& vm, uint64_t limit_ms);
+  static void stop();
+
+  // Around each outermost entry into Lua.
+  static void enter() { entry_.store(entry_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  static void leave() {
+    enter();
+    if (armed_.load(std::memory_order_relaxed)) disarm();
+  }
+
+ private:
+  static void on_tick(int);
+  static void disarm();
+  static inline std::atomic<uint64_t> entry_{0};  // odd: inside
+  static inline std::atomic<bool> armed_{false};
+};
+
+}  // namespace fairlead::lua

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/scope.h"
+
+#include <cmath>
+#include <iterator>
+
+#include "core/base/format.h"
+#include "http/request/request.h"
+#include "modules/lua/run.h"
+
+namespace fairlead::lua {
+
+Scope& request_scope(lua_State* L) {
+  Scope& scope = Scope::current();
+  if (scope.request) return scope;
+  if (scope.hook == Hook::init) luaL_error(L, "no request found");
+  luaL_error(L, "API disabled in the current context");
+  return scope;
+}
+
+Scope& allowed_scope(lua_State* L, HookSet where) {
+  Scope& scope = Scope::current();
+  if (!where.has(scope.hook)) luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
+  return scope;
+}
+
+http::Request& request_of(lua_State* L) { return *request_scope(L).request; }
+
+Run& waiting_run(lua_State* L) { return *allowed_scope(L, yielding_hooks).run; }
+
+std::string_view check_text_or_nil(lua_State* L, int index) {
+  if (lua_isnoneornil(L, index)) return {};
+  return check_text(L, index);
+}
+
+int push_failure(lua_State* L, std::string_view text) {
+  lua_pushnil(L);
+  push_text(L, text);
+  return 2;
+}
+
+void append_number(std::string& to, double number) {
+  bool whole = std::nearbyint(number) == number && std::fabs(number) < 1e14;
+  if (whole) fmt::format_to(std::back_inserter(to), "{}", static_cast<int64_t>(number));
+  else fmt::format_to(std::back_inserter(to), "{:.14g}", number);
+}
+
+// The length of an array, or -1 for a table with other keys.
+static int array_length(lua_State* L, int index) {
+  int most = 0;
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    double key = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
+    if (key < 1 || std::floor(key) != key || key > 1e8) {
+      lua_pop(L, 2);
+      return -1;
+    }
+    most = std::max(most, static_cast<int>(key));
+    lua_pop(L, 1);
+  }
+  return most;
+}
+
+bool append_value(lua_State* L, int index, std::string& to, const char*& bad) {
+  if (index < 0) index = lua_gettop(L) + index + 1;
+  switch (lua_type(L, index)) {
+    case LUA_TSTRING: {
+      size_t bytes;
+      const char* text = lua_tolstring(L, index, &bytes);
+      to.append(text, bytes);
+      return true;
+    }
+    case LUA_TNUMBER: append_number(to, lua_tonumber(L, index)); return true;
+    case LUA_TNIL: to += "nil"; return true;
+    case LUA_TBOOLEAN: to += lua_toboolean(L, index) ? "true" : "false"; return true;
+    case LUA_TLIGHTUSERDATA:
+      if (lua_touserdata(L, index)) break;
+      to += "null";
+      return true;
+    case LUA_TTABLE: {
+      luaL_checkstack(L, 4, "nested too deeply");
+      int length = array_length(L, index);
+      if (length < 0) {
+        bad = "non-array table found";
+        return false;
+      }
+      for (int i = 1; i <= length; ++i) {
+        lua_rawgeti(L, index, i);
+        bool good = append_value(L, -1, to, bad);
+        lua_pop(L, 1);
+        if (!good) return false;
+      }
+      return true;
+    }
+    default: break;
+  }
+  bad = luaL_typename(L, index);
+  return false;
+}
+
+void set_functions(lua_State* L, const luaL_Reg* functions) {
+  for (; functions->name; ++functions) {
+    lua_pushcfunction(L, functions->func);
+    lua_setfield(L, -2, functions->name);
+  }
+}
+
+}  // namespace fairlead::lua

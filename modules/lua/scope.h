@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Scope: on whose behalf Lua is running now. One lies on the stack of whoever enters Lua; they nest (a script prints, its head
+// filter runs).
+// The functions of the API find it through current(), and say here where they may be called. Also the few conversions every function of the
+// API needs.
+//
+// The functions of the API are entered from Lua and may leave by a Lua error, which runs no destructor: while one can be raised they hold
+// nothing that owns memory. Texts are built in Vm::text.
+#pragma once
+
+#include <lua.hpp>
+
+#include <string>
+#include <string_view>
+
+#include "core/base/log.h"
+#include "modules/lua/hook.h"
+#include "modules/lua/run_limit.h"
+
+namespace fairlead {
+class Worker;
+namespace http { class Request; }
+}  // namespace fairlead
+
+namespace fairlead::lua {
+
+class Run;
+class Vm;
+
+class Scope {
+ public:
+  Scope(Vm& of_vm, Hook in_hook, http::Request* of_request, Logger with_logger, Run* of_run = nullptr)
+      : vm(of_vm), hook(in_hook), request(of_request), run(of_run), logger(with_logger), before_(current_) {
+    current_ = this;
+    if (!before_) RunLimit::enter();
+  }
+  ~Scope() {
+    current_ = before_;
+    if (!before_) RunLimit::leave();
+  }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+  static Scope& current() { return *current_; }
+  static bool is_inside() { return current_ != nullptr; }
+
+  Vm& vm;
+  const Hook hook;
+  http::Request* const request;  // nullptr in init, init_worker, exit_worker and timers
+  Run* const run;                // nullptr where a script must not wait
+  Logger logger;
+  // What ngx.exit() asked for in a hook that goes on after it; -1000: nothing.
+  static constexpr int no_exit = -1000;
+  int exit_code = no_exit;
+  // Of set_by_lua and body_filter_by_lua: what ngx.arg gives and takes. The hook that opened the scope fills them.
+  int arg_ref = LUA_NOREF;
+
+ private:
+  Scope* before_;
+  static inline Scope* current_ = nullptr;
+};
+
+// Raise an error unless there is a request; unless the hook is one of `where`.
+Scope& request_scope(lua_State* L);
+Scope& allowed_scope(lua_State* L, HookSet where);
+http::Request& request_of(lua_State* L);
+// Raises unless the script may wait here.
+Run& waiting_run(lua_State* L);
+
+// A text argument (a number counts as one); raises like luaL_checklstring.
+inline std::string_view check_text(lua_State* L, int index) {
+  size_t bytes;
+  const char* text = luaL_checklstring(L, index, &bytes);
+  return {text, bytes};
+}
+// As above, nil counts as empty.
+std::string_view check_text_or_nil(lua_State* L, int index);
+inline void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
+// nil and the text: what a function that failed gives.
+int push_failure(lua_State* L, std::string_view text);
+// A number as Lua shows it: "%.14g".
+void append_number(std::string& to, double number);
+// Text of strings, numbers, booleans, nil, ngx.null and nested arrays of these, as ngx.print writes them. False: `type` of the first thing
+// that has none.
+bool append_value(lua_State* L, int index, std::string& to, const char*& bad);
+
+// Sets the functions into the table on top.
+void set_functions(lua_State* L, const luaL_Reg* functions);
+
+}  // namespace fairlead::lua

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/timers.h"
+
+#include <cmath>
+#include <memory>
+
+#include "event/worker.h"
+#include "modules/lua/api.h"
+#include "modules/lua/run.h"
+
+namespace fairlead::lua {
+
+class Timers::Held {
+ public:
+  Held(Vm& vm, lua_State* L, int values) : shared_(std::make_shared<Stack>(vm)) { lua_xmove(L, shared_->thread.L, values); }
+  Vm& vm() const { return shared_->vm; }
+  // Pushes the function, `premature` and the arguments; gives the number of arguments.
+  int push_to(lua_State* L, bool premature) const {
+    lua_State* from = shared_->thread.L;
+    int count = lua_gettop(from);
+    lua_checkstack(L, count + 1);
+    for (int i = 1; i <= count; ++i) {
+      lua_pushvalue(from, i);
+      lua_xmove(from, L, 1);
+      if (i == 1) lua_pushboolean(L, premature);
+    }
+    return count;
+  }
+
+ private:
+  struct Stack {
+    explicit Stack(Vm& of) : vm(of), thread(of.take_thread()) {}
+    ~Stack() { vm.give_thread(thread, true); }
+    Stack(const Stack&) = delete;
+    Stack& operator=(const Stack&) = delete;
+    Vm& vm;
+    Vm::Thread thread;
+  };
+  std::shared_ptr<Stack> shared_;
+};
+
+class Timers::Counted {
+ public:
+  explicit Counted(size_t& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  size_t& count_;
+};
+
+Timers::Timers(Worker& worker) : worker_(worker), leaving_(worker.loop()), nursery_(worker.loop()) {}
+
+Timers::~Timers() {
+  nursery_.cancel();
+  if (Vm* vm = fairlead::conf<LuaConf>(worker_.generation().root()).vm) {
+    RunLimit::stop();
+    vm->close();
+  }
+}
+
+const char* Timers::add(lua_State* L, int arguments, uint64_t delay_ms, bool repeats) {
+  Vm& vm = Scope::current().vm;
+  const char* wrong = nullptr;
+  if (worker_.is_draining() && delay_ms > 0) wrong = "process exiting";
+  else if (pending_ >= vm.conf().max_pending_timers) wrong = "too many pending timers";
+  if (wrong) {
+    lua_pop(L, arguments + 1);
+    return wrong;
+  }
+  Held held(vm, L, arguments + 1);
+  nursery_.spawn(wait_and_run(held, delay_ms, repeats));
+  return nullptr;
+}
+
+Task<Unit> Timers::wait_and_run(Held held, uint64_t delay_ms, bool repeats) {
+  bool premature = false;
+  do {
+    {
+      Counted pending(pending_);
+      if (delay_ms == 0) {
+        co_await Yield(worker_.loop());
+      } else {
+        WaitStatus status = co_await leaving_.wait(worker_.loop().now_ms() + delay_ms);
+        premature = status == WaitStatus::ready;
+      }
+    }
+    start_run(held, premature);
+  } while (repeats && !premature);
+  co_return Unit();
+}
+
+void Timers::start_run(const Held& held, bool premature) {
+  uint64_t limit = held.vm().conf().max_running_timers;
+  if (running_ >= limit) {
+    Logger().alert("{} lua_max_running_timers are not enough", limit);
+    return;
+  }
+  nursery_.spawn(run(held, premature));
+}
+
+Task<Unit> Timers::run(Held held, bool premature) {
+  Counted running(running_);
+  Run run(held.vm(), Hook::timer, nullptr, Logger());
+  int arguments = held.push_to(run.entry(), premature);
+  if (!run.start(arguments)) co_await run.finish();
+  co_return Unit();
+}
+
+Task<Unit> Timers::leave() {
+  leaving_.set();
+  co_await nursery_.all_done();
+  co_return Unit();
+}
+
+namespace {
+
+Timers& timers_of(lua_State* L) {
+  Scope& scope = Scope::current();
+  if (!scope.vm.worker()) luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
+  return scope.vm.worker()->state<Timers>();
+}
+
+int add_any(lua_State* L, bool repeats) {
+  double delay = luaL_checknumber(L, 1);
+  luaL_argcheck(L, lua_isfunction(L, 2) && !lua_iscfunction(L, 2), 2, "Lua function expected");
+  if (repeats && !(delay > 0)) return luaL_argerror(L, 1, "delay cannot be zero or negative");
+  if (delay < 0) return luaL_argerror(L, 1, "delay cannot be negative");
+  Timers& timers = timers_of(L);
+  auto ms = static_cast<uint64_t>(std::llround(std::fmin(delay, 1e12) * 1000));
+  if (delay > 0 && ms == 0) ms = 1;
+  const char* wrong = timers.add(L, lua_gettop(L) - 2, ms, repeats);
+  if (wrong) return push_failure(L, wrong);
+  lua_pushinteger(L, 1);
+  return 1;
+}
+int timer_at(lua_State* L) { return add_any(L, false); }
+int timer_every(lua_State* L) { return add_any(L, true); }
+
+int running_count(lua_State* L) {
+  lua_pushinteger(L, static_cast<lua_Integer>(timers_of(L).running()));
+  return 1;
+}
+int pending_count(lua_State* L) {
+  lua_pushinteger(L, static_cast<lua_Integer>(timers_of(L).pending()));
+  return 1;
+}
+
+constexpr luaL_Reg functions[] = {
+    {"at", timer_at}, {"every", timer_every}, {"running_count", running_count}, {"pending_count", pending_count}, {nullptr, nullptr}};
+
+}  // namespace
+
+void add_timers(lua_State* L) {
+  lua_createtable(L, 0, 4);
+  set_functions(L, functions);
+  lua_setfield(L, -2, "timer");
+}
+
+}  // namespace fairlead::lua

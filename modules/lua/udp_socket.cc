@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/udp_socket.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "event/worker.h"
+#include "modules/lua/socket_names.h"
+
+namespace fairlead::lua {
+
+void UdpSocket::close() {
+  if (!watch_) return;
+  int fd = watch_->fd();
+  worker_.loop().unwatch(std::exchange(watch_, nullptr));
+  ::close(fd);
+}
+
+std::string UdpSocket::open(const Addr& to) {
+  sockaddr_storage address;
+  socklen_t size = to.to_sockaddr(address);
+  int fd = socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return system_text(errno);
+  // A local socket needs a name of its own to be answered: the system chooses one.
+  sa_family_t local = AF_UNIX;
+  bool bound = to.family() != Addr::Family::local || bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) == 0;
+  if (!bound || connect(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) {
+    std::string reason = system_text(errno);
+    ::close(fd);
+    return reason;
+  }
+  auto watch = worker_.loop().watch(fd, PollMode::edge);
+  if (!watch) {
+    ::close(fd);
+    return system_text(watch.error().sys);
+  }
+  watch_ = *watch;
+  return {};
+}
+
+Task<std::string> UdpSocket::set_peer(std::string host, uint16_t port) {
+  BusyFlag busy(is_busy);
+  close();
+  Addr address;
+  SocketName name{std::move(host), port, 0};
+  std::string wrong = co_await find_address(worker_, place_, std::move(name), address);
+  if (wrong.empty()) wrong = open(address);
+  co_return std::move(wrong);
+}
+
+std::string UdpSocket::send(std::string_view bytes) {
+  ssize_t sent = ::send(watch_->fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  return sent < 0 ? system_text(errno) : std::string();
+}
+
+Task<std::string> UdpSocket::receive(size_t bytes_max, std::string& datagram) {
+  BusyFlag busy(is_busy);
+  datagram.resize(bytes_max);
+  for (;;) {
+    ssize_t got = recv(watch_->fd(), datagram.data(), datagram.size(), 0);
+    if (got >= 0) {
+      datagram.resize(static_cast<size_t>(got));
+      co_return std::string();
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) co_return system_text(errno);
+    watch_->set_ready(Direction::read, false);
+    WaitStatus status = co_await IoWait(*watch_, Direction::read, worker_.loop().deadline(read_timeout_ms));
+    if (status == WaitStatus::timeout) co_return "timeout";
+  }
+}
+
+}  // namespace fairlead::lua

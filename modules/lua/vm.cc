@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/vm.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "modules/lua/api.h"
+#include "modules/lua/regex_cache.h"
+
+namespace fairlead::lua {
+
+static constexpr size_t spare_threads_max = 256;
+static constexpr size_t variables_max = 4096;
+
+Vm::Vm(Generation& generation, const Block& http) : generation_(generation), http_(http), conf_(fairlead::conf<LuaConf>(http)) {
+  regexes_ = generation.arena().make<RegexCache>(conf_.regex_cache_max, conf_.regex_match_limit);
+}
+
+Vm::~Vm() { close(); }
+
+void Vm::close() {
+  if (!main_) return;
+  if (real_allocate_) lua_setallocf(main_, real_allocate_, real_state_);
+  lua_close(std::exchange(main_, nullptr));
+}
+
+Vm& vm_of(Generation& generation) { return *fairlead::conf<LuaConf>(generation.root()).vm; }
+
+// The limit holds while a script runs, in protected mode; what the engine itself pushes outside must not fail.
+void* Vm::allocate(void* self, void* block, size_t old_bytes, size_t new_bytes) {
+  Vm& vm = *static_cast<Vm*>(self);
+  size_t limit = vm.conf_.memory_limit;
+  bool refuse = limit && new_bytes > old_bytes && Scope::is_inside() && vm.used_bytes_ + (new_bytes - old_bytes) > limit;
+  if (refuse) return nullptr;
+  void* made = vm.real_allocate_(vm.real_state_, block, old_bytes, new_bytes);
+  if (made || new_bytes == 0) vm.used_bytes_ += new_bytes - old_bytes;
+  return made;
+}
+
+// An error where nothing protects: the engine's own pushes, out of memory. The worker ends and is replaced.
+static int on_panic(lua_State* L) {
+  const char* text = lua_tostring(L, -1);
+  Logger().alert("lua: unprotected error: {}", text ? text : "?");
+  FL_ASSERT(false);
+  return 0;
+}
+
+int Vm::open_protected(lua_State* L) {
+  Vm& vm = *static_cast<Vm*>(lua_touserdata(L, 1));
+  luaL_openlibs(L);
+  if (!vm.conf_.jit) luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+  vm.set_paths();
+  open_api(L, vm);
+  return 0;
+}
+
+ConfResult<Unit> Vm::open() {
+  main_ = luaL_newstate();
+  if (!main_) return std::string("failed to create a Lua machine");
+  lua_atpanic(main_, on_panic);
+  if (conf_.memory_limit) {
+    real_allocate_ = lua_getallocf(main_, &real_state_);
+    used_bytes_ = static_cast<size_t>(lua_gc(main_, LUA_GCCOUNT, 0)) * 1024;
+    lua_setallocf(main_, &Vm::allocate, this);
+  }
+  lua_pushcfunction(main_, &Vm::open_protected);
+  lua_pushlightuserdata(main_, this);
+  Scope scope(*this, Hook::init, nullptr, Logger());
+  if (lua_pcall(main_, 1, 0, 0) != 0) return format("failed to open the Lua API: {}", lua_tostring(main_, -1));
+  return Unit();
+}
+
+static void replace_all(std::string& in, std::string_view what, std::string_view with) {
+  for (size_t at = 0; (at = in.find(what, at)) != std::string::npos; at += with.size()) in.replace(at, what.size(), with);
+}
+
+// ";;" stands for what the library has by default.
+void Vm::set_code_paths(const char* field, std::string_view path) {
+  lua_getglobal(main_, "package");
+  lua_getfield(main_, -1, field);
+  std::string whole(path);
+  replace_all(whole, "${prefix}", generation_.request().prefix);
+  replace_all(whole, "$prefix", generation_.request().prefix);
+  std::string before = lua_tostring(main_, -1);
+  size_t at = whole.find(";;");
+  if (at != std::string::npos) whole.replace(at, 2, (at ? ";" : "") + before + (at + 2 < whole.size() ? ";" : ""));
+  lua_pop(main_, 1);
+  push_text(main_, whole);
+  lua_setfield(main_, -2, field);
+  lua_pop(main_, 1);
+}
+
+void Vm::set_paths() {
+  if (!conf_.package_path.empty()) set_code_paths("path", conf_.package_path);
+  if (!conf_.package_cpath.empty()) set_code_paths("cpath", conf_.package_cpath);
+}
+
+// -- scripts --
+
+static int load_text(lua_State* L, const Script& script) {
+  return luaL_loadbuffer(L, script.code.data(), script.code.size(), std::string(script.chunk_name).c_str());
+}
+
+Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session) {
+  if (script.function >= 0) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script.function);
+    return Loaded::ok;
+  }
+  int failed;
+  if (script.is_file) {
+    std::string path(session ? script.path.evaluate(*session) : script.path.literal());
+    if (path.empty() || path[0] != '/') path = generation_.request().prefix + path;
+    struct stat found;
+    if (stat(path.c_str(), &found) != 0 || !S_ISREG(found.st_mode)) {
+      text = format("failed to load external Lua file \"{}\": cannot open {}: {}", path, path, std::strerror(errno ? errno : ENOENT));
+      return Loaded::missing;
+    }
+    failed = luaL_loadfile(L, path.c_str());
+  } else {
+    failed = load_text(L, script);
+  }
+  if (failed) {
+    text = format("failed to load {} Lua code: {}", script.is_file ? "external" : "inlined", lua_tostring(L, -1));
+    lua_pop(L, 1);
+    return Loaded::failed;
+  }
+  if (!script.is_file || script.path.is_literal()) {
+    lua_pushvalue(L, -1);
+    script.function = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  return Loaded::ok;
+}
+
+void Vm::push_reason(lua_State* L, int index) {
+  if (lua_isstring(L, index)) lua_pushvalue(L, index);
+  else if (luaL_callmeta(L, index, "__tostring") && lua_isstring(L, -1)) return;
+  else lua_pushliteral(L, "unknown reason");
+}
+
+static int add_traceback(lua_State* L) {
+  Vm::push_reason(L, 1);
+  luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  return 1;
+}
+
+bool Vm::call(lua_State* L, int arguments, int results) {
+  int base = lua_gettop(L) - arguments;
+  lua_pushcfunction(L, add_traceback);
+  lua_insert(L, base);
+  bool good = lua_pcall(L, arguments, results, base) == 0;
+  lua_remove(L, base);
+  return good;
+}
+
+// -- coroutines --
+
+Vm::Thread Vm::take_thread() {
+  if (!spare_.empty()) {
+    Thread thread = spare_.back();
+    spare_.pop_back();
+    return thread;
+  }
+  Thread thread;
+  thread.L = lua_newthread(main_);
+  thread.anchor = luaL_ref(main_, LUA_REGISTRYINDEX);
+  return thread;
+}
+
+void Vm::give_thread(Thread thread, bool finished) {
+  if (finished && spare_.size() < spare_threads_max) {
+    lua_settop(thread.L, 0);
+    spare_.push_back(thread);
+  } else {
+    luaL_unref(main_, LUA_REGISTRYINDEX, thread.anchor);
+  }
+}
+
+// -- globals --
+
+// The prelude left a function for it.
+void Vm::guard_globals() {
+  lua_getfield(main_, LUA_REGISTRYINDEX, "fairlead.guard_globals");
+  Scope scope(*this, Hook::init, nullptr, Logger());
+  if (lua_pcall(main_, 0, 0, 0) != 0) lua_pop(main_, 1);
+}
+
+// -- variables --
+
+const VariableRef& Vm::variable(std::string_view name) {
+  static thread_local std::string key;
+  key.assign(name);
+  for (char& byte : key) byte = lower(byte);
+  auto known = variables_.find(key);
+  if (known != variables_.end()) return known->second;
+  if (variables_.size() >= variables_max) variables_.clear();
+  VariableRef& made = variables_.emplace(key, VariableRef()).first->second;
+  VariableTable& table = generation_.variables(http_variable);
+  if (auto index = table.find(key)) {
+    made.index = *index;
+    return made;
+  }
+  made.def = table.built_in(key);
+  made.exists = made.def != nullptr;
+  if (made.exists && (made.def->flags & variable_prefix))
+    made.rest = std::string_view(variables_.find(key)->first).substr(made.def->name.size());
+  return made;
+}
+
+}  // namespace fairlead::lua

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Vm: the Lua machine of one generation. Made in the master, where init_by_lua runs; each worker has it by copy (fork). Compiles scripts,
+// keeps coroutines for use again, bounds memory. Owned by the generation's arena.
+#pragma once
+
+#include <lua.hpp>
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/error.h"
+#include "modules/lua/conf.h"
+#include "modules/lua/scope.h"
+
+namespace fairlead {
+class Block;
+class Generation;
+class Session;
+class Worker;
+}  // namespace fairlead
+
+namespace fairlead::lua {
+
+class RegexCache;
+
+// A variable as scripts name it: one with an index (used in the configuration), or a module's that nobody has used.
+struct VariableRef {
+  const VariableDef* def = nullptr;  // nullptr: `index` holds
+  uint32_t index = 0;
+  std::string_view rest;  // of a prefix variable's name
+  bool exists = true;
+};
+
+class Vm {
+ public:
+  // `http`: the block of that name.
+  Vm(Generation& generation, const Block& http);
+  ~Vm();
+  Vm(const Vm&) = delete;
+  Vm& operator=(const Vm&) = delete;
+
+  // Libraries, the API, the search paths. Once, before anything else.
+  ConfResult<Unit> open();
+  // From now on a script of a request that makes a global variable is told so in the log.
+  void guard_globals();
+  // Ends the machine: all objects of Lua are finalized.
+  void close();
+  // In a worker, before any script runs in it.
+  void enter_worker(Worker& worker) { worker_ = &worker; }
+  Worker* worker() const { return worker_; }
+  Generation& generation() const { return generation_; }
+  const LuaConf& conf() const { return conf_; }
+  const Block& http_block() const { return http_; }
+  lua_State* main() const { return main_; }
+
+  enum class Loaded : uint8_t { ok, missing, failed };
+  // Pushes the script's function on `L`. Otherwise `text` says what is wrong. The path of a file may depend on `session`.
+  Loaded push_script(lua_State* L, const Script& script, Session* session);
+  // Calls the function below `arguments` values on top of `L`, a traceback added to its error. False: the error's text stands on top.
+  bool call(lua_State* L, int arguments, int results);
+  // Pushes what an uncaught error's object says: a text, what __tostring gives, or "unknown reason".
+  static void push_reason(lua_State* L, int index);
+
+  // A coroutine with an empty stack, anchored under the reference.
+  struct Thread {
+    lua_State* L;
+    int anchor;
+  };
+  Thread take_thread();
+  // `finished`: it ran to its end and may be used again.
+  void give_thread(Thread thread, bool finished);
+
+  const VariableRef& variable(std::string_view name);
+
+  RegexCache& regexes() { return *regexes_; }
+  // Where texts are built. Cleared by whoever begins one; never kept over a call into Lua that may build another.
+  std::string text;
+  // What is being printed: kept while the head is settled, whose filters build texts of their own (and may not print).
+  std::string printed;
+  // Bytes of Lua's own objects, and the limit (0: none).
+  size_t used_bytes() const { return used_bytes_; }
+
+ private:
+  static void* allocate(void* self, void* block, size_t old_bytes, size_t new_bytes);
+  static int open_protected(lua_State* L);
+  void set_paths();
+  void set_code_paths(const char* field, std::string_view path);
+
+  Generation& generation_;
+  const Block& http_;
+  const LuaConf& conf_;
+  Worker* worker_ = nullptr;
+  lua_State* main_ = nullptr;
+  lua_Alloc real_allocate_ = nullptr;
+  void* real_state_ = nullptr;
+  size_t used_bytes_ = 0;
+  std::vector<Thread> spare_;
+  std::unordered_map<std::string, VariableRef> variables_;
+  RegexCache* regexes_ = nullptr;
+};
+
+// The machine of a generation; it must have one.
+Vm& vm_of(Generation& generation);
+
+}  // namespace fairlead::lua

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// PeerChooser: names the peer of each try at run time, in place of a balancer and the group's own peers. Set on a group by a directive of
+// its block. Plain: it must not wait. What is chosen is an address of its own, without shared counters.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/base/addr.h"
+
+namespace fairlead {
+
+class Session;
+
+// What the try before this one came to.
+struct LastTry {
+  bool has_been = false;
+  bool failed = false;   // in the sense of max_fails; else it was only passed over
+  uint16_t status = 0;   // of its reply, or what its failure stands for
+};
+
+struct PeerChoice {
+  Addr address;
+  // Milliseconds; 0: as configured.
+  uint64_t connect_timeout_ms = 0, send_timeout_ms = 0, read_timeout_ms = 0;
+  unsigned more_tries = 0;        // beyond those of the group
+  uint64_t keepalive_ms = 0;      // 0: as configured; else how long the connection may idle afterwards
+  uint64_t keepalive_requests = 0;
+  uint16_t refused_status = 500;  // of the answer, where nothing is chosen
+};
+
+class PeerChooser {
+ public:
+  // False: there is no peer, and the log knows why.
+  virtual bool choose(Session& session, const LastTry& last, PeerChoice& choice) const = 0;
+
+ protected:
+  ~PeerChooser() = default;
+};
+
+}  // namespace fairlead

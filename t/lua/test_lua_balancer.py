@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""balancer_by_lua: a script names the peer of each try."""
+
+from lib import upstreams as up
+from lib.client import get
+
+CONF = r"""
+events {}
+http {
+    upstream app {
+        server 0.0.0.1;
+        balancer_by_lua_block {
+            local b = require "ngx.balancer"
+            SCRIPT
+        }
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / {
+            proxy_pass http://app;
+            proxy_next_upstream error timeout http_503;
+            log_by_lua_block { ngx.log(ngx.NOTICE, "addr ", ngx.var.upstream_addr, " status ", ngx.var.upstream_status) }
+        }
+    }
+}
+"""
+
+
+def start(server, script, **names):
+    return server(CONF.replace("SCRIPT", script), **names)
+
+
+def test_the_peer_comes_from_the_request(server, upstream):
+    a, b = upstream(up.serve(lambda r: up.reply(content=b"a"))), upstream(up.serve(lambda r: up.reply(content=b"b")))
+    s = start(server, 'assert(b.set_current_peer("127.0.0.1", tonumber(ngx.var.arg_port)))')
+    assert get(s.port, f"/?port={a.port}").body == b"a"
+    assert get(s.port, f"/?port={b.port}").body == b"b"
+    s.wait_for_log(f"addr 127.0.0.1:{b.port} status 200")
+
+
+def test_another_try_after_a_failure(server, upstream):
+    bad, good = upstream(up.serve(lambda r: up.reply(503))), upstream(up.serve(lambda r: up.reply(content=b"good")))
+    s = start(server, """
+        local state, status = b.get_last_failure()
+        ngx.log(ngx.NOTICE, "last ", tostring(state), " ", tostring(status))
+        if not state then assert(b.set_more_tries(1)) b.set_current_peer("127.0.0.1", %%BAD%%)
+        else b.set_timeouts(5, 5, 5) b.set_current_peer("127.0.0.1", %%GOOD%%) end""", BAD=bad.port, GOOD=good.port)
+    assert get(s.port, "/").body == b"good"
+    s.wait_for_log("last nil nil")
+    s.wait_for_log("last failed 503")
+
+
+def test_what_it_may_not_do(server):
+    s = start(server, """
+        local ok, err = b.set_current_peer("name.example", 80) ngx.log(ngx.NOTICE, "named: ", err)
+        local ok, err = pcall(ngx.say, "x") ngx.log(ngx.NOTICE, "say: ", err)
+        local ok, err = pcall(ngx.sleep, 1) ngx.log(ngx.NOTICE, "sleep: ", err)
+        if ngx.var.arg_exit then ngx.exit(tonumber(ngx.var.arg_exit)) end
+        if ngx.var.arg_fail then error("no luck") end""")
+    assert get(s.port, "/").status == 502
+    s.wait_for_log("named: no host allowed")
+    s.wait_for_log(r"say: API disabled in the context of balancer_by_lua\*")
+    s.wait_for_log(r"sleep: API disabled in the context of balancer_by_lua\*")
+    assert get(s.port, "/?exit=429").status == 429
+    assert get(s.port, "/?fail=1").status == 500
+    s.wait_for_log(r"failed to run balancer_by_lua\*: .*no luck")
+
+
+def test_idle_connections_are_used_again(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(content=b"x")))
+    s = start(server, 'b.set_current_peer("127.0.0.1", %%UP%%) b.enable_keepalive(10, 100)', UP=u.port)
+    for _ in range(3):
+        assert get(s.port, "/").body == b"x"
+    assert len(u.connections) == 1

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""The machine and its worker: reloads, draining, timers at the end, limits, globals, clients that leave."""
+
+import signal
+import threading
+
+from lib.client import Client, get
+from lib.ports import wait_until
+
+CONF = r"""
+events {}
+http {
+    lua_shared_dict kept 1m;
+    lua_max_running_timers 2;
+    lua_max_pending_timers 5;
+    init_by_lua_block { version = "VERSION" }
+    exit_worker_by_lua_block { ngx.log(ngx.NOTICE, "leaving ", version) }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /version { content_by_lua_block { local n = ngx.shared.kept:incr("n", 1, 0) ngx.say(version, " ", n) } }
+        location /slow { content_by_lua_block { ngx.sleep(0.3) ngx.say("slow ", version) } }
+        location /timer { content_by_lua_block {
+            ngx.timer.at(100, function(premature) ngx.log(ngx.NOTICE, "premature ", tostring(premature)) ngx.sleep(0.01)
+            ngx.log(ngx.NOTICE, "to its end") end)
+            ngx.say("armed")
+        } }
+        location /many { content_by_lua_block {
+            local n, err = 0
+            repeat local ok ok, err = ngx.timer.at(0, function() ngx.sleep(0.1) end) if ok then n = n + 1 end until not ok or n > 20
+            ngx.say(n, " ", err)
+        } }
+        location /global { content_by_lua_block { made_here = 1 ngx.say("ok") } }
+        location /wait { lua_check_client_abort on; content_by_lua_block { ngx.sleep(30) } }
+        location /wait_all { content_by_lua_block {
+            ngx.thread.spawn(function() ngx.sleep(30) end) ngx.say("x") ngx.flush(true)
+            local s = require("ngx.semaphore").new() s:wait(30)
+        } }
+        location /big { content_by_lua_block { local s = ("x"):rep(100000) for i = 1, 50 do ngx.print(s) ngx.flush(true) end } }
+        location /unread { content_by_lua_block { local s = ("x"):rep(100000) for i = 1, 50 do ngx.print(s) end } }
+    }
+}
+"""
+
+
+def test_a_reload_makes_a_new_machine_and_keeps_dictionaries(server):
+    s = server(CONF.replace("VERSION", "one"))
+    assert get(s.port, "/version").body == b"one 1\n"
+    late = []
+    slow = threading.Thread(target=lambda: late.append(get(s.port, "/slow").body))
+    slow.start()
+    s.set_conf(CONF.replace("VERSION", "two"))
+    s.reload()
+    wait_until(lambda: get(s.port, "/version").body.startswith(b"two"))
+    slow.join()
+    assert late == [b"slow one\n"]
+    assert int(get(s.port, "/version").body.split()[1]) > 2
+    s.wait_for_log("leaving one")
+
+
+def test_a_bad_init_keeps_the_old_machine(server):
+    s = server(CONF.replace("VERSION", "one"), allow_log=("init_by_lua error",))
+    s.set_conf(CONF.replace('version = "VERSION"', 'error("not today")'))
+    s.signal(signal.SIGHUP)
+    s.wait_for_log(r"init_by_lua error: .*not today")
+    assert get(s.port, "/version").body.startswith(b"one")
+
+
+def test_pending_timers_run_when_the_worker_leaves(server):
+    s = server(CONF.replace("VERSION", "one"))
+    assert get(s.port, "/timer").body == b"armed\n"
+    s.signal(signal.SIGQUIT)
+    s.wait_for_log("premature true")
+    s.wait_for_log("to its end")
+    s.wait_for_log("leaving one")
+
+
+def test_timers_have_limits(server):
+    s = server(CONF.replace("VERSION", "one"), allow_log=("lua_max_running_timers",))
+    assert get(s.port, "/many").body == b"5 too many pending timers\n"
+    s.wait_for_log("2 lua_max_running_timers are not enough")
+
+
+def test_a_new_global_is_told(server):
+    s = server(CONF.replace("VERSION", "one"))
+    assert get(s.port, "/global").body == b"ok\n"
+    s.wait_for_log(r"\[warn\].*writing a global Lua variable \('made_here'\)")
+
+
+def test_clients_that_leave_in_the_middle(server):
+    s = server(CONF.replace("VERSION", "one"))
+    for path in ("/wait", "/wait_all", "/big", "/unread"):
+        Client(s.port).send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").reset()
+    half = [Client(s.port).send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n") for path in ("/big", "/unread", "/wait")]
+    assert get(s.port, "/version").status == 200
+    for client in half:
+        client.reset()
+    s.wait_for_log("client prematurely closed connection")
+    assert len(get(s.port, "/big").body) == len(get(s.port, "/unread").body) == 5000000

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""A script can take neither the worker's time nor its memory for ever."""
+
+from lib.client import Client, get
+from lib.ports import wait_until
+
+CONF = r"""
+events {}
+http {
+    lua_run_time_limit 200ms;
+    lua_memory_limit 32m;
+    lua_jit %%JIT%%;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /loop { content_by_lua_block { local n = 0 while true do n = n + 1 end } }
+        location /caught { content_by_lua_block { while true do pcall(function() while true do end end) end } }
+        location /memory { content_by_lua_block { local t = {} while true do t[#t + 1] = ("x"):rep(10000) .. #t end } }
+        location /long { content_by_lua_block { for i = 1, 30 do ngx.sleep(0.02) end ngx.say("done") } }
+        location /ok { content_by_lua_block { ngx.say("ok") } }
+    }
+}
+"""
+ABORTED = ("aborted: runtime error",)
+
+
+def test_interpreted_loops_end_with_an_error(server):
+    s = server(CONF, JIT="off", allow_log=ABORTED)
+    assert get(s.port, "/loop").status == 500
+    s.wait_for_log(r"the script ran longer than lua_run_time_limit \(200 ms\)")
+    assert get(s.port, "/caught").status == 500
+    assert get(s.port, "/ok").body == b"ok\n"
+    assert get(s.port, "/long").body == b"done\n"
+
+
+def test_a_compiled_loop_costs_its_worker(server):
+    s = server(CONF, JIT="on", allow_log=("compiled script does not end", "exited with code"))
+    worker = s.wait_workers(1)[0]
+    Client(s.port).send("GET /loop HTTP/1.1\r\nHost: a\r\n\r\n").read_until_close()
+    s.wait_for_log("a compiled script does not end")
+    wait_until(lambda: s.workers() and s.workers()[0] != worker)
+    assert get(s.port, "/ok").body == b"ok\n"
+
+
+def test_memory_is_bounded(server):
+    s = server(CONF, JIT="on", allow_log=ABORTED)
+    for _ in range(3):
+        assert get(s.port, "/memory").status == 500
+    s.wait_for_log("not enough memory")
+    assert get(s.port, "/ok").body == b"ok\n"

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""ngx.socket.tcp against scripted peers: reading by patterns, pools, failures, and what becomes of a socket when its request ends."""
+
+import socket
+import threading
+
+from lib import upstreams as up
+from lib.client import Client, get
+
+CONF = r"""
+events {}
+http {
+    lua_socket_connect_timeout 5s;
+    lua_socket_log_errors off;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { content_by_lua_block {
+            local function connected()
+                local s = ngx.socket.tcp()
+                assert(s:connect("127.0.0.1", %%UP%%))
+                return s
+            end
+            SCRIPT
+        } }
+    }
+}
+"""
+
+
+def run(server, u, script, path="/"):
+    s = server(CONF.replace("SCRIPT", script), UP=u.port)
+    return s, get(s.port, path).body.decode()
+
+
+def test_reads_by_patterns(server, upstream):
+    u = upstream([up.read(7), up.send(b"one\r\ntwo\r3\nexactly--ab---abrest"), up.close()])
+    _, text = run(server, u, """
+        local s = connected()
+        ngx.say(s:send({"hel", {"lo", 1}, "\\n"}))
+        ngx.say(s:receive()) ngx.say(s:receive("*l")) ngx.say(s:receive(7))
+        local f = s:receiveuntil("--ab") ngx.say("[", f(), "]") ngx.say("[", f(), "]")
+        ngx.say(s:receive("*a")) ngx.say(s:receive()) ngx.say(s:close())""")
+    assert text == "7\none\ntwo3\nexactly\n[]\n[-]\nrest\nnilclosed\nnilclosed\n"
+
+
+def test_partial_data_comes_with_the_error(server, upstream):
+    u = upstream([up.send(b"part"), up.close()])
+    _, text = run(server, u, "local s = connected() ngx.say(s:receive(10)) ngx.say(s:receive(1))")
+    assert text == "nilclosedpart\nnilclosed\n"
+
+
+def test_a_read_times_out_and_the_socket_stays_open(server, upstream):
+    u = upstream([up.send(b"ab"), up.read(1), up.send(b"cd\n")])
+    _, text = run(server, u, """
+        local s = connected() s:settimeouts(1000, 1000, 50)
+        ngx.say(s:receive(4)) s:settimeout(5000) s:send("x") ngx.say(s:receive())""")
+    assert text == "niltimeoutab\ncd\n"
+
+
+def test_pooled_connections_are_used_again(server, upstream):
+    u = upstream([up.read(2), up.send(b"1\n"), up.read(2), up.send(b"2\n")])
+    _, text = run(server, u, """
+        local s = connected() s:send("a\\n") ngx.say(s:receive(), s:getreusedtimes()) ngx.say(s:setkeepalive(10000, 5)) ngx.say(s:receive())
+        s = connected() s:send("b\\n") ngx.say(s:receive(), s:getreusedtimes()) s:close()""")
+    assert text == "10\n1\nnilclosed\n21\n"
+    assert len(u.connections) == 1
+
+
+def test_what_is_unread_forbids_the_pool(server, upstream):
+    u = upstream([up.send(b"a\nb\n")])
+    _, text = run(server, u, "local s = connected() s:receive() ngx.say(s:setkeepalive())")
+    assert text == "nilunread data in buffer\n"
+
+
+def test_failures_to_connect(server, upstream):
+    u = upstream([up.close()])
+    s, text = run(server, u, """
+        local s = ngx.socket.tcp()
+        ngx.say(s:connect("127.0.0.1", 1)) ngx.say(s:connect("unix:/nonexistent/socket")) ngx.say(pcall(s.connect, s, "127.0.0.1"))
+        ngx.say(s:connect("127.0.0.1", 70000)) ngx.say(s:send("x")) ngx.say(s:setkeepalive())""")
+    assert text.startswith("nilconnection refused\nnilno such file or directory\nfalse")
+    assert text.endswith("nilport number out of range\nnilclosed\nnilclosed\n")
+
+
+def test_one_thread_at_a_time_reads(server, upstream):
+    u = upstream([up.read(1), up.send(b"late\n")])
+    _, text = run(server, u, """
+        local s = connected()
+        local t = ngx.thread.spawn(function() ngx.say(s:receive()) end)
+        ngx.say(s:receive()) ngx.say(s:close()) s:send("x") ngx.thread.wait(t)""")
+    assert text == "nilsocket busy reading\nnilsocket busy reading\nlate\n"
+
+
+def test_a_socket_ends_with_its_request(server, upstream):
+    u = upstream([up.read(2), up.read_to_end()])
+    s, text = run(server, u, """
+        if kept then return ngx.say((select(2, pcall(kept.receive, kept))):match("bad request")) end
+        kept = connected() kept:send("x\\n") ngx.say("first")""")
+    assert text == "first\n"
+    assert get(s.port, "/").body == b"bad request\n"
+
+
+def test_a_client_that_leaves_ends_the_wait(server, upstream):
+    u = upstream([up.read(2), up.read_to_end()])
+    s = server(CONF.replace("location /", "lua_check_client_abort on; location /").replace(
+        "SCRIPT", 'local s = connected() s:send("x\\n") ngx.say(s:receive())'), UP=u.port)
+    client = Client(s.port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    u.wait_connections(1)
+    client.reset()
+    s.wait_for_log("client prematurely closed connection")
+
+
+def test_datagrams(server, upstream):
+    u = upstream([up.close()])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(10)
+
+        def answer():
+            data, sender = peer.recvfrom(100)
+            peer.sendto(b"got " + data, sender)
+        answering = threading.Thread(target=answer)
+        answering.start()
+        _, text = run(server, u, """
+            local s = ngx.socket.udp()
+            ngx.say(s:send("x")) ngx.say(s:setpeername("127.0.0.1", PEER)) ngx.say(s:send({"da", "ta"})) ngx.say(s:receive())
+            s:settimeout(20) ngx.say(s:receive()) ngx.say(s:close()) ngx.say(s:receive())
+            ngx.say(s:setpeername("unix:/nonexistent/socket"))""".replace("PEER", str(peer.getsockname()[1])))
+        answering.join()
+    assert text == "nilclosed\n1\n1\ngot data\nniltimeout\n1\nnilclosed\nnilno such file or directory\n"
