@@ -203,6 +203,7 @@ Task<Unit> PeerLink::run() {
     if (connection().received_bytes() != received) {
       heard_ms_ = loop.now_ms();
       ping_sent_ms_ = 0;
+      if (rules_.ping_interval_ms) arm_tick();  // the next ping is due before the time-out of the last one would have been
     }
     if (leaving_) group_.connect_if_needed();
     if (end == Session::ReadEnd::more) {

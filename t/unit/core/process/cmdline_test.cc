@@ -78,7 +78,9 @@ TEST(StartPaths, BuiltInPathsFollowThePrefix) {
   CommandLine line;
   StartPaths paths = start_paths(line, "/here");
   EXPECT_EQ(paths.conf, build_config::conf_path);
-  EXPECT_EQ(paths.prefix, std::string(build_config::prefix) + "/");
+  std::string prefix = build_config::prefix;
+  prefix += '/';
+  EXPECT_EQ(paths.prefix, prefix);
   line.prefix = "there";
   paths = start_paths(line, "/here");
   EXPECT_EQ(paths.prefix, "/here/there/");
