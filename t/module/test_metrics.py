@@ -149,7 +149,7 @@ def test_gauges_forget_a_killed_worker(server, upstream):
     with Client(s.port) as c:
         c.send(b"GET /up HTTP/1.1\r\nHost: first\r\n\r\n")
         u.wait_requests(1)
-        assert any(metrics(s).get(in_flight) == 1 for _ in range(50))
+        wait_until(lambda: metrics(s).get(in_flight) == 1, 10, "the try in flight")
         for pid in workers:
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: len(set(s.workers()) - set(workers)) == 2, 5, "new workers")

@@ -19,7 +19,7 @@ from lib.fairlead import default_binary
 from lib.ports import TIME_SCALE, claim_port, release_port, wait_until
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "conf/examples/mesh")
-PAUSE = 0.2 * TIME_SCALE ** 0.5
+PAUSE = 0.5 * TIME_SCALE ** 0.5
 
 
 class Mesh:
