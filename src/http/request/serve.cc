@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "core/conf/error_log.h"
 #include "event/events_conf.h"
@@ -66,7 +67,7 @@ class Sink final : public RequestSink {
   bool is_idle_ = false;
 };
 
-enum class Protocol : uint8_t { h1, h2 };
+enum class Protocol : uint8_t { none, h1, h2 };
 
 // Which protocol a client begins with on an address that takes both in the clear. A connection that sends nothing is left to HTTP/1.
 Task<Protocol> begun_protocol(Connection& client, const h1::ServerRules& rules, RequestSink& sink) {
@@ -122,19 +123,54 @@ void debug_accept(const ClientFacts& facts, int fd) {
 }  // namespace
 
 // From accept to close: the connection itself, what modules do before any protocol, the protocol.
-Task<Unit> HttpServer::serve(Accepted accepted) {
-  add_to(worker_.row().accepted);
+// What comes before the first request where an address asks for it: hooks of modules, TLS, the choice of a protocol. None: the
+// connection is over. A frame of its own, gone before the connection idles.
+static Task<Protocol> open_client(ClientFacts& facts, Sink& sink, std::unique_ptr<SecureClient>& secure) {
+  const ListenAddress& address = facts.listen;
+  Connection& client = *facts.connection;
+  if (!address.hooks.empty()) {
+    bool goes_on = co_await run_connection_hooks(facts);
+    if (!goes_on) co_return Protocol::none;
+  }
+  if (address.is_secure) {
+    secure = std::make_unique<SecureClient>(facts);
+    bool is_open = co_await secure->open(client, sink);
+    if (!is_open) co_return Protocol::none;
+  }
+  if (facts.alpn == "h2") co_return Protocol::h2;
+  if (address.is_secure || !address.speaks_h2()) co_return Protocol::h1;
+  Protocol begun = co_await begun_protocol(client, address.hosts.default_server->h1_rules, sink);
+  co_return begun;
+}
+
+static bool needs_opening(const ListenAddress& address) { return !address.hooks.empty() || address.is_secure || address.speaks_h2(); }
+
+static Task<Unit> serve_requests(Protocol protocol, Connection& client, const SecureClient* secure, Sink& sink) {
+  const Server& server = secure ? secure->server() : *sink.facts().listen.hosts.default_server;
+  return protocol == Protocol::h2 ? h2::serve(client, server.h2_rules, sink) : h1::serve(client, server.h1_rules, sink);
+}
+
+// nullptr: the descriptor is closed, and the log says why.
+Watch* HttpServer::watch_accepted(const Accepted& accepted, const ListenAddress& address) {
   auto watch = worker_.loop().watch(accepted.fd, PollMode::edge);
   if (!watch) {
     accept_failed(watch.error());
     close(accepted.fd);
-    co_return Unit();
+    return nullptr;
   }
-  CountedConnection counted(worker_);
-  const ListenAddress& address = group_.address_of(accepted.fd);
   if (accepted.peer.is_ip() && conf<CoreConf>(*address.hosts.default_server->block).tcp_nodelay) set_nodelay(accepted.fd);
   (*watch)->set_ready(Direction::write, true);
-  Connection client(*watch, Side::client);
+  return *watch;
+}
+
+// Its frame lives as long as the connection: what is only needed at the beginning has frames of its own.
+Task<Unit> HttpServer::serve(Accepted accepted) {
+  add_to(worker_.row().accepted);
+  const ListenAddress& address = group_.address_of(accepted.fd);
+  Watch* watch = watch_accepted(accepted, address);
+  if (!watch) co_return Unit();
+  CountedConnection counted(worker_);
+  Connection client(watch, Side::client);
   ClientFacts facts(worker_, worker_.generation(), address);
   facts.connection = &client;
   facts.number = worker_.next_connection_number();
@@ -143,23 +179,12 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
   facts.is_debugged = is_debugged(worker_, facts.peer);
   debug_accept(facts, accepted.fd);
 
-  if (!address.hooks.empty()) {
-    bool goes_on = co_await run_connection_hooks(facts);
-    if (!goes_on) co_return Unit();
-  }
-
   Sink sink(facts, client);
   std::unique_ptr<SecureClient> secure;  // outlives the use of `facts`, not the connection
-  if (address.is_secure) {
-    secure = std::make_unique<SecureClient>(facts);
-    bool is_open = co_await secure->open(client, sink);
-    if (!is_open) co_return Unit();
-  }
-  const Server& server = secure ? secure->server() : *address.hosts.default_server;
-  Protocol protocol = facts.alpn == "h2" ? Protocol::h2 : Protocol::h1;
-  if (!address.is_secure && address.speaks_h2()) protocol = co_await begun_protocol(client, server.h1_rules, sink);
-  if (protocol == Protocol::h2) co_await h2::serve(client, server.h2_rules, sink);
-  else co_await h1::serve(client, server.h1_rules, sink);
+  Protocol protocol = Protocol::h1;
+  if (needs_opening(address)) protocol = co_await open_client(facts, sink, secure);
+  if (protocol == Protocol::none) co_return Unit();
+  co_await serve_requests(protocol, client, secure.get(), sink);
   connection_logger(facts).debug("close http connection: {}, requests: {}", accepted.fd, facts.requests);
   co_return Unit();
 }

@@ -18,6 +18,8 @@ class HttpServer final : public ServeAccepted {
   void accept_failed(const Error& error) override;
 
  private:
+  Watch* watch_accepted(const Accepted& accepted, const ListenAddress& address);
+
   Worker& worker_;
   const ListenGroup& group_;
 };
