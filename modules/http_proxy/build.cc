@@ -5,6 +5,7 @@
 #include "core/base/escape.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "core/conf/session_vars.h"
 #include "http/h1/client.h"
 #include "http/h1/request_writer.h"
 #include "http/message/headers.h"
@@ -180,6 +181,10 @@ Task<Verdict> run_proxy(Request& request) {
   plan.group = conf.pass.group;
   plan.target = proxy.target;
   plan.url_path = proxy.uri;
+  if (conf.sends_proxy_header) {
+    std::string header = make_proxy_header(conf.proxy_header_version, *request.client_addr, local_address(request));
+    plan.greeting = request.arena().copy(header);
+  }
   plan.build = &build;
   plan.edit_reply = &edit_reply;
   plan.module_plan = &proxy;

@@ -11,6 +11,7 @@
 
 #include "core/conf/regex_rule.h"
 #include "core/conf/template.h"
+#include "event/net/proxy_protocol.h"
 #include "http/forward/forward.h"
 #include "http/forward/conf.h"
 
@@ -77,6 +78,8 @@ struct ProxyConf : ForwardConf {
   bool redirects_given = false;
   std::vector<Rewrite> cookie_domains, cookie_paths;
   std::vector<CookieFlags> cookie_flags;
+  bool sends_proxy_header = false;  // the PROXY protocol, ahead of a connection's first request
+  ProxyVersion proxy_header_version = ProxyVersion::v1;
   bool cookie_domains_off = false, cookie_paths_off = false, cookie_flags_off = false;
   // Made by finish: what is sent, in order, and the names of client fields that are not.
   std::vector<SentPart> sent;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "core/base/addr.h"
 #include "core/base/error.h"
@@ -26,6 +27,7 @@ struct ConnectOptions {
   // Bytes; 0: the system's.
   int send_buffer = 0, receive_buffer = 0;
   int send_low_water = 0;    // SO_SNDLOWAT, where the system lets it be set
+  std::string_view greeting = {};  // bytes that go ahead of everything else (a PROXY header); lives as long as the connect
 };
 // A socket on its way to `to`. The connect may be under way: wait for writable, then connect_result().
 Result<int> connect_socket(const Addr& to, const ConnectOptions& options);

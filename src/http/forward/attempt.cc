@@ -21,7 +21,7 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   Loop& loop = request_.loop();
   started_ms_ = loop.now_ms();
   try_deadline_ms_ = loop.deadline(target_.try_timeout_ms);
-  asks_upgrade_ = what.asks_upgrade;
+  asks_upgrade_ = what.asks_upgrade && !request_.is_subrequest;
   PeerCall call{request_, target_, what, head, place_, {}};
   if (target_.hints) call.interim = {this, &Attempt::on_interim};
   exchange_ = protocol_.try_open(call);

@@ -29,6 +29,8 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
     to.connect.transparent = conf.bind.transparent;
     key = request.arena().join({key, "|", bind});
   }
+  if (!plan.greeting.empty()) key = request.arena().join({key, "|", plan.greeting});
+  to.connect.greeting = plan.greeting;
   if (!plan.protocol.name.empty()) key = request.arena().join({key, "|", plan.protocol.name});
   to.key = PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
@@ -55,7 +57,7 @@ class Try {
         attempt_target_(attempt_target_of(request, plan, *lease_, target)),
         record(request.add_try()),
         attempt(request, plan.protocol, attempt_target_) {
-    record.peer = lease_->spec.name;
+    record.peer = request.arena().copy(lease_->spec.name);  // the peers may be gone when the log is written
     record.group = target.name;
     record.url_scheme = plan.url_scheme;
     record.url_path = plan.url_path;

@@ -93,7 +93,7 @@ static Location* find_named(Request& request, std::string_view name) {
 // A status that nobody made a response for: an error_page leads on (then it gives that verdict), or the built-in page is sent.
 static Task<Verdict> answer_status(Request& request, unsigned status) {
   if (request.exchange.head_sent()) {
-    request.client().mark_broken();
+    request.exchange.abandon();
     co_return Verdict::done();
   }
   request.response.head.status = static_cast<uint16_t>(status);
@@ -145,7 +145,7 @@ static Task<Verdict> follow(Request& request, Verdict verdict) {
         if (!try_send(request, verdict)) verdict = co_await finish_send(request);
         continue;
       }
-      case Verdict::Kind::close: request.client().mark_broken(); co_return verdict;
+      case Verdict::Kind::close: request.exchange.abandon(); co_return verdict;
       default: co_return verdict;
     }
   }
@@ -161,6 +161,15 @@ static void log_abort(Request& request) {
                            : record->header_ms < 0 ? "reading response header from upstream" : "reading upstream";
   While at(request, doing);
   request.logger.info("client prematurely closed connection, so upstream connection is closed too");
+}
+
+Task<Unit> handle_subrequest(Request& request) {
+  Verdict verdict = Verdict::next();
+  Task<Verdict> content;
+  if (!try_phases(request, nullptr, verdict, content)) verdict = co_await content;
+  if (!is_end(verdict)) (void)co_await follow(request, verdict);
+  if (conf<CoreConf>(request).log_subrequest) run_log_phase(request);
+  co_return Unit();
 }
 
 Task<Unit> handle(Request& request, Verdict verdict) {
@@ -180,7 +189,7 @@ Task<Unit> handle(Request& request, Verdict verdict) {
     if (!request.exchange.head_sent()) request.response.head.status = 499;
     request.fail_reason = "DC";
     log_abort(request);
-    request.client().mark_broken();
+    request.exchange.abandon();
   }
   co_return Unit();
 }

@@ -64,10 +64,10 @@ struct Response : Outgoing {
 
 class Request : public Session, public LogContext {
  public:
-  Request(Arena& own_arena, const RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts);
+  Request(Arena& own_arena, RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts);
   ~Request();
 
-  const RequestHead& head;
+  RequestHead& head;             // as the client sent it; modules may edit the fields that are passed on
   Exchange& exchange;
   const ClientFacts& facts;
   Response response;
@@ -88,6 +88,7 @@ class Request : public Session, public LogContext {
   bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
   bool script_quotes_captures = true;  // no rewrite has matched in this run of the script: captures in its texts are escaped, as in nginx
   bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
+  bool is_subrequest = false;    // made by Subrequest: no access phase, and its response goes to whoever asked
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;
   uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
