@@ -2,7 +2,7 @@
 # Copyright (C) The Fairlead authors
 #
 # What people type. The builds themselves are CMake's: build/release (-O2, tests), build/asan (sanitizers, tests), build/lto (install
-# and bench), build/fuzz (clang, libFuzzer). JOBS=n sets how many compilers and tests run at once.
+# and bench), build/train (counts, for build/lto), build/fuzz (clang, libFuzzer). JOBS=n sets how many compilers and tests run at once.
 SHELL := /bin/sh
 JOBS ?= $(shell nproc)
 PYTHON ?= /usr/bin/python3
@@ -21,7 +21,7 @@ cmake := cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=Release
 configured := build/config.cmake CMakeLists.txt
 sanitized := $(if $(sanitize),-DFAIRLEAD_SANITIZE=$(sanitize),)
 
-.PHONY: build run test check asan bench fuzz install uninstall clean format lint help release-tests asan-tests
+.PHONY: build run test check asan bench fuzz install uninstall clean format lint help release-tests asan-tests train lto
 .DEFAULT_GOAL := build
 
 help:
@@ -45,8 +45,25 @@ build/asan/build.ninja: $(configured)
 	@$(cmake) -B build/asan -DFAIRLEAD_TESTS=ON -DCMAKE_BUILD_TYPE=Dev -DFAIRLEAD_SANITIZE=address,undefined >build/asan.log 2>&1 \
 	  || { cat build/asan.log; exit 1; }
 
+# Unless configured --without-profile (or with a sanitizer), install and bench get a build that is compiled for what t/bench/train.py does
+# to one that counts. Where that cannot run, build/profile stays empty, and they get one without.
+trained := $(if $(sanitize),,$(filter yes,$(profile)))
+
 build/lto/build.ninja: $(configured)
-	@$(cmake) -B build/lto -DFAIRLEAD_LTO=ON $(sanitized) >build/lto.log 2>&1 || { cat build/lto.log; exit 1; }
+	@$(cmake) -B build/lto -DFAIRLEAD_LTO=ON -DFAIRLEAD_PROFILE=$(if $(trained),use) $(sanitized) >build/lto.log 2>&1 \
+	  || { cat build/lto.log; exit 1; }
+
+build/train/build.ninja: $(configured)
+	@$(cmake) -B build/train -DFAIRLEAD_PROFILE=generate >build/train.log 2>&1 || { cat build/train.log; exit 1; }
+
+train: build/train/build.ninja
+	@ninja -C build/train -j$(JOBS) fairlead
+	@[ build/profile/made -nt build/train/fairlead ] || { rm -rf build/profile && mkdir build/profile && \
+	  { $(PYTHON) -B t/bench/train.py build/train/fairlead || { rm -rf build/profile/*; echo 'no training here: built without a profile'; }; } && \
+	  { [ ! -e build/lto/build.ninja ] || ninja -C build/lto -t clean >/dev/null; } && touch build/profile/made; }
+
+lto: build/lto/build.ninja $(if $(trained),train)
+	@ninja -C build/lto -j$(JOBS) fairlead
 
 build/fuzz/build.ninja: $(configured)
 	@$(cmake) -B build/fuzz -DFAIRLEAD_TESTS=ON -DFAIRLEAD_FUZZ=ON -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang >build/fuzz.log 2>&1 \
@@ -75,8 +92,7 @@ check: release-tests
 asan: asan-tests
 	@ctest --test-dir build/asan --output-on-failure -j$(JOBS)
 
-bench: build/lto/build.ninja
-	@ninja -C build/lto -j$(JOBS) fairlead
+bench: lto
 	@ninja -C build/release -j$(JOBS) micro_benches
 	@for b in build/release/t/bench_*; do [ -x $$b ] && $$b --benchmark_min_time=0.2; done; true
 	@$(PYTHON) t/bench/macro/run.py --binary build/lto/fairlead
@@ -109,8 +125,7 @@ tables := mime.types fastcgi_params fastcgi.conf scgi_params uwsgi_params
 man_dir := $(prefix)/share/man
 share_dir := $(prefix)/share/fairlead
 
-install: build/lto/build.ninja
-	@ninja -C build/lto -j$(JOBS) fairlead
+install: lto
 	install -d $(DESTDIR)$(dir $(sbin_path)) $(DESTDIR)$(conf_dir) $(DESTDIR)$(share_dir) $(DESTDIR)$(prefix)/html
 	@for d in $(error_log_path) $(http_log_path) $(pid_path); do \
 	  case $$d in /*) install -d "$(DESTDIR)$$(dirname $$d)" ;; esac; done

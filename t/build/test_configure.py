@@ -98,6 +98,13 @@ def test_what_cannot_be_had_is_refused_by_name(tree, option, reason):
     assert not tree.exists("build/config.cmake")
 
 
+def test_install_is_trained_unless_told_otherwise(tree):
+    tree.configure()
+    assert "profile := yes" in tree.read("build/config.mk")
+    tree.configure("--without-profile")
+    assert "profile := no" in tree.read("build/config.mk")
+
+
 def test_the_module_list_is_what_is_present(tree):
     tree.configure("--without-http_gzip")
     os.makedirs(tree.folder + "/src/http/h2", exist_ok=True)
