@@ -59,7 +59,8 @@ build/train/build.ninja: $(configured)
 train: build/train/build.ninja
 	@ninja -C build/train -j$(JOBS) fairlead
 	@[ build/profile/made -nt build/train/fairlead ] || { rm -rf build/profile && mkdir build/profile && \
-	  { $(PYTHON) -B t/bench/train.py build/train/fairlead || { rm -rf build/profile/*; echo 'no training here: built without a profile'; }; } && \
+	  { $(PYTHON) -B t/bench/train.py build/train/fairlead \
+	  || { rm -rf build/profile/*; echo 'no training here: built without a profile'; }; } && \
 	  { [ ! -e build/lto/build.ninja ] || ninja -C build/lto -t clean >/dev/null; } && touch build/profile/made; }
 
 lto: build/lto/build.ninja $(if $(trained),train)
