@@ -18,15 +18,11 @@ namespace {
 using SocketRef = std::shared_ptr<TcpSocket>;
 constexpr char metatable[] = "fairlead.tcp";
 
-const void* owner_of(Scope& scope) {
-  return scope.request ? static_cast<const void*>(scope.request) : static_cast<const void*>(scope.run);
-}
-
 const Block& place_of(Scope& scope) { return scope.request ? *scope.request->block : scope.vm.http_block(); }
 
 SocketRef& ref_of(lua_State* L) {
   SocketRef& ref = *static_cast<SocketRef*>(luaL_checkudata(L, 1, metatable));
-  if (ref->owner() != owner_of(Scope::current())) luaL_error(L, "bad request");
+  if (ref->owner() != Scope::current().owner()) luaL_error(L, "bad request");
   return ref;
 }
 
@@ -34,7 +30,7 @@ int tcp(lua_State* L) {
   Scope& scope = allowed_scope(L, yielding_hooks);
   const LuaConf& own = conf<LuaConf>(place_of(scope));
   SocketRef* held = new (lua_newuserdata(L, sizeof(SocketRef)))
-      SocketRef(std::make_shared<TcpSocket>(*scope.vm.worker(), place_of(scope), owner_of(scope)));
+      SocketRef(std::make_shared<TcpSocket>(*scope.vm.worker(), place_of(scope), scope.owner()));
   TcpSocket& socket = **held;
   socket.timeouts = SocketTimeouts{own.socket_connect_timeout, own.socket_send_timeout, own.socket_read_timeout};
   socket.buffer_bytes = own.socket_buffer_size;

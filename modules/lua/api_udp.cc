@@ -19,13 +19,9 @@ namespace {
 using SocketRef = std::shared_ptr<UdpSocket>;
 constexpr char metatable[] = "fairlead.udp";
 
-const void* owner_of(Scope& scope) {
-  return scope.request ? static_cast<const void*>(scope.request) : static_cast<const void*>(scope.run);
-}
-
 SocketRef& ref_of(lua_State* L) {
   SocketRef& ref = *static_cast<SocketRef*>(luaL_checkudata(L, 1, metatable));
-  if (ref->owner() != owner_of(Scope::current())) luaL_error(L, "bad request");
+  if (ref->owner() != Scope::current().owner()) luaL_error(L, "bad request");
   return ref;
 }
 
@@ -33,7 +29,7 @@ int udp(lua_State* L) {
   Scope& scope = allowed_scope(L, yielding_hooks);
   const Block& place = scope.request ? *scope.request->block : scope.vm.http_block();
   SocketRef* held =
-      new (lua_newuserdata(L, sizeof(SocketRef))) SocketRef(std::make_shared<UdpSocket>(*scope.vm.worker(), place, owner_of(scope)));
+      new (lua_newuserdata(L, sizeof(SocketRef))) SocketRef(std::make_shared<UdpSocket>(*scope.vm.worker(), place, scope.owner()));
   (*held)->read_timeout_ms = conf<LuaConf>(place).socket_read_timeout;
   if (scope.request) scope.request->slot<RequestState>().owned.push_back(**held);
   else scope.run->owned.push_back(**held);

@@ -57,6 +57,9 @@ class Scope {
   // Of set_by_lua and body_filter_by_lua: what ngx.arg gives and takes. The hook that opened the scope fills them.
   int arg_ref = LUA_NOREF;
 
+  // What sockets made here belong to: the request, else the run (of a timer).
+  const void* owner() const { return request ? static_cast<const void*>(request) : static_cast<const void*>(run); }
+
  private:
   Scope* before_;
   static inline Scope* current_ = nullptr;
