@@ -67,6 +67,7 @@ class H2Client:
         self.replies, self.hold = {}, set()
         self._unfed = b""
         self.goaways, self.pongs, self.server_settings = [], 0, {}
+        self.ends = []  # the streams whose replies have ended, in their order
         self.ended = None  # "closed" or "reset"
         self.flush()
 
@@ -77,14 +78,15 @@ class H2Client:
         if data:
             self.socket.sendall(data)
 
-    def start(self, path="/", method="GET", headers=(), authority="localhost", end=True, pseudo=None):
-        """Sends a request head; gives the stream's number."""
+    def start(self, path="/", method="GET", headers=(), authority="localhost", end=True, pseudo=None, flush=True):
+        """Sends a request head, or leaves it to go with the next one (flush); gives the stream's number."""
         stream = self.h2.get_next_available_stream_id()
         if pseudo is None:
             pseudo = [(":method", method), (":scheme", "http"), (":authority", authority), (":path", path)]
         self.replies[stream] = H2Reply()
         self.h2.send_headers(stream, pseudo + list(headers), end_stream=end)
-        self.flush()
+        if flush:
+            self.flush()
         return stream
 
     def send(self, stream, data, end=False):
@@ -150,6 +152,7 @@ class H2Client:
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.StreamEnded):
             reply.ended = True
+            self.ends.append(event.stream_id)
         elif isinstance(event, h2.events.StreamReset):
             reply.reset = int(event.error_code)
         elif isinstance(event, h2.events.ConnectionTerminated):

@@ -66,12 +66,13 @@ def body():
 
 
 def request():
-    """head() and body()."""
-    first, second = head(), body()
-
+    """A whole request; it counts among `requests` once its body has been read, or has broken off."""
     def step(seen):
-        first(seen)
-        second(seen)
+        seen.pending = Request(seen.reader.until(b"\r\n\r\n"))
+        try:
+            seen.pending.read_body(seen.reader, until_close=False)
+        finally:
+            seen.requests.append(seen.pending)
     return step
 
 
