@@ -163,7 +163,7 @@ class Meters {
 
 Verdict count_request(Request& request) {
   const Metrics* metrics = request.worker().generation().metrics.get();
-  if (metrics && metrics->is_open() && request.server) request.worker().state<Meters>().count(request);
+  if (metrics && metrics->is_open() && request.server && !request.is_subrequest) request.worker().state<Meters>().count(request);
   return Verdict::next();
 }
 

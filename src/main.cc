@@ -34,8 +34,8 @@ static void show_build() {
     if (options.find(option) == std::string::npos) options += format(" {}", option);
   };
   // nginx's names of what is there beyond its standard modules, and of those standard ones that are not, for scripts that look.
-  if (modules().find("http_ssl")) add("--with-http_ssl_module");
-  if (modules().find("http_stub_status")) add("--with-http_stub_status_module");
+  for (std::string_view name : {"realip", "auth_request", "ssl", "stub_status"})
+    if (modules().find(format("http_{}", name)) || modules().find(name)) add(format("--with-http_{}_module", name));
 #ifdef FAIRLEAD_DEBUG
   add("--with-debug");
 #endif

@@ -5,6 +5,9 @@
 #include "core/base/escape.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "core/conf/session_vars.h"
+#include "http/h1/client.h"
+#include "http/h1/request_writer.h"
 #include "http/message/headers.h"
 #include "http/message/uri.h"
 #include "modules/http_proxy/proxy.h"
@@ -17,19 +20,6 @@ namespace {
 constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
                                        KnownHeader::content_length, KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade,
                                        KnownHeader::proxy_connection, KnownHeader::trailer, KnownHeader::host);
-
-bool is_replaced(const ProxyConf& conf, std::string_view name) {
-  for (std::string_view one : conf.replaced)
-    if (equal_nocase(one, name)) return true;
-  return false;
-}
-
-void write_field(ChainWriter& to, std::string_view name, std::string_view value) {
-  to.write(name);
-  to.write(": ");
-  to.write(value);
-  to.write("\r\n");
-}
 
 // "http://host[:port][/uri]" evaluated from variables. False: the log says why.
 bool read_runtime_url(Request& request, ProxyRequest& proxy) {
@@ -72,54 +62,49 @@ std::string_view replaced_uri(Request& request, const Pass& pass) {
   return request.arena().join({pass.uri, rest, "?", request.args});
 }
 
-void set_framing(Request& request, const ProxyConf& conf, AttemptRequest& what) {
+void set_body(Request& request, const ProxyConf& conf, AttemptRequest& what) {
   if (conf.set_body.is_set()) {
     std::string_view text = conf.set_body.evaluate(request);
     what.body = request.arena().make<BytesBody>(Slice(text));
-    what.framing = h1::SendFraming::length;
+    what.has_body = true;
     what.length = text.size();
     return;
   }
   if (!request.head.has_body() || !conf.pass_request_body) {
     what.body = request.arena().make<EmptyBody>();
-    what.framing = h1::SendFraming::none;
     return;
   }
-  auto bytes = what.body->size();
-  what.framing = bytes ? h1::SendFraming::length : h1::SendFraming::chunked;
-  what.length = bytes.value_or(0);
+  what.has_body = true;
+  what.length = what.body->size();
 }
 
-// Whether the head announces a length: a body, or a method that one is expected of.
-bool announces_length(const Request& request, const ProxyConf& conf, const AttemptRequest& what) {
-  if (what.framing == h1::SendFraming::length) return true;
-  return what.framing == h1::SendFraming::none && request.head.framing.content_length == 0 && !is_replaced(conf, "Content-Length");
+// The length that the head announces: of a body, or of none for a method that one is expected of.
+std::optional<uint64_t> announced_length(const Request& request, const ProxyConf& conf, const AttemptRequest& what) {
+  if (what.has_body) return what.length;
+  if (request.head.framing.content_length == 0 && !conf.sends_length) return 0;
+  return std::nullopt;
 }
 
-void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& what, ChainWriter& to) {
+template <class Head>
+void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& what, Head& to) {
   const ProxyConf& conf = proxy.conf;
-  bool host_given = false;
-  for (const SetHeader& header : conf.sent) {
-    std::string_view value = header.value.evaluate(request);
-    bool is_host = equal_nocase(header.name, "host");
-    if (is_host) host_given = true;
+  what.asks_upgrade = conf.sends_upgrade;
+  for (const SentPart& part : conf.sent) {
+    if (!part.text.empty()) {
+      to.literals(part.text, part.literals);
+      continue;
+    }
+    std::string_view value = part.field.value.evaluate(request);
     if (value.empty() || !is_field_value(value)) continue;
-    if (equal_nocase(header.name, "upgrade")) what.asks_upgrade = true;
-    write_field(to, header.name, value);
+    if (part.is_upgrade) what.asks_upgrade = true;
+    to.field(part.field.name, value);
   }
-  if (!host_given) write_field(to, "Host", proxy.host_header);
-  if (conf.http_version == Version::http_1_0 && !is_replaced(conf, "Connection")) to.write("Connection: close\r\n");
-  if (announces_length(request, conf, what)) {
-    to.write("Content-Length: ");
-    to.write_decimal(what.length);
-    to.write("\r\n");
-  } else if (what.framing == h1::SendFraming::chunked) {
-    to.write("Transfer-Encoding: chunked\r\n");
-  }
+  if (!conf.sends_host) to.field("Host", proxy.host_header);
+  if (auto length = announced_length(request, conf, what)) to.field("Content-Length", *length);
+  else if (what.has_body) to.field("Transfer-Encoding", "chunked");
   if (conf.pass_request_headers) {
     for (const Headers::Field& field : request.head.headers) {
-      if (of_connection.holds(field.known) || (!conf.replaced.empty() && is_replaced(conf, field.name))) continue;
-      write_field(to, field.name, field.value);
+      if (!conf.not_copied.holds(field)) to.field(field.name, field.value);
     }
   }
 }
@@ -127,30 +112,52 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
 void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   const ProxyRequest& proxy = *static_cast<const ProxyRequest*>(proxy_request);
   const ProxyConf& conf = proxy.conf;
-  set_framing(request, conf, what);
+  set_body(request, conf, what);
   std::string_view method = request.method_text;
   if (conf.method.is_set()) method = conf.method.evaluate(request);
   what.method = method == request.method_text ? request.method : parse_method(method);
-  ChainWriter to(what.head, 1024);
-  to.write(method);
-  to.write(' ');
-  to.write(proxy.uri);
-  to.write(conf.http_version == Version::http_1_0 ? std::string_view(" HTTP/1.0\r\n") : std::string_view(" HTTP/1.1\r\n"));
+  h1::RequestWriter to(what.head, method, proxy.uri, conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1");
   write_fields(request, proxy, what, to);
-  to.write("\r\n");
+  to.end();
 }
 
 }  // namespace
 
+// Appends a field to the last part if both are ready for the wire.
+static void add_text(ProxyConf& conf, std::string_view name, std::string_view value) {
+  if (conf.sent.empty() || conf.sent.back().text.empty()) conf.sent.emplace_back();
+  conf.sent.back().text.append(name).append(": ").append(value).append("\r\n");
+  conf.sent.back().literals.emplace_back(name, value);
+}
+
 // nginx's defaults (1.31) unless proxy_set_header names the field; an empty value drops it.
 ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
   conf.sent.clear();
-  conf.replaced.clear();
+  conf.not_copied = HeaderNames(of_connection);
+  conf.sends_host = conf.sends_upgrade = conf.sends_length = false;
+  bool connection_given = false;
   for (const SetHeader& header : conf.set_headers) {
-    conf.replaced.push_back(header.name);
-    if (equal_nocase(header.name, "content-length") || equal_nocase(header.name, "transfer-encoding")) continue;  // framing is ours
-    conf.sent.push_back(header);
+    KnownHeader known = find_known_header(header.name);
+    conf.not_copied.add(header.name);
+    if (known == KnownHeader::host) conf.sends_host = true;
+    if (known == KnownHeader::connection) connection_given = true;
+    if (known == KnownHeader::content_length) conf.sends_length = true;
+    if (known == KnownHeader::content_length || known == KnownHeader::transfer_encoding) continue;  // framing is ours
+    bool is_upgrade = known == KnownHeader::upgrade;
+    if (!header.value.is_literal()) {
+      conf.sent.push_back({{}, {}, header, is_upgrade});
+      continue;
+    }
+    std::string_view value = header.value.literal();
+    if (value.empty() || !is_field_value(value)) continue;
+    if (is_upgrade) conf.sends_upgrade = true;
+    add_text(conf, header.name, value);
   }
+  if (!conf.sends_host && conf.pass.is_set && !conf.pass.url.is_set()) {
+    add_text(conf, "Host", conf.pass.host_header);
+    conf.sends_host = true;
+  }
+  if (conf.http_version == Version::http_1_0 && !connection_given) add_text(conf, "Connection", "close");
   return Unit();
 }
 
@@ -170,10 +177,14 @@ Task<Verdict> run_proxy(Request& request) {
     bool replaces = conf.pass.has_uri && !conf.pass.url.is_set();
     proxy.uri = replaces ? replaced_uri(request, conf.pass) : own_uri(request);
   }
-  ForwardPlan plan{conf};
+  ForwardPlan plan{conf, h1::client_protocol};
   plan.group = conf.pass.group;
   plan.target = proxy.target;
   plan.url_path = proxy.uri;
+  if (conf.sends_proxy_header) {
+    std::string header = make_proxy_header(conf.proxy_header_version, *request.client_addr, local_address(request));
+    plan.greeting = request.arena().copy(header);
+  }
   plan.build = &build;
   plan.edit_reply = &edit_reply;
   plan.module_plan = &proxy;

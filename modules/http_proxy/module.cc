@@ -26,6 +26,11 @@ struct ConfValue<http::proxy::Version> {
   }
 };
 
+template <>
+struct EnumWords<ProxyVersion> {
+  static constexpr EnumWord<ProxyVersion> all[] = {{"1", ProxyVersion::v1}, {"2", ProxyVersion::v2}};
+};
+
 }  // namespace fairlead
 
 namespace fairlead::http::proxy {
@@ -110,7 +115,7 @@ ConfResult<Unit> check_number(Line& line, ProxyConf&) {
 ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   bool within = block.context() & (in_location_if | in_limit_except);
   if (within && !conf.pass.is_set) conf.pass = fairlead::conf<ProxyConf>(*block.parent()).pass;
-  FL_TRY(check_buffers(block, conf, "proxy"));
+  FL_TRY(finish_forward(block, conf, "proxy"));
   return prepare_headers(block, conf);
 }
 
@@ -156,7 +161,7 @@ Value add_x_forwarded_for(Session& session, uintptr_t) {
   return Value{request.arena().join({before, ", ", client})};
 }
 
-constexpr std::array<Directive, 11> own_rows = {
+constexpr std::array<Directive, 13> own_rows = {
     custom<set_pass, ProxyConf>("proxy_pass", in_location | in_location_if | in_limit_except, words(1), "Where requests are forwarded to.")
         .takes("URL"),
     slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers."),
@@ -182,6 +187,8 @@ constexpr std::array<Directive, 11> own_rows = {
         "proxy_cookie_flags", in_http_any, words(1, 4), "Sets or clears flags of cookies.")
         .many()
         .takes("off | cookie [flag ...]"),
+    slot<ProxyConf, &ProxyConf::sends_proxy_header>("proxy_protocol", in_http_any, "Begin connections to peers with a PROXY header."),
+    slot<ProxyConf, &ProxyConf::proxy_header_version>("proxy_protocol_version", in_http_any, "Version of that header."),
     custom<check_number, ProxyConf>("proxy_headers_hash_max_size", in_http_any, words(1), "Accepted; tables of names size themselves."),
     custom<check_number, ProxyConf>("proxy_headers_hash_bucket_size", in_http_any, words(1), "Accepted; tables of names size themselves."),
 };

@@ -6,10 +6,12 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/conf/regex_rule.h"
 #include "core/conf/template.h"
+#include "event/net/proxy_protocol.h"
 #include "http/forward/forward.h"
 #include "http/forward/conf.h"
 
@@ -20,6 +22,14 @@ enum class Version : uint8_t { http_1_0, http_1_1 };
 struct SetHeader {
   std::string_view name;
   Template value;
+};
+
+// Of the head to the peer: fields ready for the wire, or one field whose value has variables.
+struct SentPart {
+  std::string text;
+  std::vector<std::pair<std::string_view, std::string_view>> literals;  // the same, one by one, for protocols without lines
+  SetHeader field;  // if `text` is empty
+  bool is_upgrade = false;
 };
 
 // proxy_redirect and proxy_cookie_domain|path: what is replaced by what.
@@ -68,10 +78,15 @@ struct ProxyConf : ForwardConf {
   bool redirects_given = false;
   std::vector<Rewrite> cookie_domains, cookie_paths;
   std::vector<CookieFlags> cookie_flags;
+  bool sends_proxy_header = false;  // the PROXY protocol, ahead of a connection's first request
+  ProxyVersion proxy_header_version = ProxyVersion::v1;
   bool cookie_domains_off = false, cookie_paths_off = false, cookie_flags_off = false;
   // Made by finish: what is sent, in order, and the names of client fields that are not.
-  std::vector<SetHeader> sent;
-  std::vector<std::string_view> replaced;
+  std::vector<SentPart> sent;
+  HeaderNames not_copied;
+  bool sends_host = false;     // some part says who is asked
+  bool sends_upgrade = false;  // a literal part has the field Upgrade
+  bool sends_length = false;   // proxy_set_header names Content-Length, whose framing is ours all the same
 };
 
 // What was found out about the target of one request.

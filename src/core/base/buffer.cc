@@ -27,88 +27,70 @@ Slice Slice::copy_of(std::string_view text) {
   return Slice(std::move(segment), at, text.size());
 }
 
-void Chain::grow() {
+// From `from` to `to`, which may overlap at a lower address. A Slice is moved by its bytes: nothing points to it.
+static void move_slices(Slice* to, Slice* from, uint32_t count) {
+  std::memmove(static_cast<void*>(to), static_cast<void*>(from), count * sizeof(Slice));
+}
+
+void Chain::make_room() {
   uint32_t used = last_ - first_;
   if (first_ > 0 && used * 2 <= room_) {  // room at the front: move down
-    std::move(at_ + first_, at_ + last_, at_);
-    first_ = 0;
-    last_ = used;
-    return;
+    move_slices(at(), at() + first_, used);
+  } else {
+    uint32_t room = room_ * 2;
+    Slice* to = static_cast<Slice*>(pool_allocate(room * sizeof(Slice)));
+    move_slices(to, at() + first_, used);
+    if (room_ != inline_count) pool_release(outside_, room_ * sizeof(Slice));
+    outside_ = to;
+    room_ = room;
   }
-  uint32_t room = room_ * 2;
-  Slice* to = static_cast<Slice*>(pool_allocate(room * sizeof(Slice)));
-  for (uint32_t i = 0; i < room; ++i) new (to + i) Slice;
-  std::move(at_ + first_, at_ + last_, to);
-  if (at_ != inline_) {
-    for (uint32_t i = 0; i < room_; ++i) at_[i].~Slice();
-    pool_release(at_, room_ * sizeof(Slice));
-  }
-  at_ = to;
-  room_ = room;
   first_ = 0;
   last_ = used;
 }
 
-void Chain::push_back(Slice slice) {
-  if (slice.empty()) return;
-  if (last_ == room_) grow();
-  size_ += slice.size;
-  at_[last_++] = std::move(slice);
-}
-
 void Chain::append(Chain&& other) {
-  for (uint32_t i = other.first_; i < other.last_; ++i) push_back(std::move(other.at_[i]));
+  for (uint32_t i = other.first_; i < other.last_; ++i) push_back(std::move(other.at()[i]));
   other.clear();
 }
 
-void Chain::drop_front(size_t bytes) {
-  FL_ASSERT(bytes <= size_);
-  size_ -= bytes;
-  while (bytes > 0) {
-    Slice& slice = at_[first_];
-    if (bytes < slice.size) {
-      slice.drop_front(bytes);
-      return;
-    }
-    bytes -= slice.size;
-    slice = Slice();
-    ++first_;
-  }
-  if (first_ == last_) first_ = last_ = 0;
-}
-
-void Chain::clear() {
-  for (uint32_t i = first_; i < last_; ++i) at_[i] = Slice();
-  if (at_ != inline_) {
-    for (uint32_t i = 0; i < room_; ++i) at_[i].~Slice();
-    pool_release(at_, room_ * sizeof(Slice));
-    at_ = inline_;
-    room_ = inline_count;
-  }
+void Chain::drop_all() {
+  for (Slice *slice = at() + first_, *end = at() + last_; slice < end; ++slice) slice->~Slice();
   first_ = last_ = 0;
   size_ = 0;
 }
 
-void Chain::steal(Chain& other) {
-  if (other.at_ != other.inline_) {
-    at_ = other.at_;
-    room_ = other.room_;
-    first_ = other.first_;
-    last_ = other.last_;
-  } else {
-    for (uint32_t i = other.first_; i < other.last_; ++i) inline_[i] = std::move(other.inline_[i]);
-    first_ = other.first_;
-    last_ = other.last_;
+void Chain::drop_some(size_t bytes) {
+  FL_ASSERT(bytes <= size_);
+  size_ -= bytes;
+  for (; bytes > 0; ++first_) {
+    Slice& slice = at()[first_];
+    if (bytes < slice.size) return slice.drop_front(bytes);
+    bytes -= slice.size;
+    slice.~Slice();
   }
+}
+
+void Chain::clear() {
+  drop_all();
+  if (room_ == inline_count) return;
+  pool_release(outside_, room_ * sizeof(Slice));
+  room_ = inline_count;
+}
+
+void Chain::steal(Chain& other) {
+  first_ = other.first_;
+  last_ = other.last_;
+  room_ = other.room_;
   size_ = other.size_;
-  other.at_ = other.inline_;
-  other.room_ = inline_count;
+  if (room_ != inline_count) outside_ = other.outside_;
+  else move_slices(at() + first_, other.at() + first_, last_ - first_);
   other.first_ = other.last_ = 0;
+  other.room_ = inline_count;
   other.size_ = 0;
 }
 
 void Chain::append_shared(const Chain& other) {
-  for (uint32_t i = other.first_; i < other.last_; ++i) push_back(other.at_[i]);
+  for (uint32_t i = other.first_; i < other.last_; ++i) push_back(other.at()[i]);
 }
 
 Chain Chain::share() const {
@@ -120,8 +102,8 @@ Chain Chain::share() const {
 int Chain::fill(iovec* vectors, int most) const {
   int filled = 0;
   for (uint32_t i = first_; i < last_ && filled < most; ++i, ++filled) {
-    vectors[filled].iov_base = const_cast<char*>(at_[i].data);
-    vectors[filled].iov_len = at_[i].size;
+    vectors[filled].iov_base = const_cast<char*>(at()[i].data);
+    vectors[filled].iov_len = at()[i].size;
   }
   return filled;
 }

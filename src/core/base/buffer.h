@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -82,7 +83,7 @@ struct Slice {
   static Slice copy_of(std::string_view text);
 };
 
-// Slices in order. Four need no memory of their own; more move to a block of the pool.
+// Slices in order. Four need no memory of their own; more move to a block of the pool. Only places [first_, last_) hold a Slice.
 class Chain {
  public:
   Chain() = default;
@@ -96,18 +97,29 @@ class Chain {
   }
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
-  ~Chain() { clear(); }
+  ~Chain() {
+    if (room_ != inline_count || last_ != first_) clear();
+  }
 
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }  // bytes
   size_t count() const { return last_ - first_; }
-  Slice& operator[](size_t index) { return at_[first_ + index]; }
-  const Slice& operator[](size_t index) const { return at_[first_ + index]; }
+  Slice& operator[](size_t index) { return at()[first_ + index]; }
+  const Slice& operator[](size_t index) const { return at()[first_ + index]; }
   // Empty slices are not kept.
-  void push_back(Slice slice);
+  void push_back(Slice slice) {
+    if (slice.empty()) return;
+    if (last_ == room_) make_room();
+    size_ += slice.size;
+    new (at() + last_++) Slice(std::move(slice));
+  }
   void append(Chain&& other);
   // Forgets the first `bytes` (at most size()).
-  void drop_front(size_t bytes);
+  void drop_front(size_t bytes) {
+    if (bytes == size_) drop_all();
+    else drop_some(bytes);
+  }
+  // Forgets everything, and gives back the memory.
   void clear();
   // The slices of `other` again, sharing the bytes.
   void append_shared(const Chain& other);
@@ -117,13 +129,19 @@ class Chain {
   int fill(iovec* vectors, int most) const;
 
  private:
+  Slice* at() { return room_ == inline_count ? reinterpret_cast<Slice*>(inline_) : outside_; }
+  const Slice* at() const { return const_cast<Chain*>(this)->at(); }
+  void drop_all();
+  void drop_some(size_t bytes);
   void steal(Chain& other);
-  void grow();
+  void make_room();
   static constexpr uint32_t inline_count = 4;
-  Slice inline_[inline_count];
-  Slice* at_ = inline_;
-  uint32_t first_ = 0, last_ = 0, room_ = inline_count;
+  uint32_t first_ = 0, last_ = 0, room_ = inline_count;  // more than inline_count: of a block in outside_
   size_t size_ = 0;
+  union {
+    alignas(Slice) char inline_[inline_count * sizeof(Slice)];
+    Slice* outside_;
+  };
 };
 
 // Appends text to a Chain, in segments of at least `segment_bytes`.

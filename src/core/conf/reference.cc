@@ -32,7 +32,8 @@ static void append_directive(std::string& to, const Directive& directive, const 
   to += format("### {}\n\n- Syntax: `{}`\n", directive.name, syntax(directive));
   std::string value = directive.show && defaults ? directive.show(defaults) : std::string();
   if (!value.empty()) to += format("- Default: `{} {};`\n", directive.name, value);
-  to += format("- Context: {}\n", context_names(directive.contexts));
+  std::string contexts = context_names(directive.contexts);
+  to += format("- Context: {}\n", contexts.empty() ? std::string("blocks of this module") : contexts);
   if (directive.repeatable) to += "- May stand more than once in a block.\n";
   if (!directive.text.empty()) to += format("\n{}\n", directive.text);
   to += "\n";

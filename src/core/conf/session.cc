@@ -23,7 +23,7 @@ Session::Cached& Session::cached(uint32_t index) {
 
 Value Session::variable(uint32_t index) {
   Cached& cache = cached(index);
-  if (cache.state == 1) return Value{cache.text, true};
+  if (cache.state == 1 || cache.state == 3) return Value{cache.text, true};
   if (cache.state == 2) return Value::missing();
   const VariableTable::Entry& entry = variables_.entry(index);
   if (depth_ >= variable_depth_max) {
@@ -49,7 +49,17 @@ void Session::set_variable(uint32_t index, std::string_view text) {
   }
   Cached& cache = cached(index);
   cache.text = text;
-  cache.state = 1;
+  cache.state = 3;
+}
+
+void Session::take_assigned(const Session& from) {
+  if (!from.values_) return;
+  for (uint32_t i = 0; i < variables_.size(); ++i) {
+    if (from.values_[i].state != 3) continue;
+    Cached& own = cached(i);
+    if (own.state != 3 || own.text != from.values_[i].text) own.text = arena_.copy(from.values_[i].text);
+    own.state = 3;
+  }
 }
 
 void Session::unset_variable(uint32_t index) { cached(index).state = 2; }

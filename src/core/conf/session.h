@@ -11,6 +11,7 @@
 #include "core/base/addr.h"
 #include "core/base/arena.h"
 #include "core/base/log.h"
+#include "core/base/slots.h"
 #include "core/conf/variable.h"
 
 namespace fairlead {
@@ -44,6 +45,9 @@ class Session {
   // Evaluates it again at the next use.
   void forget_variable(uint32_t index);
 
+  // What was given a value in `from` (of the same configuration) has it here, too: the texts are copied. What a getter finds is not.
+  void take_assigned(const Session& from);
+
   // $0 to $9 of the last successful match in this session; empty if there is none. The subject must live as long as the session.
   std::string_view capture(uint32_t group) const;
   void keep_captures(std::string_view subject, std::span<const size_t> offsets);
@@ -60,16 +64,18 @@ class Session {
   T* find_slot() { return static_cast<T*>(slot_place(session_slot<T>)); }
 
   // -- what the engines fill in --
+  Session* parent = nullptr;          // what this one is a part of (a subrequest's request); it outlives this one
   const Block* block = nullptr;       // the innermost block whose values hold now
   const Addr* client_addr = nullptr;  // of the peer, or what realip made of it
   const Addr* local_addr = nullptr;
+  const Slots* connection_slots = nullptr;  // what modules keep of the client's connection; nullptr: there is none
   int client_fd = -1;                 // of the connection, for what only the kernel knows
   Logger logger;
 
  private:
   struct Cached {
     std::string_view text;
-    uint8_t state = 0;  // 0: not evaluated, 1: found, 2: missing
+    uint8_t state = 0;  // 0: not evaluated, 1: found, 2: missing, 3: assigned
   };
   void*& slot_place(uint16_t index);
   Cached& cached(uint32_t index);

@@ -24,6 +24,12 @@ Task<Result<std::unique_ptr<PooledConnection>>> connect(Loop& loop, const Addr& 
     int err = connect_result(made->connection.watch().fd());
     if (err) co_return Error::from_errno(err, "connect() failed", Side::upstream);
   }
+  if (!options.greeting.empty()) {
+    Chain greeting;
+    greeting.push_back(Slice(options.greeting));
+    auto written = co_await made->connection.write(greeting, deadline_ms > loop.now_ms() ? deadline_ms - loop.now_ms() : 0);
+    if (!written) co_return written.error();
+  }
   co_return std::move(made);
 }
 

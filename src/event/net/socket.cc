@@ -8,8 +8,17 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 
 namespace fairlead {
+
+#if defined(__linux__)
+// The kernel's struct tcp_info up to the field we want; libc's may end before it (linux/tcp.h, since 4.1).
+struct TcpCounters {
+  struct tcp_info known;
+  uint64_t pacing_rate, max_pacing_rate, bytes_acked;
+};
+#endif
 
 static void set_option(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
 
@@ -83,6 +92,19 @@ Addr local_address(int fd) {
   socklen_t size = sizeof storage;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) < 0) return Addr();
   return Addr::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), size);
+}
+
+std::optional<uint64_t> acknowledged_bytes(int fd) {
+#if defined(__linux__)
+  TcpCounters counters{};
+  socklen_t size = sizeof counters;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &counters, &size) < 0) return std::nullopt;
+  if (size < offsetof(TcpCounters, bytes_acked) + sizeof counters.bytes_acked) return std::nullopt;
+  return counters.bytes_acked;
+#else
+  (void)fd;
+  return std::nullopt;
+#endif
 }
 
 }  // namespace fairlead

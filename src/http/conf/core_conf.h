@@ -90,6 +90,7 @@ struct CoreConf {
   std::shared_ptr<const TypeMap> types;  // nullptr: nginx's three
   std::string_view default_type = "text/plain";
   bool log_not_found = true;
+  bool log_subrequest = false;
   // Access
   Satisfy satisfy = Satisfy::all;
 };

@@ -43,7 +43,7 @@ ConfResult<Unit> set_server(Line& line, BlocksConf&) {
   if (!server->has_listen) {
     ListenSpec spec;
     spec.addr = Addr::inet(0, geteuid() == 0 ? 80 : 8000);
-    FL_TRY(http.listens.add(*server, spec, ListenWish{}));
+    FL_TRY(http.listens.add(*server, spec, ListenWish{}, nullptr));
   }
   http.servers.push_back(server);
   return Unit();
@@ -224,7 +224,7 @@ constexpr Directive block_rows[] = {
     custom<set_listen_line, BlocksConf>("listen", in_server, words_from(1),
                                         "An address and port, or a unix socket, that the server answers on.")
         .many()
-        .takes("address[:port] | port | unix:path [default_server] [backlog=number] [reuseport] ..."),
+        .takes("address[:port] | port | unix:path [default_server] [ssl] [proxy_protocol] [original_dst[=tproxy]] [reuseport] ..."),
     custom<set_server_name, BlocksConf>("server_name", in_server, words_from(1),
                                         "Names of the virtual server: exact, with a wildcard, or ~regex.")
         .many()

@@ -9,6 +9,7 @@
 #include "core/conf/generation.h"
 #include "core/conf/resolve_now.h"
 #include "event/net/socket.h"
+#include "http/conf/core_conf.h"
 
 namespace fairlead::http {
 
@@ -20,7 +21,15 @@ const ListenAddress& ListenGroup::address_of(int fd) const {
   return *own;
 }
 
-ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, ListenWish wish) {
+// What modules ask for holds for the address, whichever server's line says it; lines that contradict each other are worth a warning.
+static void add_options(ListenAddress& address, const ListenWish& wish, const Line* line) {
+  bool first = address.hosts.servers.empty();
+  bool contradicts = !first && !address.options.hold_all_of(wish.options) && !wish.options.hold_all_of(address.options);
+  if (contradicts && line) line->warn(format("protocol options redefined for {}", address.addr.text()));
+  address.options.add(wish.options);
+}
+
+ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, const ListenWish& wish, const Line* line) {
   ListenAddress* address = nullptr;
   for (auto& known : addresses)
     if (known->addr == spec.addr) address = known.get();
@@ -43,6 +52,7 @@ ConfResult<Unit> Listens::add(Server& server, const ListenSpec& spec, ListenWish
     if (address->hosts.default_server) return format("a duplicate default server for {}", spec.addr.text());
     address->hosts.default_server = &server;
   }
+  add_options(*address, wish, line);
   servers.push_back(&server);
   server.has_listen = true;
   return Unit();
@@ -52,6 +62,9 @@ void Listens::finish(Generation& generation) {
   for (auto& address : addresses) {
     if (!address->hosts.default_server) address->hosts.default_server = address->hosts.servers.front();
     address->hosts.finish(generation, address->addr.text());
+    address->block = address->hosts.default_server->block;
+    address->greeting_timeout_ms = conf<CoreConf>(*address->block).client_header_timeout.ms;
+    address->find_hooks();
   }
   auto wildcard_of = [&](const ListenAddress& address) -> ListenAddress* {
     if (!address.addr.is_ip() || address.addr.is_wildcard() || address.has_own_socket) return nullptr;
@@ -78,6 +91,7 @@ struct ListenWords {
   bool default_server = false;
   bool has_options = false;
   bool bind = false;
+  ListenOptions options;
   bool is_secure = false;
 };
 
@@ -137,7 +151,9 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
     return Unit();
   }
   if (word == "http2" || word == "quic") return format("the \"{}\" parameter requires ngx_http_v{}_module", word, word == "http2" ? 2 : 3);
-  if (word == "proxy_protocol") return std::string("the \"proxy_protocol\" parameter is not supported by this version");
+  auto taken = take_listen_option(line, index, spec, words.options);
+  if (!taken) return taken.error();
+  if (*taken) return Unit();
   words.has_options = true;
   auto value = [&](std::string_view prefix) { return word.substr(prefix.size()); };
   if (word == "bind") words.bind = true;
@@ -176,11 +192,12 @@ ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan) {
   words.spec.addr = addresses.front();
   for (size_t i = 2; i < line.words().size(); ++i) FL_TRY(take_option(line, i, words));
   if (words.spec.reuseport) words.bind = true;
+  ListenWish wish{words.default_server, words.has_options, words.bind, words.is_secure, std::move(words.options)};
   for (Addr& addr : addresses) {
     for (uint32_t port = parsed->port; port <= std::max(parsed->port, parsed->last_port); ++port) {
       words.spec.addr = addr;
       if (addr.is_ip()) words.spec.addr.set_port(static_cast<uint16_t>(port));
-      FL_TRY(plan.add(server, words.spec, ListenWish{words.default_server, words.has_options, words.bind, words.is_secure}));
+      FL_TRY(plan.add(server, words.spec, wish, &line));
     }
   }
   return Unit();

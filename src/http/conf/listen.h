@@ -11,17 +11,16 @@
 
 #include "core/base/addr.h"
 #include "core/process/listen_socket.h"
+#include "event/net/listen_point.h"
 #include "http/conf/server.h"
 
 namespace fairlead::http {
 
-struct ListenAddress {
-  Addr addr;
+struct ListenAddress : ListenPoint {
   VirtualHosts hosts;
   bool has_options = false;     // socket options were given: only one `listen` of an address may
   bool has_own_socket = false;  // `bind` or `reuseport`: a wildcard does not cover it
   bool is_secure = false;       // `ssl`: some `listen` of it says so
-  ListenSpec spec;
 };
 
 // One socket and the addresses it serves.
@@ -38,13 +37,14 @@ struct ListenWish {
   bool has_options = false;
   bool own_socket = false;
   bool is_secure = false;
+  ListenOptions options;  // of modules
 };
 
 struct Listens {
   std::vector<std::unique_ptr<ListenAddress>> addresses;
   std::vector<std::unique_ptr<ListenGroup>> groups;
-  // Adds a server to an address, made if new.
-  ConfResult<Unit> add(Server& server, const ListenSpec& spec, ListenWish wish);
+  // Adds a server to an address, made if new. `line`: for warnings; nullptr for a `listen` that nobody wrote.
+  ConfResult<Unit> add(Server& server, const ListenSpec& spec, const ListenWish& wish, const Line* line);
   // After the last one: groups, names.
   void finish(Generation& generation);
 };

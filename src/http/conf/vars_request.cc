@@ -36,8 +36,11 @@ Value get_is_args(Session& session, uintptr_t) { return Value{as_request(session
 Value get_argument(Session& session, uintptr_t datum) { return find_argument(as_request(session).args, name_of(datum)); }
 Value get_uri(Session& session, uintptr_t) { return Value{as_request(session).uri}; }
 Value get_request_uri(Session& session, uintptr_t) { return Value{as_request(session).head.request_uri}; }
+// The client's, also in a subrequest.
 Value get_request_method(Session& session, uintptr_t) {
-  Request& request = as_request(session);
+  Session* outermost = &session;
+  while (outermost->parent) outermost = outermost->parent;
+  Request& request = as_request(*outermost);
   if (request.method_text.empty()) return Value::missing();
   return Value{request.method_text};
 }

@@ -47,8 +47,10 @@ ConfResult<Unit> ConfValue<http::BindAddress>::parse(Line& line, http::BindAddre
 
 ConfResult<Unit> ConfValue<http::Rate>::parse(Line& line, http::Rate& field) {
   FL_TRY(ConfValue<Template>::parse(line, field.text));
-  if (field.text.is_literal() && !parse_size(line.word(1), SizeUnits::up_to_mega)) return line.directive_reason("invalid value");
-  return Unit();
+  field.bytes.reset();
+  if (!field.text.is_literal()) return Unit();
+  field.bytes = parse_size(line.word(1), SizeUnits::up_to_mega);
+  return field.bytes ? ConfResult<Unit>(Unit()) : line.directive_reason("invalid value");
 }
 
 ConfResult<Unit> ConfValue<http::LowWater>::parse(Line& line, http::LowWater& field) {
@@ -95,7 +97,25 @@ ConfResult<Unit> ConfValue<http::StoreAccess>::parse(Line& line, http::StoreAcce
 
 namespace http {
 
-ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view prefix) {
+// Of the connection (RFC 9110 section 7.6.1) or said anew by us.
+static constexpr KnownHeaderSet never_passed(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
+                                             KnownHeader::content_length, KnownHeader::proxy_connection, KnownHeader::upgrade,
+                                             KnownHeader::te);
+// Hidden unless proxy_pass_header says otherwise.
+static constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::server, KnownHeader::x_accel_expires,
+                                                  KnownHeader::x_accel_redirect, KnownHeader::x_accel_limit_rate,
+                                                  KnownHeader::x_accel_buffering, KnownHeader::x_accel_charset, KnownHeader::x_pad);
+
+static HeaderNames dropped_fields(const ForwardConf& conf) {
+  HeaderNames dropped(hidden_by_default);
+  for (std::string_view name : conf.pass_headers) dropped.remove(name);
+  for (std::string_view name : conf.hide_headers) dropped.add(name);
+  dropped.add(never_passed);
+  if (!conf.pass_trailers) dropped.add(KnownHeader::trailer);
+  return dropped;
+}
+
+static ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view prefix) {
   auto refuse = [&](std::string_view reason) { return format("{}{}\n", reason, at_place(block.place())); };
   auto name = [&](std::string_view rest) { return format("\"{}_{}\"", prefix, rest); };
   if (conf.buffers.count < 2) return refuse(format("there must be at least 2 {}", name("buffers")));
@@ -112,6 +132,12 @@ ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view
   if (conf.max_temp_file_size != 0 && conf.max_temp_file_size < largest)
     return refuse(format("{} must be equal to zero to disable temporary files usage or must be equal to or greater than {}",
                          name("max_temp_file_size"), of_largest));
+  return Unit();
+}
+
+ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_view prefix) {
+  FL_TRY(check_buffers(block, conf, prefix));
+  conf.dropped = dropped_fields(conf);
   return Unit();
 }
 

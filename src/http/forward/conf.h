@@ -5,12 +5,14 @@
 // particular to a protocol is its module's own.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "core/base/addr.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
 #include "http/conf/core_conf.h"
+#include "http/message/header_names.h"
 
 namespace fairlead::http {
 
@@ -47,6 +49,7 @@ struct BindAddress {
 // Bytes a second, known when a request is there; what is no size limits nothing.
 struct Rate {
   Template text{"0"};
+  std::optional<uint64_t> bytes = 0;  // a text without variables says the same for all requests
 };
 
 // SO_SNDLOWAT of connections to peers, in bytes.
@@ -100,6 +103,8 @@ struct ForwardConf {
   Flags<Ignore> ignore_headers;
   std::vector<std::string_view> hide_headers;
   std::vector<std::string_view> pass_headers;
+  // Made by finish_forward.
+  HeaderNames dropped;  // fields of a reply that clients do not get
 };
 
 }  // namespace fairlead::http
@@ -184,8 +189,9 @@ struct ConfValue<std::vector<std::string_view>> {
 
 namespace http {
 
-// Defaults of sizes that depend on others, and nginx's checks of combinations. `prefix`: "proxy".
-ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::string_view prefix);
+// For the `finish` of every forwarding module: defaults of sizes that depend on others, nginx's checks of combinations, and what can be
+// settled before any request comes. `prefix`: "proxy".
+ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_view prefix);
 
 template <class Conf, FixedText P>
 constexpr auto forward_directives = std::array<Directive, 35>{

@@ -31,6 +31,9 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
     to.connect.transparent = conf.bind.transparent;
     key = request.arena().join({key, "|", bind});
   }
+  if (!plan.greeting.empty()) key = request.arena().join({key, "|", plan.greeting});
+  to.connect.greeting = plan.greeting;
+  if (!plan.protocol.name.empty()) key = request.arena().join({key, "|", plan.protocol.name});
   to.key = PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
   to.connect.send_buffer = static_cast<int>(conf.socket_sndbuf.bytes);
@@ -41,7 +44,6 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   to.read_timeout_ms = conf.read_timeout;
   to.try_timeout_ms = conf.try_timeout;
   to.head_bytes_max = conf.buffer_size;
-  to.body.timeout_ms = conf.read_timeout;
   if (!fairlead::conf<CoreConf>(request).early_hints.empty()) to.hints = &conf;
   return to;
 }
@@ -91,9 +93,9 @@ class Try {
         lease_(std::move(lease)),
         attempt_target_(attempt_target_of(request, plan, *lease_, target)),
         record(request.add_try()),
-        attempt(request, attempt_target_) {
+        attempt(request, plan.protocol, attempt_target_) {
     if (choice) apply_choice(*choice, attempt_target_);
-    record.peer = lease_->spec.name;
+    record.peer = request.arena().copy(lease_->spec.name);  // the peers may be gone when the log is written
     record.group = target.name;
     record.url_scheme = plan.url_scheme;
     record.url_path = plan.url_path;
@@ -141,9 +143,10 @@ void log_failure(Request& request, const Error& error, const Attempt& attempt) {
     return;
   }
   std::string detail;
-  if (!attempt.error_detail().empty()) {
+  std::string_view broken = attempt.exchange() ? attempt.exchange()->error_detail() : std::string_view();
+  if (!broken.empty()) {
     detail = ": \"";
-    escape_append(Escape::error_log, detail, attempt.error_detail());
+    escape_append(Escape::error_log, detail, broken);
     detail += '"';
   }
   While doing(request, attempt.doing());
@@ -174,19 +177,38 @@ Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const Attemp
   Outcome outcome;
   if (!ran) outcome.error = ran.error();
   else outcome.status = attempt.head.status;
-  outcome.connected = attempt.is_connected();
-  outcome.sent = attempt.has_sent();
-  outcome.stale = !ran && attempt.is_reused() && !attempt.has_answer_bytes() && ran.error().fault != Fault::timeout &&
+  const PeerExchange* exchange = attempt.exchange();
+  outcome.connected = exchange != nullptr;
+  if (!exchange) return outcome;
+  outcome.sent = exchange->sent_bytes() > 0;
+  outcome.refused = !ran && exchange->is_refused();
+  outcome.stale = !ran && exchange->is_reused() && !exchange->has_answer_bytes() && ran.error().fault != Fault::timeout &&
                   ran.error().side == Side::upstream;
-  outcome.unread = outcome.stale && attempt.nothing_acknowledged();
-  outcome.body_lost = !body_replayable && what.body && attempt.has_pulled_body();
+  outcome.unread = outcome.stale && exchange->is_unread();
+  outcome.body_lost = !body_replayable && what.has_body && exchange->has_pulled_body();
   return outcome;
 }
 
 }  // namespace
 
-// The tries on one target. `target` and `what` live in the frame of forward().
-static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target& target, AttemptRequest& what, bool replayable) {
+// A request on its way to its peers. In the request's arena: the frames that wait hold little.
+struct Forwarding {
+  explicit Forwarding(const ForwardPlan& of) : plan(of) {}
+  ForwardPlan plan;
+  Target target;
+  AttemptRequest what;
+  bool body_replayable = true;  // there is none, or it was kept
+};
+
+// The client's leaving ends it: a reply that is to be stored is worth having all the same.
+static bool may_abort(const ForwardPlan& plan) { return !plan.conf.ignore_client_abort && plan.conf.store.mode == StorePath::Mode::off; }
+
+// The tries on one target.
+static Task<Verdict> try_peers(Request& request, Forwarding& work) {
+  const ForwardPlan& plan = work.plan;
+  Target& target = work.target;
+  std::optional<AbortScope> abortable;
+  if (may_abort(plan)) abortable.emplace(request);
   const PeerSet& set = *target.peers;
   Upstreams& upstreams = request.worker().state<Upstreams>();
   Retry retry(plan.conf, request.method, set.try_count(), request.loop().now_ms());
@@ -209,8 +231,8 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
     if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target);
     Try one(request, plan, target, std::move(pick.lease), chosen ? &chosen->choice : nullptr);
     if (first && request.tries != &one.record) one.record.new_group = true;
-    auto ran = co_await one.attempt.run(what);
-    Outcome outcome = outcome_of(ran, one.attempt, what, replayable);
+    auto ran = co_await one.attempt.run(work.what);
+    Outcome outcome = outcome_of(ran, one.attempt, work.what, work.body_replayable);
     one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
     one.record.error = outcome.error;
     one.record.reason = Retry::reason_of(outcome);
@@ -238,38 +260,56 @@ static Task<Verdict> try_peers(Request& request, const ForwardPlan& plan, Target
   }
 }
 
-Task<Verdict> forward(Request& request, ForwardPlan plan) {
+static bool passes_body(const Request& request, const ForwardPlan& plan) { return request.head.has_body() && plan.conf.pass_request_body; }
+
+// The body has to be there as a whole before the first try.
+static bool must_read_body(const Request& request, const ForwardPlan& plan) {
+  bool ahead = plan.conf.request_buffering || (request.head.framing.chunked && !plan.can_send_chunked);
+  return passes_body(request, plan) && ahead && !request.spooled_body;
+}
+
+// When nothing has to be waited for any more before the first try.
+static void prepare_tries(Request& request, Forwarding& work) {
+  work.what.body = &request.body();
+  work.body_replayable = !passes_body(request, work.plan) || request.spooled_body;
+  work.plan.build(request, work.what, work.plan.module_plan);
+}
+
+static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
+  const ForwardPlan& plan = work.plan;
   std::optional<AbortScope> abortable;
-  if (!plan.conf.ignore_client_abort && plan.conf.store.mode == StorePath::Mode::off) abortable.emplace(request);
-  AttemptRequest what;
-  what.body = &request.body();
-  bool has_body = request.head.has_body() && plan.conf.pass_request_body;
-  bool must_read = plan.conf.request_buffering || (request.head.framing.chunked && !plan.can_send_chunked);
-  if (has_body && must_read && !request.spooled_body) {
+  if (may_abort(plan)) abortable.emplace(request);
+  if (must_read_body(request, plan)) {
     auto read = co_await read_body(request);
     if (!read) co_return Verdict::status(status_of_body(read.error()));
-    what.body = &request.body();
   }
-  bool replayable = !has_body || request.spooled_body;
-  Target target;
   if (plan.group) {
-    target.use(request.worker().state<Upstreams>().of(*plan.group));
+    work.target.use(request.worker().state<Upstreams>().of(*plan.group));
   } else {
-    auto resolved = co_await resolve_target(request, plan.target, target);
+    auto resolved = co_await resolve_target(request, plan.target, work.target);
     if (!resolved) {
       request.fail_reason = "UF";
       co_return Verdict::status(502);
     }
   }
-  plan.build(request, what, plan.module_plan);
-  if (plan.conf.request_timeout == 0) co_return co_await try_peers(request, plan, target, what, replayable);
-  Task<Verdict> tries = try_peers(request, plan, target, what, replayable);
+  prepare_tries(request, work);
+  if (plan.conf.request_timeout == 0) co_return co_await try_peers(request, work);
+  Task<Verdict> tries = try_peers(request, work);
   Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(plan.conf.request_timeout));
   auto verdict = co_await bounded;
   if (verdict) co_return *verdict;
   request.fail_reason = "DT";
   request.logger.error("upstream timed out: the request's time is over while forwarding");
   co_return Verdict::status(504);
+}
+
+// Plain, so that a request without a body to a group of the configuration does without a frame of its own here.
+Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
+  Forwarding& work = *request.arena().make<Forwarding>(plan);
+  if (!plan.group || plan.conf.request_timeout != 0 || must_read_body(request, plan)) return prepare_and_try(request, work);
+  work.target.use(request.worker().state<Upstreams>().of(*plan.group));
+  prepare_tries(request, work);
+  return try_peers(request, work);
 }
 
 }  // namespace fairlead::http

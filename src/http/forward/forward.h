@@ -22,10 +22,12 @@ struct RuntimeTarget {
 
 struct ForwardPlan {
   const ForwardConf& conf;
+  const PeerProtocol& protocol;
   const GroupSpec* group = nullptr;        // nullptr: `target` says it
   RuntimeTarget target;
   std::string_view url_scheme = "http://"; // for the log and $upstream_addr's error lines
   std::string_view url_path;
+  std::string_view greeting;               // sent ahead on a new connection; connections with another one are not shared
   // Makes the head of the request into `what`, whose body and framing are set; called when the body's length is settled.
   void (*build)(Request& request, AttemptRequest& what, const void* module_plan) = nullptr;
   // Edits the reply's fields before they become the response's (redirects, cookies).
@@ -34,8 +36,8 @@ struct ForwardPlan {
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 
-// The plan is kept in the task's frame, so the caller can be a plain function that gives the task on.
-Task<Verdict> forward(Request& request, ForwardPlan plan);
+// The plan is copied into the arena of the request, so the caller can be a plain function that gives the task on.
+Task<Verdict> forward(Request& request, const ForwardPlan& plan);
 
 class StoredBody;
 

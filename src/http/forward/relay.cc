@@ -22,33 +22,9 @@ namespace fairlead::http {
 
 namespace {
 
-// Of the connection (RFC 9110 section 7.6.1) or said anew by us.
-constexpr KnownHeaderSet never_passed(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
-                                      KnownHeader::content_length, KnownHeader::proxy_connection, KnownHeader::upgrade, KnownHeader::te);
-// Hidden unless proxy_pass_header says otherwise.
-constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader::server, KnownHeader::x_accel_expires,
-                                           KnownHeader::x_accel_redirect, KnownHeader::x_accel_limit_rate, KnownHeader::x_accel_buffering,
-                                           KnownHeader::x_accel_charset);
-
 // What a redirected X-Accel response keeps of the reply.
 constexpr KnownHeaderSet kept_by_accel(KnownHeader::content_type, KnownHeader::set_cookie, KnownHeader::cache_control, KnownHeader::expires,
                                        KnownHeader::accept_ranges, KnownHeader::content_disposition);
-
-bool names_hold(const std::vector<std::string_view>& names, std::string_view name) {
-  for (std::string_view one : names)
-    if (equal_nocase(one, name)) return true;
-  return false;
-}
-
-void take_out_hidden(const ForwardConf& conf, Headers& headers, bool trailers) {
-  headers.remove_if([&](const Headers::Field& field) {
-    if (never_passed.holds(field.known)) return true;
-    if (field.known == KnownHeader::trailer && !trailers) return true;
-    if (!conf.hide_headers.empty() && names_hold(conf.hide_headers, field.name)) return true;
-    bool hidden = hidden_by_default.holds(field.known) || equal_nocase(field.name, "X-Pad");
-    return hidden && !names_hold(conf.pass_headers, field.name);
-  });
-}
 
 // The pieces of a reply's head that change what happens next. Nothing: go on.
 std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Headers& headers) {
@@ -194,6 +170,7 @@ class ReplyBody final : public Body {
 
 // proxy_limit_rate of this request; what is no size limits nothing.
 uint64_t rate_of(Request& request, const ForwardConf& conf) {
+  if (conf.limit_rate.bytes) return *conf.limit_rate.bytes;
   std::string_view text = conf.limit_rate.text.evaluate(request);
   if (text.empty()) return 0;
   auto bytes = parse_size(text, SizeUnits::up_to_giga);
@@ -233,7 +210,7 @@ bool try_relay(Relay& relay) {
   response.foreign_location = true;
   std::optional<FilePlace> place = store_place(request, conf, reply);
   if (relay.plan.edit_reply) relay.plan.edit_reply(request, reply, relay.plan.module_plan);
-  take_out_hidden(conf, reply.headers, conf.pass_trailers);
+  reply.headers.remove_if([&](const Headers::Field& field) { return conf.dropped.holds(field); });
   for (const Headers::Field& field : response.head.headers) reply.headers.add(field.known, field.name, field.value);
   response.head.headers.adopt(reply.headers);
   if (!request.generation().shows_upstream_fields) request.upstream_headers = &response.head.headers;
@@ -270,7 +247,7 @@ Task<Verdict> finish_relay(Relay& relay) {
 
 void pass_early_hints(Request& request, const ForwardConf& conf, Headers& fields) {
   if (!holds_any(fairlead::conf<CoreConf>(request).early_hints, request)) return;
-  take_out_hidden(conf, fields, false);
+  fields.remove_if([&](const Headers::Field& field) { return conf.dropped.holds(field); });
   request.exchange.send_interim(103, &fields);
 }
 

@@ -46,7 +46,7 @@ bool Retry::is_listed(const Outcome& outcome) const {
 
 // features.md 1.1: error, timeout and invalid_header always, 5xx and 429 only if listed, 403 and 404 never.
 bool Retry::is_failure(const Outcome& outcome) const {
-  if (outcome.error.fault != Fault::none) return outcome.error.side == Side::upstream && !outcome.stale;
+  if (outcome.error.fault != Fault::none) return outcome.error.side == Side::upstream && !outcome.stale && !outcome.refused;
   return outcome.status != 403 && outcome.status != 404 && is_listed(outcome);
 }
 
@@ -54,6 +54,11 @@ Again Retry::again(const Outcome& outcome, uint64_t now_ms) {
   refused_ = {};
   bool replied = outcome.error.fault == Fault::none;
   if (!replied && outcome.error.side != Side::upstream) return Again::no;
+  // Once on the same peer: it may only have been about to leave, or full for a moment. Then it is an error like others, but a safe one.
+  if (outcome.refused && !outcome.body_lost && !refused_before_ && !conf_.next_upstream.has(Next::off)) {
+    refused_before_ = true;
+    return Again::same_peer;
+  }
   if (outcome.stale && !outcome.body_lost && !conf_.next_upstream.has(Next::off)) {
     // RFC 9112 section 9.3.1.1: what was certainly not read may be sent again whatever the method.
     if (conf_.stale_retry && (outcome.unread || is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent)))
@@ -65,7 +70,7 @@ Again Retry::again(const Outcome& outcome, uint64_t now_ms) {
     refused_ = "body";
     return Again::no;
   }
-  if (outcome.sent && !is_idempotent(method_) && !conf_.next_upstream.has(Next::non_idempotent)) {
+  if (outcome.sent && !outcome.refused && !is_idempotent(method_) && !conf_.next_upstream.has(Next::non_idempotent)) {
     refused_ = "non_idempotent";
     return Again::no;
   }

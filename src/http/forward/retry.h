@@ -21,6 +21,7 @@ struct Outcome {
   bool sent = false;           // some byte of the request was written
   bool stale = false;          // a reused connection that ended before any byte of an answer
   bool unread = false;         // the peer's TCP acknowledged no byte of this request
+  bool refused = false;        // the peer said that it did not look at the request (RFC 9113 section 8.7)
   bool body_lost = false;      // the body cannot be given again
 };
 
@@ -28,7 +29,7 @@ struct Outcome {
 enum class Again : uint8_t {
   no,
   next_peer,
-  same_peer,  // a stale connection: not a failure of the peer, does not count as a try
+  same_peer,  // a stale connection, a refused stream: not a failure of the peer, does not count as a try
 };
 
 class Retry {
@@ -59,6 +60,7 @@ class Retry {
   size_t tries_left_;
   uint64_t started_ms_;
   unsigned retries_ = 0;
+  bool refused_before_ = false;  // the peer refused this request without looking at it
   std::string_view refused_;
 };
 

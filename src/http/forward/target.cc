@@ -5,6 +5,8 @@
 #include "core/base/format.h"
 #include "core/upstream/round_robin.h"
 #include "event/dns/resolver_conf.h"
+#include "event/net/original_dst.h"
+#include "http/request/client_facts.h"
 
 namespace fairlead::http {
 
@@ -39,6 +41,12 @@ static void use_addresses(Request& request, const RuntimeTarget& where, std::spa
   target.name = where.host;
 }
 
+// A captured connection that was bound for the very listener it came in by.
+static bool leads_back(const Request& request, const Addr& to) {
+  const OriginalDestination* captured = request.facts.slots.find<OriginalDestination>();
+  return captured && captured->is_own && captured->addr == to;
+}
+
 Task<Result<Unit>> resolve_target(Request& request, const RuntimeTarget& where, Target& target) {
   if (!where.has_port) {
     if (GroupSpec* group = find_group(request.generation(), where.host)) {
@@ -48,6 +56,10 @@ Task<Result<Unit>> resolve_target(Request& request, const RuntimeTarget& where, 
   }
   auto literal = parse_addr(where.host, where.port, AddrUse::connect);
   if (literal && !literal->is_name()) {
+    if (leads_back(request, literal->addr)) {
+      request.logger.error("the original destination {} is the server's own listener", literal->addr.text());
+      co_return Error{Fault::unavailable, Side::upstream, 0, "forwarding would go in circles"};
+    }
     std::vector<Addr> one = {literal->addr};
     use_addresses(request, where, one, target);
     co_return Unit();

@@ -19,10 +19,11 @@ Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& att
   }
   response.body = request.arena().make<EmptyBody>();
   Verdict verdict = co_await send(request);
-  if (request.client().is_broken()) co_return verdict;
+  Connection* tunnel = attempt.tunnel();
+  if (request.client().is_broken() || !tunnel) co_return verdict;
   AbortPause until_end(request);
   Connection& client = request.client();
-  Connection& peer = attempt.tunnel();
+  Connection& peer = *tunnel;
   uint64_t received_before = peer.received_bytes();
   uint64_t last_byte_ms = request.loop().now_ms();
   PumpTimes times{plan.conf.read_timeout, &last_byte_ms};

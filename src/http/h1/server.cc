@@ -10,8 +10,8 @@
 
 namespace fairlead::http::h1 {
 
-// The first block of a request's arena: head, exchange, request and a dozen small texts fit.
-static constexpr size_t request_arena_bytes = 4096;
+// The first block of a request's arena: all of a small proxied request fits.
+static constexpr size_t request_arena_bytes = 5120;
 
 ServerExchange::ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers)
     : client_(client),

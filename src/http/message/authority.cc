@@ -19,34 +19,31 @@ size_t literal_end(std::string_view text) {
   return close + 1;
 }
 
-size_t name_end(std::string_view text) {
+// `classes` gets the scan classes of all its bytes.
+size_t name_end(std::string_view text, unsigned& classes) {
   char before = 0;
   size_t at = 0;
   for (; at < text.size() && text[at] != ':'; ++at) {
     char byte = text[at];
-    if (byte == '%') {
-      if (at + 2 >= text.size() || hex_value(text[at + 1]) < 0 || hex_value(text[at + 2]) < 0) return std::string_view::npos;
-    } else if (!(scan::class_of(byte) & scan::host_byte)) {
-      return std::string_view::npos;
+    unsigned own = scan::class_of(byte);
+    if (!(own & scan::host_byte)) [[unlikely]] {
+      bool escaped = byte == '%' && at + 2 < text.size() && hex_value(text[at + 1]) >= 0 && hex_value(text[at + 2]) >= 0;
+      if (!escaped) return std::string_view::npos;
     }
     if (byte == '.' && before == '.') return std::string_view::npos;
     before = byte;
+    classes |= own;
   }
   return at;
-}
-
-bool has_upper(std::string_view text) {
-  for (char byte : text) {
-    if (byte >= 'A' && byte <= 'Z') return true;
-  }
-  return false;
 }
 
 }  // namespace
 
 std::optional<Authority> parse_authority(std::string_view text, Arena& arena) {
   if (text.empty()) return std::nullopt;
-  size_t end = text[0] == '[' ? literal_end(text) : name_end(text);
+  bool is_literal = text[0] == '[';
+  unsigned classes = is_literal ? unsigned{scan::upper_case} : 0u;  // of a literal: perhaps
+  size_t end = is_literal ? literal_end(text) : name_end(text, classes);
   if (end == std::string_view::npos) return std::nullopt;
   Authority result;
   result.host = text.substr(0, end);
@@ -63,7 +60,7 @@ std::optional<Authority> parse_authority(std::string_view text, Arena& arena) {
     result.port = static_cast<uint16_t>(port);
     result.has_port = end + 1 < text.size();
   }
-  if (has_upper(result.host)) {
+  if (classes & scan::upper_case) {
     char* to = static_cast<char*>(arena.allocate(result.host.size(), 1));
     lower_into(to, result.host);
     result.host = {to, result.host.size()};

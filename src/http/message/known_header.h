@@ -5,7 +5,9 @@
 // by its text. Recognition costs one table probe and one compare of the name.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 
 namespace fairlead::http {
@@ -62,17 +64,24 @@ std::string_view header_name(KnownHeader known);
 class KnownHeaderSet {
  public:
   template <class... Known>
-  constexpr explicit KnownHeaderSet(Known... known) { (put(known), ...); }
+  constexpr explicit KnownHeaderSet(Known... known) { (add(known), ...); }
   constexpr bool holds(KnownHeader known) const {
     unsigned bit = static_cast<unsigned>(known);
     return (words_[bit / 64] >> (bit % 64)) & 1;
   }
-
- private:
-  constexpr void put(KnownHeader known) {
+  constexpr void add(KnownHeader known) {
     unsigned bit = static_cast<unsigned>(known);
     words_[bit / 64] |= uint64_t{1} << (bit % 64);
   }
+  constexpr void add(const KnownHeaderSet& other) {
+    for (size_t i = 0; i < std::size(words_); ++i) words_[i] |= other.words_[i];
+  }
+  constexpr void remove(KnownHeader known) {
+    unsigned bit = static_cast<unsigned>(known);
+    words_[bit / 64] &= ~(uint64_t{1} << (bit % 64));
+  }
+
+ private:
   uint64_t words_[(known_header_count + 63) / 64] = {};
 };
 

@@ -22,6 +22,7 @@ enum ByteClass : uint8_t {
   name_foreign = 8,     // visible or over 0x7f, but in no token
   method_byte = 16,     // A-Z _ -
   host_byte = 32,       // reg-name of RFC 3986 section 3.2.2, without '%'
+  upper_case = 64,      // A-Z
 };
 
 struct ByteClasses {
@@ -35,7 +36,7 @@ struct ByteClasses {
     of[static_cast<uint8_t>('-')] = name_plain | method_byte | host_byte;
     for (unsigned byte = '0'; byte <= '9'; ++byte) of[byte] = name_plain | host_byte;
     for (unsigned byte = 'a'; byte <= 'z'; ++byte) of[byte] = name_plain | host_byte;
-    for (unsigned byte = 'A'; byte <= 'Z'; ++byte) of[byte] = name_plain | method_byte | host_byte;
+    for (unsigned byte = 'A'; byte <= 'Z'; ++byte) of[byte] = name_plain | method_byte | host_byte | upper_case;
     for (char byte : std::string_view(".~!$&'()*+,;=")) of[static_cast<uint8_t>(byte)] |= host_byte;
   }
 };

@@ -80,6 +80,7 @@ void set_built_in_page(Request& request, unsigned status) {
   }
   std::string_view title = line.substr(9, line.size() - 11);  // between "HTTP/1.1 " and CRLF
   if (shown == 302) title = "302 Found";                      // nginx's page does not say what its status line says
+  if (shown == 401) title = "401 Authorization Required";     // likewise
   std::string_view inner = inner_reason(status);
   std::string_view tokens = server_header(conf<CoreConf>(request).server_tokens);
   std::string_view more = inner.empty() ? std::string_view() : request.arena().join({"<center>", inner, "</center>\r\n"});

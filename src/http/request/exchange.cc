@@ -15,7 +15,7 @@ Task<Result<Unit>> respond(Exchange& exchange, Outgoing& response) {
     if (progress == Progress::need_write) {
       WaitStatus status = co_await client.writable(client.loop().deadline(response.send_timeout_ms));
       if (status == WaitStatus::timeout) {
-        client.mark_broken();
+        exchange.abandon();
         co_return Error{Fault::timeout, Side::client, ETIMEDOUT, "client timed out"};
       }
     } else {

@@ -39,6 +39,8 @@ class Exchange {
   // it failed.
   virtual Progress pump(Outgoing& response) = 0;
   virtual Error error() const = 0;
+  // The answer stays cut: what the client has of it must not look complete. HTTP/1 ends the connection.
+  virtual void abandon() { connection().mark_broken(); }
   virtual bool head_sent() const = 0;
   // Bytes of the request's body on the wire that were consumed so far, its framing included.
   virtual uint64_t received_body_bytes() const = 0;

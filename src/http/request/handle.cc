@@ -93,7 +93,7 @@ static Location* find_named(Request& request, std::string_view name) {
 // A status that nobody made a response for: an error_page leads on (then it gives that verdict), or the built-in page is sent.
 static Task<Verdict> answer_status(Request& request, unsigned status) {
   if (request.exchange.head_sent()) {
-    request.client().mark_broken();
+    request.exchange.abandon();
     co_return Verdict::done();
   }
   request.response.head.status = static_cast<uint16_t>(status);
@@ -108,12 +108,15 @@ static Task<Verdict> answer_status(Request& request, unsigned status) {
   co_return co_await send(request);
 }
 
-static Task<Unit> run(Request& request, Verdict verdict) {
+// Nothing more is to be done about it: an answer was sent, or nobody had an opinion.
+static bool is_end(const Verdict& verdict) {
+  Verdict::Kind kind = verdict.kind();
+  return kind == Verdict::Kind::done || kind == Verdict::Kind::next || kind == Verdict::Kind::allow;
+}
+
+// What follows from the verdict of the phases: an answer, or the phases again for another URI or location.
+static Task<Verdict> follow(Request& request, Verdict verdict) {
   Location* named = nullptr;
-  if (verdict.is_next()) {
-    Task<Verdict> rest;
-    if (!try_phases(request, nullptr, verdict, rest)) verdict = co_await rest;
-  }
   for (;;) {
     switch (verdict.kind()) {
       case Verdict::Kind::status: {
@@ -142,8 +145,8 @@ static Task<Unit> run(Request& request, Verdict verdict) {
         if (!try_send(request, verdict)) verdict = co_await finish_send(request);
         continue;
       }
-      case Verdict::Kind::close: request.client().mark_broken(); co_return Unit();
-      default: co_return Unit();
+      case Verdict::Kind::close: request.exchange.abandon(); co_return verdict;
+      default: co_return verdict;
     }
   }
 }
@@ -160,15 +163,33 @@ static void log_abort(Request& request) {
   request.logger.info("client prematurely closed connection, so upstream connection is closed too");
 }
 
-Task<Unit> handle(Request& request, Verdict first) {
+Task<Unit> handle_subrequest(Request& request) {
+  Verdict verdict = Verdict::next();
+  Task<Verdict> content;
+  if (!try_phases(request, nullptr, verdict, content)) verdict = co_await content;
+  if (!is_end(verdict)) (void)co_await follow(request, verdict);
+  if (conf<CoreConf>(request).log_subrequest) run_log_phase(request);
+  co_return Unit();
+}
+
+Task<Unit> handle(Request& request, Verdict verdict) {
   LogAtExit log(request);
-  UntilGone gone(request, run(request, first));
-  bool finished = co_await gone;
+  bool finished = true;
+  Task<Verdict> content;
+  if (verdict.is_next() && !try_phases(request, nullptr, verdict, content)) {
+    UntilGone gone(request, std::move(content));
+    finished = co_await gone;
+    if (finished) verdict = gone.take();
+  }
+  if (finished && !is_end(verdict)) {  // a forwarded request has been answered by now: it does without another frame
+    UntilGone gone(request, follow(request, verdict));
+    finished = co_await gone;
+  }
   if (!finished) {
     if (!request.exchange.head_sent()) request.response.head.status = 499;
     request.fail_reason = "DC";
     log_abort(request);
-    request.client().mark_broken();
+    request.exchange.abandon();
   }
   co_return Unit();
 }

@@ -15,4 +15,7 @@ Verdict prepare(Request& request);
 // The whole life of a request. `first`: next(), or a verdict that stands before any phase (a malformed head).
 Task<Unit> handle(Request& request, Verdict first);
 
+// The request of a subrequest, prepared by it: all phases but post_read and access; then the log, if log_subrequest says so.
+Task<Unit> handle_subrequest(Request& request);
+
 }  // namespace fairlead::http

@@ -85,14 +85,16 @@ class AccessSum {
 };
 
 static Verdict check_access(Request& request) {
-  if (entries_of(request, Phase::access).empty()) return Verdict::next();
+  if (request.is_subrequest || entries_of(request, Phase::access).empty()) return Verdict::next();
   AccessSum sum(request);
   for (const PhaseEntry* entry : entries_of(request, Phase::access))
     if (sum.add(entry->check(request))) break;
   return sum.sum();
 }
 
+// Whoever may make the request may make what it leads to: a subrequest has no access phase, as in nginx.
 static Task<Verdict> run_access(Request& request) {
+  if (request.is_subrequest) co_return Verdict::next();
   AccessSum sum(request);
   for (const PhaseEntry* entry : entries_of(request, Phase::access)) {
     Verdict verdict = Verdict::next();
@@ -142,8 +144,10 @@ static Verdict run_server_script(Request& request) {
   return step == ScriptStep::finished ? verdict : Verdict::next();
 }
 
+static bool wants_post_read(const Request& request) { return request.redirects == 0 && !request.is_subrequest; }
+
 static Verdict check_server_phases(Request& request) {
-  if (request.redirects == 0) {
+  if (wants_post_read(request)) {
     Verdict verdict = check_entries(request, Phase::post_read);
     if (!verdict.is_next()) return verdict;
   }
@@ -153,7 +157,7 @@ static Verdict check_server_phases(Request& request) {
 }
 
 static Task<Verdict> run_server_phases(Request& request) {
-  if (request.redirects == 0) {
+  if (wants_post_read(request)) {
     Verdict verdict = co_await run_entries(request, Phase::post_read);
     if (!verdict.is_next()) co_return verdict;
   }

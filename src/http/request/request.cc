@@ -7,7 +7,7 @@
 
 namespace fairlead::http {
 
-Request::Request(Arena& own_arena, const RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts)
+Request::Request(Arena& own_arena, RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts)
     : Session(own_arena, client_facts.generation, client_facts.generation.variables(http_variable)),
       head(request_head),
       exchange(client_exchange),
@@ -17,6 +17,7 @@ Request::Request(Arena& own_arena, const RequestHead& request_head, Exchange& cl
       method_text(request_head.method_text) {
   client_addr = &facts.peer;
   local_addr = &facts.local;
+  connection_slots = &facts.slots;
   client_fd = client().watch().fd();
   started_ms = client().loop().now_ms();
 }
@@ -56,6 +57,7 @@ void Request::append(LogText& to) const {
   to.append({text, static_cast<size_t>(client_addr->write_host(text) - text)});
   if (server) to.append_format(", server: {}", server->name);
   if (!head.request_line.empty()) to.append_format(", request: \"{}\"", head.request_line);
+  if (is_subrequest) to.append_format(", subrequest: \"{}\"", uri);
   if (const TryRecord* record = last_try()) {
     to.append_format(", upstream: \"{}{}{}\"", record->url_scheme, record->peer, record->url_path);
   }

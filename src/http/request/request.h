@@ -64,10 +64,10 @@ struct Response : Outgoing {
 
 class Request : public Session, public LogContext {
  public:
-  Request(Arena& own_arena, const RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts);
+  Request(Arena& own_arena, RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts);
   ~Request();
 
-  const RequestHead& head;
+  RequestHead& head;             // as the client sent it; modules may edit the fields that are passed on
   Exchange& exchange;
   const ClientFacts& facts;
   Response response;
@@ -88,6 +88,7 @@ class Request : public Session, public LogContext {
   bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
   bool script_quotes_captures = true;  // no rewrite has matched in this run of the script: captures in its texts are escaped, as in nginx
   bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
+  bool is_subrequest = false;    // made by Subrequest: no access phase, and its response goes to whoever asked
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;
   uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
@@ -178,7 +179,7 @@ class AbortPause {
 // end.
 class UntilGone : public Resumable, public Completion {
  public:
-  UntilGone(Request& request, Task<Unit> task) : Resumable(&UntilGone::on_gone), request_(request), task_(std::move(task)) {}
+  UntilGone(Request& request, Task<Verdict> task) : Resumable(&UntilGone::on_gone), request_(request), task_(std::move(task)) {}
   ~UntilGone() { stop_watching(); }
   UntilGone(const UntilGone&) = delete;
   UntilGone& operator=(const UntilGone&) = delete;
@@ -198,6 +199,8 @@ class UntilGone : public Resumable, public Completion {
     stop_watching();
     return done_;
   }
+  // What the task gave, after true.
+  Verdict take() { return task_.promise().take(); }
   PromiseBase* done(PromiseBase&) override {
     done_ = true;
     return frame_;
@@ -207,7 +210,7 @@ class UntilGone : public Resumable, public Completion {
   static void on_gone(Resumable& self);
   void stop_watching();
   Request& request_;
-  Task<Unit> task_;
+  Task<Verdict> task_;
   PromiseBase* frame_ = nullptr;
   bool done_ = false;
 };

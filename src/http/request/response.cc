@@ -44,8 +44,9 @@ static void make_location_absolute(Request& request) {
 static void add_dates(Request& request) {
   Response& response = request.response;
   Headers& headers = response.head.headers;
-  if (!headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
-  if (!headers.has(KnownHeader::date)) headers.add(KnownHeader::date, request.arena().copy(process_clock.http_date()));
+  bool ours = !request.is_subrequest;
+  if (ours && !headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
+  if (ours && !headers.has(KnownHeader::date)) headers.add(KnownHeader::date, request.arena().copy(process_clock.http_date()));
   if (!response.content_type_given.empty() && !response.is_error_page && !response.content_type.empty())
     response.content_type = response.content_type_given;
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
@@ -68,6 +69,11 @@ static void drop_content(Response& response) {
   response.head_only = true;
 }
 
+// The response of a subrequest becomes a part of another one: what belongs to the one that the client gets is done there.
+static bool runs_for(const Request& request, Stage stage) {
+  return !request.is_subrequest || stage == Stage::store || stage == Stage::script || stage == Stage::content;
+}
+
 // False: a filter refused the response.
 static bool settle_head(Request& request) {
   Response& response = request.response;
@@ -77,6 +83,7 @@ static bool settle_head(Request& request) {
     response.head.reason = {};
   }
   for (const ResponseFilter* filter : request.location->plan.filters) {
+    if (!runs_for(request, filter->stage)) continue;
     filter->apply(request);
     if (response.refused_status) return false;
   }
@@ -123,7 +130,7 @@ static void cut_response(Request& request, const Error& error) {
   }
   if (error.fault == Fault::timeout && error.side == Side::client && conf<CoreConf>(request).reset_timedout_connection)
     request.client().reset_on_close();
-  request.client().mark_broken();
+  request.exchange.abandon();
 }
 
 bool commit_head(Request& request, Verdict& verdict) {

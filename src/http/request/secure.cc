@@ -2,7 +2,6 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/secure.h"
 
-#include "core/conf/error_log.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/listen.h"
@@ -15,24 +14,8 @@ namespace fairlead::http {
 
 namespace {
 
-// The end of log lines about a connection that has no request yet.
-class HandshakeContext final : public LogContext {
- public:
-  explicit HandshakeContext(const ClientFacts& facts) : facts_(facts) {}
-  void append(LogText& to) const override {
-    to.append_format(" while SSL handshaking, client: {}, server: {}", facts_.peer.host_text(), facts_.listen.addr.text());
-  }
-
- private:
-  const ClientFacts& facts_;
-};
-
 // The first byte of a TLS record with a client hello; the other is that of SSL 2's hello.
 bool begins_handshake(char first) { return first == 0x16 || (first & 0x80); }
-
-Logger logger_of(const ClientFacts& facts, const LogContext& context) {
-  return Logger(*conf<ErrorLogConf>(*facts.listen.hosts.default_server->block).log, facts.number, &context);
-}
 
 }  // namespace
 
@@ -70,10 +53,10 @@ Task<bool> SecureClient::open(Connection& client, h1::RequestSink& sink) {
 
 Task<bool> SecureClient::handshake(Connection& client) {
   uint64_t deadline = client.loop().deadline(conf<CoreConf>(*server_->block).client_header_timeout);
-  HandshakeContext context(facts_);
+  facts_.doing = "SSL handshaking";
   auto made = make_server_transport(client.transport(), *server_->tls, *this, client.take_slice(client.unread().size()));
   if (!made) {
-    logger_of(facts_, context).crit("SSL_new() failed{}", take_openssl_errors());
+    facts_.logger().crit("SSL_new() failed{}", take_openssl_errors());
     co_return false;
   }
   client.release_if_empty();
@@ -82,11 +65,12 @@ Task<bool> SecureClient::handshake(Connection& client) {
   auto done = co_await transport_->handshake(this, deadline);
   if (!done) {
     const Error& error = done.error();
-    Logger logger = logger_of(facts_, context);
+    Logger logger = facts_.logger();
     if (!transport_->failure().empty()) logger.info("{}", transport_->failure());
     else logger.info(Errno{error.sys}, "{}", error.what);
     co_return false;
   }
+  facts_.doing = {};
   facts_.is_secure = true;
   facts_.secure = this;
   facts_.alpn = transport_->alpn();

@@ -83,6 +83,7 @@ struct CountedConnection {
 
 }  // namespace
 
+// From accept to close: the connection itself, what modules do before any protocol, the protocol.
 Task<Unit> HttpServer::serve(Accepted accepted) {
   add_to(worker_.row().accepted);
   auto watch = worker_.loop().watch(accepted.fd, PollMode::edge);
@@ -96,8 +97,17 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
   if (accepted.peer.is_ip() && conf<CoreConf>(*address.hosts.default_server->block).tcp_nodelay) set_nodelay(accepted.fd);
   (*watch)->set_ready(Direction::write, true);
   Connection client(*watch, Side::client);
-  ClientFacts facts{worker_, worker_.generation(), address, worker_.next_connection_number(), std::move(accepted.peer), address.addr};
+  ClientFacts facts(worker_, worker_.generation(), address);
+  facts.connection = &client;
+  facts.number = worker_.next_connection_number();
+  facts.peer = std::move(accepted.peer);
   facts.started_ms = worker_.loop().now_ms();
+
+  if (!address.hooks.empty()) {
+    bool goes_on = co_await run_connection_hooks(facts);
+    if (!goes_on) co_return Unit();
+  }
+
   Sink sink(facts, client);
   std::unique_ptr<SecureClient> secure;  // outlives the use of `facts`, not the connection
   if (address.is_secure) {

@@ -180,7 +180,8 @@ class Running:
         return path
 
 
-# Spelled out so that nginx 1.22 and Fairlead do the same work whatever their defaults are.
+# Spelled out so that nginx 1.22 and Fairlead do the same work whatever their defaults are. /metrics is there because Fairlead counts per
+# server, upstream and peer as soon as something shows it.
 PROXY_CONF = """\
 daemon off;
 master_process on;
@@ -209,6 +210,9 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
         location = /ready {{
             return 200 ready;
+        }}
+        location = /metrics {{
+            stub_status;
         }}
         location / {{
             proxy_pass http://origin;

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// http_forwarded_client_cert: the X-Forwarded-Client-Cert field that tells the application who its client is (Envoy's format). What a
+// client claims of itself goes on only as far as the configuration says.
+#include <array>
+
+#include "core/base/escape.h"
+#include "core/conf/module.h"
+#include "core/conf/value.h"
+#include "http/hooks.h"
+#include "http/message/uri.h"
+#include "http/request/client_identity.h"
+#include "http/request/request.h"
+
+namespace fairlead {
+namespace {
+
+using namespace http;
+
+enum class Mode : uint8_t { off, sanitize, forward, append, sanitize_set };
+enum Detail : uint8_t { detail_subject = 1, detail_uri = 2, detail_dns = 4, detail_cert = 8, detail_chain = 16 };
+
+struct ForwardedCertConf {
+  Mode mode = Mode::off;
+  uint8_t details = detail_subject | detail_uri | detail_dns;
+};
+
+template <class Value>
+struct Word {
+  std::string_view word;
+  Value value;
+};
+constexpr std::array modes = {Word<Mode>{"off", Mode::off}, Word<Mode>{"sanitize", Mode::sanitize}, Word<Mode>{"forward", Mode::forward},
+                              Word<Mode>{"append", Mode::append}, Word<Mode>{"sanitize_set", Mode::sanitize_set}};
+constexpr std::array details = {Word<uint8_t>{"subject", detail_subject}, Word<uint8_t>{"uri", detail_uri},
+                                Word<uint8_t>{"dns", detail_dns},         Word<uint8_t>{"cert", detail_cert},
+                                Word<uint8_t>{"chain", detail_chain}};
+
+template <class Words, class Value>
+bool find_word(const Words& words, std::string_view text, Value& value) {
+  for (const auto& one : words) {
+    if (one.word != text) continue;
+    value = one.value;
+    return true;
+  }
+  return false;
+}
+
+ConfResult<Unit> set_mode(Line& line, ForwardedCertConf& own) {
+  if (!find_word(modes, line.word(1), own.mode)) return line.invalid_value(1);
+  bool makes_one = own.mode == Mode::append || own.mode == Mode::sanitize_set;
+  if (line.word_count() > 1 && !makes_one) return line.invalid_parameter(2);
+  if (line.word_count() > 1) own.details = 0;
+  for (size_t i = 2; i < line.words().size(); ++i) {
+    uint8_t detail = 0;
+    if (!find_word(details, line.word(i), detail)) return line.invalid_parameter(i);
+    own.details |= detail;
+  }
+  return Unit();
+}
+
+constexpr std::string_view field_name = "X-Forwarded-Client-Cert";
+
+void append_part(std::string& to, std::string_view key, std::string_view value, bool quoted) {
+  if (value.empty()) return;
+  if (!to.empty()) to += ';';
+  to.append(key).append("=");
+  quoted = quoted || value.find_first_of(",;=\"") != std::string_view::npos;
+  if (quoted) to += '"';
+  for (char byte : value) {
+    if (quoted && (byte == '"' || byte == '\\')) to += '\\';
+    to += byte;
+  }
+  if (quoted) to += '"';
+}
+
+std::string element_of(const PeerIdentity& identity, uint8_t wanted, Arena& arena) {
+  std::string text;
+  append_part(text, "By", identity.own_uri, false);
+  append_part(text, "Hash", identity.sha256, false);
+  if (wanted & detail_cert) append_part(text, "Cert", escaped(Escape::uri_component, identity.pem, arena), true);
+  if (wanted & detail_chain) append_part(text, "Chain", escaped(Escape::uri_component, identity.chain_pem, arena), true);
+  if (wanted & detail_subject) append_part(text, "Subject", identity.subject, true);
+  for (const std::string& uri : identity.uris)
+    if (wanted & detail_uri) append_part(text, "URI", uri, false);
+  for (const std::string& name : identity.dns_names)
+    if (wanted & detail_dns) append_part(text, "DNS", name, false);
+  return text;
+}
+
+// An internal redirect comes by again: the field is made once.
+struct Made {
+  bool done = false;
+};
+
+Verdict make_field(Request& request) {
+  Made& made = request.slot<Made>();
+  if (request.is_subrequest || made.done) return Verdict::next();
+  made.done = true;
+  const ForwardedCertConf& own = conf<ForwardedCertConf>(request);
+  const PeerIdentity& identity = client_identity(request.facts);
+  Headers& headers = request.head.headers;
+  bool keeps = identity.is_verified && (own.mode == Mode::forward || own.mode == Mode::append);
+  std::string_view before = keeps ? headers.joined(field_name) : std::string_view();
+  headers.remove(field_name);
+  std::string value(before);
+  if (identity.is_verified && (own.mode == Mode::append || own.mode == Mode::sanitize_set)) {
+    if (!value.empty()) value += ',';
+    value += element_of(identity, own.details, request.arena());
+  }
+  if (!value.empty() && is_field_value(value)) headers.add(field_name, request.arena().copy(value));
+  return Verdict::next();
+}
+
+bool is_wanted(const Block& block) { return conf<ForwardedCertConf>(block).mode != Mode::off; }
+
+constexpr std::array rows = {
+    custom<set_mode, ForwardedCertConf, &ForwardedCertConf::mode, &ForwardedCertConf::details>(
+        "forwarded_client_cert", in_http_any, words_from(1),
+        "What becomes of X-Forwarded-Client-Cert: untouched, removed, or, if the client's certificate was verified, kept, added to or set.")
+        .takes("off | sanitize | forward | append [part ...] | sanitize_set [part ...]"),
+};
+
+constexpr std::string_view after[] = {"realip"};
+constexpr std::array phases = {PhaseEntry{.phase = Phase::preaccess, .check = &make_field, .applies = &is_wanted}};
+constexpr Hooks hooks = {.phases = phases, .filters = {}, .forward = {}};
+
+}  // namespace
+
+extern constinit const Module http_forwarded_client_cert_module = {
+    .name = "http_forwarded_client_cert", .conf = conf_of<ForwardedCertConf>, .directives = rows, .after = after, .http = &hooks};
+
+}  // namespace fairlead

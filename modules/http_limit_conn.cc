@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// http_limit_conn: how many requests of one key (an address, a server) may be at work at once, over all workers. A request counts from its
+// preaccess phase to its end. The counts lie in a shared zone.
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+#include "core/conf/generation.h"
+#include "core/shm/table.h"
+#include "core/shm/zone_word.h"
+#include "http/hooks.h"
+#include "http/request/limit.h"
+
+namespace fairlead {
+namespace {
+
+using namespace http;
+
+struct Count {
+  uint64_t requests;
+};
+using Counts = ShmTable<Count>;
+
+// limit_conn_zone, or the mention of one that stands further down.
+struct ConnZone {
+  Zone* zone = nullptr;
+  Template key;
+  bool is_declared = false;
+};
+
+struct Limit {
+  const ConnZone* zone;
+  uint64_t most;
+};
+
+struct LimitConnConf {
+  std::vector<ConnZone*> zones;  // in the main block
+  std::vector<Limit> limits;
+  RefusalStatus status;
+  LogLevel log_level = LogLevel::error;
+  bool dry_run = false;
+};
+
+const char zone_owner = 0;
+
+ConfResult<ConnZone*> zone_named(Line& line, std::string_view name, size_t bytes) {
+  auto zone = line.generation().zones.declare(name, bytes, &zone_owner);
+  if (!zone) return zone.error();
+  std::vector<ConnZone*>& zones = own_conf<LimitConnConf>(*line.block().enclosing(in_main)).zones;
+  for (ConnZone* known : zones)
+    if (known->zone == *zone) return known;
+  zones.push_back(line.arena().make<ConnZone>());
+  zones.back()->zone = *zone;
+  return zones.back();
+}
+
+ConfResult<Unit> add_zone(Line& line, LimitConnConf&) {
+  if (!line.word(2).starts_with("zone=")) return line.invalid_parameter(2);
+  auto word = parse_zone_word(line.word(2).substr(5));
+  if (!word) return word.error();
+  auto zone = zone_named(line, word->name, word->bytes);
+  if (!zone) return zone.error();
+  if ((*zone)->is_declared) return format("limit_conn_zone \"{}\" is already bound to key \"{}\"", word->name, (*zone)->key.source());
+  auto key = compile_word(line, 1);
+  if (!key) return key.error();
+  (*zone)->key = std::move(*key);
+  (*zone)->is_declared = true;
+  return Unit();
+}
+
+ConfResult<Unit> add_limit(Line& line, LimitConnConf& own) {
+  auto zone = zone_named(line, line.word(1), 0);
+  if (!zone) return zone.error();
+  for (const Limit& known : own.limits)
+    if (known.zone == *zone) return line.directive_reason("is duplicate");
+  auto most = parse_decimal(line.word(2));
+  if (!most || *most == 0) return format("invalid number of connections \"{}\"", line.word(2));
+  if (*most > 65535) return std::string("connection limit must be less 65536");
+  own.limits.push_back({*zone, *most});
+  return Unit();
+}
+
+bool is_limited(const Block& block) { return !conf<LimitConnConf>(block).limits.empty(); }
+
+bool is_unused(const Count& count) { return count.requests == 0; }
+
+// What a request holds in a zone, until its arena ends. The entry is looked for again: a repair may have emptied the zone.
+class Held {
+ public:
+  Held(Zone& zone, std::string_view key) : zone_(zone), key_(key) {}
+  ~Held() {
+    ShmLockGuard guard = zone_.lock();
+    Counts& counts = Counts::in(zone_);
+    Count* count = counts.find(key_);
+    if (!count) return;
+    if (count->requests > 1) --count->requests;
+    else counts.remove(count);
+  }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+ private:
+  Zone& zone_;
+  std::string_view key_;
+};
+
+// The outcome of the request's limits; they are asked once.
+struct Outcome {
+  std::string_view text;
+};
+
+bool is_full(Request& request, const Limit& limit) {
+  auto key = limit_key(request, limit.zone->key);
+  if (!key) return false;
+  std::string_view kept = request.arena().copy(*key);
+  {
+    ShmLockGuard guard = limit.zone->zone->lock();
+    auto [count, fresh] = Counts::in(*limit.zone->zone).find_or_insert<is_unused>(kept);
+    if (!count || count->requests >= limit.most) return true;
+    ++count->requests;
+  }
+  request.arena().make<Held>(*limit.zone->zone, kept);
+  return false;
+}
+
+Verdict check(Request& request) {
+  Session* outermost = &request;
+  while (outermost->parent) outermost = outermost->parent;
+  Outcome& outcome = outermost->slot<Outcome>();
+  if (!outcome.text.empty()) return Verdict::next();
+  const LimitConnConf& own = conf<LimitConnConf>(request);
+  outcome.text = "PASSED";
+  for (const Limit& limit : own.limits) {
+    if (!is_full(request, limit)) continue;
+    std::string_view dry = own.dry_run ? ", dry run," : "";
+    request.logger.write(own.log_level, "limiting connections{} by zone \"{}\"", dry, limit.zone->zone->name());
+    outcome.text = own.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
+    return own.dry_run ? Verdict::next() : Verdict::status(own.status.status);
+  }
+  return Verdict::next();
+}
+
+Value get_status(Session& session, uintptr_t) {
+  Session* outermost = &session;
+  while (outermost->parent) outermost = outermost->parent;
+  const Outcome* outcome = outermost->find_slot<Outcome>();
+  return outcome && !outcome->text.empty() ? Value{outcome->text} : Value::missing();
+}
+
+constexpr std::array rows = {
+    custom<add_zone, LimitConnConf>("limit_conn_zone", in_http, words(2), "A zone that counts requests at work, by a key.")
+        .many()
+        .takes("key zone=name:size"),
+    custom<add_limit, LimitConnConf, &LimitConnConf::limits>("limit_conn", in_http_any, words(2),
+                                                             "How many requests with one key of the zone may be at work at once.")
+        .many()
+        .takes("zone number"),
+    slot<LimitConnConf, &LimitConnConf::status>("limit_conn_status", in_http_any, "The status of a request that is one too many."),
+    slot<LimitConnConf, &LimitConnConf::log_level>("limit_conn_log_level", in_http_any, "How severe its line in the log is."),
+    slot<LimitConnConf, &LimitConnConf::dry_run>("limit_conn_dry_run", in_http_any, "Requests are counted and logged but not refused."),
+};
+
+constexpr VariableDef variables[] = {{"limit_conn_status", get_status, variable_volatile, http_variable}};
+constexpr std::string_view after[] = {"http_limit_req", "realip"};  // what is refused or waits is not at work
+constexpr std::array phases = {PhaseEntry{.phase = Phase::preaccess, .check = &check, .applies = &is_limited}};
+constexpr Hooks hooks = {.phases = phases, .filters = {}, .forward = {}};
+
+}  // namespace
+
+extern constinit const Module http_limit_conn_module = {.name = "http_limit_conn",
+                                                        .conf = conf_of<LimitConnConf>,
+                                                        .directives = rows,
+                                                        .variables = variables,
+                                                        .after = after,
+                                                        .http = &hooks};
+
+}  // namespace fairlead

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/http_rbac/policy.h"
+
+#include <algorithm>
+
+#include "core/base/format.h"
+#include "core/base/text.h"
+
+namespace fairlead::http::rbac {
+
+bool Pattern::matches(std::string_view subject) const {
+  switch (kind) {
+    case Kind::any: return !subject.empty();
+    case Kind::exact: return caseless ? equal_nocase(subject, text) : subject == text;
+    case Kind::prefix: return subject.size() >= text.size() && subject.substr(0, text.size()) == text;
+    case Kind::suffix: return subject.size() > text.size() && equal_nocase(subject.substr(subject.size() - text.size()), text);
+    case Kind::regex: {
+      RegexMatch found;
+      Regex::Outcome outcome = regex->match(subject, found);
+      return outcome == Regex::Outcome::match || (outcome == Regex::Outcome::error && holds_on_error);
+    }
+  }
+  return false;
+}
+
+ConfResult<Pattern> make_pattern(std::string_view text, bool is_regex, bool suffixes) {
+  Pattern pattern;
+  pattern.caseless = suffixes;
+  if (is_regex) {
+    RegexOptions options;
+    options.caseless = suffixes;
+    auto compiled = Regex::compile(text, options);
+    if (!compiled) return compiled.error();
+    pattern.kind = Pattern::Kind::regex;
+    pattern.regex = std::make_shared<Regex>(std::move(*compiled));
+    return pattern;
+  }
+  pattern.text = text;
+  if (text == "*") {
+    pattern.kind = Pattern::Kind::any;
+    return pattern;
+  }
+  if (suffixes && text.starts_with("*.")) {
+    pattern.kind = Pattern::Kind::suffix;
+    pattern.text = text.substr(1);
+  } else if (text.ends_with('*')) {
+    pattern.kind = Pattern::Kind::prefix;
+    pattern.text = text.substr(0, text.size() - 1);
+  }
+  if (pattern.text.empty() || pattern.text.find('*') != std::string_view::npos) return format("invalid pattern \"{}\"", text);
+  return pattern;
+}
+
+static bool any_matches(const std::vector<Pattern>& patterns, std::string_view subject) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const Pattern& pattern) { return pattern.matches(subject); });
+}
+
+static bool names_match(const std::vector<Pattern>& patterns, const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return any_matches(patterns, name); });
+}
+
+static bool field_holds(const FieldCondition& condition, const Headers& headers) {
+  const Headers::Field* field = headers.find(condition.name);
+  if (condition.must_be_absent) return !field;
+  if (condition.any_value) return field != nullptr;
+  for (; field; field = headers.next_same(*field))
+    if (condition.value.matches(field->value)) return true;
+  return false;
+}
+
+bool Policy::matches(const Asked& asked) const {
+  const PeerIdentity& who = asked.identity;
+  auto is_from = [&] { return names_match(from, who.uris) || names_match(from, who.dns_names) || any_matches(from, who.subject); };
+  if (!from.empty() && (!who.is_verified || !is_from())) return false;
+  auto contains = [&](const Cidr& network) { return network.contains(asked.client); };
+  if (!networks.empty() && std::none_of(networks.begin(), networks.end(), contains)) return false;
+  if (!methods.empty() && std::find(methods.begin(), methods.end(), asked.method) == methods.end()) return false;
+  if (!paths.empty() && !any_matches(paths, asked.path)) return false;
+  if (!hosts.empty() && !any_matches(hosts, asked.host)) return false;
+  return std::all_of(fields.begin(), fields.end(), [&](const FieldCondition& field) { return field_holds(field, asked.headers); });
+}
+
+Decision Rules::decide(const Asked& asked) const {
+  for (const Policy& policy : deny)
+    if (policy.matches(asked)) return {Action::deny, policy.name};
+  for (const Policy& policy : allow)
+    if (policy.matches(asked)) return {Action::allow, policy.name};
+  Action otherwise = default_given ? default_action : allow.empty() ? Action::allow : Action::deny;
+  return {otherwise, "default"};
+}
+
+}  // namespace fairlead::http::rbac

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/request/peer_connection.h"
+
+#include "event/net/connector.h"
+#include "event/worker.h"
+#include "http/request/request.h"
+
+namespace fairlead::http {
+
+bool PeerConnection::is_unread() const {
+  if (!target_.address.is_ip()) return false;
+  auto bytes = acknowledged_bytes(pooled_->connection.watch().fd());
+  return bytes && *bytes <= sent_before_ + 1;  // the handshake's SYN counts as one
+}
+
+void PeerConnection::give_back(bool reusable) {
+  if (reusable && target_.pool) {
+    ++pooled_->requests;
+    target_.pool->put(std::move(pooled_));
+  }
+  pooled_.reset();
+}
+
+PeerExchange* ConnectionProtocol::try_open(const PeerCall& call) const {
+  if (!call.target.pool) return nullptr;
+  auto kept = call.target.pool->take(call.target.key);
+  return kept ? make(call, std::move(kept)) : nullptr;
+}
+
+Task<Result<PeerExchange*>> ConnectionProtocol::open(PeerCall call, uint64_t deadline_ms) const {
+  Worker& worker = call.request.worker();
+  const AttemptTarget& target = call.target;
+  while (!worker.has_room() && target.pool && target.pool->close_oldest()) continue;
+  if (!worker.has_room()) {
+    call.request.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
+    co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
+  }
+  auto connected = co_await connect(worker.loop(), target.address, target.connect, target.key, deadline_ms);
+  if (!connected) co_return connected.error();
+  (*connected)->count_in(worker);
+  co_return make(call, std::move(*connected));
+}
+
+}  // namespace fairlead::http

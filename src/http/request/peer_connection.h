@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// ConnectionProtocol: the part that is common to protocols with one exchange at a time on a connection (HTTP/1, FastCGI, ...): a kept
+// connection or a new one, counted among the worker's, and back into the pool. PeerConnection is what their exchanges hold.
+#pragma once
+
+#include <memory>
+
+#include "http/request/peer_exchange.h"
+
+namespace fairlead::http {
+
+// A connection while one exchange has it. Counts are of this exchange alone.
+class PeerConnection {
+ public:
+  PeerConnection(std::unique_ptr<PooledConnection> connection, const AttemptTarget& target)
+      : pooled_(std::move(connection)),
+        target_(target),
+        sent_before_(pooled_->connection.sent_bytes()),
+        received_before_(pooled_->connection.received_bytes()) {}
+
+  Connection& operator*() const { return pooled_->connection; }
+  Connection* operator->() const { return &pooled_->connection; }
+  bool is_reused() const { return pooled_->is_reused(); }
+  // The peer's TCP acknowledged no byte of this exchange: it cannot have read any. A system call.
+  bool is_unread() const;
+  uint64_t sent_bytes() const { return pooled_->connection.sent_bytes() - sent_before_; }
+  uint64_t received_bytes() const { return pooled_->connection.received_bytes() - received_before_; }
+  // Into the pool if `reusable`, else closed. This object is empty then.
+  void give_back(bool reusable);
+
+ private:
+  std::unique_ptr<PooledConnection> pooled_;
+  const AttemptTarget& target_;
+  uint64_t sent_before_, received_before_;  // of the connection, when it was taken
+};
+
+class ConnectionProtocol : public PeerProtocol {
+ public:
+  using PeerProtocol::PeerProtocol;
+  PeerExchange* try_open(const PeerCall& call) const final;
+  Task<Result<PeerExchange*>> open(PeerCall call, uint64_t deadline_ms) const final;
+
+ protected:
+  ~ConnectionProtocol() = default;
+  // An exchange in call.place.
+  virtual PeerExchange* make(const PeerCall& call, std::unique_ptr<PooledConnection> connection) const = 0;
+};
+
+}  // namespace fairlead::http

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""limit_conn: how many requests of one key are at work at once, over all workers."""
+
+import threading
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client, get
+from lib.ports import wait_until
+
+CONF = """
+worker_processes 2;
+events {}
+http {
+    limit_conn_zone $arg_k zone=keys:64k;
+    limit_conn_zone $server_name zone=all:64k;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        server_name limited;
+        add_header X-Status $limit_conn_status always;
+        location / { limit_conn keys 2; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /code { limit_conn keys 1; limit_conn_status 429; limit_conn_log_level notice; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /dry { limit_conn keys 1; limit_conn_dry_run on; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /both { limit_conn keys 9; limit_conn all 1; proxy_pass http://127.0.0.1:%%UP%%; }
+    }
+}
+"""
+
+
+@pytest.fixture
+def gate():
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def s(server, upstream, gate):
+    def answer(request):
+        if "hold" in request.target:
+            gate.wait(20)
+        return up.reply(200, b"")
+    peer = upstream(up.serve(answer))
+    s = server(CONF, UP=peer.port)
+    s.peer = peer
+    return s
+
+
+def hold(s, target, count):
+    """That many requests that are at work until the gate opens."""
+    clients = [Client(s.port) for _ in range(count)]
+    for client in clients:
+        client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    s.peer.wait_requests(count)
+    return clients
+
+
+def test_one_too_many(s, gate):
+    held = hold(s, "/hold?k=a", 2)
+    reply = get(s.port, "/?k=a")
+    assert (reply.status, reply.header("X-Status")) == (503, "REJECTED")
+    s.wait_for_log(r'\[error\] .* limiting connections by zone "keys", client: 127.0.0.1')
+    assert get(s.port, "/?k=b").header("X-Status") == "PASSED"
+    assert get(s.port, "/").status == 200, "an empty key is not limited"
+    gate.set()
+    assert [client.read_reply().status for client in held] == [200, 200]
+    assert get(s.port, "/?k=a").status == 200, "idle connections are not at work"
+    for client in held:
+        client.close()
+
+
+def test_a_client_that_leaves_makes_room(s):
+    for client in hold(s, "/hold?k=a", 2):
+        client.reset()
+    wait_until(lambda: get(s.port, "/?k=a").status == 200, 5, "room for another request")
+
+
+def test_status_level_and_dry_run(s):
+    held = hold(s, "/hold?k=a", 1)
+    assert get(s.port, "/code?k=a").status == 429
+    s.wait_for_log(r"\[notice\] .* limiting connections")
+    reply = get(s.port, "/dry?k=a")
+    assert (reply.status, reply.header("X-Status")) == (200, "REJECTED_DRY_RUN")
+    s.wait_for_log(r'limiting connections, dry run, by zone "keys"')
+    held[0].close()
+
+
+def test_several_limits(s):
+    held = hold(s, "/both/hold?k=a", 1)
+    assert get(s.port, "/both?k=b").status == 503
+    s.wait_for_log('limiting connections by zone "all"')
+    held[0].close()

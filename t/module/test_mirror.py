@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""mirror: copies of requests go elsewhere, and hold nothing of their request back."""
+
+import threading
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client, chunked, get, post
+from lib.ports import wait_until
+
+CONF = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        client_body_buffer_size 8k;
+        location / { mirror /copy; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /two { mirror /copy; mirror /copy?second; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /bare { mirror /copy; mirror_request_body off; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /off { mirror off; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /sampled { mirror /copy sample=25%; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /few { mirror /copy max_inflight=2; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /timed { mirror /copy timeout=200ms; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /shadow { mirror /copy host=$host-shadow; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /again { mirror /copy; error_page 404 = /again/page; try_files /none =404; }
+        location /again/page { mirror /copy; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /copy { internal; proxy_set_header Host $host; proxy_set_header X-Client $remote_addr; proxy_read_timeout 20s;
+                         proxy_pass http://127.0.0.1:%%COPY%%$request_uri; }
+    }
+}
+"""
+
+
+class World:
+    def __init__(self, server, upstream):
+        self.gate = threading.Event()
+        self.up = upstream(up.serve(lambda request: up.reply(200, b"answer")))
+        self.copy = upstream(up.serve(self.answer_copy))
+        self.server = server(CONF, UP=self.up.port, COPY=self.copy.port)
+
+    def answer_copy(self, request):
+        if "hold" in request.target:
+            self.gate.wait(20)
+        return up.reply(500, b"x" * 1000)
+
+    def copies(self, count):
+        return self.copy.wait_requests(count)
+
+
+@pytest.fixture
+def world(server, upstream):
+    world = World(server, upstream)
+    yield world
+    world.gate.set()
+
+
+def test_a_copy_has_all_of_the_request(world):
+    with Client(world.server.port) as client:
+        reply = client.request("PUT", "/a%20b?q=1", b"the body", headers={"X-A": "one", "Cookie": "c=d"}, host="Example.org")
+        assert reply.text == "answer"
+        copy = world.copies(1)[0]
+        assert copy.first_line == "PUT /a%20b?q=1 HTTP/1.1" and copy.body == b"the body"
+        assert copy.header("Host") == "example.org" and copy.header("X-A") == "one" and copy.header("Cookie") == "c=d"
+        assert copy.header("X-Client") == "127.0.0.1"
+        assert world.up.last.body == b"the body"
+
+
+@pytest.mark.parametrize("size", [0, 1, 8192, 300_000])
+def test_bodies_of_all_sizes(world, size):
+    body = bytes(i % 251 for i in range(size))
+    assert post(world.server.port, "/x", body).text == "answer"
+    with Client(world.server.port) as client:
+        client.send(b"POST /chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + (chunked(body) if body else b"0\r\n\r\n"))
+        assert client.read_reply().text == "answer"
+    assert sorted(len(r.body) for r in world.copies(2)) == [size, size]
+    assert all(r.body == body for r in world.copies(2) + world.up.requests)
+
+
+def test_two_mirrors_and_none(world):
+    get(world.server.port, "/off")
+    post(world.server.port, "/two", b"twice")
+    assert [r.body for r in world.copies(2)] == [b"twice", b"twice"]
+    post(world.server.port, "/bare", b"unseen")
+    assert [r.body for r in world.copies(3) if r.target == "/bare"] == [b""] and world.up.last.body == b"unseen"
+
+
+def test_an_internal_redirect_does_not_mirror_again(world):
+    assert get(world.server.port, "/again").text == "answer"
+    get(world.server.port, "/last")
+    wait_until(lambda: any(r.target == "/last" for r in world.copy.requests))
+    assert len(world.copy.requests) == 2
+
+
+def test_a_copy_holds_nothing_back(world):
+    with Client(world.server.port) as client:
+        for i in range(3):
+            assert client.get(f"/hold{i}").text == "answer", "on one connection, while the copies wait"
+    world.copies(3)
+    world.gate.set()
+    assert get(world.server.port, "/after").text == "answer"
+
+
+def test_a_client_that_leaves_does_not_end_the_copy(world):
+    with Client(world.server.port) as client:
+        client.get("/hold")
+    world.copies(1)
+    world.gate.set()
+    wait_until(lambda: world.copy.connections[0].ended is None and len(world.copy.requests) == 1)
+    post(world.server.port, "/next", b"reuses the connection of the copy before")
+    assert world.copies(2)[-1].target == "/next"
+
+
+def test_a_dead_mirror_disturbs_nobody(world):
+    world.copy.refuse()
+    assert get(world.server.port, "/x").text == "answer"
+    world.server.wait_for_log(r'connect\(\) failed .* request: "GET /x HTTP/1.1", subrequest: "/copy", upstream: ')
+
+
+def test_limits(world):
+    for _ in range(4):
+        assert get(world.server.port, "/few?hold").text == "answer"
+    world.server.wait_for_log('a request was not mirrored to "/copy"')
+    assert len(world.copies(2)) == 2
+    assert get(world.server.port, "/timed?hold").text == "answer"
+    world.server.wait_for_log('a detached request to "/copy" timed out')
+
+
+def test_a_part_of_the_requests(world):
+    with Client(world.server.port) as client:
+        for i in range(400):
+            client.get("/sampled")
+    get(world.server.port, "/last")
+    wait_until(lambda: any(r.target == "/last" for r in world.copy.requests))
+    assert 50 < len(world.copy.requests) < 160
+
+
+def test_the_host_of_a_copy(world):
+    get(world.server.port, "/shadow")
+    assert world.copies(1)[0].header("Host") == "localhost-shadow"
+    assert world.up.last.header("Host") != "localhost-shadow"
+
+
+def test_copies_do_not_delay_quit(world):
+    get(world.server.port, "/hold")
+    world.copies(1)
+    world.server.stop()

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""rbac { }: deny before allow, the presence of an allow policy denies the rest, shadow mode; each decision in the log and in a counter.
+What needs a certificate is in t/tls/test_client_identity.py."""
+
+import pytest
+
+from lib.client import get, request
+
+CONF = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location = /metrics { metrics; }
+        location / {
+            add_header X-Rbac "$rbac_policy $rbac_decision" always;
+            rbac {
+                allow readers { methods GET HEAD; paths /orders /orders/* ~ ^/v[0-9]/; }
+                allow writers { methods POST; paths /orders/*; headers X-Token secret; headers ! X-Forbidden; }
+                allow by-host { hosts admin.example.org *.ops.example.org; }
+                allow near { networks 192.0.2.0/24; }
+                deny secrets { paths /orders/secret*; }
+                deny far-writers { methods POST; headers X-Region ~ ^mars; }
+                log watched { paths /orders/watched; }
+            }
+            set_real_ip_from 127.0.0.1;
+            try_files /none =204;
+        }
+        location /shadow { rbac { shadow on; deny all { } } add_header X-Rbac "$rbac_policy $rbac_decision"; try_files /none =204; }
+        location /default { rbac { default deny; } try_files /none =204; }
+        location /open { rbac { default allow; allow nobody { methods NONE; } } try_files /none =204; }
+        location /any { satisfy any; allow all; rbac { deny all { } } try_files /none =204; }
+        location /free { rbac { } try_files /none =204; }
+        location /rewritten { rewrite ^ /default/x last; }
+    }
+}
+"""
+
+
+@pytest.fixture
+def s(server):
+    return server(CONF)
+
+
+@pytest.mark.parametrize("method, target, fields, host, want", [
+    ("GET", "/orders", {}, "a", "readers allowed"),
+    ("GET", "/orders/7?x=/admin", {}, "a", "readers allowed"),
+    ("GET", "/v1/x", {}, "a", "readers allowed"),
+    ("GET", "/x/../orders/7", {}, "a", "readers allowed"),
+    ("GET", "/orders/../admin", {}, "a", "default denied"),
+    ("GET", "/orders/%2e%2e/admin", {}, "a", "default denied"),
+    ("GET", "/Orders", {}, "a", "default denied"),
+    ("GET", "/vx/", {}, "a", "default denied"),
+    ("PUT", "/orders/7", {}, "a", "default denied"),
+    ("POST", "/orders/7", {"X-Token": "secret"}, "a", "writers allowed"),
+    ("POST", "/orders/7", {"X-Token": "Secret"}, "a", "default denied"),
+    ("POST", "/orders/7", {"X-Token": "secret", "X-Forbidden": ""}, "a", "default denied"),
+    ("POST", "/orders/7", {"X-Token": "secret", "X-Region": "mars-1"}, "a", "far-writers denied"),
+    ("GET", "/orders/secret", {}, "a", "secrets denied"),
+    ("GET", "/orders/%73ecrets/1", {}, "admin.example.org", "secrets denied"),
+    ("DELETE", "/thing", {}, "ADMIN.example.org", "by-host allowed"),
+    ("DELETE", "/thing", {}, "x.ops.example.org:80", "by-host allowed"),
+    ("DELETE", "/thing", {}, "ops.example.org", "default denied"),
+    ("DELETE", "/thing", {"X-Real-IP": "192.0.2.9"}, "a", "near allowed"),
+])
+def test_decisions(s, method, target, fields, host, want):
+    reply = request(s.port, method, target, headers=fields, host=host)
+    assert reply.header("X-Rbac") == want
+    assert reply.status == (204 if want.endswith("allowed") else 403)
+    policy, decision = want.split()
+    level = "info" if decision == "allowed" else "error"
+    s.wait_for_log(rf'\[{level}\] .* rbac: {decision} by policy "{policy}", identity "-", client: ')
+    assert len([line for line in s.log().splitlines() if " rbac: " in line]) == 1, "one line a decision"
+
+
+def test_shadow_mode_tells_and_lets_pass(s):
+    reply = get(s.port, "/shadow")
+    assert (reply.status, reply.header("X-Rbac")) == (204, "all shadow_denied")
+    s.wait_for_log(r'\[warn\] .* rbac: would be denied by policy "all", identity "-"')
+
+
+def test_defaults_and_inner_blocks(s):
+    assert get(s.port, "/default").status == 403
+    assert get(s.port, "/open").status == 204
+    assert get(s.port, "/free").status == 204
+    assert get(s.port, "/rewritten").status == 403, "what counts is where the request goes"
+
+
+def test_satisfy_any_does_not_get_around_it(s):
+    assert get(s.port, "/any").status == 403
+
+
+def test_log_policies_and_counters(s):
+    assert get(s.port, "/orders/watched").status == 204
+    s.wait_for_log(r'\[notice\] .* rbac: policy "watched" matches')
+    get(s.port, "/orders/secret")
+    get(s.port, "/orders/secret")
+    get(s.port, "/shadow")
+    text = get(s.port, "/metrics").text
+    for policy, decision, count in (("watched", "logged", 1), ("readers", "allowed", 1), ("secrets", "denied", 2),
+                                    ("all", "shadow_denied", 1)):
+        assert f'fairlead_http_rbac_decisions_total{{policy="{policy}",decision="{decision}"}} {count}\n' in text

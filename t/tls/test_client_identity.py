@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Who the client is by its certificate: rbac's `from`, and X-Forwarded-Client-Cert for the application."""
+
+import hashlib
+import ssl
+import urllib.parse
+
+import pytest
+
+from lib import upstreams as up
+from lib.certs import Authority
+from lib.client import Client
+
+CONF = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%% ssl;
+        ssl_certificate %%CERT%%;
+        ssl_certificate_key %%KEY%%;
+        ssl_client_certificate %%CA%%;
+        ssl_verify_client optional_no_ca;
+        location / { rbac { allow a { from spiffe://td/ns/a/*; } allow dns { from *.example.org; } } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /any { rbac { allow known { from *; } } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /off { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /sanitize { forwarded_client_cert sanitize; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /forward { forwarded_client_cert forward; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /append { forwarded_client_cert append; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /set { forwarded_client_cert sanitize_set; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /cert { forwarded_client_cert sanitize_set cert chain; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /twice { forwarded_client_cert append uri; error_page 418 = /append; return 418; }
+    }
+    server { listen 127.0.0.1:%%PORT_1%%; forwarded_client_cert append; proxy_pass_request_headers on;
+             location / { proxy_pass http://127.0.0.1:%%UP%%; } }
+}
+"""
+CLAIM = {"X-Forwarded-Client-Cert": "By=spiffe://x;URI=spiffe://td/ns/a/sa/root"}
+
+
+class World:
+    def __init__(self, server, upstream, folder):
+        self.ca, self.stranger = Authority(folder / "ca"), Authority(folder / "other", name="Other CA")
+        certificate, key = self.ca.leaf("localhost", "spiffe://td/ns/b/sa/server", file="server")
+        self.one = self.ca.leaf("spiffe://td/ns/a/sa/one", "one.test", file="one", client=True)
+        self.two = self.ca.leaf("spiffe://td/ns/b/sa/two", file="two", client=True)
+        self.dns = self.ca.leaf("two.example.org", file="dns", client=True)
+        self.foreign = self.stranger.leaf("spiffe://td/ns/a/sa/one", file="one", client=True)
+        self.up = upstream(up.serve(lambda request: up.reply(200, b"|".join(v.encode() for v in request.all("X-Forwarded-Client-Cert")))))
+        self.server = server(CONF, CERT=certificate, KEY=key, CA=self.ca.path, UP=self.up.port)
+
+    def ask(self, target, certificate=None, fields=()):
+        with Client(self.server.port, tls=self.ca.client_context(certificate), server_name="localhost") as client:
+            reply = client.get(target, headers=fields)
+            return reply.status, reply.text
+
+
+@pytest.fixture
+def world(server, upstream, tmp_path):
+    return World(server, upstream, tmp_path)
+
+
+def test_rbac_knows_clients_by_their_certificates(world):
+    assert world.ask("/", world.one)[0] == 200
+    world.server.wait_for_log('rbac: allowed by policy "a", identity "spiffe://td/ns/a/sa/one"')
+    assert world.ask("/", world.dns)[0] == 200
+    assert world.ask("/", world.two)[0] == 403
+    world.server.wait_for_log('rbac: denied by policy "default", identity "spiffe://td/ns/b/sa/two"')
+    assert world.ask("/", None)[0] == 403
+    assert world.ask("/any", world.two)[0] == 200
+    assert world.ask("/any", None)[0] == 403
+
+
+def test_an_unverified_certificate_is_nobody(world):
+    assert world.ask("/off", world.foreign)[0] == 200, "optional_no_ca lets it in"
+    assert world.ask("/", world.foreign)[0] == 403
+    world.server.wait_for_log('rbac: denied by policy "default", identity "-"')
+    assert world.ask("/append", world.foreign, CLAIM)[1] == ""
+
+
+def test_forwarded_client_cert(world):
+    der = ssl.PEM_cert_to_DER_cert(open(world.one[0]).read())
+    own = (f'By=spiffe://td/ns/b/sa/server;Hash={hashlib.sha256(der).hexdigest()};Subject="CN=spiffe://td/ns/a/sa/one";'
+           "URI=spiffe://td/ns/a/sa/one;DNS=one.test")
+    claim = CLAIM["X-Forwarded-Client-Cert"]
+    assert world.ask("/off", world.one, CLAIM)[1] == claim
+    assert world.ask("/sanitize", world.one, CLAIM)[1] == ""
+    assert world.ask("/forward", world.one, CLAIM)[1] == claim
+    assert world.ask("/append", world.one, CLAIM)[1] == f"{claim},{own}"
+    assert world.ask("/append", world.one)[1] == own
+    assert world.ask("/set", world.one, CLAIM)[1] == own
+    assert world.ask("/twice", world.one, CLAIM)[1] == f"{claim},{own}", "an internal redirect does not add it again"
+    for target in ("/sanitize", "/forward", "/append", "/set"):
+        assert world.ask(target, None, CLAIM)[1] == "", "no certificate: the client's claim goes no further"
+    with Client(world.server.ports[1]) as plain:
+        assert plain.get("/", headers=CLAIM).text == ""
+
+
+def test_the_certificate_itself(world):
+    pem = urllib.parse.quote(open(world.one[0]).read(), safe="")
+    ca = urllib.parse.quote(open(world.ca.path).read(), safe="")  # the client sends it along
+    text = world.ask("/cert", world.one)[1]
+    assert f'Cert="{pem}";Chain="{pem}{ca}"' in text and "Subject" not in text and "URI" not in text

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/http_rbac/policy.h"
+
+#include <gtest/gtest.h>
+
+namespace fairlead::http::rbac {
+namespace {
+
+class RbacPolicy : public testing::Test {
+ protected:
+  Pattern pattern(std::string_view text, bool suffixes = false) {
+    bool is_regex = text.starts_with('~');
+    auto made = make_pattern(is_regex ? text.substr(1) : text, is_regex, suffixes);
+    EXPECT_TRUE(made) << text;
+    return std::move(*made);
+  }
+  bool matches(const Policy& policy) {
+    Asked asked{identity, client, method, path, host, headers};
+    return policy.matches(asked);
+  }
+  std::string decide(const Rules& rules) {
+    Asked asked{identity, client, method, path, host, headers};
+    Decision decision = rules.decide(asked);
+    return std::string(decision.action == Action::allow ? "allow " : "deny ") + std::string(decision.policy);
+  }
+  Arena::Owner arena = Arena::open(1024);
+  PeerIdentity identity{true, {"spiffe://td/ns/a/sa/one", "https://x/"}, {"a.example.org"}, "CN=one,O=Example", "", "", "", ""};
+  Addr client = *Addr::parse_ip("10.1.2.3");
+  std::string_view method = "GET", path = "/orders/1", host = "api.example.org";
+  Headers headers{*arena};
+};
+
+TEST_F(RbacPolicy, Patterns) {
+  EXPECT_TRUE(pattern("/a").matches("/a"));
+  EXPECT_FALSE(pattern("/a").matches("/a/"));
+  EXPECT_FALSE(pattern("/a").matches("/A"));
+  EXPECT_TRUE(pattern("/a/*").matches("/a/"));
+  EXPECT_TRUE(pattern("/a/*").matches("/a/b/c"));
+  EXPECT_FALSE(pattern("/a/*").matches("/a"));
+  EXPECT_TRUE(pattern("*").matches("x"));
+  EXPECT_FALSE(pattern("*").matches(""));
+  EXPECT_TRUE(pattern("~^/v\\d$").matches("/v1"));
+  EXPECT_FALSE(pattern("~^/v\\d$").matches("/v12"));
+  EXPECT_TRUE(pattern("*.example.org", true).matches("A.example.ORG"));
+  EXPECT_FALSE(pattern("*.example.org", true).matches("example.org"));
+  EXPECT_FALSE(pattern("*.example.org", true).matches(".example.org"));
+  EXPECT_TRUE(pattern("Example.org", true).matches("example.ORG"));
+  for (std::string_view wrong : {"/a*b", "**", "", "*x*", "*.a"}) EXPECT_FALSE(make_pattern(wrong, false, false)) << wrong;
+  EXPECT_FALSE(make_pattern("(", true, false));
+}
+
+TEST_F(RbacPolicy, ARegexThatGivesUpDoesNotOpenADenial) {
+  Pattern slow = pattern("~^(a+)+$");
+  std::string subject = std::string(40, 'a') + "b";
+  bool gave_up = !slow.matches(subject);
+  EXPECT_TRUE(gave_up);
+  slow.holds_on_error = true;
+  RegexMatch found;
+  bool is_error = slow.regex->match(subject, found) == Regex::Outcome::error;
+  EXPECT_EQ(slow.matches(subject), is_error);
+}
+
+TEST_F(RbacPolicy, From) {
+  Policy policy;
+  EXPECT_TRUE(matches(policy));
+  for (std::string_view name : {"spiffe://td/ns/a/*", "https://x/", "a.example.org", "*.example.org", "CN=one,O=Example", "*"}) {
+    policy.from = {pattern("spiffe://other/*", true), pattern(name, true)};
+    EXPECT_TRUE(matches(policy)) << name;
+  }
+  policy.from = {pattern("spiffe://td/ns/a", true)};
+  EXPECT_FALSE(matches(policy));
+  policy.from = {pattern("*", true)};
+  identity = PeerIdentity();
+  EXPECT_FALSE(matches(policy));
+}
+
+TEST_F(RbacPolicy, AllConditionsMustHold) {
+  Policy policy;
+  policy.methods = {"POST", "GET"};
+  policy.paths = {pattern("/orders/*")};
+  policy.hosts = {pattern("*.example.org", true)};
+  policy.networks = {*Cidr::parse("10.0.0.0/8")};
+  EXPECT_TRUE(matches(policy));
+  method = "PUT";
+  EXPECT_FALSE(matches(policy));
+  method = "POST";
+  path = "/admin";
+  EXPECT_FALSE(matches(policy));
+  path = "/orders/2";
+  host = "example.org";
+  EXPECT_FALSE(matches(policy));
+  host = "b.example.org";
+  client = *Addr::parse_ip("192.0.2.1");
+  EXPECT_FALSE(matches(policy));
+}
+
+TEST_F(RbacPolicy, Fields) {
+  headers.add("X-A", "one");
+  headers.add("X-A", "two");
+  Policy policy;
+  policy.fields = {FieldCondition{"x-a", false, true, {}}};
+  EXPECT_TRUE(matches(policy));
+  policy.fields = {FieldCondition{"x-a", false, false, pattern("two")}, FieldCondition{"x-b", true, true, {}}};
+  EXPECT_TRUE(matches(policy));
+  policy.fields = {FieldCondition{"x-a", false, false, pattern("three")}};
+  EXPECT_FALSE(matches(policy));
+  policy.fields = {FieldCondition{"x-a", true, true, {}}};
+  EXPECT_FALSE(matches(policy));
+  policy.fields = {FieldCondition{"x-b", false, true, {}}};
+  EXPECT_FALSE(matches(policy));
+}
+
+TEST_F(RbacPolicy, DenyBeforeAllowAndWhatNothingMatches) {
+  Rules rules;
+  EXPECT_EQ(decide(rules), "allow default");
+  Policy get, orders;
+  get.name = "get";
+  get.methods = {"GET"};
+  orders.name = "orders";
+  orders.paths = {pattern("/orders/*")};
+  rules.allow = {get};
+  EXPECT_EQ(decide(rules), "allow get");
+  rules.deny = {orders};
+  EXPECT_EQ(decide(rules), "deny orders");
+  path = "/";
+  EXPECT_EQ(decide(rules), "allow get");
+  method = "PUT";
+  EXPECT_EQ(decide(rules), "deny default");
+  rules.default_given = true;
+  rules.default_action = Action::allow;
+  EXPECT_EQ(decide(rules), "allow default");
+  rules.allow.clear();
+  rules.default_action = Action::deny;
+  EXPECT_EQ(decide(rules), "deny default");
+}
+
+}  // namespace
+}  // namespace fairlead::http::rbac
