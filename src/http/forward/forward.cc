@@ -52,7 +52,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
 void apply_choice(const PeerChoice& choice, AttemptTarget& to) {
   if (choice.connect_timeout_ms) to.connect_timeout_ms = choice.connect_timeout_ms;
   if (choice.send_timeout_ms) to.send_timeout_ms = choice.send_timeout_ms;
-  if (choice.read_timeout_ms) to.read_timeout_ms = to.body.timeout_ms = choice.read_timeout_ms;
+  if (choice.read_timeout_ms) to.read_timeout_ms = choice.read_timeout_ms;
   if (choice.keepalive_ms && to.pool) {
     PoolLimits limits;
     limits.idle_timeout_ms = choice.keepalive_ms;
