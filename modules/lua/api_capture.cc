@@ -106,7 +106,10 @@ Wait wait_captured(Run& run, lua_State* L, const Asked* first) {
     prepare(*parts.back(), parent, *asked, run.vm());
   }
   for (auto& part : parts) part->running.start(part->made.run());
-  for (auto& part : parts) co_await part->running;
+  for (auto& part : parts) {
+    Child<Unit>& running = part->running;
+    co_await running;
+  }
   lua_checkstack(L, static_cast<int>(parts.size()) + 8);
   for (auto& part : parts) push_response(L, run.vm(), part->made);
   co_return static_cast<int>(parts.size());
