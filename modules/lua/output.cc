@@ -138,7 +138,7 @@ Task<http::Verdict> Output::finish() {
 void Output::abandon() {
   beside_.cancel();
   if (!failed_) http::pump_response(request_);
-  request_.client().mark_broken();
+  if (!request_.is_subrequest) request_.client().mark_broken();
 }
 
 }  // namespace fairlead::lua
