@@ -7,14 +7,13 @@
 
 #include "core/conf/generation.h"
 #include "event/loop/child.h"
-#include "http/request/read_body.h"
+#include "http/message/chunks_body.h"
 #include "http/request/request.h"
 #include "http/request/spool.h"
 #include "http/request/subrequest.h"
 #include "modules/lua/api.h"
 #include "modules/lua/field_table.h"
 #include "modules/lua/method_number.h"
-#include "modules/lua/request_body.h"
 #include "modules/lua/request_state.h"
 #include "modules/lua/run.h"
 
@@ -166,31 +165,22 @@ void read_method(lua_State* L, int options, http::SubrequestPlan& plan) {
   lua_pop(L, 1);
 }
 
-void use_body(Request& parent, std::string_view text, http::SubrequestPlan& plan) {
-  plan.body = parent.arena().make<http::BytesBody>(Slice(text));
-  plan.body_bytes = text.size();
-}
-
 // A body of its own, or the parent's, where that was read.
 void read_body_option(lua_State* L, int options, Request& parent, http::SubrequestPlan& plan) {
-  bool given = false;
   bool forwards = plan.method == http::Method::post || plan.method == http::Method::put;
   if (options) {
     lua_getfield(L, options, "body");
-    given = !lua_isnil(L, -1);
-    if (given) use_body(parent, parent.arena().copy(check_text(L, -1)), plan);
+    if (!lua_isnil(L, -1)) {
+      std::string_view text = parent.arena().copy(check_text(L, -1));
+      plan.body = parent.arena().make<http::BytesBody>(Slice(text));
+      plan.body_bytes = text.size();
+    }
     lua_pop(L, 1);
     forwards = forwards || read_flag(L, options, "always_forward_body");
   }
-  if (given || !forwards || !parent.spooled_body) return;
-  std::string_view text;
-  if (body_in_memory(parent, text)) {
-    use_body(parent, text, plan);
-  } else {
-    http::rewind_body(parent);
-    plan.body_bytes = parent.spooled_body->size().value_or(0);
-    plan.body = parent.spooled_body;
-  }
+  if (plan.body || !forwards || !parent.spooled_body) return;
+  plan.body = parent.arena().make<http::ChunksBody>(parent.spooled_body->kept());
+  plan.body_bytes = plan.body->size().value_or(0);
 }
 
 // The subrequest of the URI at `at` and the options at `at + 1`.
@@ -204,6 +194,7 @@ Asked* read_asked(lua_State* L, int at) {
   asked->plan.args = parent.arena().copy(target->args);
   asked->plan.shares_variables = false;
   asked->plan.response_bytes_max = UINT64_MAX;
+  asked->plan.ends_with_client = false;  // whether the script does is its own matter
   int options = lua_istable(L, at + 1) ? at + 1 : 0;
   if (options) {
     read_method(L, options, asked->plan);

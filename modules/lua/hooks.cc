@@ -110,8 +110,8 @@ void run_header_filter(Request& request) {
   } else if (scope.exit_code > 0) {
     state.filter_refused = true;
     request.response.refused_status = static_cast<uint16_t>(scope.exit_code);
-  } else if (scope.exit_code == -1 && !request.is_subrequest) {
-    request.client().mark_broken();
+  } else if (scope.exit_code == -1) {
+    request.exchange.abandon();
   }
 }
 
