@@ -35,7 +35,8 @@ static void show_build() {
   };
   // nginx's names of what is there beyond its standard modules, and of those standard ones that are not, for scripts that look.
   for (std::string_view option : {"--with-threads", "--with-pcre", "--with-pcre-jit"}) add(option);
-  for (std::string_view name : {"realip", "addition", "auth_request", "ssl", "v2", "stub_status"})
+  for (std::string_view name : {"realip", "addition", "auth_request", "ssl", "v2", "stub_status", "sub", "gunzip", "gzip_static",
+                                "random_index", "secure_link", "slice"})
     if (modules().find(format("http_{}", name)) || modules().find(name)) add(format("--with-http_{}_module", name));
 #ifdef FAIRLEAD_DEBUG
   add("--with-debug");

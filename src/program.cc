@@ -31,6 +31,7 @@
 #include "http/conf/variables.h"
 #include "http/h2/conf.h"
 #include "http/request/audit.h"
+#include "http/request/gzip_rules.h"
 #include "http/request/serve.h"
 #include "module_list.h"
 
@@ -50,6 +51,7 @@ ConfResult<Unit> assign_modules() {
                                     &http::http_audit_module,
                                     &http::http_core_module,
                                     &http::http_files_module,
+                                    &http::http_gzip_rules_module,
                                     &http::h2::http_v2_module,
                                     &http::http_request_variables_module,
                                     &http::http_connection_variables_module,

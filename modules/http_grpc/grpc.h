@@ -36,6 +36,7 @@ struct GrpcConf : ForwardConf, h2::PeerLimits {
   Flags<NextPeer> next_peer{static_cast<uint32_t>(Next::error) | static_cast<uint32_t>(Next::timeout)};
   bool web = false;
   std::vector<SetHeader> set_headers;
+  SetHeaderInherit set_header_inherit = SetHeaderInherit::on;
   // Made by finish: names of client fields that are not passed on.
   HeaderNames replaced;
 };

@@ -85,6 +85,8 @@ ConfResult<Unit> finish_grpc(Block& block, GrpcConf& conf) {
   FL_TRY(h2::check_peer_limits(block, conf, "grpc_http2"));
   finish_tries(conf);
   conf.next_upstream = Flags<Next>{conf.next_peer.bits};
+  if (conf.set_header_inherit == SetHeaderInherit::merge && block.is_set("grpc_set_header") && block.parent())
+    merge_headers(conf.set_headers, fairlead::conf<GrpcConf>(*block.parent()).set_headers);
   conf.replaced = HeaderNames();
   for (const SetHeader& header : conf.set_headers) conf.replaced.add(header.name);
   return Unit();
@@ -168,12 +170,15 @@ Value status_field(Session& session, uintptr_t wants_message) {
   return Value::missing();
 }
 
-constexpr auto own_rows = std::array<Directive, 4>{
+constexpr auto own_rows = std::array<Directive, 5>{
     custom<set_pass, GrpcConf>("grpc_pass", in_location | in_location_if, words(1), "Where gRPC calls are forwarded to.").takes("address"),
     slot<GrpcConf, &GrpcConf::next_peer>("grpc_next_upstream", in_http_any, "In which cases the next peer is tried."),
     slot<GrpcConf, &GrpcConf::web>("grpc_web", in_http_any, "Translate calls of gRPC-Web clients (browsers)."),
     slot<GrpcConf, &GrpcConf::set_headers>("grpc_set_header", in_http_any,
                                            "A header field of the call to the peer; an empty value drops it."),
+    slot<GrpcConf, &GrpcConf::set_header_inherit>("grpc_set_header_inherit", in_http_any,
+        "Whether grpc_set_header lines of outer blocks hold only where there are none, or also beside own ones of other names.")
+        .takes("on | merge"),
 };
 
 constexpr auto rows = join(try_directives<GrpcConf, "grpc">, h2::peer_directives<GrpcConf, "grpc_http2">, own_rows);

@@ -111,6 +111,8 @@ ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   if (conf.http_version == Version::http_2 && conf.pass.is_secure && !within)
     return format("\"proxy_http_version 2\" to an https target is not supported: HTTP/2 goes to peers without TLS{}\n",
                   at_place(block.place()));
+  if (conf.set_header_inherit == SetHeaderInherit::merge && block.is_set("proxy_set_header") && block.parent())
+    merge_headers(conf.set_headers, fairlead::conf<ProxyConf>(*block.parent()).set_headers);
   FL_TRY(finish_forward(block, conf, "proxy"));
   FL_TRY(h2::check_peer_limits(block, conf, "proxy_http2"));
   return prepare_headers(block, conf);
@@ -166,7 +168,7 @@ Value add_x_forwarded_for(Session& session, uintptr_t) {
   return Value{request.arena().join({before, ", ", client})};
 }
 
-constexpr std::array<Directive, 14> own_rows = {
+constexpr std::array<Directive, 15> own_rows = {
     custom<set_pass, ProxyConf>("proxy_pass", in_location | in_location_if | in_limit_except, words(1), "Where requests are forwarded to.")
         .takes("URL"),
     slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers."),
@@ -176,6 +178,9 @@ constexpr std::array<Directive, 14> own_rows = {
     slot<ProxyConf, &ProxyConf::set_body>("proxy_set_body", in_http_any, "Body sent instead of the client's."),
     slot<ProxyConf, &ProxyConf::set_headers>("proxy_set_header", in_http_any,
                                              "A header field of the request to the peer; an empty value drops it."),
+    slot<ProxyConf, &ProxyConf::set_header_inherit>("proxy_set_header_inherit", in_http_any,
+        "Whether proxy_set_header lines of outer blocks hold only where there are none, or also beside own ones of other names.")
+        .takes("on | merge"),
     custom<set_redirect, ProxyConf, &ProxyConf::redirects, &ProxyConf::redirect_off, &ProxyConf::redirects_given>(
         "proxy_redirect", in_http_any, words(1, 2), "How Location and Refresh of replies are rewritten.")
         .many()

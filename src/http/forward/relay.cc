@@ -34,6 +34,8 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Hea
     auto rate = parse_decimal(headers.value(KnownHeader::x_accel_limit_rate));
     if (rate) request.response.rate_bytes = *rate;
   }
+  if (!ignore.has(Ignore::x_accel_charset))
+    request.response.charset_given = request.arena().copy(headers.value(KnownHeader::x_accel_charset));
   const Headers::Field* where = headers.find(KnownHeader::x_accel_redirect);
   if (!where || ignore.has(Ignore::x_accel_redirect)) return std::nullopt;
   std::string_view to = request.arena().copy(where->value);

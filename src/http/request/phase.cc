@@ -27,7 +27,9 @@ void compile_plan(Location& location) {
     return std::any_of(entries.begin(), entries.end(), [](const PhaseEntry* entry) { return entry->run != nullptr; });
   };
   location.plan.server_phases_wait = waits(Phase::post_read) || waits(Phase::server_rewrite);
-  location.plan.location_phases_wait = waits(Phase::rewrite) || waits(Phase::preaccess) || waits(Phase::access) || waits(Phase::precontent);
+  location.plan.location_phases_wait = waits(Phase::rewrite) || waits(Phase::preaccess) || waits(Phase::access) ||
+      waits(Phase::precontent) ||
+                                       conf<CoreConf>(*location.block).auth_delay != 0;
   std::stable_sort(location.plan.filters.begin(), location.plan.filters.end(),
                    [](const ResponseFilter* a, const ResponseFilter* b) { return a->stage < b->stage; });
 }
@@ -92,6 +94,14 @@ static Verdict check_access(Request& request) {
   return sum.sum();
 }
 
+// auth_delay: passwords are not tried out at the speed of the network. A client that leaves does not keep the time.
+static Task<Unit> delay_denial(Request& request) {
+  request.logger.info("delaying unauthorized request");
+  AbortScope abortable(request);
+  co_await Sleep(request.loop(), conf<CoreConf>(request).auth_delay);
+  co_return Unit();
+}
+
 // Whoever may make the request may make what it leads to: a subrequest has no access phase, as in nginx.
 static Task<Verdict> run_access(Request& request) {
   if (request.is_subrequest) co_return Verdict::next();
@@ -102,7 +112,9 @@ static Task<Verdict> run_access(Request& request) {
     else verdict = co_await entry->run(request);
     if (sum.add(verdict)) break;
   }
-  co_return sum.sum();
+  Verdict verdict = sum.sum();
+  if (verdict.is_status() && verdict.status() == 401 && conf<CoreConf>(request).auth_delay != 0) co_await delay_denial(request);
+  co_return verdict;
 }
 
 // What follows from the location alone, before its rewrite phase: internal locations, the size of the body, the missing slash.

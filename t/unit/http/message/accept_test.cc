@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "modules/http_gzip/accept.h"
+#include "http/message/accept.h"
 
 #include <gtest/gtest.h>
 
-namespace fairlead::http_gzip {
+namespace fairlead::http {
 namespace {
 
 TEST(AcceptsGzip, ByName) {
@@ -26,4 +26,4 @@ TEST(AcceptsGzip, ByQuality) {
 }
 
 }  // namespace
-}  // namespace fairlead::http_gzip
+}  // namespace fairlead::http

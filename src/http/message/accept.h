@@ -6,9 +6,9 @@
 
 #include <string_view>
 
-namespace fairlead::http_gzip {
+namespace fairlead::http {
 
 // Whether an Accept-Encoding value names gzip with a quality above zero. As in nginx `*` is not gzip, and a quality that is none refuses.
 bool accepts_gzip(std::string_view accept_encoding);
 
-}  // namespace fairlead::http_gzip
+}  // namespace fairlead::http

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "modules/http_gzip/accept.h"
+#include "http/message/accept.h"
 
 #include "core/base/text.h"
 
-namespace fairlead::http_gzip {
+namespace fairlead::http {
 
 // qvalue of RFC 9110 section 12.4.2, above zero.
 static bool is_positive_quality(std::string_view text) {
@@ -40,4 +40,4 @@ bool accepts_gzip(std::string_view accept_encoding) {
   return false;
 }
 
-}  // namespace fairlead::http_gzip
+}  // namespace fairlead::http
