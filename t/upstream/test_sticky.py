@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lib import upstreams as up
-from lib.client import get
+from lib.client import Client, get
 from lib.ports import wait_until
 
 CONF = """
@@ -25,6 +25,9 @@ http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location / { proxy_pass http://pool; proxy_next_upstream error timeout http_503; }
+        location /up {
+            proxy_pass http://pool; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;
+        }
         location /hidden { proxy_pass http://pool; proxy_hide_header Set-Cookie; }
     }
 }
@@ -163,6 +166,21 @@ def test_sessions_are_learnt_from_fields_that_clients_do_not_get(server, upstrea
     s = server(conf(LEARN), A=a.port, B=b.port)
     name = get(s.port, "/hidden/login").text
     assert [get(s.port, "/", headers={"Cookie": f"sid={name}-1"}).text for _ in range(6)] == [name] * 6
+
+
+def test_an_upgraded_session_is_learnt_when_the_tunnel_ends(server, upstream):
+    switch = up.send(b"HTTP/1.1 101 X\r\nUpgrade: t\r\nConnection: Upgrade\r\nSet-Cookie: sid=s-1\r\n\r\nhello")
+    a, b = (upstream([up.request(), switch, up.read(3), up.close()], named(name)) for name in "ab")
+    s = server(conf(LEARN), A=a.port, B=b.port)
+    with Client(s.port) as c:
+        c.send("GET /up HTTP/1.1\r\nHost: h\r\nUpgrade: t\r\nConnection: Upgrade\r\n\r\n")
+        assert c.read_reply().status == 101
+        c.send("bye")
+        assert c.read_until_close() == b"hello"
+    name = "a" if a.requests else "b"
+    other = b if a.requests else a
+    other.scripts = [named("b" if name == "a" else "a")]
+    wait_until(lambda: [get(s.port, "/", headers={"Cookie": "sid=s-1"}).text for _ in range(4)] == [name] * 4, 5, "the session")
 
 
 def test_a_session_ends_when_it_is_not_used(server, upstream):

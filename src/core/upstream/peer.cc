@@ -40,12 +40,18 @@ Result<PeerSet> PeerSet::make_shared(std::vector<PeerSpec> specs, const PeerShar
   {
     PeerGuard guard(set);
     for (Peer& peer : set.peers_) {
-      peer.state = share.table->acquire(make_peer_key(peer.spec.address, peer.spec.name, peer.spec.server), peer.spec.weight);
+      PeerName name{peer.spec.address, peer.spec.name, peer.spec.server, share.group, set.twins_before(peer)};
+      peer.state = share.table->acquire(make_peer_key(name), peer.spec.weight);
       complete = complete && peer.state;
     }
   }
   if (!complete) return Error{Fault::exhausted, Side::local, 0, "no room for the peers in the zone"};
   return set;
+}
+
+uint32_t PeerSet::twins_before(const Peer& peer) const {
+  auto is_twin = [&](const Peer& other) { return other.spec.address == peer.spec.address && other.spec.server == peer.spec.server; };
+  return static_cast<uint32_t>(std::count_if(peers_.begin(), peers_.begin() + peer.index, is_twin));
 }
 
 PeerSet::PeerSet(PeerSet&& other) noexcept

@@ -60,6 +60,7 @@ struct PeerShare {
   PeerTable* table = nullptr;
   PeerLock* lock = nullptr;
   uint32_t slot = 0;
+  std::string_view group = {};  // by whose name its peers are told from those of others
 };
 
 // One peer of one version of a set. The state is behind a pointer: const peers count.
@@ -166,6 +167,7 @@ class PeerSet {
  private:
   friend class PeerGuard;
   PeerSet(std::vector<PeerSpec> specs, const PeerShare* share);
+  uint32_t twins_before(const Peer& peer) const;
   bool note_failure(const Peer& peer, int64_t now_s) const;
   void note_success(const Peer& peer, const TryReport& report) const;
 

@@ -11,10 +11,11 @@
 
 namespace fairlead {
 
-PeerKey make_peer_key(const Addr& address, std::string_view name, std::string_view server) {
+PeerKey make_peer_key(const PeerName& of) {
   char text[Addr::text_max];
-  std::string bytes(text, address.write(text));
-  for (std::string_view part : {name, server}) {
+  std::string bytes(text, of.address.write(text));
+  std::string twin = std::to_string(of.twin);
+  for (std::string_view part : {of.name, of.server, of.group, std::string_view(twin)}) {
     bytes.push_back('\0');
     bytes.append(part);
   }

@@ -16,9 +16,15 @@
 
 namespace fairlead {
 
-// Digest of what names a peer: the same in the next generation for the same peer.
+// Digest of what names a peer: the same in the next generation for the same peer. `group`: groups that share a table share no peers.
+// `twin`: how many before it in the group are called the same.
 using PeerKey = std::array<unsigned char, 16>;
-PeerKey make_peer_key(const Addr& address, std::string_view name, std::string_view server);
+struct PeerName {
+  const Addr& address;
+  std::string_view name, server, group;
+  uint32_t twin = 0;
+};
+PeerKey make_peer_key(const PeerName& of);
 
 // Guarded by the set's lock if shared. Times in seconds since 1970.
 struct PeerState {

@@ -113,6 +113,7 @@ ConfResult<Unit> attach_peer_zones(Generation& generation) {
     group->zone->set_repair({&repair_contents, group->zone});
     PeerZone* contents = make_contents(*group->zone, slots_for(generation));
     if (!contents) return format("no memory in upstream zone \"{}\"", group->zone->name());
+    group->share.group = group->name;
     group->share.table = contents->table;
     group->zone_names = contents->names;
     if (group->has_names()) take_names(*group);

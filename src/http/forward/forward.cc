@@ -181,14 +181,15 @@ Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attem
   return outcome;
 }
 
-// A reply that ended early is no failure of the peer for max_fails, as in nginx, but the log and the metrics tell of it.
-void note_cut(Request& request, Attempt& attempt, TryRecord& record) {
+// A reply that ended early is no failure of the peer for max_fails, as in nginx, but the log and the metrics tell of it. True: it did.
+bool note_cut(Request& request, Attempt& attempt, TryRecord& record) {
   Outcome cut;
   if (attempt.head.status != 101) cut.error = attempt.body().error();
-  if (cut.error.fault == Fault::none) return;
+  if (cut.error.fault == Fault::none) return false;
   cut.connected = true;
   record.error = cut.error;
   record.reason = request.fail_reason = Retry::reason_of(cut);
+  return true;
 }
 
 }  // namespace
@@ -245,8 +246,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
         picker.note_reply(one.attempt.head.headers, one.peer());
         Relay relay{request, plan, one.attempt, one.record};
         if (!try_relay(relay)) relay.verdict = co_await finish_relay(relay);
-        picker.note_end(one.peer(), one.attempt.body().error());
-        note_cut(request, one.attempt, one.record);
+        if (!note_cut(request, one.attempt, one.record)) picker.note_end(one.peer());
         one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
         co_return relay.verdict;
       }

@@ -54,7 +54,9 @@ size_t Picker::more_tries(const Pick& pick) const {
 }
 
 void Picker::refresh() {
-  target_.use(upstreams_.of(*target_.group));
+  Upstream& upstream = upstreams_.of(*target_.group);
+  if (upstream.peers.number() == target_.pinned.number()) return;
+  target_.use(upstream);
   state_ = PickState();
   state_.tried.prepare(target_.peers->size(), request_.arena());
 }
@@ -88,10 +90,6 @@ void Picker::note_reply(const Headers& fields, const Peer& peer) {
   if (!binder_) return;
   request_.upstream_headers = &fields;
   binder_->replied(request_, peer);
-}
-
-void Picker::note_end(const Peer& peer, const Error& body_error) {
-  if (binder_ && body_error.fault == Fault::none) binder_->finished(request_, peer);
 }
 
 }  // namespace fairlead::http

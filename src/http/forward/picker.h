@@ -45,7 +45,9 @@ class Picker {
 
   // What became of the try on `peer`, for whoever ties sessions to peers: its reply is the answer, and has been passed on.
   void note_reply(const Headers& fields, const Peer& peer);
-  void note_end(const Peer& peer, const Error& body_error);
+  void note_end(const Peer& peer) {
+    if (binder_) binder_->finished(request_, peer);
+  }
 
  private:
   // A chooser's answer for one try, in the request's arena: the lease of the try points into the set.
