@@ -32,6 +32,7 @@ void write_peer(const TryRecord& record, Entry& entry) { entry.text = record.pee
 void write_status(const TryRecord& record, Entry& entry) {
   if (record.status) set_number(entry, record.status);
 }
+void write_queue_time(const TryRecord& record, Entry& entry) { set_time(entry, record.queue_ms); }
 void write_connect_time(const TryRecord& record, Entry& entry) { set_time(entry, record.connect_ms); }
 void write_header_time(const TryRecord& record, Entry& entry) { set_time(entry, record.header_ms); }
 void write_response_time(const TryRecord& record, Entry& entry) { set_time(entry, record.response_ms); }
@@ -92,6 +93,7 @@ Value get_fail_reason(Session& session, uintptr_t) {
 constexpr VariableDef upstream_variables[] = {
     {"upstream_addr", get_list<write_peer>, variable_volatile, http_variable},
     {"upstream_status", get_list<write_status>, variable_volatile, http_variable},
+    {"upstream_queue_time", get_list<write_queue_time>, variable_volatile, http_variable},
     {"upstream_connect_time", get_list<write_connect_time>, variable_volatile, http_variable},
     {"upstream_header_time", get_list<write_header_time>, variable_volatile, http_variable},
     {"upstream_response_time", get_list<write_response_time>, variable_volatile, http_variable},

@@ -15,6 +15,7 @@ void Target::use(Upstream& upstream) {
   group = &upstream.spec;
   balancer = upstream.spec.balancer.get();
   pool = &upstream.pool;
+  queue = upstream.queue.get();
   pinned = upstream.peers.use();
   peers = &*pinned;
 }

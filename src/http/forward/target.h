@@ -17,10 +17,12 @@ struct Target {
   const GroupSpec* group = nullptr;     // nullptr: made at run time
   const Balancer* balancer = nullptr;
   ConnPool* pool = nullptr;
+  PeerQueue* queue = nullptr;           // of requests that wait for a peer; nullptr: none does
   const PeerSet* peers = nullptr;
   Live<PeerSet>::Ref pinned;            // of a group
   std::optional<PeerSet> own;           // of a run-time name
 
+  // The group's peers as they are now.
   void use(Upstream& upstream);
 };
 

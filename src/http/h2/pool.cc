@@ -274,6 +274,8 @@ Task<Unit> PeerGroup::run_link(AttemptTarget target) {
   rules.session.head_list_bytes_max = static_cast<uint32_t>(target.head_bytes_max);
   rules.session.send_timeout_ms = target.send_timeout_ms;
   rules.idle = target.pool ? target.pool->limits() : PoolLimits{.idle_max = 0};
+  if (target.keep.idle_timeout_ms) rules.idle.idle_timeout_ms = target.keep.idle_timeout_ms;
+  if (target.keep.requests_max) rules.idle.requests_max = target.keep.requests_max;
   rules.ping_interval_ms = limits.ping_interval;
   rules.ping_timeout_ms = limits.ping_timeout;
   PoolKey key = PoolKey::of(key_);

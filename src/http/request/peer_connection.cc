@@ -17,7 +17,7 @@ bool PeerConnection::is_unread() const {
 void PeerConnection::give_back(bool reusable) {
   if (reusable && target_.pool) {
     ++pooled_->requests;
-    target_.pool->put(std::move(pooled_));
+    target_.pool->put(std::move(pooled_), target_.keep);
   }
   pooled_.reset();
 }

@@ -30,6 +30,7 @@ struct AttemptTarget {
   Addr address;
   PoolKey key;               // address, protocol, local address: what makes two connections interchangeable
   ConnPool* pool = nullptr;  // nullptr: no reuse
+  KeepLimits keep;           // of the connection afterwards, instead of the pool's
   const h2::PeerLimits* limits = nullptr;  // of connections that carry several exchanges at once
   ConnectOptions connect;
   uint64_t connect_timeout_ms = 60'000;

@@ -29,6 +29,7 @@ struct TryRecord {
   std::string_view group;           // the upstream's name, or the host
   std::string_view url_scheme, url_path;  // around `peer` they make "http://127.0.0.1:80/path", for the error log
   uint64_t started_ms = 0;
+  int64_t queue_ms = -1;            // in the queue for a peer, before the try; -1: in none
   int64_t connect_ms = -1;          // -1: the phase was not reached
   int64_t header_ms = -1;
   int64_t response_ms = -1;
