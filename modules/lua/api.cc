@@ -38,6 +38,7 @@ void open_api(lua_State* L, Vm& vm) {
   add_balancer(L);
   add_sockets(L);
   add_udp(L);
+  add_capture(L);
   add_worker(L, vm);
   lua_pushvalue(L, -1);
   lua_setglobal(L, "ngx");

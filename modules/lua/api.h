@@ -29,6 +29,7 @@ void add_threads(lua_State* L);    // thread, coroutine, sleep, semaphores
 void add_timers(lua_State* L);
 void add_balancer(lua_State* L);   // what require "ngx.balancer" gives
 void add_sockets(lua_State* L);    // socket: TCP
+void add_capture(lua_State* L);    // location
 void add_udp(lua_State* L);        // socket.udp, behind add_sockets()
 void add_worker(lua_State* L, Vm& vm);  // worker, config, constants
 

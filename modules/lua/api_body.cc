@@ -152,7 +152,7 @@ void use_body(Request& request, http::Body& body, uint64_t bytes) {
   filling.start(spool->fill_all());
   FL_ASSERT(filling.is_done());
   request.spooled_body = spool;
-  http::RequestHead& head = request.edit_head();
+  http::RequestHead& head = request.head;
   head.framing.chunked = false;
   head.framing.content_length = static_cast<int64_t>(bytes);
   head.headers.remove(http::KnownHeader::transfer_encoding);

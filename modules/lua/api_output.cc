@@ -162,8 +162,7 @@ int get_headers_sent(lua_State* L) {
 }
 
 int get_is_subrequest(lua_State* L) {
-  request_of(L);
-  lua_pushboolean(L, 0);
+  lua_pushboolean(L, request_of(L).is_subrequest);
   return 1;
 }
 

@@ -10,6 +10,7 @@
 #include "http/request/request.h"
 #include "modules/lua/api.h"
 #include "modules/lua/field_table.h"
+#include "modules/lua/method_number.h"
 #include "modules/lua/run.h"
 
 namespace fairlead::lua {
@@ -17,13 +18,7 @@ namespace {
 
 using http::Headers;
 using http::KnownHeader;
-using http::Method;
 using http::Request;
-
-// ngx.HTTP_GET and the like are powers of two in this order, from 2 on.
-constexpr Method methods[] = {Method::get,  Method::head,     Method::post,      Method::put,  Method::delete_, Method::mkcol, Method::copy,
-                              Method::move, Method::options,  Method::propfind,  Method::proppatch, Method::lock, Method::unlock,
-                              Method::patch, Method::trace};
 
 int get_method(lua_State* L) {
   Request& request = request_of(L);
@@ -34,13 +29,11 @@ int get_method(lua_State* L) {
 int set_method(lua_State* L) {
   Request& request = request_of(L);
   int number = static_cast<int>(luaL_checkinteger(L, 1));
-  for (size_t i = 0; i < std::size(methods); ++i) {
-    if (number != 2 << i) continue;
-    request.method = methods[i];
-    request.method_text = http::method_name(methods[i]);
-    return 0;
-  }
-  return luaL_error(L, "unsupported HTTP method: %d", number);
+  auto method = method_of_number(number);
+  if (!method) return luaL_error(L, "unsupported HTTP method: %d", number);
+  request.method = *method;
+  request.method_text = http::method_name(*method);
+  return 0;
 }
 
 int get_headers(lua_State* L) {
@@ -113,7 +106,7 @@ int set_field(lua_State* L, bool keeps) {
   keep_received(request);
   std::string_view name = check_text(L, 1);
   if (name.empty()) return 0;
-  http::RequestHead& head = request.edit_head();
+  http::RequestHead& head = request.head;
   KnownHeader known = http::find_known_header(name);
   int type = lua_type(L, 2);
   bool clears = type == LUA_TNIL || type == LUA_TNONE;

@@ -111,7 +111,7 @@ void run_header_filter(Request& request) {
     state.filter_refused = true;
     request.response.refused_status = static_cast<uint16_t>(scope.exit_code);
   } else if (scope.exit_code == -1) {
-    request.client().mark_broken();
+    request.exchange.abandon();
   }
 }
 

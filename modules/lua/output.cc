@@ -109,14 +109,13 @@ Task<Unit> Output::drain_beside() {
 }
 
 Task<Result<Unit>> Output::drain() {
-  Connection& client = request_.client();
   while (!failed_) {
     Progress progress = http::pump_response(request_);
     if (progress == Progress::failed) break;
     if (progress != Progress::need_write) co_return Unit();
-    WaitStatus status = co_await client.writable(client.loop().deadline(request_.response.send_timeout_ms));
+    WaitStatus status = co_await request_.exchange.writable(request_.response.send_timeout_ms);
     if (status == WaitStatus::timeout) {
-      client.mark_broken();
+      request_.exchange.abandon();
       failed_ = true;
       co_return Error{Fault::timeout, Side::client, ETIMEDOUT, "timeout"};
     }
@@ -138,7 +137,7 @@ Task<http::Verdict> Output::finish() {
 void Output::abandon() {
   beside_.cancel();
   if (!failed_) http::pump_response(request_);
-  request_.client().mark_broken();
+  request_.exchange.abandon();
 }
 
 }  // namespace fairlead::lua

@@ -169,6 +169,7 @@ def test_a_request_sent_before_the_client_knew_is_served(server, upstream):
     (old,) = s.wait_workers()
     with RawH2(s.port) as c:
         c.request(1, path="/up")
+        u.wait_requests(1)  # by the old worker: before, the connection may fall to either
         s.signal(1)
         assert c.until(GOAWAY)[3][:4] == b"\x7f\xff\xff\xff"
         c.request(3, path="/")

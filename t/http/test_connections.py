@@ -68,6 +68,7 @@ def test_a_connection_has_a_number_of_requests(kept):
 
 def test_a_connection_has_an_age(kept):
     c = Client(kept.port)
+    assert not ask(c, "/unread").has_word("connection", "close"), "accepted: its age begins"
     time.sleep(0.02)
     assert ask(c, "/young").has_word("connection", "close")
     assert c.is_closed()

@@ -195,12 +195,13 @@ class Upstream:
         self.refuse()
         with self._lock:
             open_ones = [c for c in self.connections if not c.closed]
+            threads = list(self._threads)
         for seen in open_ones:
             try:
                 seen.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-        for thread in self._threads:
+        for thread in threads:
             thread.join(STEP_SECONDS)
         if self.port:
             release_port(self.port)
@@ -229,20 +230,20 @@ class Upstream:
                 sock, _ = listening.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._run, args=(sock,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            sock.settimeout(STEP_SECONDS * TIME_SCALE)
+            if not self.unix:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:  # stop() finds the connection and a thread that runs, or neither
+                seen = Seen(sock, len(self.connections))
+                self.connections.append(seen)
+                thread = threading.Thread(target=self._run, args=(seen,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
-    def _run(self, sock):
-        sock.settimeout(STEP_SECONDS * TIME_SCALE)
-        if not self.unix:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with self._lock:
-            seen = Seen(sock, len(self.connections))
-            self.connections.append(seen)
+    def _run(self, seen):
         try:
             if self.tls:
-                seen.socket = seen.reader.socket = self.tls.wrap_socket(sock, server_side=True)
+                seen.socket = seen.reader.socket = self.tls.wrap_socket(seen.socket, server_side=True)
             for step in self.scripts[min(seen.number, len(self.scripts) - 1)]:
                 step(seen)
             seen.reader.rest()

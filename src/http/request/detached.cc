@@ -4,6 +4,7 @@
 
 #include "event/loop/child.h"
 #include "event/worker.h"
+#include "http/message/chunks_body.h"
 #include "http/request/capture.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
@@ -29,26 +30,6 @@ class Nobody final : public Transport {
   IoResult write(const iovec*, int) override { return {IoStatus::failed}; }
   IoResult send_file(int, uint64_t, size_t) override { return {IoStatus::failed}; }
   void shutdown_write() override {}
-};
-
-class ChunksBody final : public Body {
- public:
-  explicit ChunksBody(std::vector<Chunk> chunks) : chunks_(std::move(chunks)) {}
-  Poll poll(Chunk& chunk) override {
-    if (next_ == chunks_.size()) return Poll::end;
-    chunk = std::move(chunks_[next_++]);
-    return Poll::ready;
-  }
-  Task<Result<Unit>> ready() override { co_return Unit(); }
-  std::optional<uint64_t> size() const override {
-    uint64_t bytes = 0;
-    for (size_t i = next_; i < chunks_.size(); ++i) bytes += chunks_[i].size();
-    return bytes;
-  }
-
- private:
-  std::vector<Chunk> chunks_;
-  size_t next_ = 0;
 };
 
 class Detached {

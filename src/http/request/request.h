@@ -104,10 +104,6 @@ class Request : public Session, public LogContext {
   std::string_view matched_server_name;
   std::string_view doing;        // for the error log: "reading upstream" and the like; empty: nothing that needs saying (see While)
 
-  // For whoever changes the request that modules and upstreams see from now on (fields, framing). What was read from it before stays; texts
-  // must live in the request's arena. The protocol makes the head as a plain object, so this is allowed.
-  RequestHead& edit_head() { return const_cast<RequestHead&>(head); }
-
   // The body as a module should read it: the spooled one if there is one.
   Body& body();
   std::string_view host() const;  // of the request line or Host, else the server's name

@@ -42,6 +42,12 @@ class Spool final : public Body {
   void rewind();
   bool is_replayable() const { return keeps_ && source_state_ == Poll::end; }
 
+  // All of what fill_all() read, in order: for another body of the same, given independently of this one.
+  const std::vector<Chunk>& kept() const {
+    FL_ASSERT(is_replayable());
+    return stored_;
+  }
+
   // All of what fill_all() read is in memory.
   bool is_in_memory() const { return is_replayable() && memory_used_ == stored_bytes_; }
   // Then: the bytes, in one piece. They stay as long as the Spool; made in `arena` unless there is only one piece.

@@ -19,7 +19,10 @@ static int depth_of(const Request& request) {
 }
 
 Subrequest::Subrequest(Request& parent, const SubrequestPlan& plan)
-    : parent_(parent), shares_variables_(plan.shares_variables), arena_(Arena::open(arena_bytes)) {
+    : parent_(parent),
+      shares_variables_(plan.shares_variables),
+      ends_with_client_(plan.ends_with_client),
+      arena_(Arena::open(arena_bytes)) {
   head_ = arena_->make<RequestHead>(*arena_);
   fill_subrequest_head(*head_, parent.head, plan);
   Body* body = plan.body ? plan.body : arena_->make<EmptyBody>();
@@ -77,7 +80,8 @@ Task<Unit> Subrequest::run() {
     request_->logger.error("subrequests cycle while processing \"{}\"", request_->uri);
     co_return Unit();
   }
-  AbortScope abortable(parent_);
+  std::optional<AbortScope> abortable;
+  if (ends_with_client_) abortable.emplace(parent_);
   co_await handle_subrequest(*request_);
   if (shares_variables_) parent_.take_assigned(*request_);
   co_return Unit();

@@ -30,6 +30,7 @@ struct SubrequestPlan {
   bool shares_variables = true;         // what is assigned in one is seen in the other, as in nginx
   uint64_t response_bytes_max = 0;      // of the body that is kept; what is more is cut, see is_cut()
   bool fails_if_longer = false;         // a longer body is an error of the response rather than cut short quietly
+  bool ends_with_client = true;         // while it runs, a client that leaves destroys the parent, and it with that
 };
 
 class Subrequest {
@@ -40,7 +41,7 @@ class Subrequest {
   Subrequest(const Subrequest&) = delete;
   Subrequest& operator=(const Subrequest&) = delete;
 
-  // To its end, error pages and log included. While it runs a client that leaves destroys the parent, and this with it.
+  // To its end, error pages and log included.
   Task<Unit> run();
 
   Request& request() { return *request_; }
@@ -57,6 +58,7 @@ class Subrequest {
  private:
   Request& parent_;
   bool shares_variables_;
+  bool ends_with_client_;
   Arena::Owner arena_;
   RequestHead* head_;
   Capture* capture_;
