@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// `health_endpoint`: what a load balancer or a kubelet asks to know whether to send requests here: 200 while the server serves, 503 from the
-// moment on that it is about to end (shutdown_delay) and while it drains for good. A worker that a reload replaced is still ready: its
+// `health_endpoint`: what a load balancer or a kubelet asks to know whether to send requests here: 200 while the server serves, 503 from
+// the moment on that it is about to end (shutdown_delay) and while it drains for good. A worker that a reload replaced is still ready: its
 // successor serves.
 #include "core/conf/module.h"
 #include "event/worker.h"

@@ -121,8 +121,9 @@ Task<Verdict> mirror(Request& request) {
   mirrored.done = true;
   const MirrorConf& own = conf<MirrorConf>(request);
   std::vector<const Mirror*> chosen;
+  Random& random = request.worker().state<Upstreams>().random();
   for (const Mirror& one : own.mirrors)
-    if (one.sample == whole_percent || request.worker().state<Upstreams>().random().below(whole_percent) < one.sample) chosen.push_back(&one);
+    if (one.sample == whole_percent || random.below(whole_percent) < one.sample) chosen.push_back(&one);
   if (chosen.empty()) co_return Verdict::next();
   bool has_body = own.sends_body && request.head.has_body();
   if (has_body) {

@@ -14,6 +14,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 prefix=$("$binary" -h 2>&1 | sed -n 's/.*set prefix path (default: \(.*\)\/).*/\1/p')
 [ -n "$prefix" ] || { echo "$0: \"$binary\" does not tell its prefix" >&2; exit 1; }
 
+mkdir -p "$root"
+chmod 755 "$root"
 put() {  # SOURCE PATH: links are followed
   mkdir -p "$root$(dirname "$2")"
   cp -L "$1" "$root$2"

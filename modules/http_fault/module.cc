@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// http_fault: fault { }: a share of the requests is held up, refused or answered slowly on purpose, so that clients prove what they do about
-// it. Once per request, before its content: an internal redirect gets no second fault.
+// http_fault: fault { }: a share of the requests is held up, refused or answered slowly on purpose, so that clients prove what they do
+// about it. Once per request, before its content: an internal redirect gets no second fault.
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"

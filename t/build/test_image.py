@@ -59,7 +59,7 @@ def test_it_serves_with_nothing_else(image):
     with open(folder + conf) as f:
         text = f.read()
     with open(folder + conf, "w") as f:
-        f.write(text.replace("listen 8080;", f"listen 127.0.0.1:{port};").replace("/dev/stdout", "stderr"))
+        f.write(text.replace("listen 8080;", f"listen 127.0.0.1:{port};").replace("/dev/stdout", "/tmp/access.log"))
 
     def enter():
         os.chroot(folder)

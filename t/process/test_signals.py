@@ -162,7 +162,7 @@ def test_a_daemon_lets_its_callers_standard_error_go(daemon, log, stream):
     if log.startswith("%%"):
         os.rename(stream, stream + ".1")
         s.signal(signal.SIGUSR1)
-        wait_until(lambda: [os.readlink(f"/proc/{pid}/fd/2") for pid in processes] == [stream] * len(processes), 5, "the new file")
+        wait_until(lambda: all(os.readlink(f"/proc/{pid}/fd/2") == stream for pid in processes), 5, "the new file")
 
 
 def test_a_daemon_that_cannot_start_says_so_to_its_caller(idle_server):

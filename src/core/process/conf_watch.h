@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // config_watch: tells when the files of the configuration in use changed, or those of one that was refused, so that a mended one is taken.
-// Looks when it is asked to: once a second is a few stat() calls, follows links (Kubernetes swaps the folder `..data`) and network mounts alike.
+// Looks when it is asked to: a few stat() calls a second, which follow links (Kubernetes swaps the folder `..data`) and see network mounts.
 #pragma once
 
 #include <optional>
@@ -21,7 +21,7 @@ class ConfWatch {
     known_ = std::move(inputs);
     moving_.reset();
   }
-  // True once for each change: when two looks in turn see the same that is not what was loaded. Files that are being written are left alone.
+  // True once for each change: when two looks in turn see the same that is not what was loaded. Files being written are left alone.
   bool look();
 
  private:
