@@ -114,6 +114,7 @@ static int test_configuration(const CommandLine& line, const LoadRequest& reques
 // -s: reads as much of the configuration as it takes to find the pid file.
 static int signal_master(const CommandLine& line, const LoadRequest& request) {
   std::string pid_path = find_pid_path(request, build_config::below_prefix(build_config::pid_path));
+  if (line.signal == "wait") return wait_until_serving(line, pid_path, Logger());
   return send_signal(line, pid_path, Logger());
 }
 

@@ -142,7 +142,7 @@ ConfResult<Unit> bind_groups(Generation& generation) {
   each_block(generation.root(), [&](Block& block) {
     ProxyConf& conf = fairlead::conf<ProxyConf>(block);
     if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
-    place_temp_path(generation, conf.temp_path);
+    if (block.enclosing(in_http)) place_temp_path(generation, conf.temp_path);
     if (bound) bound = bind_tls(generation, block);
   });
   return bound;

@@ -5,11 +5,14 @@ texts, so that they stay configurations of nginx, too."""
 
 import os
 import re
+import signal
 
 import pytest
+import yaml
 
 from lib import upstreams as up
 from lib.client import get
+from lib.ports import wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -105,3 +108,55 @@ def test_the_sidecar_tells_its_health_and_its_numbers(start, upstream):
     assert re.match(r"Active connections: \d+ \nserver accepts handled requests\n \d+ \d+ \d+ \nReading: 0 Writing: 1 Waiting: 0 \n\Z",
                     get(s.port, "/metrics").text)
     assert get(s.port, "/metrics", source="127.0.0.2").status == 403
+
+
+# ---- conf/examples/kubernetes
+
+def pod():
+    return list(yaml.safe_load_all(text_of("conf/examples/kubernetes/pod.yaml")))
+
+
+def test_the_config_map_of_the_pod_serves_as_printed(server, upstream):
+    config_map, _ = pod()
+    u = upstream(up.serve(lambda request: up.reply(200, request.header("X-Forwarded-For"))))
+    text = config_map["data"]["fairlead.conf"].replace("/dev/stdout", "%%PREFIX%%/logs/access.log").replace("/tmp/", "%%PREFIX%%/")
+    for number, port in enumerate((8080, 9090)):
+        text = text.replace(f"listen {port};", f"listen 127.0.0.1:%%PORT_{number}%%;")
+    s = server(text.replace("127.0.0.1:3000", f"127.0.0.1:{u.port}"))
+    assert get(s.port, "/").text == "127.0.0.1"
+    admin = s.ports[1]
+    assert get(admin, "/ready").text == "ready\n" and get(admin, "/live").text == "live\n"
+    assert "fairlead_http_requests_total" in get(admin, "/metrics").text
+    s.signal(signal.SIGTERM)
+    wait_until(lambda: get(admin, "/ready").status == 503, 4, "503 of /ready")
+    assert get(s.port, "/").status == 200 and get(admin, "/live").status == 200
+    assert s.wait(20) == 0
+
+
+def test_the_pod_and_its_config_map_fit_each_other():
+    config_map, made = pod()
+    (sidecar,) = made["spec"]["initContainers"]
+    assert sidecar["restartPolicy"] == "Always"
+    ports = {port["name"]: port["containerPort"] for port in sidecar["ports"]}
+    conf = config_map["data"]["fairlead.conf"]
+    listens = {int(port) for port in re.findall(r"listen (\d+);", conf)}
+    assert listens == set(ports.values())
+    for probe in ("readinessProbe", "livenessProbe"):
+        asked = sidecar[probe]["httpGet"]
+        assert asked["port"] in ports and f"location = {asked['path']} " in conf
+    mounts = {mount["name"]: mount["mountPath"] for mount in sidecar["volumeMounts"]}
+    (path,) = [word for word in sidecar["args"] if word.endswith(".conf")]
+    assert os.path.dirname(path) == mounts["conf"] and os.path.basename(path) in config_map["data"]
+    assert path in sidecar["startupProbe"]["exec"]["command"] and "wait" in sidecar["startupProbe"]["exec"]["command"]
+    delay, timeout = (int(re.search(rf"{name} (\d+)s;", conf).group(1)) for name in ("shutdown_delay", "worker_shutdown_timeout"))
+    assert made["spec"]["terminationGracePeriodSeconds"] > delay + timeout
+
+
+def test_the_container_configuration_serves(server):
+    text = text_of("conf/dist/container.conf").replace("/tmp/", "%%PREFIX%%/").replace("/dev/stdout", "%%PREFIX%%/logs/access.log")
+    text = text.replace("listen 8080;", "listen 127.0.0.1:%%PORT_0%%;").replace("include mime", f"include {ROOT}/conf/mime")
+    s = server(text, files={"html/index.html": "hello\n"})
+    assert get(s.port, "/").text == "hello\n" and get(s.port, "/ready").text == "ready\n"
+    s.signal(signal.SIGTERM)
+    assert s.wait() == 0
+    assert "gracefully shutting down" in s.output()

@@ -30,6 +30,10 @@ struct ProcessSettings {
   CpuAffinity affinity;
   std::vector<std::string> environment;  // `env`: NAME or NAME=VALUE
   std::string working_directory;         // empty: as it is
+  bool term_drains = false;              // term_action drain: SIGTERM means what SIGQUIT means
+  bool quit_on_parent_exit = false;
+  bool config_watch = false;
+  uint64_t shutdown_delay_ms = 0;  // between the news that the server leaves and the end of its accepting
   bool transparent = false;              // some socket will be bound to foreign addresses: keep CAP_NET_RAW
 };
 

@@ -295,7 +295,9 @@ constexpr Directive core_rows[] = {
 };
 
 ConfResult<Unit> place_temp_paths(Generation& generation) {
-  each_block(generation.root(), [&](Block& block) { place_temp_path(generation, conf<CoreConf>(block).client_body_temp_path); });
+  each_block(generation.root(), [&](Block& block) {
+    if (block.enclosing(in_http)) place_temp_path(generation, conf<CoreConf>(block).client_body_temp_path);
+  });
   return Unit();
 }
 
