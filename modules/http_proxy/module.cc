@@ -107,9 +107,6 @@ ConfResult<Unit> check_number(Line& line, ProxyConf&) {
 ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   bool within = block.context() & (in_location_if | in_limit_except);
   if (within && !conf.pass.is_set) conf.pass = fairlead::conf<ProxyConf>(*block.parent()).pass;
-  if (conf.http_version == Version::http_2 && conf.pass.is_secure && !within)
-    return format("\"proxy_http_version 2\" to an https target is not supported: HTTP/2 goes to peers without TLS{}\n",
-                  at_place(block.place()));
   FL_TRY(finish_forward(block, conf, "proxy"));
   FL_TRY(h2::check_peer_limits(block, conf, "proxy_http2"));
   return prepare_headers(block, conf);
@@ -119,22 +116,9 @@ ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
 ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
   ProxyConf& conf = fairlead::conf<ProxyConf>(block);
   if (conf.tls || !(conf.pass.is_secure || conf.pass.url.is_set())) return Unit();
-  auto client = fairlead::conf<ProxyConf>(generation.root()).clients.of(generation, conf, "proxy_ssl");
+  auto client = fairlead::conf<ProxyConf>(generation.root()).clients.of(generation, block, conf, "proxy_ssl");
   if (!client) return std::move(client.error());
   conf.tls = *client;
-  keep_hot(generation, block, **client);
-  return Unit();
-}
-
-// `proxy_pass http://name` means the group of that name, which has no port of its own.
-ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
-  const ServerLine& wanted = pass.group->servers[0];
-  for (auto& group : upstreams_of(generation).groups) {
-    if (group->is_implicit) continue;
-    if (equal_nocase(group->name, pass.group->name)) pass.group = group.get();
-    else if (pass.has_port && equal_nocase(group->name, wanted.host))
-      return format("upstream \"{}\" may not have port {}{}\n", group->name, wanted.port, at_place(pass.group->place));
-  }
   return Unit();
 }
 
@@ -142,7 +126,8 @@ ConfResult<Unit> bind_groups(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     ProxyConf& conf = fairlead::conf<ProxyConf>(block);
-    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
+    Pass& pass = conf.pass;
+    if (bound && pass.group && pass.group->is_implicit) bound = bind_group(generation, pass.group, pass.has_port, false);
     place_temp_path(generation, conf.temp_path);
     if (bound) bound = bind_tls(generation, block);
   });

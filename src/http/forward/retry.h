@@ -40,6 +40,8 @@ class Retry {
 
   // After a try. `why` gets a short reason if the answer is no though the condition was listed.
   Again again(const Outcome& outcome, uint64_t now_ms);
+  // Whether there is another peer to try, and a try left for it.
+  bool has_tries() const { return tries_left_ > 1; }
   // More tries than there are peers, as far as the configuration allows (a chooser that goes on).
   void allow_more(size_t tries);
   // Milliseconds to wait before the next try: features.md 2, uniform in [0, min((2^N - 1) * base, max)).
