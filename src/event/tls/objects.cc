@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "event/tls/objects.h"
 
+#include "core/conf/block.h"
 #include "core/conf/generation.h"
 #include "core/conf/value.h"
 
@@ -40,8 +41,9 @@ TlsObjects& objects() {
   return all;
 }
 
-ConfResult<Unit> begin_load(Generation& generation) {
-  objects().begin(conf<ObjectsConf>(generation.root()).inherits);
+// Ahead of all that loads: the generation functions of the others.
+ConfResult<Unit> begin_load(Block& block, ObjectsConf& own) {
+  if (!block.parent()) objects().begin(own.inherits);
   return Unit();
 }
 
@@ -62,7 +64,7 @@ constinit const Module tls_objects_module = {
     .name = "tls_objects",
     .conf = conf_of<ObjectsConf>,
     .directives = rows,
-    .generation = begin_load,
+    .finish = finish_of<begin_load, ObjectsConf>,
     .ready = end_load,
 };
 
