@@ -16,6 +16,7 @@
 #include "http/conf/core_conf.h"
 #include "http/hooks.h"
 #include "http/message/file_body.h"
+#include "http/request/audit.h"
 #include "http/request/read_body.h"
 #include "http/request/request.h"
 #include "http/request/subrequest.h"
@@ -24,6 +25,8 @@ namespace fairlead {
 namespace {
 
 using namespace http;
+
+constexpr std::string_view check_name = "auth_request";
 
 struct AssignedVariable {
   uint32_t index;
@@ -164,7 +167,8 @@ Verdict pass_denial(Request& request, const Subrequest& asked) {
   return Verdict::respond();
 }
 
-Verdict failed(Request& request, const AuthRequestConf& own) {
+Verdict failed(Request& request, const AuthRequestConf& own, std::string_view rule) {
+  audit(request, {check_name, own.on_failure.open ? Decided::failed_open : Decided::failed, rule, {}});
   if (!own.on_failure.open) return Verdict::status(own.on_failure.status);
   request.logger.warn("the request is let in because auth_request_fail is \"open\"");
   return Verdict::allow();
@@ -175,16 +179,19 @@ Verdict decide(Request& request, const AuthRequestConf& own, const Subrequest& a
   if (status >= 200 && status < 300) {
     copy_to_upstream(request, own, asked.fields());
     copy_to_client(request, own, asked.fields());
+    audit(request, {check_name, Decided::allowed, "service", {}});
     return Verdict::allow();
   }
-  if (passes_denial(request, own, asked)) return pass_denial(request, asked);
+  bool passes = passes_denial(request, own, asked);
+  if (passes || status == 401 || status == 403) audit(request, {check_name, Decided::denied, "service", {}});
+  if (passes) return pass_denial(request, asked);
   if (status == 401 || status == 403) {
     copy_to_client(request, own, asked.fields());
     if (status == 401) copy_challenges(request, asked.fields());
     return Verdict::status(status);
   }
   request.logger.error("auth request unexpected status: {}", status);
-  return failed(request, own);
+  return failed(request, own, "status");
 }
 
 // The beginning of the client's body, which is read whole and kept for the upstream.
@@ -258,7 +265,7 @@ Task<Verdict> ask(Request& request) {
   auto finished = co_await bounded;
   if (!finished) {
     request.logger.error("auth request timed out");
-    co_return failed(request, own);
+    co_return failed(request, own, "timeout");
   }
   for (const AssignedVariable& variable : own.assigned)
     request.set_variable(variable.index, request.arena().copy(variable.value.evaluate(asked.request())));
@@ -295,7 +302,7 @@ constexpr std::array rows = {
                                                           "The largest body of a denial that is passed on as it is, 0: none is."),
 };
 
-constexpr std::string_view after[] = {"access", "http_auth_basic"};  // what needs nobody else decides first
+constexpr std::string_view after[] = {"access", "http_auth_basic", "http_auth_jwt"};  // what needs nobody else decides first
 constexpr std::array phases = {PhaseEntry{.phase = Phase::access, .run = &ask, .applies = &is_on}};
 constexpr Hooks hooks = {.phases = phases, .filters = {}, .forward = {}};
 

@@ -24,10 +24,6 @@ function _M.count(policy, name, decision)
   if err then ngx.log(ngx.WARN, policy, ": a decision is not counted: ", err) end
 end
 
-local function quoted(text)
-  return '"' .. text:gsub('[\\"\n]', { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }) .. '"'
-end
-
 -- The counters of a policy, or of all with nil: { policy, name, decision, count } each.
 local function counters(policy)
   local d = dict_of(policy or "decisions")
