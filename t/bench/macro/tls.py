@@ -75,7 +75,8 @@ def measured(subject, kind, options):
 def compare(options, kind, certificates):
     rounds, running = {}, {}
     with subjects.Origin() as origin:
-        makers = subjects.makers(options, haproxy=False, conf=CONF.replace("CERTS", certificates), keepalive=64, connections=4096)
+        makers = subjects.makers(options, haproxy=False, conf=CONF.replace("CERTS", certificates), keepalive=16 * options.connections,
+                                 connections=4096)
         try:
             for name, make in makers.items():
                 running[name] = make(origin.port).start()
