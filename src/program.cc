@@ -27,12 +27,15 @@
 #include "event/events_conf.h"
 #include "event/file/thread_pools.h"
 #include "event/net/upstream_names.h"
+#include "event/tls/engine.h"
 #include "event/tls/hot.h"
+#include "event/tls/objects.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/files_conf.h"
 #include "http/conf/http_block.h"
 #include "http/conf/variables.h"
+#include "http/forward/websocket.h"
 #include "http/h2/conf.h"
 #include "http/request/audit.h"
 #include "http/request/gzip_rules.h"
@@ -49,6 +52,8 @@ ConfResult<Unit> assign_modules() {
                                     &upstream_module,
                                     &resolver_module,
                                     &upstream_names_module,
+                                    &tls_engine_module,
+                                    &tls_objects_module,
                                     &tls_hot_module,
                                     &session_variables_module,
                                     &http::http_blocks_module,
@@ -59,7 +64,8 @@ ConfResult<Unit> assign_modules() {
                                     &http::h2::http_v2_module,
                                     &http::http_request_variables_module,
                                     &http::http_connection_variables_module,
-                                    &http::http_upstream_variables_module};
+                                    &http::http_upstream_variables_module,
+                                    &http::websocket_module};
   for (const Module* module : linked_modules) all.push_back(module);
   return modules().assign(std::move(all));
 }

@@ -7,7 +7,6 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
-#include "core/upstream/written_group.h"
 #include "http/conf/location.h"
 #include "modules/http_proxy/proxy.h"
 
@@ -108,9 +107,6 @@ ConfResult<Unit> check_number(Line& line, ProxyConf&) {
 ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   bool within = block.context() & (in_location_if | in_limit_except);
   if (within && !conf.pass.is_set) conf.pass = fairlead::conf<ProxyConf>(*block.parent()).pass;
-  if (conf.http_version == Version::http_2 && conf.pass.is_secure && !within)
-    return format("\"proxy_http_version 2\" to an https target is not supported: HTTP/2 goes to peers without TLS{}\n",
-                  at_place(block.place()));
   if (conf.set_header_inherit == SetHeaderInherit::merge && block.is_set("proxy_set_header") && block.parent())
     merge_headers(conf.set_headers, fairlead::conf<ProxyConf>(*block.parent()).set_headers);
   FL_TRY(finish_forward(block, conf, "proxy"));
@@ -122,18 +118,9 @@ ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
 ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
   ProxyConf& conf = fairlead::conf<ProxyConf>(block);
   if (conf.tls || !(conf.pass.is_secure || conf.pass.url.is_set())) return Unit();
-  auto client = fairlead::conf<ProxyConf>(generation.root()).clients.of(generation, conf, "proxy_ssl");
+  auto client = fairlead::conf<ProxyConf>(generation.root()).clients.of(generation, block, conf, "proxy_ssl");
   if (!client) return std::move(client.error());
   conf.tls = *client;
-  keep_hot(generation, block, **client);
-  return Unit();
-}
-
-// `proxy_pass http://name` means the group of that name, which has no port of its own.
-ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
-  auto group = written_group(generation, *pass.group, pass.has_port);
-  if (!group) return group.error();
-  pass.group = *group;
   return Unit();
 }
 
@@ -141,7 +128,8 @@ ConfResult<Unit> bind_groups(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     ProxyConf& conf = fairlead::conf<ProxyConf>(block);
-    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
+    Pass& pass = conf.pass;
+    if (bound && pass.group && pass.group->is_implicit) bound = bind_group(generation, pass.group, pass.has_port, false);
     if (block.enclosing(in_http)) place_temp_path(generation, conf.temp_path);
     if (bound) bound = bind_tls(generation, block);
   });

@@ -26,6 +26,7 @@ PLACES = {
 }
 # What differs on purpose, with the reason.
 KNOWN = {
+    "main|ssl_engine warp-drive;": "the place is said, too",
     "main|worker_processes 0;": "a server without workers serves nobody; nginx starts it",
     "main|load_module modules/nothere.so;": "nothing is loaded at run time",
     "main|error_log logs/e.log info; error_log stderr debug;": "nginx logs its own start",

@@ -46,6 +46,7 @@ struct Location {
   uint32_t allowed_methods = 0;
   Location* otherwise = nullptr;
   Content content = nullptr;          // not inherited, except into `if` and `limit_except`
+  bool takes_connect = false;         // `content` answers CONNECT, which all others refuse
   std::vector<ScriptStatement*> script;  // of the rewrite phase, in source order
   Plan plan;
   std::vector<Location*> inner;       // locations written inside

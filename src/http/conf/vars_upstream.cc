@@ -90,7 +90,19 @@ Value get_fail_reason(Session& session, uintptr_t) {
   return reason.empty() ? Value::missing() : Value{reason};
 }
 
+// Of the try under way, for rules about where to: the address alone, so that `geo` takes it.
+Value get_last_addr(Session& session, uintptr_t) {
+  const TryRecord* record = as_request(session).last_try();
+  if (!record) return Value::missing();
+  std::string_view peer = record->peer;
+  if (peer.starts_with("unix:")) return Value{peer};
+  std::string_view host = peer.substr(0, peer.rfind(':'));
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return Value{host};
+}
+
 constexpr VariableDef upstream_variables[] = {
+    {"upstream_last_addr", get_last_addr, variable_volatile, http_variable},
     {"upstream_addr", get_list<write_peer>, variable_volatile, http_variable},
     {"upstream_status", get_list<write_status>, variable_volatile, http_variable},
     {"upstream_queue_time", get_list<write_queue_time>, variable_volatile, http_variable},

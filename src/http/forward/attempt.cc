@@ -103,6 +103,13 @@ Task<Result<Unit>> Attempt::head_beside_upload() {
   }
 }
 
+Task<const Headers*> Attempt::trailers_of_empty_reply() {
+  Body& reply = exchange_->body();
+  bool uploaded = !upload_.is_started() || upload_.is_done();
+  if (uploaded) (void)co_await reply.ready();  // a failure is told again by poll()
+  co_return reply.trailers();
+}
+
 Task<WaitStatus> Attempt::wait_readable() { co_return co_await exchange_->readable(try_deadline_ms_); }
 
 Task<Result<Unit>> Attempt::send_rest(Body& body) {

@@ -27,6 +27,9 @@ class Attempt {
 
   // After run() succeeded.
   Body& body() { return exchange_->body(); }
+  // After run() succeeded: the trailers of a reply whose body is empty. nullptr: there are none, there is a body, or it is not known yet.
+  // They are waited for only once the request was sent whole: until then the peer may wait for more of it.
+  Task<const Headers*> trailers_of_empty_reply();
   // Waits for the upload to end, if it still runs.
   Child<Result<Unit>>& upload() { return upload_; }
   // Ends the exchange: its connection goes back to where it came from, or is closed.

@@ -37,6 +37,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   if (!plan.protocol.name.empty()) key = request.arena().join({key, "|", plan.protocol.name});
   if (plan.tls) {
     to.connect.tls = plan.tls->target(request, plan.tls_host, plan.alpn_protocols);
+    to.connect.tls->must_choose = !plan.alpn_protocols.empty();
     key = request.arena().join({key, "|", to.connect.tls->identity});
     to.connect.tls->sessions_key = key;
     to.connect.tls->files = &request.worker().files();
@@ -164,12 +165,10 @@ struct Replay {
   bool is_possible() const { return kept || (body && body->can_rewind()); }
 };
 
-Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attempt& attempt, const AttemptRequest& what,
-                   const Replay& replay) {
+Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const AttemptRequest& what, const Replay& replay) {
   Outcome outcome;
   if (!ran) outcome.error = ran.error();
   else outcome.status = attempt.head.status;
-  if (ran && plan.judge) outcome.condition = plan.judge(attempt.head);
   const PeerExchange* exchange = attempt.exchange();
   outcome.connected = exchange != nullptr;
   if (!exchange) return outcome;
@@ -179,6 +178,14 @@ Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attem
   outcome.unread = outcome.stale && exchange->is_unread();
   outcome.body_lost = what.has_body && exchange->has_pulled_body() && !replay.is_possible();
   return outcome;
+}
+
+// Trailers are waited for only if that may lead to another try.
+Task<Next> condition_of_reply(const ForwardPlan& plan, Attempt& attempt, bool may_try_again) {
+  Next condition = plan.judge(attempt.head.headers);
+  if (condition != Next::none || !plan.judges_trailers || !may_try_again) co_return condition;
+  const Headers* trailers = co_await attempt.trailers_of_empty_reply();
+  co_return trailers ? plan.judge(*trailers) : Next::none;
 }
 
 // A reply that ended early is no failure of the peer for max_fails, as in nginx, but the log and the metrics tell of it. True: it did.
@@ -206,6 +213,8 @@ struct Forwarding {
 // The client's leaving ends it: a reply that is to be stored is worth having all the same.
 static bool may_abort(const ForwardPlan& plan) { return !plan.conf.ignore_client_abort && plan.conf.store.mode == StorePath::Mode::off; }
 
+static constexpr Error access_denied{Fault::denied, Side::upstream, 0, "access to the upstream is denied"};
+
 // The tries on one target.
 static Task<Verdict> try_peers(Request& request, Forwarding& work) {
   const ForwardPlan& plan = work.plan;
@@ -231,9 +240,13 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     }
     request.logger.debug("http upstream: try {}", one.record.peer);
     if (plan.renew) plan.renew(request, work.what, plan.module_plan);
-    auto ran = co_await one.attempt.run(work.what);
+    Result<Unit> ran = access_denied;
+    bool allowed = !plan.allows || plan.allows(request, plan.module_plan);
+    if (allowed) ran = co_await one.attempt.run(work.what);
     if (ran) one.note_reply();
-    Outcome outcome = outcome_of(ran, plan, one.attempt, work.what, work.replay);
+    Outcome outcome = outcome_of(ran, one.attempt, work.what, work.replay);
+    if (!allowed) outcome.condition = Next::denied;
+    if (ran && plan.judge) outcome.condition = co_await condition_of_reply(plan, one.attempt, retry.has_tries());
     one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
     one.record.error = outcome.error;
     one.record.reason = Retry::reason_of(outcome);

@@ -42,6 +42,7 @@ bool Retry::is_listed(const Outcome& outcome) const {
   if (conf_.next_upstream.has(Next::off)) return false;
   Next condition = outcome.error.fault == Fault::none ? condition_of(outcome.status) : condition_of(outcome.error);
   if (outcome.condition != Next::none && conf_.next_upstream.has(outcome.condition)) return true;
+  if (outcome.condition == Next::denied) return false;  // that it failed is no error of the peer's
   return condition != Next::none && conf_.next_upstream.has(condition);
 }
 

@@ -40,6 +40,8 @@ class Retry {
 
   // After a try. A pause that would not be over within next_upstream_timeout is none to wait for: the answer is no.
   Again again(const Outcome& outcome, uint64_t now_ms, Random& random);
+  // Whether there is another peer to try, and a try left for it.
+  bool has_tries() const { return tries_left_ > 1; }
   // More tries than there are peers, as far as the configuration allows (a chooser that goes on).
   void allow_more(size_t tries);
   // Of the last again(): milliseconds to wait before the next try: features.md 2, uniform in [0, min((2^N - 1) * base, max)).

@@ -26,6 +26,9 @@ struct Target {
   void use(Upstream& upstream);
 };
 
+// Of "host:port", a group's name or "unix:path" that variables gave; `default_port` 0: none. Nothing: the log says why, naming `text`.
+std::optional<RuntimeTarget> read_target(Request& request, std::string_view authority, uint16_t default_port, std::string_view text);
+
 // Finds what `target` names: a group, an address, or a host name by way of the resolver.
 Task<Result<Unit>> resolve_target(Request& request, const RuntimeTarget& where, Target& target);
 

@@ -86,5 +86,7 @@ class ClientProtocol final : public PeerProtocol {
 };
 
 extern const ClientProtocol client_protocol;
+// What it is called in a handshake (RFC 9113 section 3.2), behind its length.
+constexpr std::string_view alpn_protocol = "\x02h2";
 
 }  // namespace fairlead::http::h2

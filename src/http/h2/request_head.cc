@@ -158,7 +158,7 @@ bool HeadReader::finish_framing(bool has_body) {
       return fail(400, "client sent invalid \"Content-Length\" header", length->value);
     head_.framing.content_length = static_cast<int64_t>(*bytes);
   } else {
-    head_.framing.chunked = has_body && !head_.is_extended_connect;  // what follows that is no body
+    head_.framing.chunked = has_body && !head_.is_extended_connect && head_.method != Method::connect;  // what follows those is no body
   }
   if (const Headers::Field* expect = headers.find(KnownHeader::expect)) head_.expect_continue = equal_nocase(expect->value, "100-continue");
   // RFC 9113 section 8.2.3: what the compression split belongs together.

@@ -214,7 +214,10 @@ static Task<Verdict> run_content(Request& request) {
   co_return Verdict::status(403);
 }
 
+static Task<Verdict> refuse_connect() { co_return Verdict::status(405); }
+
 static Task<Verdict> content_of(Request& request) {
+  if (request.method == Method::connect && !request.location->takes_connect) return refuse_connect();
   return request.location->content ? request.location->content(request) : run_content(request);
 }
 
