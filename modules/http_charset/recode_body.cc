@@ -16,7 +16,7 @@ Poll RecodeBody::poll(Chunk& chunk) {
     if (polled == Poll::pending || polled == Poll::failed) return polled;
     if (polled == Poll::end) {
       ended_ = true;
-      if (!held_.empty()) text = "?";
+      if (!held_.empty()) text.push_back('?');
       continue;
     }
     std::string_view piece = pulled.bytes.view(), rest;
