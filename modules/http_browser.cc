@@ -141,8 +141,8 @@ constexpr Directive rows[] = {
         "Texts in User-Agent that mark a browser as not modern.")
         .many()
         .takes("string ..."),
-    slot<BrowserConf, &BrowserConf::modern_value>("modern_browser_value", in_http_any, "What $modern_browser is for a modern one."),
-    slot<BrowserConf, &BrowserConf::ancient_value>("ancient_browser_value", in_http_any, "What $ancient_browser is for any other."),
+    slot<BrowserConf, &BrowserConf::modern_value>("modern_browser_value", in_http_any, "What $modern_browser is for a modern one.").many(),
+    slot<BrowserConf, &BrowserConf::ancient_value>("ancient_browser_value", in_http_any, "What $ancient_browser is for any other.").many(),
 };
 constexpr VariableDef variables[] = {
     {.name = "modern_browser", .get = get_modern, .flags = variable_changeable, .engines = http_variable},

@@ -35,7 +35,7 @@ ConfResult<Unit> set_empty_gif(Line& line, EmptyGifConf&) {
 }
 
 constexpr Directive rows[] = {
-    custom<set_empty_gif, EmptyGifConf>("empty_gif", in_location, words(0), "Answers with one transparent pixel."),
+    custom<set_empty_gif, EmptyGifConf>("empty_gif", in_location, words(0), "Answers with one transparent pixel.").many(),
 };
 
 }  // namespace

@@ -90,7 +90,7 @@ constexpr Directive rows[] = {
     slot<SecureLinkConf, &SecureLinkConf::link>("secure_link", in_http_any,
         "The text with the MD5 of a link, in base64url, and perhaps a comma and the time until which it holds."),
     slot<SecureLinkConf, &SecureLinkConf::hashed>("secure_link_md5", in_http_any, "The text that the MD5 has to be of."),
-    slot<SecureLinkConf, &SecureLinkConf::secret>("secure_link_secret", in_location,
+    slot<SecureLinkConf, &SecureLinkConf::secret>("secure_link_secret", in_http_any,
         "The word for links of the form /PREFIX/MD5/LINK, the MD5 in hex of LINK and the word.").takes("word"),
 };
 constexpr VariableDef variables[] = {{.name = "secure_link", .get = get_secure_link, .engines = http_variable},

@@ -195,7 +195,7 @@ Value get_uid_reset(Session&, uintptr_t) { return Value{""}; }
 
 ConfResult<Unit> set_service(Line& line, UseridConf& own) {
   auto number = parse_decimal(line.word(1));
-  if (!number || *number > UINT32_MAX) return std::string("invalid number");
+  if (!number || *number > UINT32_MAX) return line.directive_reason("invalid number");
   own.service = static_cast<int64_t>(*number);
   return Unit();
 }
@@ -222,7 +222,7 @@ ConfResult<Unit> set_expires(Line& line, UseridConf& own) {
     return Unit();
   }
   auto ms = parse_time_ms(line.word(1), TimeGrain::seconds);
-  if (!ms) return std::string("invalid value");
+  if (!ms) return line.directive_reason("invalid value");
   own.expires_s = static_cast<int64_t>(*ms / 1000);
   return Unit();
 }
@@ -233,7 +233,7 @@ ConfResult<Unit> set_mark(Line& line, UseridConf& own) {
   if (word == "off") return Unit();
   char letter = word.size() == 1 ? word[0] : '\0';
   if (!(is_digit(letter) || (lower(letter) >= 'a' && lower(letter) <= 'z') || letter == '='))
-    return std::string("value must be \"off\" or a single letter, digit or \"=\"");
+    return line.directive_reason("value must be \"off\" or a single letter, digit or \"=\"");
   own.mark = letter;
   return Unit();
 }

@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // gzip: responses compressed on their way out. This file decides which; the bytes are gzip_body.h's,
-    the client's wishes http/request/gzip_rules.h's.
+// the client's wishes http/request/gzip_rules.h's.
 // Settings belong to the block's Conf, the compressed body to the request's arena.
 #include <algorithm>
 

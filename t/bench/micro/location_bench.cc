@@ -16,7 +16,13 @@
 #include "core/conf/session.h"
 #include "core/conf/session_vars.h"
 #include "core/conf/template.h"
+#include "core/process/conf.h"
+#include "core/upstream/group.h"
+#include "event/dns/resolver_conf.h"
 #include "event/events_conf.h"
+#include "event/file/thread_pools.h"
+#include "event/net/upstream_names.h"
+#include "event/tls/hot.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/files_conf.h"
 #include "http/conf/http_block.h"
@@ -59,10 +65,11 @@ constinit const Module bench_module = {.name = "bench", .variables = variables};
 Generation& loaded() {
   static std::unique_ptr<Generation> generation;
   if (generation) return *generation;
-  auto assigned = modules().assign({&bench_module, &error_log_module, &events_module, &session_variables_module, &map_module,
-                                    &http::http_blocks_module,
-                                    &http::http_core_module, &http::http_files_module, &http::h2::http_v2_module,
-                                    &http::http_request_variables_module, &http::http_connection_variables_module});
+  auto assigned = modules().assign({&bench_module, &map_module, &error_log_module, &process_module, &events_module, &thread_pools_module,
+                                    &upstream_module, &resolver_module, &upstream_names_module, &tls_hot_module,
+                                    &session_variables_module, &http::http_blocks_module, &http::http_core_module,
+                                    &http::http_files_module, &http::h2::http_v2_module, &http::http_request_variables_module,
+                                    &http::http_connection_variables_module, &http::http_upstream_variables_module});
   if (!assigned) fail(assigned.error());
   char folder[] = "/tmp/fairlead-bench-XXXXXX";
   if (!mkdtemp(folder)) fail("mkdtemp() failed");
