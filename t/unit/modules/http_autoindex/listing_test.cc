@@ -39,8 +39,9 @@ TEST(Listing, WidthOfNames) {
   for (size_t width : {1u, 49u, 50u, 51u, 80u}) {
     std::string line = line_of({std::string(width, 'x'), Kind::folder, 0, 0});
     std::string shown = line.substr(line.find('>') + 1);
-    EXPECT_EQ(shown.substr(0, shown.find("</a>")), width > 50 ? std::string(47, 'x') + "..&gt;" : std::string(width,
-        'x') + (width < 50 ? "/" : ""));
+    std::string wanted(width > 50 ? 47 : width, 'x');
+    wanted += width > 50 ? "..&gt;" : width < 50 ? "/" : "";
+    EXPECT_EQ(shown.substr(0, shown.find("</a>")), wanted);
   }
   HtmlStyle utf8;
   utf8.utf8 = true;
