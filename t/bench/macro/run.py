@@ -12,6 +12,7 @@ import conns
 import cpu
 import idle
 import latency
+import lua
 import size
 import start
 import subjects
@@ -56,6 +57,11 @@ def figures(options):
                   ("us of processor that a known token adds", asked["jwt"]["added_total_us"], None)]
     quiet = keep("idle", idle.measure(options), idle, 10000)["fairlead"]
     found.append(("KiB per idle connection", quiet["bytes_per_connection"] / 1024 if quiet["all_open"] else float("inf"), 0.9))
+    if options.binary:
+        set_load(2, 5)
+        hooks = keep("lua", lua.measure(options), lua)
+        for case in lua.CASES[1:]:
+            found.append((f"cpu of a Lua {case} hook, of nginx's", hooks[case]["ratio"]["fairlead/nginx"]["total_us"], None))
     set_load(1, 10)
     began = keep("start", start.measure(options), start)["fairlead"]
     found += [("ms from exec to first answer", began["median_start_ms"], 20.0)]
