@@ -189,7 +189,8 @@ Task<Verdict> run_proxy(Request& request) {
     request.logger.error("\"proxy_http_version 2\" to an https target is not supported: HTTP/2 goes to peers without TLS");
     return answer(Verdict::status(500));
   }
-  ForwardPlan plan{conf, is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol};
+  const PeerProtocol& protocol = is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol;
+  ForwardPlan& plan = *request.arena().make<ForwardPlan>(conf, protocol);
   plan.limits = &conf;
   plan.group = conf.pass.group;
   plan.target = proxy.target;

@@ -44,7 +44,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
     to.connect.tls->sessions_key = key;
     to.connect.tls->files = &request.worker().files();
   }
-  to.key = PoolKey::of(key);
+  to.key = key.data() == peer.spec.name.data() ? PoolKey{key, peer.name_hash} : PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
   to.connect.send_buffer = static_cast<int>(conf.socket_sndbuf.bytes);
   to.connect.receive_buffer = static_cast<int>(conf.socket_rcvbuf.bytes);
@@ -222,7 +222,7 @@ void note_cut(Request& request, Attempt& attempt, TryRecord& record) {
 // A request on its way to its peers. In the request's arena: the frames that wait hold little.
 struct Forwarding {
   explicit Forwarding(const ForwardPlan& of) : plan(of) {}
-  ForwardPlan plan;
+  const ForwardPlan& plan;
   Target target;
   AttemptRequest what;
   Replay replay;
@@ -261,7 +261,15 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     if (first && request.tries != &one.record) one.record.new_group = true;
     request.logger.debug("http upstream: try {}", one.record.peer);
     if (plan.renew) plan.renew(request, work.what, plan.module_plan);
-    auto ran = co_await one.attempt.run(work.what);
+    Result<Unit> ran = Unit();
+    bool is_sent = one.attempt.begin(work.what);
+    if (!is_sent) ran = co_await one.attempt.run(work.what);
+    while (is_sent && !one.attempt.poll(ran)) {
+      WaitStatus status = co_await one.attempt.readable();
+      if (status != WaitStatus::timeout) continue;
+      ran = Attempt::timed_out();
+      break;
+    }
     Outcome outcome = outcome_of(ran, plan, one.attempt, work.what, work.replay);
     one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
     one.record.error = outcome.error;

@@ -22,6 +22,7 @@ struct RuntimeTarget {
 };
 
 struct ForwardPlan {
+  ForwardPlan(const ForwardConf& by, const PeerProtocol& with) : conf(by), protocol(with) {}
   const ForwardConf& conf;
   const PeerProtocol& protocol;
   const GroupSpec* group = nullptr;        // nullptr: `target` says it
@@ -46,7 +47,7 @@ struct ForwardPlan {
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 };
 
-// The plan is copied into the arena of the request, so the caller can be a plain function that gives the task on.
+// The plan lies in the arena of the request, so that the caller can be a plain function that gives the task on.
 Task<Verdict> forward(Request& request, const ForwardPlan& plan);
 
 class StoredBody;
