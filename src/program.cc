@@ -13,6 +13,7 @@
 #include "core/conf/error_log.h"
 #include "core/conf/session_vars.h"
 #include "core/process/channel.h"
+#include "core/process/code_pages.h"
 #include "core/process/process.h"
 #include "core/process/conf.h"
 #include "core/process/signals.h"
@@ -215,6 +216,7 @@ int WorkerProcess::run(LoadedConfiguration& first) {
   }
   start(first);
   if (slot_.channel >= 0) report(slot_.channel, WorkerReport::ready);
+  release_code_pages();
   loop_.run();
   serving_.clear();
   loop_.unwatch(signal_watch_, true);
