@@ -102,7 +102,7 @@ Task<Verdict> run_grpc(Request& request) {
   call.authority = conf.pass.authority;
   if (conf.pass.url.is_set() && !read_runtime_url(request, call)) return answer(Verdict::status(500));
   call.path = own_uri(request);
-  ForwardPlan& plan = *request.arena().make<ForwardPlan>(conf, h2::client_protocol);
+  ForwardPlan& plan = ForwardPlan::make(request, conf, h2::client_protocol);
   if (const Headers::Field* wanted = request.head.headers.find(timeout_name)) {
     if (auto ms = parse_timeout_ms(wanted->value)) {
       call.deadline_ms = request.started_ms + *ms;

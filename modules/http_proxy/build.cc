@@ -190,7 +190,7 @@ Task<Verdict> run_proxy(Request& request) {
     return answer(Verdict::status(500));
   }
   const PeerProtocol& protocol = is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol;
-  ForwardPlan& plan = *request.arena().make<ForwardPlan>(conf, protocol);
+  ForwardPlan& plan = ForwardPlan::make(request, conf, protocol);
   plan.limits = &conf;
   plan.group = conf.pass.group;
   plan.target = proxy.target;
