@@ -34,6 +34,7 @@ def counted(subject, requests, profile=None):
     plain = subject.command()
     subject.command = lambda: [VALGRIND, "--tool=callgrind", f"--callgrind-out-file={subject.prefix}/counts",
                                *plain, "-g", "master_process off;"]
+    subject.start_seconds = 60.0
     with subject:
         client = syscalls.Client(subject.port)
         syscalls.drive([client], WARM_UP)
