@@ -68,7 +68,7 @@ Task<Verdict> run_tunnel_pass(Request& request) {
   if (request.method != Method::connect) return answer(Verdict::status(405));
   Tunnel& tunnel = request.slot<Tunnel>();
   tunnel.conf = &conf;
-  ForwardPlan plan{conf, connect_protocol};
+  ForwardPlan& plan = ForwardPlan::make(request, conf, connect_protocol);
   plan.group = conf.pass.group;
   if (!plan.group) {
     std::string_view address = conf.pass.address.evaluate(request);

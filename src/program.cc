@@ -16,6 +16,7 @@
 #include "core/conf/error_log.h"
 #include "core/conf/session_vars.h"
 #include "core/process/channel.h"
+#include "core/process/code_pages.h"
 #include "core/process/process.h"
 #include "core/process/conf.h"
 #include "core/process/conf_watch.h"
@@ -258,6 +259,7 @@ int WorkerProcess::run(LoadedConfiguration& first) {
   if (slot_.channel >= 0) report(slot_.channel, WorkerReport::ready);
   if (slot_.single) slot_.single->become_ready();
   look_around();
+  release_code_pages();
   loop_.run();
   look_.disarm();
   leave_.disarm();

@@ -97,7 +97,7 @@ Task<Verdict> run_grpc(Request& request) {
   call.is_secure = conf.pass.is_secure;
   if (conf.pass.url.is_set() && !read_runtime_url(request, call)) return answer(Verdict::status(500));
   call.path = own_uri(request);
-  ForwardPlan plan{conf, h2::client_protocol};
+  ForwardPlan& plan = ForwardPlan::make(request, conf, h2::client_protocol);
   if (const Headers::Field* wanted = request.head.headers.find(timeout_name)) {
     if (auto ms = parse_timeout_ms(wanted->value)) {
       call.deadline_ms = request.started_ms + *ms;

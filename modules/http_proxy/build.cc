@@ -181,7 +181,8 @@ Task<Verdict> run_proxy(Request& request) {
     proxy.uri = replaces ? replaced_uri(request, conf.pass) : own_uri(request);
   }
   bool is_http_2 = conf.http_version == Version::http_2;
-  ForwardPlan plan{conf, is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol};
+  const PeerProtocol& protocol = is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol;
+  ForwardPlan& plan = ForwardPlan::make(request, conf, protocol);
   plan.limits = &conf;
   plan.group = conf.pass.group;
   plan.target = proxy.target;

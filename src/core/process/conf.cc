@@ -50,6 +50,7 @@ ConfResult<Unit> set_user(Line& line, ProcessConf& own) {
   own.settings.user_name = user;
   own.settings.user = identity->user;
   own.settings.group = identity->group;
+  own.settings.groups = identity->groups;
   return Unit();
 }
 
@@ -175,6 +176,7 @@ ConfResult<ProcessSettings> process_settings(Generation& generation, std::string
   settings.user_name = std::string(default_user);
   settings.user = identity->user;
   settings.group = identity->group;
+  settings.groups = identity->groups;
   return settings;
 }
 

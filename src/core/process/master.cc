@@ -17,6 +17,7 @@
 #include "core/base/clock.h"
 #include "core/base/format.h"
 #include "core/process/channel.h"
+#include "core/process/code_pages.h"
 #include "core/process/generations.h"
 #include "core/process/process.h"
 #include "core/process/signals.h"
@@ -183,6 +184,7 @@ int Master::run_alone() {
 int Master::supervise() {
   start_workers();
   for (;;) {
+    release_code_pages();  // what comes next may be hours away
     take_signals(wait_ms());
     // Before a successor's end is seen, which would undo it: in the other order it would leave us without workers.
     if (std::exchange(asked_.stop_accepting, false) && state_ == State::serving) stop_accepting();

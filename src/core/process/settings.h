@@ -21,9 +21,10 @@ struct ProcessSettings {
   bool master_process = true;
   unsigned worker_processes = 1;  // "auto" already resolved: usable_cpus()
   std::string pid_path;           // empty: no pid file
-  std::string user_name;          // for initgroups(); empty: workers keep the master's identity
+  std::string user_name;          // empty: workers keep the master's identity
   uid_t user = static_cast<uid_t>(-1);
   gid_t group = static_cast<gid_t>(-1);
+  std::vector<gid_t> groups;      // of the user; looked up once by the master, so that no worker needs the name service
   std::optional<uint64_t> open_files_max;  // worker_rlimit_nofile
   std::optional<uint64_t> core_bytes_max;  // worker_rlimit_core
   int priority = 0;                        // worker_priority, as in setpriority(); 0: as it is

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/hash.h"
+
 namespace fairlead {
 
 PeerSet::PeerSet(std::vector<PeerSpec> specs, const PeerShare* share) : share_(share) {
@@ -22,6 +24,7 @@ PeerSet::PeerSet(std::vector<PeerSpec> specs, const PeerShare* share) : share_(s
     Peer& peer = peers_.emplace_back();
     peer.index = static_cast<uint32_t>(peers_.size() - 1);
     peer.spec = std::move(spec);
+    peer.name_hash = hash_bytes(peer.spec.name);
   }
 }
 

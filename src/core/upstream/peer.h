@@ -67,7 +67,8 @@ struct PeerShare {
 struct Peer {
   PeerState* state = nullptr;
   PeerSpec spec;
-  uint32_t index = 0;  // in PeerSet::all()
+  uint32_t index = 0;      // in PeerSet::all()
+  uint64_t name_hash = 0;  // hash_bytes() of spec.name
 
   // Failed max_fails times, and the ban of fail_timeout is not over.
   bool is_banned(int64_t now_s) const {

@@ -19,7 +19,7 @@ namespace fairlead {
 // What a connection must be to serve an attempt. `text` must outlive the use; the pool keeps a copy of its own.
 struct PoolKey {
   std::string_view text;
-  uint64_t hash = 0;
+  uint64_t hash = 0;  // hash_bytes() of it
   static PoolKey of(std::string_view text);
 };
 

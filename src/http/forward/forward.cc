@@ -42,7 +42,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
     to.connect.tls->sessions_key = key;
     to.connect.tls->files = &request.worker().files();
   }
-  to.key = PoolKey::of(key);
+  to.key = key.data() == peer.spec.name.data() ? PoolKey{key, peer.name_hash} : PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
   to.connect.send_buffer = static_cast<int>(conf.socket_sndbuf.bytes);
   to.connect.receive_buffer = static_cast<int>(conf.socket_rcvbuf.bytes);
@@ -204,7 +204,7 @@ bool note_cut(Request& request, Attempt& attempt, TryRecord& record) {
 // A request on its way to its peers. In the request's arena: the frames that wait hold little.
 struct Forwarding {
   explicit Forwarding(const ForwardPlan& of) : plan(of) {}
-  ForwardPlan plan;
+  const ForwardPlan& plan;
   Target target;
   AttemptRequest what;
   Replay replay;
@@ -242,7 +242,14 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     if (plan.renew) plan.renew(request, work.what, plan.module_plan);
     Result<Unit> ran = access_denied;
     bool allowed = !plan.allows || plan.allows(request, plan.module_plan);
-    if (allowed) ran = co_await one.attempt.run(work.what);
+    bool is_sent = allowed && one.attempt.begin(work.what);
+    if (allowed && !is_sent) ran = co_await one.attempt.run(work.what);
+    while (is_sent && !one.attempt.poll(ran)) {
+      WaitStatus status = co_await one.attempt.readable();
+      if (status != WaitStatus::timeout) continue;
+      ran = Attempt::timed_out();
+      break;
+    }
     if (ran) one.note_reply();
     Outcome outcome = outcome_of(ran, one.attempt, work.what, work.replay);
     if (!allowed) outcome.condition = Next::denied;

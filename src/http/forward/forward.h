@@ -5,6 +5,9 @@
 // are rewritten is the module's (http_proxy, ...), by way of ForwardPlan.
 #pragma once
 
+#include <new>
+#include <type_traits>
+
 #include "core/upstream/group.h"
 #include "event/loop/task.h"
 #include "event/tls/client.h"
@@ -22,6 +25,14 @@ struct RuntimeTarget {
 };
 
 struct ForwardPlan {
+  // In the request's arena: forward() can be called by a plain function that gives the task on.
+  static ForwardPlan& make(Request& request, const ForwardConf& conf, const PeerProtocol& protocol) {
+    static_assert(std::is_trivially_destructible_v<ForwardPlan>);
+    return *new (request.arena().allocate(sizeof(ForwardPlan), alignof(ForwardPlan))) ForwardPlan(conf, protocol);
+  }
+  ForwardPlan(const ForwardPlan&) = delete;
+  ForwardPlan& operator=(const ForwardPlan&) = delete;
+
   const ForwardConf& conf;
   const PeerProtocol& protocol;
   const GroupSpec* group = nullptr;        // nullptr: `target` says it
@@ -49,9 +60,11 @@ struct ForwardPlan {
   const h2::PeerLimits* limits = nullptr;  // with HTTP/2
   size_t tunnel_buffer_bytes = 0;          // of one read of a tunnel; 0: the usual
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
+
+ private:
+  ForwardPlan(const ForwardConf& by, const PeerProtocol& with) : conf(by), protocol(with) {}
 };
 
-// The plan is copied into the arena of the request, so the caller can be a plain function that gives the task on.
 Task<Verdict> forward(Request& request, const ForwardPlan& plan);
 
 class StoredBody;

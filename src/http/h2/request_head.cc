@@ -115,7 +115,7 @@ bool HeadReader::finish_target() {
   if (target == "*") head_.form = TargetForm::asterisk;
   else if (target[0] != '/') return fail(400, "client sent invalid :path header", target);
   const char* end = target.data() + target.size();
-  if (scan::find_blank_or_control(target.data(), end) != end) return fail(400, "client sent invalid :path header", target);
+  if (scan::find_blank_or_control(target.data(), target.data(), end) != end) return fail(400, "client sent invalid :path header", target);
   head_.request_uri = target;
   size_t query = target.find('?');
   head_.path = target.substr(0, query);

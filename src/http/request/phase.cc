@@ -26,6 +26,12 @@ void compile_plan(Location& location) {
     const auto& entries = location.plan.phases[static_cast<size_t>(phase)];
     return std::any_of(entries.begin(), entries.end(), [](const PhaseEntry* entry) { return entry->run != nullptr; });
   };
+  auto has = [&](std::initializer_list<Phase> phases) {
+    return std::any_of(phases.begin(), phases.end(),
+                       [&](Phase phase) { return !location.plan.phases[static_cast<size_t>(phase)].empty(); });
+  };
+  location.plan.has_server_entries = has({Phase::post_read, Phase::server_rewrite});
+  location.plan.has_location_entries = has({Phase::rewrite, Phase::preaccess, Phase::access, Phase::precontent});
   location.plan.server_phases_wait = waits(Phase::post_read) || waits(Phase::server_rewrite);
   location.plan.location_phases_wait = waits(Phase::rewrite) || waits(Phase::preaccess) || waits(Phase::access) ||
       waits(Phase::precontent) ||
@@ -160,6 +166,7 @@ static Verdict run_server_script(Request& request) {
 static bool wants_post_read(const Request& request) { return request.redirects == 0 && !request.is_subrequest; }
 
 static Verdict check_server_phases(Request& request) {
+  if (!request.location->plan.has_server_entries) return run_server_script(request);
   if (wants_post_read(request)) {
     Verdict verdict = check_entries(request, Phase::post_read);
     if (!verdict.is_next()) return verdict;
@@ -180,6 +187,7 @@ static Task<Verdict> run_server_phases(Request& request) {
 }
 
 static Verdict check_location_phases(Request& request) {
+  if (!request.location->plan.has_location_entries) return Verdict::next();
   for (Phase phase : {Phase::rewrite, Phase::preaccess}) {
     Verdict verdict = check_entries(request, phase);
     if (!verdict.is_next()) return verdict;

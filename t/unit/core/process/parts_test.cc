@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/process/pid_file.h"
 #include "core/process/process.h"
 #include "core/process/title.h"
@@ -65,6 +67,7 @@ TEST(Identity, ErrorsAreWordedAsNginxWordsThem) {
   auto root = find_identity("root", "");
   ASSERT_TRUE(root.ok());
   EXPECT_EQ(root->user, 0u);
+  EXPECT_NE(std::find(root->groups.begin(), root->groups.end(), root->group), root->groups.end());
   EXPECT_EQ(find_identity("no-such-user", "").error(), "getpwnam(\"no-such-user\") failed");
   EXPECT_EQ(find_identity("root", "no-such-group").error(), "getgrnam(\"no-such-group\") failed");
 }

@@ -89,6 +89,7 @@ class TinyConfiguration final : public Configuration {
     settings_.user_name = name;
     settings_.user = identity->user;
     settings_.group = identity->group;
+    settings_.groups = identity->groups;
     return Unit();
   }
 
