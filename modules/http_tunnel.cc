@@ -6,6 +6,7 @@
 #include "core/base/format.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
+#include "core/upstream/written_group.h"
 #include "http/conf/location.h"
 #include "http/conf/server.h"
 #include "http/forward/connect.h"
@@ -117,11 +118,21 @@ ConfResult<Unit> finish_tunnel(Block& block, TunnelConf& conf) {
   return Unit();
 }
 
+// `tunnel_pass name` means the group of that name, which has no port of its own; an address needs one.
+ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
+  auto group = written_group(generation, *pass.group, pass.has_port);
+  if (!group) return group.error();
+  pass.group = *group;
+  if (pass.group->is_implicit && !pass.has_port && !pass.group->name.starts_with("unix:"))
+    return format("no port in upstream \"{}\"{}\n", pass.group->name, at_place(pass.group->place));
+  return Unit();
+}
+
 ConfResult<Unit> bind_groups(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     Pass& pass = fairlead::conf<TunnelConf>(block).pass;
-    if (bound && pass.group && pass.group->is_implicit) bound = bind_group(generation, pass.group, pass.has_port, true);
+    if (bound && pass.group && pass.group->is_implicit) bound = bind_group(generation, pass);
   });
   return bound;
 }

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
+#include "core/upstream/written_group.h"
 #include "http/conf/location.h"
 #include "http/conf/variables.h"
 #include "http/hooks.h"
@@ -112,11 +113,21 @@ ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
   return Unit();
 }
 
+// `grpc_pass name` means the group of that name, which has no port of its own; an address needs one.
+ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
+  auto group = written_group(generation, *pass.group, pass.has_port);
+  if (!group) return group.error();
+  pass.group = *group;
+  if (pass.group->is_implicit && !pass.has_port && !pass.group->name.starts_with("unix:"))
+    return format("no port in upstream \"{}\"{}\n", pass.group->name, at_place(pass.group->place));
+  return Unit();
+}
+
 ConfResult<Unit> bind_groups(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     GrpcConf& conf = fairlead::conf<GrpcConf>(block);
-    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass.group, conf.pass.has_port, true);
+    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
     if (bound) bound = bind_tls(generation, block);
   });
   return bound;

@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
+#include "core/upstream/written_group.h"
 #include "http/conf/location.h"
 #include "modules/http_proxy/proxy.h"
 
@@ -122,12 +123,19 @@ ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
   return Unit();
 }
 
+// `proxy_pass http://name` means the group of that name, which has no port of its own.
+ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
+  auto group = written_group(generation, *pass.group, pass.has_port);
+  if (!group) return group.error();
+  pass.group = *group;
+  return Unit();
+}
+
 ConfResult<Unit> bind_groups(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     ProxyConf& conf = fairlead::conf<ProxyConf>(block);
-    Pass& pass = conf.pass;
-    if (bound && pass.group && pass.group->is_implicit) bound = bind_group(generation, pass.group, pass.has_port, false);
+    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
     place_temp_path(generation, conf.temp_path);
     if (bound) bound = bind_tls(generation, block);
   });

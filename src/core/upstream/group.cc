@@ -304,20 +304,4 @@ ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address
   return &group;
 }
 
-ConfResult<Unit> bind_group(Generation& generation, const GroupSpec*& group, bool has_port, bool needs_port) {
-  const GroupSpec& named = *group;
-  for (auto& written : upstreams_of(generation).groups) {
-    if (written->is_implicit) continue;
-    if (equal_nocase(written->name, named.name)) {
-      group = written.get();
-      return Unit();
-    }
-    if (has_port && equal_nocase(written->name, named.servers[0].host))
-      return format("upstream \"{}\" may not have port {}{}\n", written->name, named.servers[0].port, at_place(named.place));
-  }
-  if (needs_port && !has_port && !named.name.starts_with("unix:"))
-    return format("no port in upstream \"{}\"{}\n", named.name, at_place(named.place));
-  return Unit();
-}
-
 }  // namespace fairlead
