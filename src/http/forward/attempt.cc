@@ -23,7 +23,7 @@ Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
   started_ms_ = loop.now_ms();
   try_deadline_ms_ = loop.deadline(target_.try_timeout_ms);
   asks_upgrade_ = what.asks_upgrade && !request_.is_subrequest;
-  PeerCall call{request_, target_, what, head, place_, {}};
+  PeerCall call{request_.worker(), request_.arena(), request_.logger, target_, what, head, place_, {}};
   if (target_.hints) call.interim = {this, &Attempt::on_interim};
   exchange_ = protocol_.try_open(call);
   if (!exchange_) {
