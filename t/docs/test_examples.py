@@ -174,8 +174,9 @@ def gateway(server, upstream, h2_upstream):
         if asked.header("X-Api-Key") != "good":
             return up.reply(401, "", {"WWW-Authenticate": "Key"})
         return up.reply(200, "", {"X-User": "ann"})
-    services = {name: upstream(up.serve(authorize if name == "policy" else lambda asked, name=name: up.reply(200, f"{name} {asked.target}")))
-                for name in GATEWAY_PORTS}
+    def answer(name):
+        return authorize if name == "policy" else lambda asked: up.reply(200, f"{name} {asked.target}")
+    services = {name: upstream(up.serve(answer(name))) for name in GATEWAY_PORTS}
     services["collector"] = h2_upstream(lambda stream: stream.reply(
         200, b"\0\0\0\0\0", [("content-type", "application/grpc")], [("grpc-status", "0")]))
     text = text_of("conf/examples/gateway.conf")
