@@ -160,3 +160,73 @@ def test_the_container_configuration_serves(server):
     s.signal(signal.SIGTERM)
     assert s.wait() == 0
     assert "gracefully shutting down" in s.output()
+
+
+# ---- conf/examples/gateway.conf
+
+GATEWAY_PORTS = {"orders_a": 3001, "orders_b": 3002, "catalog": 3003, "policy": 3004, "shadow": 3005}
+
+
+@pytest.fixture
+def gateway(server, upstream, h2_upstream):
+    """The gateway as printed, but for ports and a rate that a test reaches; its services by name."""
+    def authorize(asked):
+        if asked.header("X-Api-Key") != "good":
+            return up.reply(401, "", {"WWW-Authenticate": "Key"})
+        return up.reply(200, "", {"X-User": "ann"})
+    def answer(name):
+        return authorize if name == "policy" else lambda asked: up.reply(200, f"{name} {asked.target}")
+    services = {name: upstream(up.serve(answer(name))) for name in GATEWAY_PORTS}
+    services["collector"] = h2_upstream(lambda stream: stream.reply(
+        200, b"\0\0\0\0\0", [("content-type", "application/grpc")], [("grpc-status", "0")]))
+    text = text_of("conf/examples/gateway.conf")
+    for name, port in {**GATEWAY_PORTS, "collector": 4317}.items():
+        assert text.count(f"127.0.0.1:{port}") == 1
+        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{services[name].port}")
+    text = text.replace("listen 8000;", "listen 127.0.0.1:%%PORT_0%%;").replace("listen 127.0.0.1:9090;", "listen 127.0.0.1:%%PORT_1%%;")
+    text = text.replace("sample=5%", "sample=100%").replace("10% on", "100% on").replace("rate=100r/s", "rate=1r/m")
+    return server(text), services
+
+
+def test_the_readme_prints_the_gateway():
+    assert "```nginx\n" + text_of("conf/examples/gateway.conf") + "```" in text_of("README.md")
+
+
+def test_the_gateway_lets_in_who_may_and_says_who_it_was(gateway):
+    s, services = gateway
+    assert get(s.port, "/orders/7").status == 401
+    got = get(s.port, "/orders/7?x=1", headers={"X-Api-Key": "good", "X-User": "somebody else"})
+    assert got.status == 200 and re.fullmatch(r"orders_[ab] /7\?x=1", got.text)
+    (seen,) = services["orders_a"].requests + services["orders_b"].requests
+    assert seen.header("X-User") == "ann" and seen.header("X-Forwarded-For") == "127.0.0.1"
+    asked = services["policy"].requests[-1]
+    assert (asked.target, asked.header("X-Original-URI"), asked.header("X-Original-Method")) == ("/check", "/orders/7?x=1", "GET")
+    assert get(s.port, "/catalog/list").text == "catalog /list" and get(s.port, "/other").status == 404
+    assert len(services["policy"].requests) == 2
+
+
+def test_the_gateway_limits_mirrors_and_traces(gateway):
+    s, services = gateway
+    key = {"X-Api-Key": "good", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    statuses = [get(s.port, "/orders/", headers=key).status for _ in range(60)]
+    assert statuses.count(200) == 51 and statuses.count(429) == 9
+    assert get(s.port, "/catalog/").status == 200, "another client has its own rate"
+    services["shadow"].wait_requests(51)
+    assert services["shadow"].requests[0].target == "/orders/"
+    seen = (services["orders_a"].requests + services["orders_b"].requests)[0]
+    assert seen.header("traceparent").startswith("00-0af7651916cd43dd8448eb211c80319c-")
+    assert seen.header("b3").startswith("0af7651916cd43dd8448eb211c80319c-")
+    wait_until(lambda: "trace=0af7651916cd43dd8448eb211c80319c user=ann" in s.read("logs/access.log"), 5, "the log")
+    wait_until(lambda: any(c.streams for c in services["collector"].connections), 10, "spans at the collector")
+
+
+def test_the_gateway_goes_on_when_a_service_fails_and_says_when_it_leaves(gateway):
+    s, services = gateway
+    services["orders_a"].refuse()
+    for _ in range(4):
+        assert get(s.port, "/orders/", headers={"X-Api-Key": "good"}).text == "orders_b /"
+    admin = s.ports[1]
+    assert get(admin, "/ready").text == "ready\n" and "fairlead_upstream_retries_total" in get(admin, "/metrics").text
+    s.signal(signal.SIGTERM)
+    wait_until(lambda: get(admin, "/ready").status == 503, 1.5, "503 of /ready")
+    assert s.wait(20) == 0

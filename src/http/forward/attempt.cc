@@ -30,7 +30,7 @@ bool Attempt::begin(const AttemptRequest& what) {
 PeerCall Attempt::call_of(const AttemptRequest& what) {
   InterimHook interim;
   if (target_.hints) interim = {this, &Attempt::on_interim};
-  return PeerCall{request_, target_, what, head, place_, interim};
+  return PeerCall{request_.worker(), request_.arena(), request_.logger, target_, what, head, place_, interim};
 }
 
 // False: the rest has to wait, for the peer or for the body.

@@ -55,7 +55,7 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   Error closed_error();
   Error refused_error() const { return Error{Fault::closed, Side::upstream, 0, "upstream refused the stream"}; }
 
-  Request& request_;
+  Arena& arena_;
   const AttemptTarget& target_;
   const AttemptRequest& what_;
   ResponseHead& head_;

@@ -16,6 +16,9 @@
 #include "http/message/message.h"
 #include "http/request/exchange.h"
 
+namespace fairlead {
+class Worker;
+}
 namespace fairlead::http::h2 {
 struct PeerLimits;
 }
@@ -23,7 +26,6 @@ namespace fairlead::http {
 
 struct ForwardConf;
 class PeerProtocol;
-class Request;
 
 // Where to and within which limits. Times in milliseconds, 0: none.
 struct AttemptTarget {
@@ -150,7 +152,9 @@ struct InterimHook {
 
 // What an exchange is opened for. All of it outlives the exchange.
 struct PeerCall {
-  Request& request;
+  Worker& worker;
+  Arena& arena;          // of whoever calls: what is made for the exchange lies there, and outlives it
+  const Logger& logger;
   const AttemptTarget& target;
   const AttemptRequest& what;
   ResponseHead& reply;  // empty; poll_head() fills it
