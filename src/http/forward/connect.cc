@@ -44,7 +44,7 @@ class ConnectExchange final : public PeerExchange {
 }  // namespace
 
 PeerExchange* ConnectProtocol::make(const PeerCall& call, std::unique_ptr<PooledConnection> connection) const {
-  return call.place.make<ConnectExchange>(call.request.arena(), call, std::move(connection));
+  return call.place.make<ConnectExchange>(call.arena, call, std::move(connection));
 }
 
 }  // namespace fairlead::http
