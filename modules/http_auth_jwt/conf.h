@@ -18,6 +18,9 @@ struct KeySource {
   bool is_file = true;
 };
 
+// What tokens are: signed, encrypted, or encrypted with a signed one inside.
+enum class TokenType : uint8_t { signed_only, encrypted, nested };
+
 // All of the values must be something other than nothing and "0".
 struct Requirement {
   Conditions values;
@@ -30,6 +33,7 @@ constexpr uint64_t cached_tokens_limit = 1'000'000;
 struct AuthJwtConf {
   Template realm;             // not set, or "off": no token is asked for
   Template token;             // where it is; not set: the Authorization field
+  TokenType type = TokenType::signed_only;
   std::vector<KeySource> sources;
   Msec key_cache{0};
   Size key_bytes_max{256 * 1024};
@@ -38,6 +42,16 @@ struct AuthJwtConf {
   uint64_t cached_tokens_max = default_cached_tokens_max;  // of the main part: per worker
 };
 
-extern const std::array<Directive, 10> rows;
+extern const std::array<Directive, 11> rows;
 
 }  // namespace fairlead::http::auth_jwt
+
+namespace fairlead {
+
+template <>
+struct EnumWords<http::auth_jwt::TokenType> {
+  using Type = http::auth_jwt::TokenType;
+  static constexpr EnumWord<Type> all[] = {{"signed", Type::signed_only}, {"encrypted", Type::encrypted}, {"nested", Type::nested}};
+};
+
+}  // namespace fairlead

@@ -68,10 +68,14 @@ ConfResult<Unit> set_cached_tokens(Line& line, AuthJwtConf&) {
 constexpr uint32_t anywhere = in_http_any | in_limit_except;
 }  // namespace
 
-constinit const std::array<Directive, 10> rows = {
+constinit const std::array<Directive, 11> rows = {
     custom<set_realm, AuthJwtConf, &AuthJwtConf::realm, &AuthJwtConf::token>(
         "auth_jwt", anywhere, words(1, 2), "The realm that a JSON Web Token is asked for, and the variable it is in; \"off\": none is.")
         .takes("realm [token=$variable] | off"),
+    slot<AuthJwtConf, &AuthJwtConf::type>(
+        "auth_jwt_type", in_http_any | in_limit_except,
+        "What tokens are: signed; encrypted, which shows who made them only if the key is secret; or signed and then encrypted.")
+        .takes("signed | encrypted | nested"),
     custom<add_source<true>, AuthJwtConf, &AuthJwtConf::sources>(
         "auth_jwt_key_file", anywhere, words(1), "A file of keys (JSON Web Key Set) that tokens may be signed with.")
         .many().takes("file"),

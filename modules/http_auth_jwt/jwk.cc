@@ -33,32 +33,56 @@ std::string bytes_of(const Json& jwk, const char* name) { return base64_decode(t
 
 const unsigned char* unsigned_bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
-KeyPtr make_key(const char* type, OSSL_PARAM_BLD* builder) {
+// `selection`: of which parts of a key the parameters are.
+KeyPtr make_key(const char* type, OSSL_PARAM_BLD* builder, int selection = EVP_PKEY_PUBLIC_KEY) {
   Params params(OSSL_PARAM_BLD_to_param(builder));
   KeyMaker maker(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
   EVP_PKEY* key = nullptr;
   if (!params || !maker || EVP_PKEY_fromdata_init(maker.get()) != 1) return nullptr;
-  if (EVP_PKEY_fromdata(maker.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) != 1) return nullptr;
+  if (EVP_PKEY_fromdata(maker.get(), &key, selection, params.get()) != 1) return nullptr;
   return KeyPtr(key);
 }
 
 // Each gives the reason why the key is no use, empty if it is one.
 
+// Numbers of a key, kept until its parameters were made.
+class Numbers {
+ public:
+  // False: the member is not there, or too long.
+  bool push(const Json& jwk, const char* member, const char* parameter) {
+    std::string bytes = bytes_of(jwk, member);
+    if (bytes.empty() || bytes.size() > rsa_bits_max / 8 + 1 || !builder_) return false;
+    Number number(BN_bin2bn(unsigned_bytes(bytes), static_cast<int>(bytes.size()), nullptr));
+    if (!number || !OSSL_PARAM_BLD_push_BN(builder_.get(), parameter, number.get())) return false;
+    numbers_.push_back(std::move(number));
+    return true;
+  }
+  const BIGNUM* operator[](size_t index) const { return numbers_[index].get(); }
+  OSSL_PARAM_BLD* builder() const { return builder_.get(); }
+
+ private:
+  Builder builder_{OSSL_PARAM_BLD_new()};
+  std::vector<Number> numbers_;
+};
+
 std::string read_rsa(const Json& jwk, Key& key) {
-  std::string modulus = bytes_of(jwk, "n"), exponent = bytes_of(jwk, "e");
-  if (modulus.empty() || exponent.empty()) return "\"n\" or \"e\" is not there";
-  if (modulus.size() > rsa_bits_max / 8 + 1 || exponent.size() > 8) return "the RSA key is too long";
-  Number n(BN_bin2bn(unsigned_bytes(modulus), static_cast<int>(modulus.size()), nullptr));
-  Number e(BN_bin2bn(unsigned_bytes(exponent), static_cast<int>(exponent.size()), nullptr));
-  if (!n || !e) return "memory";
-  auto bits = static_cast<size_t>(BN_num_bits(n.get()));
+  Numbers numbers;
+  if (!numbers.push(jwk, "n", OSSL_PKEY_PARAM_RSA_N) || !numbers.push(jwk, "e", OSSL_PKEY_PARAM_RSA_E))
+    return "\"n\" or \"e\" is not there or too long";
+  auto bits = static_cast<size_t>(BN_num_bits(numbers[0]));
   if (bits < rsa_bits_min || bits > rsa_bits_max) return format("the RSA key has {} bits", bits);
-  Builder builder(OSSL_PARAM_BLD_new());
-  if (!builder || !OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) ||
-      !OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()))
-    return "memory";
+  if (BN_num_bits(numbers[1]) > 64) return "the exponent of the RSA key is too long";
+  int selection = EVP_PKEY_PUBLIC_KEY;
+  if (numbers.push(jwk, "d", OSSL_PKEY_PARAM_RSA_D)) {
+    selection = EVP_PKEY_KEYPAIR;
+    key.decrypts = true;
+    bool has_all = numbers.push(jwk, "p", OSSL_PKEY_PARAM_RSA_FACTOR1) && numbers.push(jwk, "q", OSSL_PKEY_PARAM_RSA_FACTOR2) &&
+                   numbers.push(jwk, "dp", OSSL_PKEY_PARAM_RSA_EXPONENT1) && numbers.push(jwk, "dq", OSSL_PKEY_PARAM_RSA_EXPONENT2) &&
+                   numbers.push(jwk, "qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1);
+    if (!has_all) return "the private RSA key is not complete";
+  }
   key.kind = KeyKind::rsa;
-  key.key = make_key("RSA", builder.get());
+  key.key = make_key("RSA", numbers.builder(), selection);
   return key.key ? "" : "the RSA key is not valid";
 }
 
@@ -99,23 +123,23 @@ std::string read_okp(const Json& jwk, Key& key) {
 std::string read_secret(const Json& jwk, Key& key) {
   key.kind = KeyKind::secret;
   key.secret = bytes_of(jwk, "k");
+  key.decrypts = true;
   return key.secret.empty() ? "\"k\" is not there" : "";
 }
 
-bool is_for_verifying(const Json& jwk) {
-  auto use = jwk.find("use");
-  if (use != jwk.end() && text_of(jwk, "use") != "sig") return false;
-  auto operations = jwk.find("key_ops");
-  if (operations == jwk.end()) return true;
-  if (!operations->is_array()) return false;
-  return std::any_of(operations->begin(), operations->end(), [](const Json& one) { return one.is_string() && one == "verify"; });
+// "use" and "key_ops" (RFC 7517 sections 4.2 and 4.3), where they are there.
+bool is_for(const Json& jwk, std::string_view use, std::initializer_list<std::string_view> operations) {
+  if (jwk.contains("use") && text_of(jwk, "use") != use) return false;
+  auto given = jwk.find("key_ops");
+  if (given == jwk.end()) return true;
+  if (!given->is_array()) return false;
+  return std::any_of(given->begin(), given->end(), [&](const Json& one) {
+    auto* text = one.get_ptr<const Json::string_t*>();
+    return text && std::find(operations.begin(), operations.end(), *text) != operations.end();
+  });
 }
 
-std::string read_key(const Json& jwk, Key& key) {
-  if (!jwk.is_object()) return "a key is no JSON object";
-  if (!is_for_verifying(jwk)) return "\"use\" or \"key_ops\" says that it is not for verifying";
-  key.id = text_of(jwk, "kid");
-  key.algorithm = text_of(jwk, "alg");
+std::string read_kind(const Json& jwk, Key& key) {
   std::string_view type = text_of(jwk, "kty");
   if (type == "RSA") return read_rsa(jwk, key);
   if (type == "EC") return read_ec(jwk, key);
@@ -124,7 +148,30 @@ std::string read_key(const Json& jwk, Key& key) {
   return "\"kty\" is not one of RSA, EC, OKP, oct";
 }
 
+std::string read_key(const Json& jwk, Key& key) {
+  if (!jwk.is_object()) return "a key is no JSON object";
+  key.id = text_of(jwk, "kid");
+  key.algorithm = text_of(jwk, "alg");
+  std::string reason = read_kind(jwk, key);
+  if (!reason.empty()) return reason;
+  key.verifies = is_for(jwk, "sig", {"verify"});
+  key.decrypts = key.decrypts && is_for(jwk, "enc", {"decrypt", "unwrapKey"});
+  return key.verifies || key.decrypts ? "" : "\"use\" or \"key_ops\" says that it is for something else";
+}
+
 }  // namespace
+
+bool knows_key(std::span<const KeySetPtr> sets, std::string_view id) {
+  if (id.empty()) return false;
+  for (const KeySetPtr& set : sets)
+    for (const Key& key : set->keys)
+      if (key.id == id) return true;
+  return false;
+}
+
+bool may_be_meant(const Key& key, std::string_view wanted, bool is_known) {
+  return wanted.empty() || key.id == (is_known ? wanted : std::string_view());
+}
 
 ConfResult<KeySetPtr> parse_key_set(std::string_view text) {
   if (json_depth(text) > json_depth_max) return std::string("it nests too deeply");
@@ -145,7 +192,7 @@ ConfResult<KeySetPtr> parse_key_set(std::string_view text) {
     set->left_out_reason = std::move(reason);
   }
   ERR_clear_error();  // of keys that were left out
-  if (set->keys.empty()) return set->left_out > 0 ? format("it has no key to verify with: {}", set->left_out_reason) : "it has no key";
+  if (set->keys.empty()) return set->left_out > 0 ? format("it has no key that can be used: {}", set->left_out_reason) : "it has no key";
   set->text = text;
   return KeySetPtr(std::move(set));
 }

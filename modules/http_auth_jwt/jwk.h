@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Keys as RFC 7517 and 7518 write them: a set of JSON Web Keys to keys that OpenSSL verifies with. No state, no event loop: fit for a file
-// thread. Private to this folder.
+// Keys as RFC 7517 and 7518 write them: a set of JSON Web Keys to keys that OpenSSL verifies or decrypts with. No state, no event loop: fit
+// for a file thread. Private to this folder.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ struct Key {
   std::string algorithm;  // "alg", the only one it may be used with; empty: any of its kind
   std::string secret;     // of KeyKind::secret
   KeyPtr key;             // of the others
+  bool verifies = false, decrypts = false;  // what it may be used for and can do
 };
 
 struct KeySet {
@@ -37,6 +39,11 @@ struct KeySet {
   std::string text;     // what it was made from
 };
 using KeySetPtr = std::shared_ptr<const KeySet>;
+
+// Whether some key has this name. Nothing has no name.
+bool knows_key(std::span<const KeySetPtr> sets, std::string_view id);
+// Whether a token that names the key `wanted` (empty: none) may mean this one. If no key has the name, those without any may be meant.
+bool may_be_meant(const Key& key, std::string_view wanted, bool is_known);
 
 // A text {"keys": [...]}. Keys that cannot be used are left out; a set in which none is left is an error. The error is a reason.
 ConfResult<KeySetPtr> parse_key_set(std::string_view text);

@@ -12,6 +12,7 @@
 #include "http/hooks.h"
 #include "http/request/audit.h"
 #include "modules/http_auth_jwt/conf.h"
+#include "modules/http_auth_jwt/jwe.h"
 #include "modules/http_auth_jwt/key_store.h"
 #include "modules/http_auth_jwt/token_cache.h"
 #include "modules/http_auth_jwt/variables.h"
@@ -22,9 +23,15 @@ namespace {
 constexpr std::string_view check_name = "auth_jwt";
 
 // Of a worker.
-struct Tokens {
-  explicit Tokens(Worker& worker) : cache(conf<AuthJwtConf>(worker.generation().root()).cached_tokens_max) {}
-  TokenCache cache;
+class Tokens {
+ public:
+  explicit Tokens(Worker& worker) : Tokens(conf<AuthJwtConf>(worker.generation().root()).cached_tokens_max) {}
+  // A token that is good as one type is not as another.
+  TokenCache& of(TokenType type) { return type == TokenType::signed_only ? signed_ : type == TokenType::nested ? nested_ : encrypted_; }
+
+ private:
+  explicit Tokens(size_t tokens_max) : signed_(tokens_max), encrypted_(tokens_max), nested_(tokens_max) {}
+  TokenCache signed_, encrypted_, nested_;
 };
 
 bool is_wanted(const Block& block) {
@@ -81,10 +88,9 @@ struct Refused {
   std::string reason;
 };
 
-// The token, its signature verified now or earlier.
-Result<TokenPtr, Refused> verified(Request& request, std::string_view text, std::span<const KeySetPtr> sets) {
-  TokenCache& cache = request.worker().state<Tokens>().cache;
-  if (TokenPtr known = cache.find(text, sets)) return known;
+using Checked = Result<TokenPtr, Refused>;
+
+Checked check_signed(std::string_view text, std::span<const KeySetPtr> sets) {
   auto token = parse_token(text);
   if (!token) return Refused{"malformed", std::move(token.error())};
   switch (verify(**token, sets)) {
@@ -92,8 +98,30 @@ Result<TokenPtr, Refused> verified(Request& request, std::string_view text, std:
     case Signature::bad: return Refused{"signature", "the signature is not good"};
     case Signature::no_key: return Refused{"no key", "no key fits its \"kid\" and \"alg\""};
   }
-  cache.add(text, sets, *token);
   return std::move(*token);
+}
+
+Checked check_encrypted(std::string_view text, std::span<const KeySetPtr> sets, TokenType type) {
+  auto opened = decrypt_token(text, sets);
+  if (!opened) return Refused{"encryption", std::move(opened.error())};
+  if (type == TokenType::nested) return check_signed(opened->text, sets);
+  auto payload = Claims::parse(opened->text);
+  if (!payload) return Refused{"malformed", "payload: " + payload.error()};
+  auto token = std::make_shared<Token>();
+  token->payload_text = std::move(opened->text);
+  token->header = std::move(opened->header);
+  token->payload = std::move(*payload);
+  return TokenPtr(std::move(token));
+}
+
+// The token, verified now or earlier.
+Checked verified(Request& request, std::string_view text, std::span<const KeySetPtr> sets) {
+  TokenType type = conf<AuthJwtConf>(request).type;
+  TokenCache& cache = request.worker().state<Tokens>().of(type);
+  if (TokenPtr known = cache.find(text, sets)) return known;
+  auto token = type == TokenType::signed_only ? check_signed(text, sets) : check_encrypted(text, sets, type);
+  if (token) cache.add(text, sets, *token);
+  return token;
 }
 
 // What auth_jwt_require asks for. next(): all of it is there.

@@ -87,7 +87,7 @@ const Algorithm* find_algorithm(std::string_view name) {
 }
 
 bool fits(const Algorithm& algorithm, const Key& key) {
-  if (!key.algorithm.empty() && key.algorithm != algorithm.name) return false;
+  if (!key.verifies || (!key.algorithm.empty() && key.algorithm != algorithm.name)) return false;
   return key.kind == algorithm.kind || (algorithm.family == Family::eddsa && key.kind == KeyKind::ed448);
 }
 
@@ -119,14 +119,11 @@ ConfResult<TokenPtr> parse_token(std::string_view text) {
 
 Signature verify(const Token& token, std::span<const KeySetPtr> sets) {
   std::string_view wanted = token.header.string("kid").value_or(std::string_view());
-  bool is_known = false;
-  for (const KeySetPtr& set : sets)
-    for (const Key& key : set->keys) is_known = is_known || (!wanted.empty() && key.id == wanted);
+  bool is_known = knows_key(sets, wanted);
   Signature answer = Signature::no_key;
   for (const KeySetPtr& set : sets) {
     for (const Key& key : set->keys) {
-      if (!wanted.empty() && key.id != (is_known ? wanted : std::string_view())) continue;
-      if (!fits(*token.algorithm, key)) continue;
+      if (!may_be_meant(key, wanted, is_known) || !fits(*token.algorithm, key)) continue;
       answer = Signature::bad;
       bool good = token.algorithm->family == Family::hmac ? verify_hmac(token, key) : verify_public(token, key);
       ERR_clear_error();

@@ -34,7 +34,7 @@ struct Token {
   std::string signature;
   std::string payload_text;
   Claims header, payload;
-  const Algorithm* algorithm = nullptr;
+  const Algorithm* algorithm = nullptr;  // of a signed one
 };
 using TokenPtr = std::shared_ptr<const Token>;
 

@@ -5,12 +5,10 @@
 // enter, so a client without keys cannot fill it. The times of a token are not looked at here. Private to this folder.
 #pragma once
 
-#include <list>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "core/base/lru_cache.h"
 #include "modules/http_auth_jwt/token.h"
 
 namespace fairlead::http::auth_jwt {
@@ -21,7 +19,7 @@ constexpr size_t cached_token_bytes_max = 8192;
 class TokenCache {
  public:
   // At most `tokens_max`; the one unused for longest leaves. 0: none.
-  explicit TokenCache(size_t tokens_max) : tokens_max_(tokens_max) {}
+  explicit TokenCache(size_t tokens_max) : entries_(tokens_max) {}
   // nullptr: not known, or verified with other sets.
   TokenPtr find(std::string_view text, std::span<const KeySetPtr> sets);
   void add(std::string_view text, std::span<const KeySetPtr> sets, TokenPtr token);
@@ -29,13 +27,10 @@ class TokenCache {
 
  private:
   struct Entry {
-    std::string text;
     std::vector<KeySetPtr> sets;  // held, so that an address stands for one set
     TokenPtr token;
   };
-  size_t tokens_max_;
-  std::list<Entry> entries_;  // the last used first
-  std::unordered_map<std::string_view, std::list<Entry>::iterator> by_text_;  // of the entries' texts
+  LruCache<Entry> entries_;  // by text
 };
 
 }  // namespace fairlead::http::auth_jwt

@@ -2,11 +2,12 @@
 // Copyright (C) The Fairlead authors
 //
 // Tokens and key sets of strangers: nothing they say ends the process, a token that nobody signed is never good, and what a token claims
-// can be made a text. The first byte chooses: a token; a header and a payload with a line feed between; a key set.
+// can be made a text. The first byte chooses: a token; a header and a payload with a line feed between; a key set; an encrypted token.
 #include <cstdio>
 #include <cstdlib>
 
 #include "core/base/encoding.h"
+#include "modules/http_auth_jwt/jwe.h"
 #include "modules/http_auth_jwt/token.h"
 
 namespace {
@@ -24,6 +25,7 @@ const KeySetPtr& our_keys() {
   static const KeySetPtr keys = *parse_key_set(
       R"({"keys":[{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ","kid":"a"},)"
       R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},)"
+      R"({"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAA","kid":"b"},{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},)"
       R"({"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]})");
   return keys;
 }
@@ -48,7 +50,7 @@ void try_token(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size == 0) return 0;
   std::string_view input(reinterpret_cast<const char*>(bytes) + 1, size - 1);
-  switch (bytes[0] % 3) {
+  switch (bytes[0] % 4) {
     case 0: try_token(input); break;
     case 1: {
       size_t end = std::min(input.find('\n'), input.size());
@@ -56,6 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
       try_token(base64(input.substr(0, end), Base64::url) + "." + base64(payload, Base64::url) + "." + base64("signature", Base64::url));
       break;
     }
+    case 3: (void)decrypt_token(input, std::span(&our_keys(), 1)); break;
     default: {
       auto keys = parse_key_set(input);
       if (!keys) break;

@@ -80,7 +80,7 @@ TEST(JwtToken, WhatIsNone) {
 }
 
 TEST(JwtToken, AKeyFitsByItsKind) {
-  Key rsa{KeyKind::rsa, "", "", "", nullptr};
+  Key rsa{KeyKind::rsa, "", "", "", nullptr, true};
   EXPECT_TRUE(fits(*find_algorithm("RS256"), rsa));
   EXPECT_TRUE(fits(*find_algorithm("PS512"), rsa));
   EXPECT_FALSE(fits(*find_algorithm("HS256"), rsa));
@@ -88,10 +88,11 @@ TEST(JwtToken, AKeyFitsByItsKind) {
   rsa.algorithm = "RS256";
   EXPECT_TRUE(fits(*find_algorithm("RS256"), rsa));
   EXPECT_FALSE(fits(*find_algorithm("PS256"), rsa));
-  Key p384{KeyKind::p384, "", "", "", nullptr};
+  Key p384{KeyKind::p384, "", "", "", nullptr, true};
   EXPECT_FALSE(fits(*find_algorithm("ES256"), p384));
   EXPECT_TRUE(fits(*find_algorithm("ES384"), p384));
-  EXPECT_TRUE(fits(*find_algorithm("EdDSA"), Key{KeyKind::ed448, "", "", "", nullptr}));
+  EXPECT_TRUE(fits(*find_algorithm("EdDSA"), Key{KeyKind::ed448, "", "", "", nullptr, true}));
+  EXPECT_FALSE(fits(*find_algorithm("EdDSA"), Key{KeyKind::ed448, "", "", "", nullptr, false, true})) << "it is for decrypting";
   EXPECT_EQ(find_algorithm("none"), nullptr);
   EXPECT_EQ(find_algorithm(""), nullptr);
 }
@@ -123,12 +124,12 @@ TEST(JwtKeys, WhatIsLeftOut) {
   EXPECT_EQ(parse_key_set("[]").error(), "it has no array \"keys\"");
   EXPECT_EQ(parse_key_set(R"({"keys":1})").error(), "it has no array \"keys\"");
   EXPECT_EQ(parse_key_set(R"({"keys":[]})").error(), "it has no key");
-  EXPECT_EQ(parse_key_set(R"({"keys":[1]})").error(), "it has no key to verify with: a key is no JSON object");
+  EXPECT_EQ(parse_key_set(R"({"keys":[1]})").error(), "it has no key that can be used: a key is no JSON object");
   EXPECT_EQ(parse_key_set(R"({"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]})").error(),
-            "it has no key to verify with: the RSA key has 17 bits");
+            "it has no key that can be used: the RSA key has 17 bits");
   EXPECT_EQ(parse_key_set(R"({"keys":[{"kty":"OKP","crv":"Ed25519","x":"AQAB"}]})").error(),
-            "it has no key to verify with: \"x\" is not a public key of the curve");
-  KeySetPtr set = keys(R"({"keys":[{"kty":"oct","k":""},{"kty":"oct","k":"AA","kid":"a"},{"kty":"oct","k":"AA","use":"enc"}]})");
+            "it has no key that can be used: \"x\" is not a public key of the curve");
+  KeySetPtr set = keys(R"({"keys":[{"kty":"oct","k":""},{"kty":"oct","k":"AA","kid":"a"},{"kty":"oct","k":"AA","use":"tls"}]})");
   ASSERT_EQ(set->keys.size(), 1u);
   EXPECT_EQ(set->left_out, 2u);
   std::string many = R"({"keys":[)";
