@@ -31,8 +31,9 @@ struct LinkTime {
   std::string_view expires;
 };
 
-bool is_sum(const Md5& sum, std::string_view bytes) { return bytes.size() == sum.size() && CRYPTO_memcmp(sum.data(), bytes.data(),
-    sum.size()) == 0; }
+bool is_sum(const Md5& sum, std::string_view bytes) {
+  return bytes.size() == sum.size() && CRYPTO_memcmp(sum.data(), bytes.data(), sum.size()) == 0;
+}
 
 // /PREFIX/HEX/LINK of the request line, HEX being the MD5 of LINK and the secret: the variable is LINK.
 Value check_secret(Request& request, std::string_view secret) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// gzip: responses compressed on their way out. This file decides which; the bytes are gzip_body.h's,
-// the client's wishes http/request/gzip_rules.h's.
-// Settings belong to the block's Conf, the compressed body to the request's arena.
+// gzip: responses compressed on their way out. This file decides which; the bytes are gzip_body.h's, who takes them is said in
+// http/request/gzip_rules.h. Settings belong to the block's Conf, the compressed body to the request's arena.
 #include <algorithm>
 
 #include "core/base/format.h"

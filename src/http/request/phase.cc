@@ -27,9 +27,9 @@ void compile_plan(Location& location) {
     return std::any_of(entries.begin(), entries.end(), [](const PhaseEntry* entry) { return entry->run != nullptr; });
   };
   location.plan.server_phases_wait = waits(Phase::post_read) || waits(Phase::server_rewrite);
-  location.plan.location_phases_wait = waits(Phase::rewrite) || waits(Phase::preaccess) || waits(Phase::access) ||
-      waits(Phase::precontent) ||
-                                       conf<CoreConf>(*location.block).auth_delay != 0;
+  bool may_delay = conf<CoreConf>(*location.block).auth_delay != 0;
+  location.plan.location_phases_wait =
+      waits(Phase::rewrite) || waits(Phase::preaccess) || waits(Phase::access) || waits(Phase::precontent) || may_delay;
   std::stable_sort(location.plan.filters.begin(), location.plan.filters.end(),
                    [](const ResponseFilter* a, const ResponseFilter* b) { return a->stage < b->stage; });
 }
