@@ -254,7 +254,15 @@ class Simulation {
 
   Task<Unit> attempt(Request& request, const AttemptTarget& target, const AttemptRequest& what, const Planned& planned) {
     Attempt one(request, h1::client_protocol, target);
-    auto ran = co_await one.run(what);
+    Result<Unit> ran = Unit();
+    bool is_sent = one.begin(what);
+    if (!is_sent) ran = co_await one.run(what);
+    while (is_sent && !one.poll(ran)) {
+      WaitStatus status = co_await one.readable();
+      if (status != WaitStatus::timeout) continue;
+      ran = Attempt::timed_out();
+      break;
+    }
     if (!ran) {
       world_.note("{}: {}", planned.id, ran.error().what);
       check_error(planned, ran.error());

@@ -152,7 +152,7 @@ def test_a_silent_body_times_out(server, upstream):
 
 
 def test_a_slow_reply_is_no_fault(server, upstream):
-    u = upstream([up.request(), up.send_slowly(up.reply(200, b"slowly", {"X-Y": "z"}), 1, 0.001)])
+    u = upstream([up.request(), up.send_slowly(up.reply(200, b"slowly", {"X-Y": "z"}), 4, 0.001)])
     s = server(CONF, UP=u.port)
     assert get(s.port, "/").text == "slowly"
     assert not errors(s)

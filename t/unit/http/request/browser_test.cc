@@ -30,6 +30,6 @@ TEST(Browser, ChromeSaysThatItIsSafari) {
 }
 
 TEST(Browser, WhatIsCutOffIsNothing) {
-  for (const char* text : {"", "MSIE", "MSIE ", "MSIE 6"}) EXPECT_FALSE(browser_of(text).msie6);
-  EXPECT_TRUE(browser_of("MSIE 6.").msie6);
+  for (const char* text : {"", "MSIE", "MSIE ", "MSIE 6", "MSIE 6."}) EXPECT_FALSE(browser_of(text).msie6);
+  EXPECT_TRUE(browser_of("MSIE 6.0").msie6);
 }
