@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Upstreams: what a worker keeps per upstream group: the current peers, the pool of idle connections, the random numbers for picking. State
-// of the worker (Worker::state<Upstreams>). What is forwarded is not known here.
+// Upstreams: what a worker keeps per upstream group: the current peers, the pool of idle connections, the requests that wait for a
+// peer, the random numbers for picking. State of the worker (Worker::state<Upstreams>). What is forwarded is not known here.
 #pragma once
 
 #include <memory>
@@ -14,6 +14,7 @@
 #include "core/upstream/group.h"
 #include "event/loop/sync.h"
 #include "event/net/conn_pool.h"
+#include "event/net/peer_queue.h"
 #include "event/worker.h"
 
 namespace fairlead {
@@ -25,18 +26,37 @@ class Upstream {
   const GroupSpec& spec;
   Live<PeerSet> peers;
   ConnPool pool;
-  // Replaces the peers by `specs` (a name resolved anew); unchanged peers keep their state.
-  void replace(std::vector<PeerSpec> specs);
+  std::unique_ptr<PeerQueue> queue;  // of requests that wait for a peer; nullptr: none does
+
+  // What the name of the server line of that index stands for, from now on: for all workers if the group has a zone. Peers that were there
+  // before keep their state.
+  void learn(size_t line, NamedAddresses known);
+  // It was asked for, to no end: what is known stays.
+  void learn_nothing(size_t line);
+  const NamedAddresses& known(size_t line) const { return known_[line]; }
+  // Takes over what another worker has learnt since the last time. Costs a look at a counter.
+  void follow_zone() {
+    if (spec.zone_names && spec.zone_names->version() != zone_version_) [[unlikely]] take_from_zone();
+  }
 
   // Names of the group are asked for, for the first time until `deadline_ms` (Loop::now_ms).
   void expect_names(uint64_t deadline_ms) { names_deadline_ms_ = deadline_ms; }
-  // The first answers are there, good or bad.
+  // No more waiting for first answers: they are there, good or bad, or it took too long.
   void note_names() { names_noted_.set(); }
   // No peer is known, but may be soon: whoever wants one waits for names_known(), at the start and after a reload.
   bool awaits_names() const { return names_deadline_ms_ != 0 && peers.peek().size() == 0 && !names_noted_.is_set(); }
   Event::Wait names_known() { return names_noted_.wait(names_deadline_ms_); }
 
  private:
+  void take_from_zone();
+  // True: it is in the zone.
+  bool store(size_t line, const NamedAddresses& known);
+  void use_known();
+  void note_answer(size_t line);
+
+  std::vector<NamedAddresses> known_;  // by server line; empty for literal ones
+  std::vector<bool> answered_;         // likewise; true for literal ones
+  uint64_t zone_version_ = 0;          // that known_ was brought up to
   Event names_noted_;
   uint64_t names_deadline_ms_ = 0;  // 0: there are none
 };

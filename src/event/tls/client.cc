@@ -30,6 +30,16 @@ bool is_address(std::string_view host) {
   return parsed && !parsed->is_name();
 }
 
+// `list`: each behind its length.
+bool holds_protocol(std::string_view list, std::string_view wanted) {
+  while (!list.empty()) {
+    size_t bytes = static_cast<unsigned char>(list[0]);
+    if (list.substr(1, bytes) == wanted) return true;
+    list.remove_prefix(std::min(list.size(), bytes + 1));
+  }
+  return false;
+}
+
 int keep_verify_result(int, X509_STORE_CTX*) { return 1; }
 
 void write_key_log(const SSL* ssl, const char* line) {
@@ -94,7 +104,7 @@ void TlsClient::swap(SslContextPtr context) {
   sessions_.clear();
 }
 
-ConfResult<TlsClient*> TlsClients::of(Generation& generation, const TlsClientConf& conf, std::string_view prefix) {
+ConfResult<TlsClient*> TlsClients::of(Generation& generation, const Block& block, const TlsClientConf& conf, std::string_view prefix) {
   std::unique_ptr<TlsClient>& place = all_[conf.identity()];
   if (!place) {
     auto made = TlsClient::make(conf, prefix, all_.size());
@@ -102,7 +112,20 @@ ConfResult<TlsClient*> TlsClients::of(Generation& generation, const TlsClientCon
     place = std::move(*made);
     note_certificates(generation, *place);
   }
+  keep_hot(generation, block, *place);
   return place.get();
+}
+
+TlsTarget* TlsTarget::copy_to(Arena& to) const {
+  TlsTarget* copy = to.make<TlsTarget>(*this);
+  for (std::string_view* text : {&copy->name, &copy->server_name, &copy->certificate, &copy->key, &copy->protocols, &copy->identity,
+                                 &copy->sessions_key})
+    *text = to.copy(*text);
+  auto names = to.make_array<std::string_view>(sans.size());
+  for (size_t i = 0; i < names.size(); ++i) names[i] = to.copy(sans[i]);
+  copy->sans = names;
+  copy->arena = &to;
+  return copy;
 }
 
 TlsTarget* TlsClient::target(Session& session, std::string_view host, std::string_view protocols) {
@@ -182,18 +205,23 @@ bool TlsClient::has_wanted_name(X509& certificate, const TlsTarget& target) cons
   return false;
 }
 
-Result<Unit> TlsClient::verify(SSL& ssl, const TlsTarget& target) const {
+Result<Unit> TlsClient::verify(const TlsTransport& tls, const TlsTarget& target) const {
   auto refuse = [&](const std::string& reason) { return Error{Fault::denied, Side::upstream, 0, target.arena->copy_z(reason)}; };
+  SSL& ssl = tls.ssl();
   if (conf_.verify) {
     VerifyResult result = verify_result(ssl);
     if (!result.is_good()) return refuse(format("upstream SSL certificate verify error: ({}:{})", result.code, result.text()));
   }
-  if (!conf_.verify && conf_.sans.empty()) return Unit();
-  X509* certificate = SSL_get0_peer_certificate(&ssl);
-  if (!certificate) return refuse("upstream sent no SSL certificate");
-  if (has_wanted_name(*certificate, target)) return Unit();
-  if (conf_.sans.empty()) return refuse(format("upstream SSL certificate does not match \"{}\"", target.name));
-  return refuse("upstream SSL certificate has none of the wanted alternative names");
+  if (conf_.verify || !conf_.sans.empty()) {
+    X509* certificate = SSL_get0_peer_certificate(&ssl);
+    if (!certificate) return refuse("upstream sent no SSL certificate");
+    bool is_named = has_wanted_name(*certificate, target);
+    if (!is_named && conf_.sans.empty()) return refuse(format("upstream SSL certificate does not match \"{}\"", target.name));
+    if (!is_named) return refuse("upstream SSL certificate has none of the wanted alternative names");
+  }
+  bool has_chosen = holds_protocol(target.protocols, tls.alpn());
+  if (target.must_choose && !has_chosen) return refuse("upstream chose none of the protocols that were offered by ALPN");
+  return Unit();
 }
 
 Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& target, uint64_t deadline_ms) {
@@ -215,7 +243,7 @@ Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& targe
     else if (error.fault == Fault::timeout) error.what = "upstream timed out";
     co_return error;
   }
-  auto verified = verify(tls.ssl(), target);
+  auto verified = verify(tls, target);
   if (!verified) {
     sessions_.erase(std::string(target.sessions_key));
     co_return verified.error();

@@ -22,13 +22,14 @@ namespace fairlead {
 
 class TlsClient;
 
-// What one connection is to be; made per try, in the arena of its session, which it does not outlive.
+// What one connection is to be; made per try, in the arena of its session, which it does not outlive: copy_to() makes one that does.
 struct TlsTarget {
   TlsClient* client = nullptr;
   std::string_view name;                  // that the certificate must have; no port
   std::string_view server_name;           // sent; empty: none
   std::string_view certificate, key;      // sources that had variables; empty: the context has what there is
   std::string_view protocols;             // for ALPN, each behind its length; empty: none
+  bool must_choose = false;               // the peer has to choose one of them
   std::span<const std::string_view> sans; // in the order of the configuration's
   // Everything that makes connections interchangeable, for the key of a pool.
   std::string_view identity;
@@ -36,6 +37,9 @@ struct TlsTarget {
   Arena* arena = nullptr;                 // for reasons that the log shows
   BlockingPool* files = nullptr;          // where certificates with variables are loaded
   bool is_handshaking = false;            // the connection stands, the handshake has not ended
+
+  // Its texts, and the reasons to come, lie in `to`.
+  TlsTarget* copy_to(Arena& to) const;
 };
 
 class TlsClient final : public HotTls {
@@ -44,7 +48,7 @@ class TlsClient final : public HotTls {
   // of its generation.
   static ConfResult<std::unique_ptr<TlsClient>> make(const TlsClientConf& conf, std::string_view prefix, uint64_t number);
 
-  // `host`: as the URL has it, with its port. `protocols`: for ALPN, see TlsTarget.
+  // `host`: as the URL has it, with its port. `protocols`: for ALPN, see TlsTarget; must_choose is the caller's to set.
   TlsTarget* target(Session& session, std::string_view host, std::string_view protocols);
   const TlsClientConf& conf() const { return conf_; }
   std::vector<std::string> sources() const override;
@@ -62,7 +66,7 @@ class TlsClient final : public HotTls {
   ConfResult<SslContextPtr> build() const;
   // A fresh SSL for one connection, or the reason why not.
   Task<ConfResult<SslPtr>> open(const TlsTarget& target);
-  Result<Unit> verify(SSL& ssl, const TlsTarget& target) const;
+  Result<Unit> verify(const TlsTransport& tls, const TlsTarget& target) const;
   bool has_wanted_name(X509& certificate, const TlsTarget& target) const;
   static int keep_session(SSL* ssl, SSL_SESSION* session);
 
@@ -80,7 +84,8 @@ class TlsClient final : public HotTls {
 // The clients of one module and generation: settings that are equal share one.
 class TlsClients {
  public:
-  ConfResult<TlsClient*> of(Generation& generation, const TlsClientConf& conf, std::string_view prefix);
+  // For a block whose peers are or may be spoken to with TLS; its files are watched if ssl_watch is on there.
+  ConfResult<TlsClient*> of(Generation& generation, const Block& block, const TlsClientConf& conf, std::string_view prefix);
 
  private:
   std::unordered_map<std::string, std::unique_ptr<TlsClient>> all_;
