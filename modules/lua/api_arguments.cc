@@ -150,10 +150,6 @@ int get_post_args(lua_State* L) {
   Scope& scope = request_scope(L);
   http::Request& request = *scope.request;
   int most = static_cast<int>(luaL_optinteger(L, 1, 100));
-  if (!request.head.has_body() && !request.spooled_body) {
-    lua_newtable(L);
-    return 1;
-  }
   if (!request.spooled_body) return luaL_error(L, "no request body found; maybe you should turn on lua_need_request_body?");
   std::string_view body;
   if (!body_in_memory(request, body)) return push_failure(L, "request body in temp file not supported");

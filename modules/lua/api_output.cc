@@ -62,6 +62,7 @@ int flush(lua_State* L) {
   bool waits = lua_toboolean(L, 1);
   if (output.is_buffered()) return push_failure(L, "http 1.0 buffering");
   if (!output.is_committed()) return push_failure(L, "nothing to flush");
+  if (output.has_ended()) return push_failure(L, "seen eof");
   if (waits) return scope.run->wait_for(L, [&] { return wait_drained(output, L); });
   output.flush();
   lua_pushinteger(L, 1);
@@ -78,7 +79,7 @@ bool is_committed(Request& request) {
 }
 
 constexpr HookSet exit_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content, Hook::timer,
-                             Hook::header_filter, Hook::body_filter, Hook::balancer);
+                             Hook::header_filter, Hook::balancer);
 
 int exit(lua_State* L) {
   Scope& scope = allowed_scope(L, exit_hooks);

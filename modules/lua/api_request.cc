@@ -144,11 +144,9 @@ int clear_header(lua_State* L) {
 }
 
 constexpr HookSet jump_hooks(Hook::server_rewrite, Hook::rewrite);
-constexpr HookSet uri_hooks(Hook::set, Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content,
-                            Hook::header_filter, Hook::body_filter);
 
 int set_uri(lua_State* L) {
-  Scope& scope = allowed_scope(L, uri_hooks);
+  Scope& scope = request_scope(L);
   Request& request = *scope.request;
   std::string_view uri = check_text(L, 1);
   bool jump = lua_toboolean(L, 2), binary = lua_toboolean(L, 3);

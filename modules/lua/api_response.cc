@@ -37,11 +37,17 @@ std::string_view field_name(Request& request, std::string_view name, char* room)
 
 bool is_unsafe(char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }
 
+bool has_unsafe(std::string_view text) {
+  for (char byte : text)
+    if (is_unsafe(byte)) [[unlikely]] return true;
+  return false;
+}
+
 // In the arena; control characters, which could end the field, go out as %XX.
 std::string_view safe_text(Request& request, std::string_view text) {
+  if (!has_unsafe(text)) return request.arena().copy(text);
   size_t bad = 0;
   for (char byte : text) bad += is_unsafe(byte) && byte != '\t';
-  if (!bad) return request.arena().copy(text);
   char* to = static_cast<char*>(request.arena().allocate(text.size() + 2 * bad, 1));
   char* at = to;
   for (char byte : text) {

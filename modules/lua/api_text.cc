@@ -79,7 +79,10 @@ int decode_base64(lua_State* L) {
   if (lua_type(L, 1) != LUA_TSTRING) return luaL_argerror(L, 1, "string expected");
   return push_decoded(L, check_text(L, 1), Base64::standard);
 }
-int decode_base64url(lua_State* L) { return push_decoded(L, check_text(L, 1), Base64::url); }
+int decode_base64url(lua_State* L) {
+  int count = push_decoded(L, check_text(L, 1), Base64::url);
+  return lua_isnil(L, -1) ? push_failure(L, "invalid input") : count;
+}
 
 // What is no letter of the alphabet is skipped (RFC 2045).
 int decode_base64mime(lua_State* L) {

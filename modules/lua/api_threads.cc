@@ -5,6 +5,7 @@
 // that functions of the API may wait at any depth; elsewhere coroutines are Lua's own.
 #include <cmath>
 #include <new>
+#include <optional>
 
 #include "event/loop/sync.h"
 #include "event/worker.h"
@@ -87,28 +88,35 @@ int status(lua_State* L) {
 // -- light threads --
 
 int spawn(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  return waiting_run(L).spawn(L, lua_gettop(L) - 1);
+  Run& run = waiting_run(L);
+  luaL_argcheck(L, lua_isfunction(L, 1) && !lua_iscfunction(L, 1), 1, "Lua function expected");
+  return run.spawn(L, lua_gettop(L) - 1);
 }
 int thread_wait(lua_State* L) { return waiting_run(L).join(L); }
 int thread_kill(lua_State* L) { return waiting_run(L).kill(L); }
 
-// -- semaphores: a userdata; its count is ours, its waiters stand in an Event-like list of the worker's loop --
+// -- semaphores: a userdata. One that init_by_lua made has but a count until a worker, whose loop its waiters need, uses it --
 
 struct Sema {
-  explicit Sema(Loop& loop, lua_Integer count) : units(loop, static_cast<size_t>(count)) {}
-  fairlead::Semaphore units;
+  explicit Sema(lua_Integer units) : before_loop(units) {}
+  lua_Integer before_loop;
+  std::optional<fairlead::Semaphore> in_loop;
   lua_Integer waiting = 0;
 };
+
+// nullptr as long as there is no loop.
+fairlead::Semaphore* units_of(Sema& sema) {
+  Worker* worker = Scope::current().vm.worker();
+  if (!sema.in_loop && worker) sema.in_loop.emplace(worker->loop(), static_cast<size_t>(sema.before_loop));
+  return sema.in_loop ? &*sema.in_loop : nullptr;
+}
 
 Sema& sema_of(lua_State* L) { return *static_cast<Sema*>(luaL_checkudata(L, 1, "fairlead.semaphore")); }
 
 int semaphore_new(lua_State* L) {
   lua_Integer count = luaL_optinteger(L, 1, 0);
   if (count < 0) return luaL_error(L, "no negative number");
-  Scope& scope = Scope::current();
-  if (!scope.vm.worker()) return luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
-  new (lua_newuserdata(L, sizeof(Sema))) Sema(scope.vm.worker()->loop(), count);
+  new (lua_newuserdata(L, sizeof(Sema))) Sema(count);
   luaL_getmetatable(L, "fairlead.semaphore");
   lua_setmetatable(L, -2);
   return 1;
@@ -155,7 +163,7 @@ struct SemaphoreWait {
 Wait wait_semaphore(SemaphoreWait what) {
   Anchor anchor(what.run.vm().main(), what.anchor);
   CountWaiter counted(what.sema);
-  WaitStatus status = co_await what.sema.units.acquire(what.run.loop().now_ms() + what.ms);
+  WaitStatus status = co_await what.sema.in_loop->acquire(what.run.loop().now_ms() + what.ms);
   bool got = status == WaitStatus::ready;
   lua_pushboolean(what.L, got);
   if (got) co_return 1;
@@ -166,9 +174,15 @@ Wait wait_semaphore(SemaphoreWait what) {
 int semaphore_wait(lua_State* L) {
   Sema& sema = sema_of(L);
   double seconds = luaL_checknumber(L, 2);
-  Run& run = waiting_run(L);
-  if (seconds < 0) return luaL_error(L, "bad semaphore timeout");
-  if (sema.units.try_acquire()) {
+  if (seconds < 0) return luaL_error(L, "no negative number");
+  Scope& scope = Scope::current();
+  if (!scope.run) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "API disabled in the context of %s", hook_name(scope.hook));
+    return 2;
+  }
+  Run& run = *scope.run;
+  if (units_of(sema)->try_acquire()) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -182,15 +196,18 @@ int semaphore_wait(lua_State* L) {
 int semaphore_post(lua_State* L) {
   Sema& sema = sema_of(L);
   lua_Integer count = luaL_optinteger(L, 2, 1);
-  if (count < 1) return luaL_error(L, "no negative number");
-  for (lua_Integer i = 0; i < count; ++i) sema.units.release();
+  if (count < 1) return luaL_error(L, "positive number required");
+  fairlead::Semaphore* units = units_of(sema);
+  if (!units) sema.before_loop += count;
+  for (lua_Integer i = 0; units && i < count; ++i) units->release();
   lua_pushboolean(L, 1);
   return 1;
 }
 
 int semaphore_count(lua_State* L) {
   Sema& sema = sema_of(L);
-  lua_pushinteger(L, static_cast<lua_Integer>(sema.units.available()) - sema.waiting);
+  fairlead::Semaphore* units = units_of(sema);
+  lua_pushinteger(L, units ? static_cast<lua_Integer>(units->available()) - sema.waiting : sema.before_loop);
   return 1;
 }
 

@@ -110,8 +110,14 @@ int set_ctx(lua_State* L) {
 
 constexpr HookSet argument_hooks(Hook::set, Hook::body_filter);
 
+Scope& argument_scope(lua_State* L, HookSet where) {
+  Scope& scope = request_scope(L);
+  if (!where.has(scope.hook)) luaL_error(L, "API disabled in the current context");
+  return scope;
+}
+
 int get_argument(lua_State* L) {
-  Scope& scope = allowed_scope(L, argument_hooks);
+  Scope& scope = argument_scope(L, argument_hooks);
   lua_rawgeti(L, LUA_REGISTRYINDEX, scope.arg_ref);
   lua_pushvalue(L, 2);
   lua_rawget(L, -2);
@@ -119,7 +125,7 @@ int get_argument(lua_State* L) {
 }
 
 int set_argument(lua_State* L) {
-  Scope& scope = allowed_scope(L, HookSet(Hook::body_filter));
+  Scope& scope = argument_scope(L, HookSet(Hook::body_filter));
   lua_rawgeti(L, LUA_REGISTRYINDEX, scope.arg_ref);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);

@@ -50,9 +50,15 @@ bool LuaChooser::choose(Session& session, const LastTry& last, PeerChoice& choic
   return false;
 }
 
-Choosing& now(lua_State* L) {
-  allowed_scope(L, HookSet(Hook::balancer));
-  return *choosing;
+// Only within in_balancer().
+Choosing& now(lua_State*) { return *choosing; }
+
+// Outside of balancer_by_lua a function gives nil and a text, and raises only where there can be no request at all.
+template <lua_CFunction function>
+int in_balancer(lua_State* L) {
+  if (Scope::current().hook == Hook::init) request_scope(L);
+  if (Scope::current().hook != Hook::balancer) return push_failure(L, "no upstream found");
+  return function(L);
 }
 
 int set_current_peer(lua_State* L) {
@@ -130,8 +136,12 @@ int recreate_request(lua_State* L) {
 }
 
 constexpr luaL_Reg functions[] = {
-    {"set_current_peer", set_current_peer}, {"set_more_tries", set_more_tries},     {"get_last_failure", get_last_failure},
-    {"set_timeouts", set_timeouts},         {"enable_keepalive", enable_keepalive}, {"recreate_request", recreate_request},
+    {"set_current_peer", in_balancer<set_current_peer>},
+    {"set_more_tries", in_balancer<set_more_tries>},
+    {"get_last_failure", in_balancer<get_last_failure>},
+    {"set_timeouts", in_balancer<set_timeouts>},
+    {"enable_keepalive", in_balancer<enable_keepalive>},
+    {"recreate_request", in_balancer<recreate_request>},
     {nullptr, nullptr},
 };
 

@@ -63,15 +63,12 @@ bool BodyFilter::run(Chunk& chunk, bool& last) {
   Vm& vm = vm_of(request_.generation());
   lua_State* L = vm.main();
   Scope scope(vm, Hook::body_filter, &request_, request_.logger);
-  lua_createtable(L, 2, 0);
+  scope.arg_ref = vm.push_arg_table(L);
   push_text(L, chunk.bytes.view());
   lua_rawseti(L, -2, 1);
   lua_pushboolean(L, last);
   lua_rawseti(L, -2, 2);
-  lua_pushvalue(L, -1);
-  scope.arg_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   bool good = run_plain(scope, script_) && scope.exit_code != -1;
-  luaL_unref(L, LUA_REGISTRYINDEX, scope.arg_ref);
   if (good) {
     lua_rawgeti(L, -1, 2);
     last = lua_toboolean(L, -1);
@@ -85,6 +82,7 @@ bool BodyFilter::run(Chunk& chunk, bool& last) {
     lua_pop(L, 2);
   }
   lua_pop(L, 1);
+  vm.give_arg_table(L, scope.arg_ref);
   if (good) return true;
   failed_ = true;
   failure_ = Error{Fault::denied, Side::local, 0, "body_filter_by_lua* failed"};

@@ -53,6 +53,7 @@ class Output {
   void flush();
   // No more is printed.
   Sent end();
+  bool has_ended() const { return body_.has_ended(); }
   bool is_committed() const { return committed_; }
   // Whether all is held back for its length to be known (lua_http10_buffering).
   bool is_buffered() const { return buffered_; }

@@ -78,6 +78,7 @@ void Run::step(LightThread& thread) {
     int status;
     {
       Scope scope(vm_, hook_, request_, logger_, this);
+      MemoryLimit limited(true);
       status = lua_resume(thread.active, std::exchange(thread.values, 0));
     }
     if (status == LUA_YIELD) {
@@ -274,12 +275,20 @@ static lua_State* check_thread(lua_State* L, int index) {
   return thread;
 }
 
+// Of what find_thread() does not know: a coroutine of the script's own, not a thread that ended.
+bool Run::is_no_thread(lua_State* other) const {
+  for (const auto& thread : others_)
+    if (thread->own.L == other) return false;
+  return lua_status(other) == LUA_YIELD || (lua_status(other) == 0 && lua_gettop(other) > 0);
+}
+
 int Run::join(lua_State* L) {
   int count = lua_gettop(L);
   if (count == 0) return luaL_error(L, "at least one coroutine should be specified");
   for (int i = 1; i <= count; ++i) check_thread(L, i);
   for (int i = 1; i <= count; ++i) {
     LightThread* thread = find_thread(lua_tothread(L, i));
+    if (!thread && is_no_thread(lua_tothread(L, i))) return luaL_error(L, "attempt to wait on a coroutine that is not a user thread");
     if (!thread) return push_failure(L, "already waited or killed");
     if (thread->parent != current_) return luaL_error(L, "only the parent coroutine can wait on the thread");
     if (thread->state != LightThread::State::zombie) continue;
@@ -300,6 +309,7 @@ int Run::join(lua_State* L) {
 
 int Run::kill(lua_State* L) {
   LightThread* thread = find_thread(check_thread(L, 1));
+  if (!thread && is_no_thread(lua_tothread(L, 1))) return push_failure(L, "not user thread");
   if (!thread || thread->state == LightThread::State::zombie) {
     if (thread) retire(*thread);
     return push_failure(L, thread ? "already terminated" : "already waited or killed");

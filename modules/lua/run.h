@@ -132,6 +132,7 @@ class Run {
     ready_.push_back(thread);
   }
   LightThread* find_thread(lua_State* L);
+  bool is_no_thread(lua_State* other) const;
   bool is_over() const { return ended_ || live_ == 0; }
 
   Vm& vm_;

@@ -17,6 +17,7 @@
 
 #include "core/base/log.h"
 #include "modules/lua/hook.h"
+#include "modules/lua/memory_limit.h"
 #include "modules/lua/run_limit.h"
 
 namespace fairlead {
@@ -62,6 +63,7 @@ class Scope {
 
  private:
   Scope* before_;
+  MemoryLimit unlimited_{false};
   static inline Scope* current_ = nullptr;
 };
 

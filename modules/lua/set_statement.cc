@@ -33,16 +33,16 @@ ScriptStep SetByLua::run(Request& request, Verdict& verdict) const {
   Vm& vm = vm_of(request.generation());
   lua_State* L = vm.main();
   Scope scope(vm, Hook::set, &request, request.logger);
-  lua_createtable(L, static_cast<int>(arguments_.size()), 0);
+  scope.arg_ref = vm.push_arg_table(L);
   for (size_t i = 0; i < arguments_.size(); ++i) {
     push_text(L, arguments_[i].evaluate(request));
     lua_rawseti(L, -2, static_cast<int>(i) + 1);
   }
-  scope.arg_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pop(L, 1);
   bool loaded = vm.push_script(L, script_, &request) == Vm::Loaded::ok;
   if (!loaded) push_text(L, vm.text);
   bool good = loaded && vm.call(L, 0, 1);
-  luaL_unref(L, LUA_REGISTRYINDEX, scope.arg_ref);
+  vm.give_arg_table(L, scope.arg_ref);
   if (!good) {
     request.logger.error("failed to run set_by_lua*: {}", lua_tostring(L, -1));
     lua_pop(L, 1);

@@ -126,7 +126,7 @@ Timers& timers_of(lua_State* L) {
 int add_any(lua_State* L, bool repeats) {
   double delay = luaL_checknumber(L, 1);
   luaL_argcheck(L, lua_isfunction(L, 2) && !lua_iscfunction(L, 2), 2, "Lua function expected");
-  if (repeats && !(delay > 0)) return luaL_argerror(L, 1, "delay cannot be zero or negative");
+  if (repeats && !(delay > 0)) return luaL_error(L, delay == 0 ? "delay cannot be zero" : "bad delay");
   if (delay < 0) return luaL_argerror(L, 1, "delay cannot be negative");
   Timers& timers = timers_of(L);
   auto ms = static_cast<uint64_t>(std::llround(std::fmin(delay, 1e12) * 1000));

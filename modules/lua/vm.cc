@@ -36,7 +36,7 @@ Vm& vm_of(Generation& generation) { return *fairlead::conf<LuaConf>(generation.r
 void* Vm::allocate(void* self, void* block, size_t old_bytes, size_t new_bytes) {
   Vm& vm = *static_cast<Vm*>(self);
   size_t limit = vm.conf_.memory_limit;
-  bool refuse = limit && new_bytes > old_bytes && Scope::is_inside() && vm.used_bytes_ + (new_bytes - old_bytes) > limit;
+  bool refuse = limit && new_bytes > old_bytes && MemoryLimit::holds() && vm.used_bytes_ + (new_bytes - old_bytes) > limit;
   if (refuse) return nullptr;
   void* made = vm.real_allocate_(vm.real_state_, block, old_bytes, new_bytes);
   if (made || new_bytes == 0) vm.used_bytes_ += new_bytes - old_bytes;
@@ -60,6 +60,12 @@ int Vm::open_protected(lua_State* L) {
   return 0;
 }
 
+static int add_traceback(lua_State* L) {
+  Vm::push_reason(L, 1);
+  luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  return 1;
+}
+
 ConfResult<Unit> Vm::open() {
   main_ = luaL_newstate();
   if (!main_) return std::string("failed to create a Lua machine");
@@ -73,6 +79,8 @@ ConfResult<Unit> Vm::open() {
   lua_pushlightuserdata(main_, this);
   Scope scope(*this, Hook::init, nullptr, Logger());
   if (lua_pcall(main_, 1, 0, 0) != 0) return format("failed to open the Lua API: {}", lua_tostring(main_, -1));
+  lua_pushcfunction(main_, add_traceback);
+  traceback_ref_ = luaL_ref(main_, LUA_REGISTRYINDEX);
   return Unit();
 }
 
@@ -143,17 +151,15 @@ void Vm::push_reason(lua_State* L, int index) {
   else lua_pushliteral(L, "unknown reason");
 }
 
-static int add_traceback(lua_State* L) {
-  Vm::push_reason(L, 1);
-  luaL_traceback(L, L, lua_tostring(L, -1), 1);
-  return 1;
-}
-
 bool Vm::call(lua_State* L, int arguments, int results) {
   int base = lua_gettop(L) - arguments;
-  lua_pushcfunction(L, add_traceback);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, traceback_ref_);
   lua_insert(L, base);
-  bool good = lua_pcall(L, arguments, results, base) == 0;
+  bool good;
+  {
+    MemoryLimit limited(true);
+    good = lua_pcall(L, arguments, results, base) == 0;
+  }
   lua_remove(L, base);
   return good;
 }
@@ -179,6 +185,32 @@ void Vm::give_thread(Thread thread, bool finished) {
   } else {
     luaL_unref(main_, LUA_REGISTRYINDEX, thread.anchor);
   }
+}
+
+// -- ngx.arg --
+
+int Vm::push_arg_table(lua_State* L) {
+  if (!spare_arg_tables_.empty()) {
+    int ref = spare_arg_tables_.back();
+    spare_arg_tables_.pop_back();
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+    return ref;
+  }
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, -1);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void Vm::give_arg_table(lua_State* L, int ref) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+  for (lua_pushnil(L); lua_next(L, -2);) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 1);
+  spare_arg_tables_.push_back(ref);
 }
 
 // -- globals --

@@ -74,6 +74,10 @@ class Vm {
   // `finished`: it ran to its end and may be used again.
   void give_thread(Thread thread, bool finished);
 
+  // Pushes an empty table for ngx.arg; gives its reference in the registry. It goes back when the script is over, and serves again.
+  int push_arg_table(lua_State* L);
+  void give_arg_table(lua_State* L, int ref);
+
   const VariableRef& variable(std::string_view name);
 
   RegexCache& regexes() { return *regexes_; }
@@ -98,7 +102,9 @@ class Vm {
   lua_Alloc real_allocate_ = nullptr;
   void* real_state_ = nullptr;
   size_t used_bytes_ = 0;
+  int traceback_ref_ = LUA_NOREF;  // a function pushed anew would be garbage of each call
   std::vector<Thread> spare_;
+  std::vector<int> spare_arg_tables_;
   std::unordered_map<std::string, VariableRef> variables_;
   RegexCache* regexes_ = nullptr;
 };

@@ -4,6 +4,7 @@
 
 from lib.client import Client, get
 from lib.ports import wait_until
+from lib.wire import Closed
 
 CONF = r"""
 events {}
@@ -11,11 +12,21 @@ http {
     lua_run_time_limit 200ms;
     lua_memory_limit 32m;
     lua_jit %%JIT%%;
+    init_by_lua_block { kept = {} }
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location /loop { content_by_lua_block { local n = 0 while true do n = n + 1 end } }
         location /caught { content_by_lua_block { while true do pcall(function() while true do end end) end } }
         location /memory { content_by_lua_block { local t = {} while true do t[#t + 1] = ("x"):rep(10000) .. #t end } }
+        location /keep { content_by_lua_block { while true do kept[#kept + 1] = ("x"):rep(10000) .. #kept end } }
+        location /free { content_by_lua_block { table.clear(kept) collectgarbage() } }
+        location /set { set_by_lua $x 'return ngx.arg[1] .. "y"' $http_x; return 200 $x; }
+        location /filters {
+            header_filter_by_lua_block { ngx.header.content_length = nil ngx.header["X-A"] = ngx.var.uri .. "a" }
+            body_filter_by_lua_block { ngx.arg[1] = ngx.arg[1] .. "z" }
+            log_by_lua_block { local t = { ngx.var.uri } }
+            return 200 x;
+        }
         location /long { content_by_lua_block { for i = 1, 30 do ngx.sleep(0.02) end ngx.say("done") } }
         location /ok { content_by_lua_block { ngx.say("ok") } }
     }
@@ -48,3 +59,19 @@ def test_memory_is_bounded(server):
         assert get(s.port, "/memory").status == 500
     s.wait_for_log("not enough memory")
     assert get(s.port, "/ok").body == b"ok\n"
+
+
+def test_a_machine_without_memory_fails_requests_and_not_its_worker(server):
+    s = server(CONF, JIT="off", allow_log=(*ABORTED, "failed to run"))
+    worker = s.wait_workers(1)
+    assert get(s.port, "/keep").status == 500
+    s.wait_for_log("not enough memory")
+    for path in ("/keep", "/memory", "/set", "/filters", "/ok"):
+        try:
+            assert get(s.port, path, headers={"X": "y" * 2000}).status in (200, 500)
+        except Closed:
+            pass  # a body filter that fails closes the connection
+    assert get(s.port, "/free").status == 200
+    assert get(s.port, "/ok").body == b"ok\n"
+    assert get(s.port, "/filters").body == b"xz"
+    assert s.workers() == worker

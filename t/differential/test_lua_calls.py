@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Every function of the Lua API in every hook, through Debian's nginx with its Lua module and through fairlead: results, failures and
+refusals must agree but for the rows of DIFFERENT."""
+
+from lib.client import get
+from lib.lua_calls import CALLS, SERIALIZE
+
+CONF = r"""
+error_log logs/error.log notice;
+events {}
+http {
+    lua_shared_dict d 2m;
+    lua_shared_dict said 2m;
+    lua_socket_log_errors off;
+    default_type text/plain;
+    init_by_lua_block {
+        SERIALIZE
+        d = ngx.shared.d
+        calls = { CALLS }
+        functions = {}
+        for i, call in ipairs(calls) do functions[i] = assert(loadstring("return " .. call, "=call")) end
+        function say(i)
+            d:flush_all()
+            ngx.shared.said:set(ngx.get_phase() .. " " .. i, told(functions[i]))
+        end
+        function say_all() for i = 1, #calls do say(i) end end
+        function this()
+            ngx.ctx.i = ngx.ctx.i or tonumber(ngx.var.arg_i)
+            say(ngx.ctx.i)
+        end
+    }
+    init_worker_by_lua_block { say_all() ngx.timer.at(0, say_all) }
+    upstream u { server 0.0.0.1; balancer_by_lua_block { this() require("ngx.balancer").set_current_peer("127.0.0.1", %%PORT_0%%) } }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /set { set_by_lua_block $x { this() return "" } return 200; }
+        location /rewrite { rewrite_by_lua_block { this() } content_by_lua_block { } }
+        location /access { access_by_lua_block { this() } content_by_lua_block { } }
+        location /content { content_by_lua_block { this() } }
+        location /header_filter { header_filter_by_lua_block { this() } content_by_lua_block { ngx.print("x") } }
+        location /body_filter { body_filter_by_lua_block { this() } content_by_lua_block { ngx.print("x") } }
+        location /log { log_by_lua_block { this() } content_by_lua_block { } }
+        location /balancer { proxy_pass http://u/other; }
+        location /other { content_by_lua_block { } }
+        location /said { content_by_lua_block { ngx.print(ngx.shared.said:get(ngx.unescape_uri(ngx.var.args)) or "never") } }
+    }
+}
+"""
+AT_START = ("init_worker", "timer")  # in init the original of 0.10.23 crashes in ngx.flush
+HOOKS = (*AT_START, "set", "rewrite", "access", "content", "header_filter", "body_filter", "log", "balancer")
+# Function -> why it differs; "FUNCTION: HOOK": only there.
+DIFFERENT = {
+    "exit": "the original's is a foreign function with messages of its own",
+    "exec": "the original looks at the arguments before the place",
+    "redirect": "the original looks at the arguments before the place",
+    "escape_uri": "Debian's takes any type",
+    "ngx.resp.set_status": "Debian's has none",
+    "ngx.base64.decode_base64mime": "Debian's has none",
+    "ngx.balancer.enable_keepalive": "Debian's has none",
+    "ngx.balancer.recreate_request": "Debian's has none",
+    "ngx.balancer.get_last_failure": "the original gives one nil more where it must not be called",
+    "ngx.balancer.set_timeouts": "the original gives false where it must not be called",
+    "tcp.getfd": "Debian's has none",
+    "udp.setpeername": "another text for a port out of range",
+    "req.set_header": "the original takes a missing value for nil",
+    "req.set_uri_args": "another text for a wrong type",
+    "eof: body_filter": "refused here; the original finds the response at its end",
+    "eof: log": "refused here; the original finds the response at its end",
+    "req.start_time: init_worker": "the original has a request of its own there",
+    "req.start_time: timer": "the original has a request of its own there",
+    "req.get_post_args: balancer": "the original reads the body of a proxied request into what scripts see",
+    "req.set_body_data: balancer": "the original reads the body of a proxied request into what scripts see",
+    "req.set_body_file: balancer": "the original reads the body of a proxied request into what scripts see",
+    "req.init_body: balancer": "the original reads the body of a proxied request into what scripts see",
+}
+
+
+def results(server):
+    numbers = {}
+    for call in CALLS:
+        for expression in (call.good, call.bad):
+            if expression:
+                numbers.setdefault(expression, len(numbers) + 1)
+    found = {}
+    for hook in HOOKS:
+        for expression, number in numbers.items():
+            if hook not in AT_START:
+                get(server.port, f"/{hook}?x=y&i={number}", headers={"X-A": "b"})
+            found[hook, expression] = get(server.port, f"/said?{hook}%20{number}").body.decode("latin-1")
+    return found
+
+
+def test_calls_agree(server, nginx):
+    expressions = dict.fromkeys(e for call in CALLS for e in (call.good, call.bad) if e)
+    text = CONF.replace("SERIALIZE", SERIALIZE).replace("CALLS", ", ".join("[=[" + e + "]=]" for e in expressions))
+    load = "".join(f"load_module /usr/lib/nginx/modules/{m}.so; " for m in ("ndk_http_module", "ngx_http_lua_module"))
+    theirs = results(nginx(load + text, allow_log=("",)))
+    mine = results(server(text, allow_log=("runtime error",)))
+    differences = []
+    for call in CALLS:
+        for hook in HOOKS:
+            if call.name in DIFFERENT or f"{call.name}: {hook}" in DIFFERENT:
+                continue
+            for expression in {call.calling, *([call.good, call.bad or call.good] if hook == "content" else [])}:
+                if mine[hook, expression] != theirs[hook, expression]:
+                    differences.append(f"{call.name}: {hook}: {expression}: {mine[hook, expression]!r} is not {theirs[hook, expression]!r}")
+    assert not differences, "\n".join(differences)
