@@ -14,6 +14,7 @@
 #include "core/conf/module.h"
 #include "core/conf/template.h"
 #include "core/upstream/balancer.h"
+#include "core/upstream/peer_edits.h"
 
 namespace fairlead {
 
@@ -47,6 +48,8 @@ struct GroupSpec {
   Template key;                        // of `hash`
   KeepaliveLimits keepalive;
   Zone* zone = nullptr;
+  Zone* edits_zone = nullptr;          // beside it: changes of peers at run time
+  PeerEditing edits;                   // in it; empty without a zone
   std::vector<PeerSpec> peers;         // what is known when the configuration is loaded: literals and names that resolved
   PeerShare share;                     // of the zone, if there is one (core/upstream/peer_zone.h)
   std::unique_ptr<PeerSet> held;       // with a zone: the generation's own references to the states of its peers

@@ -53,6 +53,23 @@ PeerTable* make_table(Zone& zone, uint32_t slots) {
   return nullptr;
 }
 
+// Edits are changed one by one, each whole as soon as it counts: nothing is to be repaired but that workers look again.
+void repair_edits(void* zone) {
+  if (PeerEdits* edits = static_cast<Zone*>(zone)->root<PeerEdits>()) edits->note_change();
+}
+
+PeerEdits* make_edits(Zone& zone) {
+  ShmLockGuard guard = zone.lock();
+  if (PeerEdits* there = zone.root<PeerEdits>()) return there;
+  for (size_t bytes = zone.slab().capacity_bytes(); bytes >= PeerEdits::bytes_for(1); bytes -= Slab::page_bytes) {
+    void* memory = zone.slab().allocate(bytes);
+    if (!memory) continue;
+    zone.set_root(memory);
+    return PeerEdits::create(memory, bytes);
+  }
+  return nullptr;
+}
+
 template <class Function>
 void each_table(Generation& generation, Function function) {
   Zone* last = nullptr;
@@ -72,6 +89,9 @@ ConfResult<Unit> attach_peer_zones(Generation& generation) {
     group->share.table = make_table(*group->zone, slots_for(generation));
     if (!group->share.table) return format("no memory in upstream zone \"{}\"", group->zone->name());
     group->share.lock = generation.arena().make<ZonePeerLock>(*group->zone);
+    group->edits_zone->set_repair({&repair_edits, group->edits_zone});
+    group->edits.table = make_edits(*group->edits_zone);
+    group->edits.lock = generation.arena().make<ZonePeerLock>(*group->edits_zone);
     auto held = PeerSet::make_shared(group->peers, group->share);
     if (!held) return format("no memory in upstream zone \"{}\"", group->zone->name());
     group->held = std::make_unique<PeerSet>(std::move(*held));

@@ -22,16 +22,108 @@ static PoolLimits limits_of(const KeepaliveLimits& keepalive) {
   return PoolLimits{keepalive.idle_max, keepalive.timeout_ms, keepalive.requests_max, keepalive.time_ms};
 }
 
+static std::vector<PeerSpec> edited(const PeerEditing& edits, std::string_view group, std::vector<PeerSpec> specs) {
+  if (!edits.table) return specs;
+  if (edits.lock) edits.lock->lock();
+  edits.table->apply(group, specs);
+  if (edits.lock) edits.lock->unlock();
+  return specs;
+}
+
 Upstream::Upstream(Loop& loop, const GroupSpec& group_spec)
     : spec(group_spec),
-      peers(prepared(group_spec, make_set(group_spec, group_spec.peers))),
+      peers(prepared(group_spec, make_set(group_spec, edited(group_spec.edits, group_spec.name, group_spec.peers)))),
       pool(loop, limits_of(group_spec.keepalive)),
+      unedited_(group_spec.peers),
+      edits_(group_spec.edits),
+      edits_seen_(edits_.table ? edits_.table->version() : 0),
       names_noted_(loop) {}
 
 void Upstream::replace(std::vector<PeerSpec> specs) {
-  PeerSet next = make_set(spec, std::move(specs));
+  unedited_ = std::move(specs);
+  rebuild();
+}
+
+void Upstream::rebuild() {
+  if (edits_.table) edits_seen_ = edits_.table->version();
+  PeerSet next = make_set(spec, edited(edits_, spec.name, unedited_));
   next.carry_over(peers.peek());
   peers.replace(prepared(spec, std::move(next)));
+}
+
+// -- changes at run time --
+
+// Holds the table while it is changed; then this worker takes the change up, the others before they next look.
+class Upstream::EditsGuard {
+ public:
+  explicit EditsGuard(Upstream& upstream) : upstream_(upstream), table(upstream.own_edits()) {
+    if (upstream_.edits_.lock) upstream_.edits_.lock->lock();
+  }
+  ~EditsGuard() {
+    table.note_change();
+    if (upstream_.edits_.lock) upstream_.edits_.lock->unlock();
+    upstream_.rebuild();
+  }
+  EditsGuard(const EditsGuard&) = delete;
+  EditsGuard& operator=(const EditsGuard&) = delete;
+
+ private:
+  Upstream& upstream_;
+
+ public:
+  PeerEdits& table;
+};
+
+PeerEdits& Upstream::own_edits() {
+  constexpr uint32_t edits_max = 64;
+  if (!edits_.table) {
+    own_edits_ = std::make_unique<unsigned char[]>(PeerEdits::bytes_for(edits_max));
+    edits_.table = PeerEdits::create(own_edits_.get(), PeerEdits::bytes_for(edits_max));
+  }
+  return *edits_.table;
+}
+
+bool Upstream::has_peer(std::string_view name) const {
+  for (const Peer& peer : peers.peek().all())
+    if (is_named(peer.spec, name)) return true;
+  return false;
+}
+
+ConfResult<Unit> Upstream::add_peer(const PeerSpec& peer) {
+  take_edits();
+  std::string name = peer.address.text();
+  if (has_peer(name)) return std::string("peer exists already");
+  EditsGuard guard(*this);
+  PeerEdit* edit = guard.table.use(spec.name, name);
+  if (!edit) return std::string("too many changes");
+  edit->change = PeerChange{~0u, peer.weight, peer.max_conns, peer.max_fails, peer.fail_timeout_s, peer.down, peer.drain};
+  edit->backup = peer.backup;
+  edit->is_added = true;
+  return Unit();
+}
+
+ConfResult<Unit> Upstream::remove_peer(std::string_view peer) {
+  take_edits();
+  if (!has_peer(peer)) return std::string("no such peer");
+  EditsGuard guard(*this);
+  PeerEdit* edit = guard.table.use(spec.name, peer);
+  if (!edit) return std::string("too many changes");
+  edit->is_added = false;
+  edit->is_removed = false;
+  for (const PeerSpec& configured : unedited_)
+    if (is_named(configured, peer)) edit->is_removed = true;
+  edit->is_used = edit->is_removed;  // of one that was added nothing is left to say
+  return Unit();
+}
+
+ConfResult<Unit> Upstream::change_peer(std::string_view peer, const PeerChange& change) {
+  take_edits();
+  if (!has_peer(peer)) return std::string("no such peer");
+  EditsGuard guard(*this);
+  PeerEdit* edit = guard.table.use(spec.name, peer);
+  if (!edit) return std::string("too many changes");
+  edit->change.add(change);
+  return Unit();
 }
 
 Upstreams::Upstreams(Worker& worker)

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/base/live.h"
@@ -28,6 +29,19 @@ class Upstream {
   // Replaces the peers by `specs` (a name resolved anew); unchanged peers keep their state.
   void replace(std::vector<PeerSpec> specs);
 
+  // -- changes at run time: seen by all workers if the group has a zone, else by this one alone --
+
+  bool has_shared_edits() const { return spec.edits.table != nullptr; }
+  // Another worker may have changed something: to be called before the peers are looked at.
+  void take_edits() {
+    if (edits_.table && edits_.table->version() != edits_seen_) rebuild();
+  }
+  // `peer`: a peer's name or the address of its `server` line. The reasons: "no such peer", "peer exists already", "too many changes".
+  // A peer that was removed serves its running requests to their end. A spec that is added has an address and no name.
+  ConfResult<Unit> add_peer(const PeerSpec& peer);
+  ConfResult<Unit> remove_peer(std::string_view peer);
+  ConfResult<Unit> change_peer(std::string_view peer, const PeerChange& change);
+
   // Names of the group are asked for, for the first time until `deadline_ms` (Loop::now_ms).
   void expect_names(uint64_t deadline_ms) { names_deadline_ms_ = deadline_ms; }
   // The first answers are there, good or bad.
@@ -37,6 +51,15 @@ class Upstream {
   Event::Wait names_known() { return names_noted_.wait(names_deadline_ms_); }
 
  private:
+  class EditsGuard;
+  PeerEdits& own_edits();
+  void rebuild();
+  bool has_peer(std::string_view name) const;
+
+  std::vector<PeerSpec> unedited_;       // what the configuration and its names say
+  PeerEditing edits_;
+  std::unique_ptr<unsigned char[]> own_edits_;  // without a zone, once something was changed
+  uint32_t edits_seen_ = 0;
   Event names_noted_;
   uint64_t names_deadline_ms_ = 0;  // 0: there are none
 };

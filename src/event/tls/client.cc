@@ -5,10 +5,13 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include "core/base/addr.h"
+#include <cerrno>
+
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "event/loop/child.h"
 #include "event/tls/conf_source.h"
+#include "event/tls/handshake.h"
 #include "event/tls/peer.h"
 
 namespace fairlead {
@@ -24,13 +27,14 @@ std::string_view host_of(std::string_view text) {
   return text.substr(0, text.find(':'));
 }
 
-bool is_address(std::string_view host) {
-  bool is_bare_v6 = host.find(':') != std::string_view::npos;
-  auto parsed = parse_addr(is_bare_v6 ? format("[{}]", host) : std::string(host), 1, AddrUse::connect);
-  return parsed && !parsed->is_name();
-}
-
 int keep_verify_result(int, X509_STORE_CTX*) { return 1; }
+
+int on_certificate_wanted(SSL* ssl, void*) {
+  TlsTransport& tls = TlsTransport::of(ssl);
+  if (tls.certificate_is_answered) return 1;
+  tls.question = TlsTransport::Question::certificate;
+  return -1;
+}
 
 void write_key_log(const SSL* ssl, const char* line) {
   auto* sink = static_cast<LogSink*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
@@ -112,7 +116,7 @@ TlsTarget* TlsClient::target(Session& session, std::string_view host, std::strin
   target->arena = &arena;
   target->protocols = protocols;
   target->name = host_of(conf_.name.is_set() ? conf_.name.evaluate(session) : host);
-  if (conf_.server_name && !target->name.empty() && !is_address(target->name)) target->server_name = target->name;
+  if (conf_.server_name && !target->name.empty() && !is_address_text(target->name)) target->server_name = target->name;
   if (has_variables(conf_.certificate) || has_variables(conf_.key)) {
     target->certificate = conf_.certificate.evaluate(session);
     target->key = conf_.key.evaluate(session);
@@ -130,6 +134,19 @@ TlsTarget* TlsClient::target(Session& session, std::string_view host, std::strin
   return target;
 }
 
+TlsTarget* TlsTarget::copy_to(Arena& other) const {
+  TlsTarget* copy = other.make<TlsTarget>(*this);
+  copy->arena = &other;
+  copy->questions = nullptr;
+  for (std::string_view TlsTarget::*text : {&TlsTarget::name, &TlsTarget::server_name, &TlsTarget::certificate, &TlsTarget::key,
+                                            &TlsTarget::protocols, &TlsTarget::identity, &TlsTarget::sessions_key})
+    copy->*text = other.copy(this->*text);
+  auto own_sans = other.make_array<std::string_view>(sans.size());
+  for (size_t i = 0; i < sans.size(); ++i) own_sans[i] = other.copy(sans[i]);
+  copy->sans = own_sans;
+  return copy;
+}
+
 Task<ConfResult<SslPtr>> TlsClient::open(const TlsTarget& target) {
   SslPtr ssl(SSL_new(context_.get()));
   if (!ssl) co_return openssl_failure("SSL_new()");
@@ -144,6 +161,7 @@ Task<ConfResult<SslPtr>> TlsClient::open(const TlsTarget& target) {
     auto used = use_pair(*ssl, **pair, target.certificate);
     if (!used) co_return std::move(used.error());
   }
+  if (target.questions && target.questions->asks_for_certificate()) SSL_set_cert_cb(ssl.get(), &on_certificate_wanted, nullptr);
   auto kept = sessions_.find(std::string(target.sessions_key));
   if (kept != sessions_.end()) SSL_set_session(ssl.get(), kept->second.get());
   co_return std::move(ssl);
@@ -161,11 +179,7 @@ int TlsClient::keep_session(SSL* ssl, SSL_SESSION* session) {
 }
 
 bool TlsClient::has_wanted_name(X509& certificate, const TlsTarget& target) const {
-  if (conf_.sans.empty()) {
-    std::string name(target.name);
-    if (is_address(name)) return X509_check_ip_asc(&certificate, name.c_str(), 0) == 1;
-    return X509_check_host(&certificate, name.data(), name.size(), 0, nullptr) == 1;
-  }
+  if (conf_.sans.empty()) return has_name(certificate, target.name);
   std::vector<std::string> uris = alternative_names(certificate, AlternativeName::uri);
   for (size_t i = 0; i < target.sans.size(); ++i) {
     std::string_view wanted = target.sans[i];
@@ -182,11 +196,10 @@ bool TlsClient::has_wanted_name(X509& certificate, const TlsTarget& target) cons
   return false;
 }
 
-Result<Unit> TlsClient::verify(SSL& ssl, const TlsTarget& target) const {
+Result<Unit> TlsClient::verify(SSL& ssl, const TlsTarget& target, const VerifyResult& result) const {
   auto refuse = [&](const std::string& reason) { return Error{Fault::denied, Side::upstream, 0, target.arena->copy_z(reason)}; };
-  if (conf_.verify) {
-    VerifyResult result = verify_result(ssl);
-    if (!result.is_good()) return refuse(format("upstream SSL certificate verify error: ({}:{})", result.code, result.text()));
+  if (conf_.verify && !result.is_good()) {
+    return refuse(format("upstream SSL certificate verify error: ({}:{})", result.code, result.text()));
   }
   if (!conf_.verify && conf_.sans.empty()) return Unit();
   X509* certificate = SSL_get0_peer_certificate(&ssl);
@@ -194,6 +207,25 @@ Result<Unit> TlsClient::verify(SSL& ssl, const TlsTarget& target) const {
   if (has_wanted_name(*certificate, target)) return Unit();
   if (conf_.sans.empty()) return refuse(format("upstream SSL certificate does not match \"{}\"", target.name));
   return refuse("upstream SSL certificate has none of the wanted alternative names");
+}
+
+// Hooks may have a result of their own for the chain; a bad one then holds whatever the configuration wants verified.
+Task<Result<Unit>> TlsClient::verify_asking(TlsTransport& tls, const TlsTarget& target, uint64_t deadline_ms) const {
+  SSL& ssl = tls.ssl();
+  if (!target.questions) co_return verify(ssl, target, verify_result(ssl));
+  TlsHandshake handshake(ssl);
+  handshake.verify_result = SSL_get_verify_result(&ssl);
+  Deadline<bool> asked(tls.watch().loop(), target.questions->verify(handshake), deadline_ms);
+  std::optional<bool> good = co_await asked;
+  if (!good) co_return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"};
+  if (!*good) co_return Error{Fault::denied, Side::upstream, 0, "upstream SSL certificate was refused"};
+  VerifyResult result = verify_result(ssl);
+  if (handshake.overrules) result.code = handshake.verify_result;
+  if (handshake.overrules && !result.is_good()) {
+    std::string reason = format("upstream SSL certificate verify error: ({}:{})", result.code, result.text());
+    co_return Error{Fault::denied, Side::upstream, 0, target.arena->copy_z(reason)};
+  }
+  co_return verify(ssl, target, result);
 }
 
 Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& target, uint64_t deadline_ms) {
@@ -206,7 +238,7 @@ Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& targe
   tls.owner = this;
   if (conf_.session_reuse) tls.label = target.sessions_key;
   connection.add_layer(std::move(made));
-  auto done = co_await tls.handshake(nullptr, deadline_ms);
+  auto done = co_await tls.handshake(target.questions, deadline_ms);
   if (!done) {
     Error error = done.error();
     sessions_.erase(std::string(target.sessions_key));
@@ -215,7 +247,7 @@ Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& targe
     else if (error.fault == Fault::timeout) error.what = "upstream timed out";
     co_return error;
   }
-  auto verified = verify(tls.ssl(), target);
+  auto verified = co_await verify_asking(tls, target, deadline_ms);
   if (!verified) {
     sessions_.erase(std::string(target.sessions_key));
     co_return verified.error();

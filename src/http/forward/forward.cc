@@ -10,6 +10,7 @@
 #include "core/upstream/chooser.h"
 #include "core/upstream/round_robin.h"
 #include "event/net/upstreams.h"
+#include "http/forward/peer_tls.h"
 #include "http/forward/replay.h"
 #include "http/forward/retry.h"
 #include "http/forward/target.h"
@@ -41,6 +42,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   if (plan.tls) {
     to.connect.tls = plan.tls->target(request, plan.tls_host, plan.alpn_protocols);
     key = request.arena().join({key, "|", to.connect.tls->identity});
+    ask_hooks(request, *to.connect.tls, key);
     to.connect.tls->sessions_key = key;
     to.connect.tls->files = &request.worker().files();
   }

@@ -7,6 +7,7 @@
 
 #include "core/conf/error_log.h"
 #include "event/net/connector.h"
+#include "event/tls/client.h"
 
 namespace fairlead::http::h2 {
 
@@ -242,6 +243,8 @@ void PeerGroup::serve_waiters() {
 void PeerGroup::fail_waiters(const Error& error) {
   while (LeaseWaiter* first = waiters_.pop_front()) {
     first->error = error;
+    const TlsTarget* tls = first->target.connect.tls;
+    if (tls) first->error.what = tls->arena->copy_z(error.what);  // it may be a text of the connection's
     first->decided.set();
   }
 }
@@ -265,6 +268,12 @@ void PeerGroup::connect_if_needed() {
   pool_.links_.spawn(run_link(first->target));
 }
 
+// The request for which a connection is opened may be gone before it stands: nothing of its is pointed to from then on.
+static void keep_texts(ConnectOptions& options, Arena& arena) {
+  options.greeting = arena.copy(options.greeting);
+  if (options.tls) options.tls = options.tls->copy_to(arena);
+}
+
 // Its own frame keeps the connection; what `target` points to is the caller's and is not looked at behind the first wait.
 Task<Unit> PeerGroup::run_link(AttemptTarget target) {
   const PeerLimits& limits = *target.limits;
@@ -278,6 +287,9 @@ Task<Unit> PeerGroup::run_link(AttemptTarget target) {
   rules.ping_timeout_ms = limits.ping_timeout;
   PoolKey key = PoolKey::of(key_);
   uint64_t deadline = worker.loop().deadline(target.connect_timeout_ms);
+  constexpr size_t arena_bytes = 512;
+  Arena::Owner arena = Arena::open(arena_bytes);
+  keep_texts(target.connect, *arena);
   ConnectionSlot slot(worker);  // before the wait: whoever looks meanwhile must see it taken
   auto connected = co_await connect(worker.loop(), target.address, target.connect, key, deadline);
   --connecting_;
@@ -287,6 +299,7 @@ Task<Unit> PeerGroup::run_link(AttemptTarget target) {
     PeerLink link(*this, logger, std::move(*connected), rules);
     links_.push_back(link);
     serve_waiters();
+    arena.reset();
     co_await link.run();
   } else if (connecting_ == 0 && links_.empty()) {
     fail_waiters(connected.error());
@@ -327,6 +340,8 @@ StreamLease PeerPool::try_lease(const AttemptTarget& target) {
 }
 
 Task<Result<StreamLease>> PeerPool::lease(const AttemptTarget& target, uint64_t deadline_ms) {
+  if (target.connect.tls && target.connect.tls->questions)
+    co_return Error{Fault::unavailable, Side::local, 0, "hooks of handshakes are not asked about connections that requests share"};
   LeaseWaiter waiter(worker_.loop(), target);
   group_of(target.key).enqueue(waiter);
   WaitStatus status = co_await waiter.decided.wait(deadline_ms);
