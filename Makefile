@@ -127,7 +127,7 @@ man_dir := $(prefix)/share/man
 share_dir := $(prefix)/share/fairlead
 
 install: lto
-	install -d $(DESTDIR)$(dir $(sbin_path)) $(DESTDIR)$(conf_dir) $(DESTDIR)$(share_dir) $(DESTDIR)$(prefix)/html
+	install -d $(DESTDIR)$(dir $(sbin_path)) $(DESTDIR)$(conf_dir) $(DESTDIR)$(share_dir)/lua $(DESTDIR)$(prefix)/html
 	@for d in $(error_log_path) $(http_log_path) $(pid_path); do \
 	  case $$d in /*) install -d "$(DESTDIR)$$(dirname $$d)" ;; esac; done
 	@# A running binary is replaced by rename, never written into: USR2 must find the old one whole.
@@ -142,10 +142,11 @@ install: lto
 	@for f in fairlead.service fairlead.logrotate; do \
 	  sed -e 's|@SBIN@|$(sbin_path)|g' -e 's|@PID@|$(pid_path)|g' -e 's|@CONF@|$(conf_path)|g' -e 's|@USER@|$(user)|g' \
 	    -e 's|@LOGS@|$(dir $(error_log_path))|g' conf/dist/$$f >$(DESTDIR)$(share_dir)/$$f; done
+	install -m 644 conf/lua/*.lua conf/lua/README.md $(DESTDIR)$(share_dir)/lua
 	@for page in $(wildcard man/*.[1-8]); do \
 	  section=$${page##*.}; install -d $(DESTDIR)$(man_dir)/man$$section; \
 	  install -m 644 $$page $(DESTDIR)$(man_dir)/man$$section/; done
-	@echo 'installed: $(DESTDIR)$(sbin_path), $(DESTDIR)$(conf_path); unit and logrotate file in $(DESTDIR)$(share_dir)'
+	@echo 'installed: $(DESTDIR)$(sbin_path), $(DESTDIR)$(conf_path); unit, logrotate file and policies in Lua in $(DESTDIR)$(share_dir)'
 
 # Configuration that was changed since stays, and so do logs.
 uninstall:

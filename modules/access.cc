@@ -7,10 +7,13 @@
 #include "core/conf/module.h"
 #include "http/conf/core_conf.h"
 #include "http/hooks.h"
+#include "http/request/audit.h"
 #include "http/request/request.h"
 
 namespace fairlead {
 namespace {
+
+constexpr std::string_view check_name = "access";
 
 struct AccessConf {
   AccessList rules;
@@ -42,11 +45,11 @@ constexpr std::array directives = {
 bool has_rules(const Block& block) { return !conf<AccessConf>(block).rules.empty(); }
 
 http::Verdict check_request(http::Request& request) {
-  switch (conf<AccessConf>(request).rules.check(*request.client_addr)) {
-    case AccessList::Answer::none: return http::Verdict::next();
-    case AccessList::Answer::allow: return http::Verdict::allow();
-    case AccessList::Answer::deny: break;
-  }
+  AccessList::Answer answer = conf<AccessConf>(request).rules.check(*request.client_addr);
+  if (answer == AccessList::Answer::none) return http::Verdict::next();
+  bool allowed = answer == AccessList::Answer::allow;
+  http::audit(request, {check_name, allowed ? http::Decided::allowed : http::Decided::denied, "address", {}});
+  if (allowed) return http::Verdict::allow();
   // With `satisfy any` another check may still let the client in.
   if (conf<http::CoreConf>(request).satisfy == http::Satisfy::all) request.logger.error("access forbidden by rule");
   return http::Verdict::status(403);

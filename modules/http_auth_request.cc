@@ -5,18 +5,24 @@
 // is a failure. What the service says besides may go to the client or to the upstream.
 #include <algorithm>
 #include <array>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/base/format.h"
+#include "core/base/lru_cache.h"
 #include "core/base/text.h"
 #include "core/conf/module.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
 #include "event/loop/child.h"
+#include "event/net/upstreams.h"
+#include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/hooks.h"
-#include "http/message/file_body.h"
-#include "http/request/read_body.h"
+#include "http/request/audit.h"
+#include "http/request/body_beginning.h"
+#include "http/request/own_answer.h"
 #include "http/request/request.h"
 #include "http/request/subrequest.h"
 
@@ -24,6 +30,8 @@ namespace fairlead {
 namespace {
 
 using namespace http;
+
+constexpr std::string_view check_name = "auth_request";
 
 struct AssignedVariable {
   uint32_t index;
@@ -36,6 +44,14 @@ struct OnFailure {
   uint16_t status = 500;  // else: what the client gets
 };
 
+// auth_request_cache: decisions are kept for a time, by a text that says what they depend on.
+struct CacheRule {
+  Template key;  // not set: none are
+  uint64_t ttl_ms = 0;
+  uint64_t entries_max = 1000;  // per worker and block that has settings of its own
+};
+constexpr uint64_t cache_entries_limit = 1'000'000;
+
 struct AuthRequestConf {
   bool is_on = false;
   SubrequestTarget target;
@@ -44,9 +60,9 @@ struct AuthRequestConf {
   OnFailure on_failure;
   std::vector<std::string_view> passed_fields;  // of the client, to the service; none: all
   std::vector<std::string_view> to_upstream, to_client;
-  uint64_t body_bytes = 0;                      // of the client's body that the service gets; 0: none
-  bool sends_part = false;                      // of a longer one it gets the beginning; else that is 413
+  BodyShare body;                               // of the client's that the service gets
   Size denial_bytes{0};                         // of a denial's body that goes to the client; 0: denials are the server's own pages
+  CacheRule cache;
 };
 
 ConfResult<Unit> set_target(Line& line, AuthRequestConf& own) {
@@ -98,148 +114,173 @@ ConfResult<Unit> add_names(Line& line, size_t first, std::vector<std::string_vie
 
 ConfResult<Unit> add_passed(Line& line, AuthRequestConf& own) { return add_names(line, 1, own.passed_fields); }
 
-ConfResult<Unit> set_body(Line& line, AuthRequestConf& own) {
-  auto bytes = parse_size(line.word(1), SizeUnits::up_to_mega);
-  if (!bytes) return line.invalid_value(1);
-  own.body_bytes = *bytes;
-  own.sends_part = line.word_count() > 1;
-  if (own.sends_part && line.word(2) != "partial") return line.invalid_parameter(2);
-  return Unit();
-}
-
 ConfResult<Unit> add_copied(Line& line, AuthRequestConf& own) {
   if (line.word(1) == "to_upstream") return add_names(line, 2, own.to_upstream);
   if (line.word(1) == "to_client") return add_names(line, 2, own.to_client);
   return line.invalid_parameter(1);
 }
 
+ConfResult<Unit> set_cache(Line& line, AuthRequestConf& own) {
+  own.cache = CacheRule();
+  if (line.word(1) == "off" && line.word_count() == 1) return Unit();
+  if (line.word_count() < 2) return std::string("a time must be given");
+  auto key = compile_word(line, 1);
+  if (!key) return key.error();
+  auto ttl = parse_time_ms(line.word(2));
+  if (!ttl || *ttl == 0) return line.invalid_value(2);
+  own.cache.key = std::move(*key);
+  own.cache.ttl_ms = *ttl;
+  if (line.word_count() == 2) return Unit();
+  if (!line.word(3).starts_with("max=")) return line.invalid_parameter(3);
+  auto most = parse_decimal(line.word(3).substr(4));
+  if (!most || *most == 0 || *most > cache_entries_limit) return line.invalid_parameter(3);
+  own.cache.entries_max = *most;
+  return Unit();
+}
+
 bool is_on(const Block& block) { return conf<AuthRequestConf>(block).is_on; }
 
+// What the service said, of now or of an earlier request alike.
+struct Said {
+  unsigned status = 0;
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::string body, content_type;
+  bool is_cut = false;
+  std::vector<std::string> assigned;  // values of auth_request_set
+};
+
+Said take_said(Subrequest& asked, const AuthRequestConf& own) {
+  Said said;
+  said.status = asked.status();
+  for (const Headers::Field& field : asked.fields()) said.fields.emplace_back(field.name, field.value);
+  for (size_t i = 0; i < asked.body().count(); ++i) said.body += asked.body()[i].view();
+  said.content_type = asked.fields().value(KnownHeader::content_type);
+  if (said.content_type.empty()) said.content_type = asked.content_type();
+  said.is_cut = asked.is_cut();
+  for (const AssignedVariable& variable : own.assigned) said.assigned.emplace_back(variable.value.evaluate(asked.request()));
+  return said;
+}
+
 // The client's own fields of these names never pass: the upstream believes them to be the service's.
-void copy_to_upstream(Request& request, const AuthRequestConf& own, const Headers& from) {
+void copy_to_upstream(Request& request, const AuthRequestConf& own, const Said& said) {
   for (std::string_view name : own.to_upstream) {
     request.head.headers.remove(name);
-    for (const Headers::Field* field = from.find(name); field; field = from.next_same(*field))
-      request.head.headers.add(name, request.arena().copy(field->value));
+    for (const auto& [key, value] : said.fields)
+      if (equal_nocase(key, name)) request.head.headers.add(name, request.arena().copy(value));
   }
 }
 
-void copy_field(Request& request, std::string_view name, std::string_view value) {
-  request.response.head.headers.add(request.arena().copy(name), request.arena().copy(value));
-}
-
-void copy_to_client(Request& request, const AuthRequestConf& own, const Headers& from) {
-  for (std::string_view name : own.to_client)
-    for (const Headers::Field* field = from.find(name); field; field = from.next_same(*field)) copy_field(request, name, field->value);
-}
-
-void copy_challenges(Request& request, const Headers& from) {
-  const Headers::Field* field = from.find(KnownHeader::www_authenticate);
-  for (; field; field = from.next_same(*field)) copy_field(request, "WWW-Authenticate", field->value);
+void copy_to_client(Request& request, std::string_view name, const Said& said) {
+  for (const auto& [key, value] : said.fields)
+    if (equal_nocase(key, name)) request.response.head.headers.add(name, request.arena().copy(value));
 }
 
 // The service's own denial, with its body; `satisfy any` may still outweigh a denial, so it must be a status then.
-bool passes_denial(const Request& request, const AuthRequestConf& own, const Subrequest& asked) {
-  unsigned status = asked.status();
-  return own.denial_bytes > 0 && status >= 300 && status < 500 && !asked.is_cut() && conf<CoreConf>(request).satisfy == Satisfy::all;
+bool passes_denial(const Request& request, const AuthRequestConf& own, const Said& said) {
+  bool is_denial = said.status >= 300 && said.status < 500;
+  return own.denial_bytes > 0 && is_denial && !said.is_cut && conf<CoreConf>(request).satisfy == Satisfy::all;
 }
 
-Verdict pass_denial(Request& request, const Subrequest& asked) {
-  Response& response = request.response;
-  response.head.headers.clear();
-  for (const Headers::Field& field : asked.fields()) {
-    bool ours = field.known == KnownHeader::connection || field.known == KnownHeader::keep_alive || field.known == KnownHeader::date ||
-                field.known == KnownHeader::server || field.known == KnownHeader::content_length ||
-                field.known == KnownHeader::transfer_encoding || field.known == KnownHeader::content_type;
-    if (!ours) copy_field(request, field.name, field.value);
-  }
-  std::string body;
-  for (size_t i = 0; i < asked.body().count(); ++i) body += asked.body()[i].view();
-  response.head.status = static_cast<uint16_t>(asked.status());
-  response.content_type = request.arena().copy(asked.fields().value(KnownHeader::content_type));
-  if (response.content_type.empty()) response.content_type = request.arena().copy(asked.content_type());
-  response.foreign_location = true;
-  response.head.framing.content_length = static_cast<int64_t>(body.size());
-  response.body = request.arena().make<BytesBody>(Slice(request.arena().copy(body)));
-  return Verdict::respond();
+// Of its own message, or said anew.
+constexpr KnownHeaderSet not_of_denial(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::date, KnownHeader::server,
+                                       KnownHeader::content_length, KnownHeader::transfer_encoding, KnownHeader::content_type);
+
+Verdict pass_denial(Request& request, const Said& said) {
+  Headers& to = request.response.head.headers;
+  to.clear();
+  for (const auto& [name, value] : said.fields)
+    if (!not_of_denial.holds(find_known_header(name))) to.add(request.arena().copy(name), request.arena().copy(value));
+  return answer_with(request, said.status, said.content_type, said.body);
 }
 
-Verdict failed(Request& request, const AuthRequestConf& own) {
+Verdict failed(Request& request, const AuthRequestConf& own, std::string_view rule) {
+  audit(request, {check_name, own.on_failure.open ? Decided::failed_open : Decided::failed, rule, {}});
   if (!own.on_failure.open) return Verdict::status(own.on_failure.status);
   request.logger.warn("the request is let in because auth_request_fail is \"open\"");
   return Verdict::allow();
 }
 
-Verdict decide(Request& request, const AuthRequestConf& own, const Subrequest& asked) {
-  unsigned status = asked.status();
-  if (status >= 200 && status < 300) {
-    copy_to_upstream(request, own, asked.fields());
-    copy_to_client(request, own, asked.fields());
+Verdict decide(Request& request, const AuthRequestConf& own, const Said& said) {
+  for (size_t i = 0; i < own.assigned.size(); ++i) request.set_variable(own.assigned[i].index, request.arena().copy(said.assigned[i]));
+  if (said.status >= 200 && said.status < 300) {
+    copy_to_upstream(request, own, said);
+    for (std::string_view name : own.to_client) copy_to_client(request, name, said);
+    audit(request, {check_name, Decided::allowed, "service", {}});
     return Verdict::allow();
   }
-  if (passes_denial(request, own, asked)) return pass_denial(request, asked);
-  if (status == 401 || status == 403) {
-    copy_to_client(request, own, asked.fields());
-    if (status == 401) copy_challenges(request, asked.fields());
-    return Verdict::status(status);
+  bool passes = passes_denial(request, own, said);
+  if (!passes && said.status != 401 && said.status != 403) {
+    request.logger.error("auth request unexpected status: {}", said.status);
+    return failed(request, own, "status");
   }
-  request.logger.error("auth request unexpected status: {}", status);
-  return failed(request, own);
+  audit(request, {check_name, Decided::denied, "service", {}});
+  if (passes) return pass_denial(request, said);
+  for (std::string_view name : own.to_client) copy_to_client(request, name, said);
+  if (said.status == 401) copy_to_client(request, "WWW-Authenticate", said);
+  return Verdict::status(said.status);
 }
 
-// The beginning of the client's body, which is read whole and kept for the upstream.
-struct BodyStart {
-  Chain bytes;
-  bool is_cut = false;
+// Of a worker: what services said, for each Conf that keeps it.
+class KeptDecisions {
+ public:
+  explicit KeptDecisions(Worker& worker) : worker_(worker) {}
+
+  // nullptr: there is none that still holds. Valid until the next put().
+  const Said* find(const AuthRequestConf& own, std::string_view key) {
+    Kept* kept = of(own).find(key);
+    return kept && worker_.loop().now_ms() < kept->until_ms ? &kept->said : nullptr;
+  }
+  // What is no decision is not kept.
+  void put(const AuthRequestConf& own, std::string_view key, const Said& said) {
+    bool is_decision = (said.status >= 200 && said.status < 300) || said.status == 401 || said.status == 403;
+    if (is_decision) of(own).put(key, Kept{said, worker_.loop().now_ms() + own.cache.ttl_ms});
+  }
+
+ private:
+  struct Kept {
+    Said said;
+    uint64_t until_ms;
+  };
+  LruCache<Kept>& of(const AuthRequestConf& own) {
+    auto found = caches_.find(&own);
+    if (found != caches_.end()) return found->second;
+    uint64_t seed = worker_.state<Upstreams>().random().next();
+    return caches_.try_emplace(&own, own.cache.entries_max, seed).first->second;
+  }
+  Worker& worker_;
+  std::unordered_map<const AuthRequestConf*, LruCache<Kept>> caches_;
 };
-
-void take_piece(BodyStart& start, Slice piece, uint64_t most) {
-  uint64_t room = most - start.bytes.size();
-  if (piece.size > room) start.is_cut = true;
-  if (room > 0) start.bytes.push_back(piece.cut_front(std::min<uint64_t>(room, piece.size)));
-}
-
-Task<Result<Unit>> read_start(Request& request, uint64_t most, BodyStart& start) {
-  auto read = co_await read_body(request);
-  if (!read) co_return read.error();
-  Body& body = request.body();
-  for (Chunk chunk; !start.is_cut; chunk.clear()) {
-    Poll polled = co_await next(body, chunk);
-    if (polled == Poll::end) break;
-    if (polled != Poll::ready) co_return body.error();
-    if (!chunk.is_file()) {
-      take_piece(start, std::move(chunk.bytes), most);
-      continue;
-    }
-    ReadFileBody file(std::move(chunk.file), chunk.file_offset, chunk.file_bytes);
-    for (Chunk piece; !start.is_cut && file.poll(piece) == Poll::ready; piece.clear()) take_piece(start, std::move(piece.bytes), most);
-    if (file.error().fault != Fault::none) co_return file.error();
-  }
-  rewind_body(request);
-  co_return Unit();
-}
 
 // What the service gets of the client's body. next(): the plan is complete.
 Task<Verdict> add_body(Request& request, const AuthRequestConf& own, SubrequestPlan& plan, bool& is_cut) {
-  int64_t announced = request.head.framing.content_length;
-  if (!own.sends_part && announced > static_cast<int64_t>(own.body_bytes)) co_return Verdict::status(413);
-  BodyStart start;
-  auto read = co_await read_start(request, own.body_bytes, start);
-  if (!read) co_return Verdict::status(read.error().fault == Fault::too_large ? 413 : read.error().side == Side::client ? 400 : 500);
-  if (start.is_cut && !own.sends_part) co_return Verdict::status(413);
-  is_cut = start.is_cut;
+  BodyBeginning beginning;
+  Verdict verdict = co_await read_beginning(request, own.body, beginning);
+  if (!verdict.is_next()) co_return verdict;
+  is_cut = beginning.is_cut;
   plan.method = request.method;
   plan.method_text = request.method_text;
-  plan.body_bytes = start.bytes.size();
-  plan.body = request.arena().make<BytesBody>(std::move(start.bytes));
+  plan.body_bytes = beginning.bytes.size();
+  plan.body = request.arena().make<BytesBody>(std::move(beginning.bytes));
   co_return Verdict::next();
+}
+
+void pass_fields(Request& request, const AuthRequestConf& own, Request& to, bool body_is_cut) {
+  for (std::string_view name : own.passed_fields)
+    for (const Headers::Field* field = request.head.headers.find(name); field; field = request.head.headers.next_same(*field))
+      to.head.headers.add(field->known, field->name, field->value);
+  if (own.body.bytes_max > 0) to.head.headers.remove("X-Auth-Partial-Body");  // it is not for the client to say
+  if (body_is_cut) to.head.headers.add("X-Auth-Partial-Body", "true");
 }
 
 Task<Verdict> ask(Request& request) {
   const AuthRequestConf& own = conf<AuthRequestConf>(request);
+  std::string_view key = own.cache.key.is_set() ? own.cache.key.evaluate(request) : std::string_view();
+  KeptDecisions& kept = request.worker().state<KeptDecisions>();
+  const Said* known = key.empty() ? nullptr : kept.find(own, key);
+  if (known) co_return decide(request, own, *known);
   SubrequestPlan plan;
   bool body_is_cut = false;
-  if (own.body_bytes > 0 && request.head.has_body()) {
+  if (own.body.bytes_max > 0 && request.head.has_body()) {
     Verdict verdict = co_await add_body(request, own, plan, body_is_cut);
     if (!verdict.is_next()) co_return verdict;
   }
@@ -248,21 +289,17 @@ Task<Verdict> ask(Request& request) {
   plan.copies_fields = own.passed_fields.empty();
   plan.response_bytes_max = own.denial_bytes;
   Subrequest asked(request, plan);
-  for (std::string_view name : own.passed_fields)
-    for (const Headers::Field* field = request.head.headers.find(name); field; field = request.head.headers.next_same(*field))
-      asked.request().head.headers.add(field->known, field->name, field->value);
-  if (own.body_bytes > 0) asked.request().head.headers.remove("X-Auth-Partial-Body");  // it is not for the client to say
-  if (body_is_cut) asked.request().head.headers.add("X-Auth-Partial-Body", "true");
+  pass_fields(request, own, asked.request(), body_is_cut);
   Task<Unit> running = asked.run();
   Deadline<Unit> bounded(request.loop(), std::move(running), request.loop().deadline(own.timeout));
   auto finished = co_await bounded;
   if (!finished) {
     request.logger.error("auth request timed out");
-    co_return failed(request, own);
+    co_return failed(request, own, "timeout");
   }
-  for (const AssignedVariable& variable : own.assigned)
-    request.set_variable(variable.index, request.arena().copy(variable.value.evaluate(asked.request())));
-  co_return decide(request, own, asked);
+  Said said = take_said(asked, own);
+  if (!key.empty()) kept.put(own, key, said);
+  co_return decide(request, own, said);
 }
 
 constexpr std::array rows = {
@@ -287,15 +324,18 @@ constexpr std::array rows = {
         "Fields of the subrequest's response that the upstream gets in place of the client's own, or that the client gets.")
         .many()
         .takes("to_upstream | to_client field ..."),
-    custom<set_body, AuthRequestConf, &AuthRequestConf::body_bytes, &AuthRequestConf::sends_part>(
-        "auth_request_body", in_http_any, words(1, 2),
-        "How much of the client's body the subrequest has, with its method; of a longer body its beginning, or that is 413.")
-        .takes("size [partial]"),
+    slot<AuthRequestConf, &AuthRequestConf::body>(
+        "auth_request_body", in_http_any,
+        "How much of the client's body the subrequest has, with its method; of a longer body its beginning, or that is 413."),
     slot<AuthRequestConf, &AuthRequestConf::denial_bytes>("auth_request_pass_denial", in_http_any,
                                                           "The largest body of a denial that is passed on as it is, 0: none is."),
+    custom<set_cache, AuthRequestConf, &AuthRequestConf::cache>(
+        "auth_request_cache", in_http_any, words(1, 3),
+        "Keeps decisions (2xx, 401, 403) for a time, by a text that must say all they depend on; an empty one keeps none.")
+        .takes("off | key time [max=number]"),
 };
 
-constexpr std::string_view after[] = {"access", "http_auth_basic"};  // what needs nobody else decides first
+constexpr std::string_view after[] = {"access", "http_auth_basic", "http_auth_jwt"};  // what needs nobody else decides first
 constexpr std::array phases = {PhaseEntry{.phase = Phase::access, .run = &ask, .applies = &is_on}};
 constexpr Hooks hooks = {.phases = phases, .filters = {}, .forward = {}};
 

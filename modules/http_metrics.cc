@@ -9,6 +9,7 @@
 #include "event/worker.h"
 #include "http/conf/location.h"
 #include "http/hooks.h"
+#include "http/request/audit.h"
 #include "http/request/metrics_text.h"
 
 namespace fairlead {
@@ -197,6 +198,7 @@ ConfResult<Unit> make_registry(Generation& generation) {
     if (!added) return added.error();
     own.*row.id = *added;
   }
+  FL_TRY(http::declare_audit(generation));
   return generation.metrics->declare(generation.zones);
 }
 

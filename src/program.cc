@@ -30,6 +30,7 @@
 #include "http/conf/http_block.h"
 #include "http/conf/variables.h"
 #include "http/h2/conf.h"
+#include "http/request/audit.h"
 #include "http/request/serve.h"
 #include "module_list.h"
 
@@ -46,6 +47,7 @@ ConfResult<Unit> assign_modules() {
                                     &tls_hot_module,
                                     &session_variables_module,
                                     &http::http_blocks_module,
+                                    &http::http_audit_module,
                                     &http::http_core_module,
                                     &http::http_files_module,
                                     &http::h2::http_v2_module,

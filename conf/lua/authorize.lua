@@ -5,6 +5,7 @@
 -- {"result": {"allow": true, "headers": {...}, "status": 403, "body": "..."}}. Answers may be cached. README.md says how to use it.
 
 local cjson = require "cjson.safe"
+local decisions = require "decisions"
 
 local _M = {}
 
@@ -14,6 +15,7 @@ local defaults = {
   fail_open = false,      -- what holds when the service does not answer
   cache_s = 0,            -- how long an answer holds, in the dictionary `authorize`; 0: each request asks
   cache_fields = nil,     -- names of request fields the answer depends on (besides method, path and address); nil: authorization, cookie
+  clear_fields = nil,     -- names of request fields that only the service may set
   response_bytes_max = 65536,
 }
 
@@ -45,7 +47,7 @@ local function read_body(socket, headers, most)
   while true do
     local line, err = socket:receive()
     if not line then return nil, err end
-    local size = tonumber(line:match("^%x+"), 16)
+    local size = tonumber(line:match("^%x+") or "", 16)
     if not size then return nil, "bad chunk" end
     total = total + size
     if total > most then return nil, "answer too long" end
@@ -70,10 +72,11 @@ local function exchange(socket, options, host, path, body)
   local status = tonumber(line:match("^HTTP/1%.%d (%d%d%d)"))
   if not status then return nil, "bad status line" end
   local headers = {}
-  while true do
+  for number = 1, 101 do
     line, err = socket:receive()
     if not line then return nil, err end
     if line == "" then break end
+    if number > 100 then return nil, "too many header fields" end
     local name, value = line:match("^([^:]+):%s*(.-)%s*$")
     if name then headers[name:lower()] = value end
   end
@@ -81,19 +84,29 @@ local function exchange(socket, options, host, path, body)
   answer, err = read_body(socket, headers, options.response_bytes_max)
   if not answer then return nil, err end
   if headers.connection == "close" then socket:close() else socket:setkeepalive() end
-  if status ~= 200 then return nil, "status " .. status end
-  return answer
+  return answer, status
+end
+
+-- A connection of the pool may have been closed just then: a question on one that broke off is asked again on another.
+local function post(options, body)
+  local host, port, path = options.url:match("^http://([^/:]+):?(%d*)(/.*)$")
+  if not host then error("authorize: bad url " .. tostring(options.url), 4) end
+  while true do
+    local socket = ngx.socket.tcp()
+    socket:settimeout(options.timeout_ms)
+    local ok, err = socket:connect(host, tonumber(port) or 80)
+    if not ok then return nil, err end
+    local was_idle = socket:getreusedtimes() > 0
+    local answer, said = exchange(socket, options, host, path, body)  -- its status, or what went wrong
+    if answer and said ~= 200 then return nil, "status " .. said end
+    if answer then return answer end
+    socket:close()
+    if not was_idle or said == "timeout" then return nil, said end
+  end
 end
 
 local function ask(options, input)
-  local host, port, path = options.url:match("^http://([^/:]+):?(%d*)(/.*)$")
-  if not host then error("authorize: bad url " .. tostring(options.url), 3) end
-  local socket = ngx.socket.tcp()
-  socket:settimeout(options.timeout_ms)
-  local ok, err = socket:connect(host, tonumber(port) or 80)
-  if not ok then return nil, err end
-  local answer
-  answer, err = exchange(socket, options, host, path, cjson.encode { input = input })
+  local answer, err = post(options, cjson.encode { input = input })
   if not answer then return nil, err end
   local decoded = cjson.decode(answer)
   if type(decoded) ~= "table" then return nil, "answer is no JSON object" end
@@ -114,9 +127,7 @@ end
 
 local function decide(decision)
   ngx.ctx.authorization = decision
-  if ngx.var.authorization_decision then ngx.var.authorization_decision = decision end
-  local d = ngx.shared.authorize
-  if d then d:incr("count|" .. decision, 1, 0) end
+  decisions.note("authorize", "", decision, "authorization_decision")
 end
 
 local function apply(result, how)
@@ -136,6 +147,7 @@ end
 -- For access_by_lua.
 function _M.check(options)
   options = options_of(options)
+  for _, name in ipairs(options.clear_fields or {}) do ngx.req.clear_header(name) end
   local input = input_of()
   local d = options.cache_s > 0 and (ngx.shared.authorize or error("authorize: lua_shared_dict authorize is missing", 2))
   local key = d and cache_key(options, input)
@@ -152,16 +164,7 @@ function _M.check(options)
   return ngx.exit(503)
 end
 
--- For content_by_lua: what was decided, as Prometheus reads it. Needs the dictionary.
-function _M.metrics()
-  local lines = { "# TYPE authorize_decisions_total counter" }
-  local d = ngx.shared.authorize
-  for _, key in ipairs(d and d:get_keys(0) or {}) do
-    local decision = key:match("^count|([%l_]+)$")
-    if decision then lines[#lines + 1] = ('authorize_decisions_total{decision="%s"} %d'):format(decision, d:get(key)) end
-  end
-  ngx.header.content_type = "text/plain; version=0.0.4"
-  ngx.say(table.concat(lines, "\n"))
-end
+-- For content_by_lua: what was decided, as Prometheus reads it.
+function _M.metrics() decisions.metrics("authorize") end
 
 return _M

@@ -6,11 +6,9 @@
 -- README.md says how to use it.
 --
 -- All state lies in the dictionary `circuit_breaker`, in keys that begin with the breaker's name:
---   NAME|until    until when (seconds since 1970) requests are refused; present unless closed
---   NAME|row      failures one after another
---   NAME|probes   probes on their way; NAME|passed  probes that succeeded
---   NAME|all|W, NAME|bad|W  requests and failures of window number W
---   NAME|count|DECISION     what metrics() shows
+-- A request that ended before its upstream said anything (the client left) says nothing about the upstream.
+
+local decisions = require "decisions"
 
 local _M = {}
 
@@ -35,15 +33,14 @@ local function dict()
   return ngx.shared.circuit_breaker or error("circuit_breaker: lua_shared_dict circuit_breaker is missing", 3)
 end
 
-local function decide(d, name, decision)
-  d:incr(name .. "|count|" .. decision, 1, 0)
+local function decide(name, decision)
   ngx.ctx.circuit_breaker = ngx.ctx.circuit_breaker or {}
   ngx.ctx.circuit_breaker[name] = decision
-  if ngx.var.circuit then ngx.var.circuit = decision end
+  decisions.note("circuit_breaker", name, decision, "circuit")
 end
 
-local function refuse(d, name, options, left_s)
-  decide(d, name, "refused")
+local function refuse(name, options, left_s)
+  decide(name, "refused")
   ngx.header["Retry-After"] = max(1, ceil(left_s))
   if options.fallback then return ngx.exec(options.fallback) end
   return ngx.exit(503)
@@ -54,13 +51,16 @@ function _M.check(name, options)
   options = options_of(options)
   local d = dict()
   local till = d:get(name .. "|until")
-  if not till then return decide(d, name, "passed") end
+  if not till then return decide(name, "passed") end
   local left = till - ngx.now()
-  if left > 0 then return refuse(d, name, options, left) end
+  if left > 0 then return refuse(name, options, left) end
   -- A probe that is never noted (its worker died) is forgotten with its key.
   local probing = d:incr(name .. "|probes", 1, 0, options.open_s)
-  if probing > options.probes then return refuse(d, name, options, 1) end
-  return decide(d, name, "probe")
+  if probing > options.probes then
+    d:incr(name .. "|probes", -1)
+    return refuse(name, options, 1)
+  end
+  return decide(name, "probe")
 end
 
 local function open(d, name, options, why)
@@ -68,25 +68,28 @@ local function open(d, name, options, why)
   d:delete(name .. "|probes")
   d:delete(name .. "|passed")
   d:delete(name .. "|row")
-  d:incr(name .. "|count|opened", 1, 0)
+  decisions.count("circuit_breaker", name, "opened")
   ngx.log(ngx.WARN, "circuit breaker \"", name, "\" opens: ", why)
 end
 
 local function close(d, name)
   for _, key in ipairs { "until", "probes", "passed", "row" } do d:delete(name .. "|" .. key) end
-  d:incr(name .. "|count|closed", 1, 0)
+  decisions.count("circuit_breaker", name, "closed")
   ngx.log(ngx.NOTICE, "circuit breaker \"", name, "\" closes")
 end
 
+-- Whether the upstream failed; nil if it never came to say.
 local function has_failed(options)
-  local status = tonumber((ngx.var.upstream_status or ""):match("(%d+)%s*$")) or tonumber(ngx.status) or 0
-  return status >= options.statuses
+  local tries = ngx.var.upstream_status or ""
+  local status = tonumber(tries:match("(%d+)%s*$"))
+  if not status and (tries ~= "" or ngx.status == 0 or ngx.status == 499) then return nil end
+  return (status or ngx.status) >= options.statuses
 end
 
 local function note_probe(d, name, options, failed)
   if failed then return open(d, name, options, "a probe failed") end
-  if d:incr(name .. "|passed", 1, 0, max(60, options.open_s)) >= options.probes then return close(d, name) end
-  d:incr(name .. "|probes", -1, 1, options.open_s)
+  if failed == false and d:incr(name .. "|passed", 1, 0, max(60, options.open_s)) >= options.probes then return close(d, name) end
+  d:incr(name .. "|probes", -1)
 end
 
 -- For log_by_lua: counts how the request ended.
@@ -97,6 +100,7 @@ function _M.note(name, options)
   local d = dict()
   local failed = has_failed(options)
   if decision == "probe" then return note_probe(d, name, options, failed) end
+  if failed == nil then return end
   if d:get(name .. "|until") then return end  -- it opened meanwhile: older requests say nothing new
   local window = floor(ngx.now() / options.window_s)
   local all = d:incr(name .. "|all|" .. window, 1, 0, 2 * options.window_s)
@@ -110,23 +114,14 @@ function _M.note(name, options)
   end
 end
 
--- For content_by_lua: what was decided, as Prometheus reads it.
+-- For content_by_lua: what was decided and which breakers are not closed, as Prometheus reads it.
 function _M.metrics()
   local d = dict()
-  local names, lines = {}, { "# TYPE circuit_breaker_decisions_total counter" }
-  for _, key in ipairs(d:get_keys(0)) do
-    local name, decision = key:match("^(.*)|count|(%l+)$")
-    if name then
-      names[name] = true
-      lines[#lines + 1] = ('circuit_breaker_decisions_total{name="%s",decision="%s"} %d'):format(name, decision, d:get(key))
-    end
+  local lines = { "# TYPE circuit_breaker_open gauge" }
+  for _, name in ipairs(decisions.names("circuit_breaker")) do
+    lines[#lines + 1] = ("circuit_breaker_open{%s} %d"):format(decisions.label("name", name), d:get(name .. "|until") and 1 or 0)
   end
-  lines[#lines + 1] = "# TYPE circuit_breaker_open gauge"
-  for name in pairs(names) do
-    lines[#lines + 1] = ('circuit_breaker_open{name="%s"} %d'):format(name, d:get(name .. "|until") and 1 or 0)
-  end
-  ngx.header.content_type = "text/plain; version=0.0.4"
-  ngx.say(table.concat(lines, "\n"))
+  decisions.metrics("circuit_breaker", lines)
 end
 
 return _M

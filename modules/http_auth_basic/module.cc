@@ -14,11 +14,14 @@
 #include "event/file/blocking.h"
 #include "event/worker.h"
 #include "http/hooks.h"
+#include "http/request/audit.h"
 #include "http/request/request.h"
 #include "modules/http_auth_basic/password.h"
 
 namespace fairlead::http::auth_basic {
 namespace {
+
+constexpr std::string_view check_name = "auth_basic";
 
 struct AuthBasicConf {
   Template realm;
@@ -53,29 +56,29 @@ Verdict challenge(Request& request, std::string_view realm) {
   return Verdict::status(401);
 }
 
-// Below the folder of the configuration file, unless it is absolute.
-std::string file_path(Request& request, std::string_view text) {
-  if (text.starts_with('/')) return std::string(text);
-  std::string_view conf_path = request.generation().request().conf_path;
-  return std::string(conf_path.substr(0, conf_path.rfind('/') + 1)).append(text);
+Verdict failed(Request& request, unsigned status, std::string_view rule, const Login& login) {
+  audit(request, {check_name, Decided::failed, rule, login.user});
+  return Verdict::status(status);
 }
 
 Verdict decide(Request& request, const Outcome& outcome, const Login& login, const std::string& path) {
+  bool known = outcome.checked != Checked::no_user;
   switch (outcome.checked) {
-    case Checked::ok: return Verdict::allow();
+    case Checked::ok: audit(request, {check_name, Decided::allowed, "user", login.user}); return Verdict::allow();
     case Checked::no_user: request.logger.error("user \"{}\" was not found in \"{}\"", login.user, path); break;
     case Checked::mismatch: request.logger.error("user \"{}\": password mismatch", login.user); break;
     case Checked::open_failed:
       if (outcome.err == ENOENT) {
         request.logger.error(Errno{outcome.err}, "open() \"{}\" failed", path);
-        return Verdict::status(403);
+        return failed(request, 403, "user file", login);
       }
       request.logger.crit(Errno{outcome.err}, "open() \"{}\" failed", path);
-      return Verdict::status(500);
+      return failed(request, 500, "user file", login);
     case Checked::read_failed:
       request.logger.crit(Errno{outcome.err}, "read() \"{}\" failed", path);
-      return Verdict::status(500);
+      return failed(request, 500, "user file", login);
   }
+  audit(request, {check_name, Decided::denied, known ? "password" : "no user", login.user});
   return challenge(request, conf<AuthBasicConf>(request).realm.evaluate(request));
 }
 
@@ -93,14 +96,15 @@ Task<Verdict> check(Request& request) {
   Login login;
   if (!read_credentials(request.head.headers.value(KnownHeader::authorization), login)) {
     request.logger.info("no user/password was provided for basic authentication");
+    audit(request, {check_name, Decided::challenged, "no user", {}});
     co_return challenge(request, realm);
   }
-  std::string path = file_path(request, own.user_file.evaluate(request));
+  std::string path(request.generation().absolute_conf_path_in(own.user_file.evaluate(request), request.arena()));
   auto checking = blocking(request.worker().files(), CheckLogin{login, path});
   auto outcome = co_await checking;
   if (!outcome) {
     request.logger.error("the password of \"{}\" could not be checked: {}", login.user, outcome.error().what);
-    co_return Verdict::status(503);
+    co_return failed(request, 503, "busy", login);
   }
   co_return decide(request, *outcome, login, path);
 }

@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
+#include "core/upstream/written_group.h"
 #include "http/conf/location.h"
 #include "http/conf/variables.h"
 #include "http/hooks.h"
@@ -91,17 +92,10 @@ ConfResult<Unit> finish_grpc(Block& block, GrpcConf& conf) {
 
 // `grpc_pass name` means the group of that name, which has no port of its own; an address needs one.
 ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
-  const ServerLine& wanted = pass.group->servers[0];
-  for (auto& group : upstreams_of(generation).groups) {
-    if (group->is_implicit) continue;
-    if (equal_nocase(group->name, pass.group->name)) {
-      pass.group = group.get();
-      return Unit();
-    }
-    if (pass.has_port && equal_nocase(group->name, wanted.host))
-      return format("upstream \"{}\" may not have port {}{}\n", group->name, wanted.port, at_place(pass.group->place));
-  }
-  if (!pass.has_port && !pass.group->name.starts_with("unix:"))
+  auto group = written_group(generation, *pass.group, pass.has_port);
+  if (!group) return group.error();
+  pass.group = *group;
+  if (pass.group->is_implicit && !pass.has_port && !pass.group->name.starts_with("unix:"))
     return format("no port in upstream \"{}\"{}\n", pass.group->name, at_place(pass.group->place));
   return Unit();
 }

@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
+#include "core/upstream/written_group.h"
 #include "http/conf/location.h"
 #include "modules/http_proxy/proxy.h"
 
@@ -128,13 +129,9 @@ ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
 
 // `proxy_pass http://name` means the group of that name, which has no port of its own.
 ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
-  const ServerLine& wanted = pass.group->servers[0];
-  for (auto& group : upstreams_of(generation).groups) {
-    if (group->is_implicit) continue;
-    if (equal_nocase(group->name, pass.group->name)) pass.group = group.get();
-    else if (pass.has_port && equal_nocase(group->name, wanted.host))
-      return format("upstream \"{}\" may not have port {}{}\n", group->name, wanted.port, at_place(pass.group->place));
-  }
+  auto group = written_group(generation, *pass.group, pass.has_port);
+  if (!group) return group.error();
+  pass.group = *group;
   return Unit();
 }
 

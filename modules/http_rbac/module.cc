@@ -5,11 +5,10 @@
 // fields. Decided before the access phase, so that `satisfy any` cannot get around it; the path is the one that is left after rewriting.
 #include "core/base/format.h"
 #include "core/base/text.h"
-#include "core/conf/generation.h"
 #include "core/conf/module.h"
 #include "core/conf/value.h"
-#include "event/worker.h"
 #include "http/hooks.h"
+#include "http/request/audit.h"
 #include "http/request/client_identity.h"
 #include "http/request/request.h"
 #include "modules/http_rbac/policy.h"
@@ -21,9 +20,10 @@ namespace {
 constexpr uint32_t in_rbac = 1u << 24;
 constexpr uint32_t in_policy = 1u << 25;
 
+constexpr std::string_view check_name = "rbac";
+
 struct RbacConf {
   const Rules* rules = nullptr;
-  FamilyId decisions = 0;  // of the registry; set in the main block, if metrics are shown
 };
 
 ConfResult<Unit> set_rbac(Line& line, RbacConf& own) {
@@ -116,15 +116,9 @@ ConfResult<Unit> add_field(Line& line, RbacConf&) {
 bool has_rules(const Block& block) { return conf<RbacConf>(block).rules != nullptr; }
 
 // What the decision about a request was, for the variables.
-struct Decided {
+struct Noted {
   std::string_view policy, decision;
 };
-
-void count(Request& request, std::string_view policy, std::string_view decision) {
-  Metrics* metrics = request.generation().metrics.get();
-  if (!metrics || !metrics->is_open()) return;
-  metrics->add(metrics->counter(conf<RbacConf>(request.generation().root()).decisions, {policy, decision}));
-}
 
 Verdict check(Request& request) {
   if (request.is_subrequest) return Verdict::next();  // its parent was let in
@@ -133,42 +127,22 @@ Verdict check(Request& request) {
   Asked asked{identity, *request.client_addr, request.method_text, request.uri, request.host(), request.head.headers};
   for (const Policy& policy : rules.log) {
     if (!policy.matches(asked)) continue;
-    request.logger.notice("rbac: policy \"{}\" matches, identity \"{}\"", policy.name, identity.shown());
-    count(request, policy.name, "logged");
+    audit(request, {check_name, Decided::logged, policy.name, identity.shown()});
   }
   Decision decision = rules.decide(asked);
-  Decided& decided = request.slot<Decided>();
-  decided.policy = decision.policy;
+  Noted& noted = request.slot<Noted>();
+  noted.policy = decision.policy;
   bool denied = decision.action == Action::deny;
-  decided.decision = !denied ? "allowed" : rules.shadow ? "shadow_denied" : "denied";
-  count(request, decision.policy, decided.decision);
-  if (!denied) {
-    request.logger.info("rbac: allowed by policy \"{}\", identity \"{}\"", decision.policy, identity.shown());
-    return Verdict::next();
-  }
-  if (rules.shadow) {
-    request.logger.warn("rbac: would be denied by policy \"{}\", identity \"{}\"", decision.policy, identity.shown());
-    return Verdict::next();
-  }
-  request.logger.error("rbac: denied by policy \"{}\", identity \"{}\"", decision.policy, identity.shown());
-  return Verdict::status(403);
+  noted.decision = !denied ? "allowed" : rules.shadow ? "shadow_denied" : "denied";
+  Decided decided = !denied ? Decided::allowed : rules.shadow ? Decided::shadow_denied : Decided::denied;
+  audit(request, {check_name, decided, decision.policy, identity.shown()});
+  return decided == Decided::denied ? Verdict::status(403) : Verdict::next();
 }
 
-template <std::string_view Decided::*Which>
+template <std::string_view Noted::*Which>
 Value get(Session& session, uintptr_t) {
-  const Decided* decided = session.find_slot<Decided>();
-  return decided ? Value{decided->*Which} : Value::missing();
-}
-
-constexpr std::string_view labels[] = {"policy", "decision"};
-
-ConfResult<Unit> add_metrics(Generation& generation) {
-  if (!generation.metrics) return Unit();
-  auto added = generation.metrics->add(
-      {"fairlead_http_rbac_decisions", MetricKind::counter, "Decisions of rbac, by the policy that made them.", labels});
-  if (!added) return added.error();
-  conf<RbacConf>(generation.root()).decisions = *added;
-  return Unit();
+  const Noted* noted = session.find_slot<Noted>();
+  return noted ? Value{noted->*Which} : Value::missing();
 }
 
 constexpr std::string_view pattern_list = "pattern ... | ~ regex ...";
@@ -202,11 +176,11 @@ constexpr Directive rows[] = {
 };
 
 constexpr VariableDef variables[] = {
-    {"rbac_policy", get<&Decided::policy>, variable_volatile, http_variable},
-    {"rbac_decision", get<&Decided::decision>, variable_volatile, http_variable},
+    {"rbac_policy", get<&Noted::policy>, variable_volatile, http_variable},
+    {"rbac_decision", get<&Noted::decision>, variable_volatile, http_variable},
 };
 
-constexpr std::string_view after[] = {"http_metrics", "realip"};
+constexpr std::string_view after[] = {"realip"};
 constexpr PhaseEntry phases[] = {{.phase = Phase::preaccess, .check = &check, .applies = &has_rules}};
 constexpr Hooks hooks = {.phases = phases};
 
@@ -221,7 +195,6 @@ extern constinit const Module http_rbac_module = {
     .directives = http::rbac::rows,
     .variables = http::rbac::variables,
     .after = http::rbac::after,
-    .generation = http::rbac::add_metrics,
     .http = &http::rbac::hooks,
 };
 

@@ -1,51 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""The policies of conf/lua, used as their README says."""
+"""The breaker and the authorization of conf/lua, used as their README says."""
 
 import json
-import os
 import re
+import threading
 
 from lib import upstreams as up
-from lib.client import get
+from lib.client import Client, get
+from lib.policies import CONF, start
 from lib.ports import wait_until
-
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../conf/lua")
-CONF = r"""
-events {}
-http {
-    lua_package_path "%%LUA%%/?.lua;;";
-    log_format decided "$circuit$authorization_decision $status";
-    access_log logs/access.log decided;
-    IN_HTTP
-    server {
-        listen 127.0.0.1:%%PORT_0%%;
-        set $circuit "";
-        set $authorization_decision "";
-        location /metrics { content_by_lua_block { require("POLICY").metrics() } }
-        location @sorry { return 200 sorry; }
-        location / {
-            IN_LOCATION
-            proxy_pass http://127.0.0.1:%%UP%%;
-        }
-    }
-}
-"""
-
-
-def lines_of(policy):
-    """The lines that the README shows for a policy: (those for http, those for a location)."""
-    with open(os.path.join(FOLDER, "README.md")) as f:
-        block = next(b for b in re.findall(r"```nginx\n(.*?)```", f.read(), re.S) if policy in b)
-    lines = block.strip().split("\n")
-    assert len(lines) <= 3
-    return "\n".join(x for x in lines if "in http" in x), "\n".join(x for x in lines if "in http" not in x)
-
-
-def start(server, policy, edit=lambda text: text, **names):
-    in_http, in_location = lines_of(policy)
-    text = CONF.replace("IN_HTTP", in_http).replace("IN_LOCATION", edit(in_location)).replace("POLICY", policy)
-    return server(text, LUA=FOLDER, **names)
 
 
 def flaky(upstream):
@@ -56,7 +20,7 @@ def flaky(upstream):
 
 def test_the_breaker_opens_probes_and_closes(server, upstream):
     state, u = flaky(upstream)
-    s = start(server, "circuit_breaker", lambda text: text.replace('"app"', '"app", { open_s = 0.3, failures = 3 }'), UP=u.port)
+    s = start(server, "circuit_breaker", "circuit", lambda text: text.replace('"app"', '"app", { open_s = 0.3, failures = 3 }'), UP=u.port)
     assert [get(s.port, "/").status for _ in range(3)] == [500] * 3
     s.wait_for_log('circuit breaker "app" opens: 3 failures one after another')
     refused = get(s.port, "/")
@@ -76,13 +40,56 @@ def test_the_breaker_opens_probes_and_closes(server, upstream):
 
 def test_the_breaker_opens_by_ratio_and_falls_back(server, upstream):
     state, u = flaky(upstream)
-    s = start(server, "circuit_breaker", lambda text: text.replace(
+    s = start(server, "circuit_breaker", "circuit", lambda text: text.replace(
         '"app"', '"app", { failures = 0, ratio = 0.5, requests_min = 6, window_s = 1000, fallback = "@sorry" }'), UP=u.port)
     for status in (200, 500, 200, 500, 200, 500):
         state["status"] = status
         assert get(s.port, "/").status == status
     s.wait_for_log("3 of 6 requests failed")
     assert get(s.port, "/").body == b"sorry"
+
+
+def test_a_fallback_is_logged_as_what_it_is(server, upstream):
+    for place in ("@sorry", "/sorry"):
+        state, u = flaky(upstream)
+        options = '"app", { failures = 1, fallback = "%s" }' % place
+        s = start(server, "circuit_breaker", "circuit", lambda text: text.replace('"app"', options), UP=u.port)
+        assert [get(s.port, "/").status, get(s.port, "/").status] == [500, 200]
+        assert 'decisions_total{name="app",decision="refused"} 1' in get(s.port, "/metrics").body.decode()
+        if place == "@sorry":  # an internal redirect runs the server's `set` again
+            wait_until(lambda: "refused 200" in s.read("logs/access.log"))
+
+
+def test_workers_share_a_breaker(server, upstream):
+    state, u = flaky(upstream)
+    s = start(server, "circuit_breaker", "circuit", lambda text: text.replace('"app"', '"app", { failures = 4, open_s = 1000 }'),
+              conf="worker_processes 3;\n" + CONF, UP=u.port)
+    wait_until(lambda: get(s.port, "/").status == 503)
+    assert len(u.requests) == 4
+    assert [get(s.port, "/").status for _ in range(10)] == [503] * 10
+
+
+def test_a_probe_whose_client_leaves_says_nothing(server, upstream):
+    came, go_on = threading.Event(), threading.Event()
+
+    def answer(request):
+        if request.target == "/slow":
+            came.set()
+            go_on.wait(30)
+        return up.reply(500 if request.target == "/bad" else 200, b"x")
+    u = upstream(up.serve(answer))
+    s = start(server, "circuit_breaker", "circuit", lambda text: text.replace('"app"', '"app", { failures = 1, open_s = 0.2 }'), UP=u.port)
+    assert get(s.port, "/bad").status == 500
+    probe = Client(s.port)
+    asks = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
+    wait_until(lambda: probe.send(asks) and (came.wait(0.3) or not probe.read_reply()))
+    assert get(s.port, "/ok").status == 503  # while a probe is on its way
+    probe.reset()
+    s.wait_for_log("client prematurely closed connection")
+    assert 'circuit_breaker_open{name="app"} 1' in get(s.port, "/metrics").body.decode()
+    go_on.set()
+    wait_until(lambda: get(s.port, "/ok").status == 200)
+    s.wait_for_log('circuit breaker "app" closes')
 
 
 def policy_service(upstream, answer):
@@ -95,8 +102,8 @@ def policy_service(upstream, answer):
 def authorized(server, upstream, answer, options=""):
     opa = policy_service(upstream, answer)
     u = upstream(up.serve(lambda r: up.reply(200, (r.header("x-user") or "-").encode())))
-    s = start(server, "authorize", lambda text: text.replace("8181", str(opa.port)).replace("cache_s = 10", "cache_s = 10" + options),
-              UP=u.port)
+    s = start(server, "authorize", "authorization_decision",
+              lambda text: text.replace("8181", str(opa.port)).replace("cache_s = 10", "cache_s = 10" + options), UP=u.port)
     return s, opa, u
 
 
@@ -131,3 +138,28 @@ def test_a_service_that_does_not_answer(server, upstream):
     s, opa, u = authorized(server, upstream, lambda asked: True, ", fail_open = true")
     opa.refuse()
     assert get(s.port, "/").status == 200
+
+
+def test_fields_of_the_service_are_not_the_clients(server, upstream):
+    s, opa, u = authorized(server, upstream, lambda asked: True, ', clear_fields = { "X-User" }')
+    assert get(s.port, "/", headers={"X-User": "root"}).body == b"-"
+
+
+def test_a_kept_connection_that_broke_is_replaced(server, upstream):
+    opa = upstream([up.request(), up.send(up.reply(200, b'{"result": true}')), up.request(), up.reset()],
+                   [up.request(), up.send(up.reply(200, b'{"result": true}')), up.hold()])
+    u = upstream(up.serve(lambda r: up.reply(200, b"x")))
+    s = start(server, "authorize", "authorization_decision", lambda text: text.replace("8181", str(opa.port)), UP=u.port)
+    assert [get(s.port, "/1").status, get(s.port, "/2").status] == [200, 200]
+    assert len(opa.connections) == 2
+
+
+def test_answers_that_are_none(server, upstream):
+    bad = [b"junk\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
+           b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200,
+           up.reply(200, b"[]x"), up.reply(500, b'{"result": true}')]
+    opa = upstream(*[[up.request(), up.send(data), up.close()] for data in bad])
+    u = upstream(up.serve(lambda r: up.reply(200, b"x")))
+    s = start(server, "authorize", "authorization_decision", lambda text: text.replace("8181", str(opa.port)), UP=u.port)
+    assert [get(s.port, f"/{i}").status for i in range(len(bad))] == [503] * len(bad)
+    assert len(u.requests) == 0

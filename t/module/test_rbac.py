@@ -70,14 +70,14 @@ def test_decisions(s, method, target, fields, host, want):
     assert reply.status == (204 if want.endswith("allowed") else 403)
     policy, decision = want.split()
     level = "info" if decision == "allowed" else "error"
-    s.wait_for_log(rf'\[{level}\] .* rbac: {decision} by policy "{policy}", identity "-", client: ')
-    assert len([line for line in s.log().splitlines() if " rbac: " in line]) == 1, "one line a decision"
+    s.wait_for_log(rf'\[{level}\] .* authorization: {decision} by rbac "{policy}", identity "-", client: ')
+    assert len([line for line in s.log().splitlines() if " authorization: " in line]) == 1, "one line a decision"
 
 
 def test_shadow_mode_tells_and_lets_pass(s):
     reply = get(s.port, "/shadow")
     assert (reply.status, reply.header("X-Rbac")) == (204, "all shadow_denied")
-    s.wait_for_log(r'\[warn\] .* rbac: would be denied by policy "all", identity "-"')
+    s.wait_for_log(r'\[warn\] .* authorization: shadow_denied by rbac "all", identity "-"')
 
 
 def test_defaults_and_inner_blocks(s):
@@ -93,11 +93,11 @@ def test_satisfy_any_does_not_get_around_it(s):
 
 def test_log_policies_and_counters(s):
     assert get(s.port, "/orders/watched").status == 204
-    s.wait_for_log(r'\[notice\] .* rbac: policy "watched" matches')
+    s.wait_for_log(r'\[notice\] .* authorization: logged by rbac "watched"')
     get(s.port, "/orders/secret")
     get(s.port, "/orders/secret")
     get(s.port, "/shadow")
     text = get(s.port, "/metrics").text
     for policy, decision, count in (("watched", "logged", 1), ("readers", "allowed", 1), ("secrets", "denied", 2),
                                     ("all", "shadow_denied", 1)):
-        assert f'fairlead_http_rbac_decisions_total{{policy="{policy}",decision="{decision}"}} {count}\n' in text
+        assert f'fairlead_http_authorization_decisions_total{{check="rbac",rule="{policy}",decision="{decision}"}} {count}\n' in text

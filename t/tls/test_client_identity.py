@@ -62,10 +62,10 @@ def world(server, upstream, tmp_path):
 
 def test_rbac_knows_clients_by_their_certificates(world):
     assert world.ask("/", world.one)[0] == 200
-    world.server.wait_for_log('rbac: allowed by policy "a", identity "spiffe://td/ns/a/sa/one"')
+    world.server.wait_for_log('authorization: allowed by rbac "a", identity "spiffe://td/ns/a/sa/one"')
     assert world.ask("/", world.dns)[0] == 200
     assert world.ask("/", world.two)[0] == 403
-    world.server.wait_for_log('rbac: denied by policy "default", identity "spiffe://td/ns/b/sa/two"')
+    world.server.wait_for_log('authorization: denied by rbac "default", identity "spiffe://td/ns/b/sa/two"')
     assert world.ask("/", None)[0] == 403
     assert world.ask("/any", world.two)[0] == 200
     assert world.ask("/any", None)[0] == 403
@@ -74,7 +74,7 @@ def test_rbac_knows_clients_by_their_certificates(world):
 def test_an_unverified_certificate_is_nobody(world):
     assert world.ask("/off", world.foreign)[0] == 200, "optional_no_ca lets it in"
     assert world.ask("/", world.foreign)[0] == 403
-    world.server.wait_for_log('rbac: denied by policy "default", identity "-"')
+    world.server.wait_for_log('authorization: denied by rbac "default", identity "-"')
     assert world.ask("/append", world.foreign, CLAIM)[1] == ""
 
 

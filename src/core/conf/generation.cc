@@ -64,7 +64,9 @@ std::string_view Generation::absolute_path_in(std::string_view path, Arena& aren
   return arena.copy_z(request_.prefix + std::string(path));
 }
 
-std::string_view Generation::absolute_conf_path(std::string_view path) { return arena_->copy_z(reader_->absolute(path)); }
+std::string_view Generation::absolute_conf_path_in(std::string_view path, Arena& arena) const {
+  return arena.copy_z(reader_->absolute(path));
+}
 
 void Generation::need_folder(std::string_view path) {
   for (std::string_view known : folders_)

@@ -56,7 +56,8 @@ class Generation {
   // The same at run time; made in `arena`, a zero byte follows it.
   std::string_view absolute_path_in(std::string_view path, Arena& arena) const;
   // The same below the folder of the configuration file (for included data files).
-  std::string_view absolute_conf_path(std::string_view path);
+  std::string_view absolute_conf_path(std::string_view path) { return absolute_conf_path_in(path, *arena_); }
+  std::string_view absolute_conf_path_in(std::string_view path, Arena& arena) const;
 
   // A folder for temporary files: made before the workers start, and theirs. `path` lives as long as the generation.
   void need_folder(std::string_view path);

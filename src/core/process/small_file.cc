@@ -12,7 +12,7 @@
 namespace fairlead {
 
 std::optional<std::string> read_small_file(const std::string& path, size_t bytes_max) {
-  int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return std::nullopt;
   std::string content;
   char piece[4096];

@@ -10,7 +10,7 @@
 
 namespace fairlead {
 
-// At most `bytes_max` bytes of the file; nothing, with errno set, if it cannot be opened or read.
+// At most `bytes_max` bytes of the file (of a FIFO, what lies in it); nothing, with errno set, if it cannot be opened or read.
 std::optional<std::string> read_small_file(const std::string& path, size_t bytes_max = 1 << 20);
 
 // Writes a file beside it and renames it, so that a reader sees all of it or none. False with errno set; nothing is left behind then.

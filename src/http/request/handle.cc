@@ -181,6 +181,15 @@ Task<Unit> handle_subrequest(Request& request) {
   co_return Unit();
 }
 
+Task<Unit> answer_subrequest(Request& request, Content content) {
+  Verdict verdict = co_await content(request);
+  if (verdict.kind() == Verdict::Kind::respond && !try_send(request, verdict)) verdict = co_await finish_send(request);
+  if (!verdict.is_status() || request.exchange.head_sent()) co_return Unit();
+  set_built_in_page(request, verdict.status());
+  (void)co_await send(request);
+  co_return Unit();
+}
+
 Task<Unit> handle(Request& request, Verdict verdict) {
   LogAtExit log(request);
   bool finished = true;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "event/loop/task.h"
+#include "http/hooks.h"
 #include "http/request/request.h"
 
 namespace fairlead::http {
@@ -17,5 +18,7 @@ Task<Unit> handle(Request& request, Verdict first);
 
 // The request of a subrequest, prepared by it: all phases but post_read and access; then the log, if log_subrequest says so.
 Task<Unit> handle_subrequest(Request& request);
+// The same for one that `content` answers in place of a location. A status that it gives becomes a built-in page.
+Task<Unit> answer_subrequest(Request& request, Content content);
 
 }  // namespace fairlead::http

@@ -3,6 +3,7 @@
 #include "http/request/subrequest.h"
 
 #include "core/conf/error_log.h"
+#include "http/conf/location.h"
 #include "http/message/uri.h"
 #include "http/request/capture.h"
 #include "http/request/client_facts.h"
@@ -18,10 +19,20 @@ static int depth_of(const Request& request) {
   return depth;
 }
 
+// A place with the values of `location` and none of its hooks.
+static void enter_bare(Request& request, const Location& location) {
+  Location& place = *request.arena().make<Location>();
+  place.block = location.block;
+  place.server = location.server;
+  place.name = location.name;
+  request.enter(place);
+}
+
 Subrequest::Subrequest(Request& parent, const SubrequestPlan& plan)
     : parent_(parent),
       shares_variables_(plan.shares_variables),
       ends_with_client_(plan.ends_with_client),
+      content_(plan.content),
       arena_(Arena::open(arena_bytes)) {
   head_ = arena_->make<RequestHead>(*arena_);
   fill_subrequest_head(*head_, parent.head, plan);
@@ -33,6 +44,7 @@ Subrequest::Subrequest(Request& parent, const SubrequestPlan& plan)
   request_->client_addr = parent.client_addr;
   request_->local_addr = parent.local_addr;
   if (shares_variables_) request_->take_assigned(parent);
+  if (content_) enter_bare(*request_, *parent.location);
 }
 
 Subrequest::~Subrequest() = default;
@@ -82,7 +94,8 @@ Task<Unit> Subrequest::run() {
   }
   std::optional<AbortScope> abortable;
   if (ends_with_client_) abortable.emplace(parent_);
-  co_await handle_subrequest(*request_);
+  if (content_) co_await answer_subrequest(*request_, content_);
+  else co_await handle_subrequest(*request_);
   if (shares_variables_) parent_.take_assigned(*request_);
   co_return Unit();
 }

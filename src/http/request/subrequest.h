@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/base/arena.h"
+#include "http/hooks.h"
 #include "http/request/request.h"
 
 namespace fairlead::http {
@@ -31,6 +32,8 @@ struct SubrequestPlan {
   uint64_t response_bytes_max = 0;      // of the body that is kept; what is more is cut, see is_cut()
   bool fails_if_longer = false;         // a longer body is an error of the response rather than cut short quietly
   bool ends_with_client = true;         // while it runs, a client that leaves destroys the parent, and it with that
+  // What answers it in place of a location: no phases, filters or error pages; the values of the parent's location hold.
+  Content content = nullptr;
 };
 
 class Subrequest {
@@ -59,6 +62,7 @@ class Subrequest {
   Request& parent_;
   bool shares_variables_;
   bool ends_with_client_;
+  Content content_;
   Arena::Owner arena_;
   RequestHead* head_;
   Capture* capture_;

@@ -6,6 +6,7 @@
 import argparse
 import sys
 
+import auth
 import bodies
 import conns
 import cpu
@@ -48,6 +49,11 @@ def figures(options):
     set_load(3, 3, 1)
     one = keep("latency", latency.measure(options), latency)["fairlead/nginx"]
     found += [("p50 of nginx's, 1 connection", one["p50_us"], 1.05), ("p99 of nginx's, 1 connection", one["p99_us"], 1.10)]
+    if options.binary:
+        asked = keep("auth", auth.measure(options), auth)
+        found += [("us that ext_authz adds by HTTP, p50", asked["http"]["added_p50_us"], 150.0),
+                  ("us that ext_authz adds by gRPC, p50", asked["grpc"]["added_p50_us"], 150.0),
+                  ("us of processor that a known token adds", asked["jwt"]["added_total_us"], None)]
     quiet = keep("idle", idle.measure(options), idle, 10000)["fairlead"]
     found.append(("KiB per idle connection", quiet["bytes_per_connection"] / 1024 if quiet["all_open"] else float("inf"), 0.9))
     set_load(1, 10)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Every decision about who may come in is one line and one count, the same for each check."""
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import get
+
+CONF = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location = /metrics { metrics; }
+        location /basic { auth_basic x; auth_basic_user_file users; try_files /none =204; }
+        location /no-file { auth_basic x; auth_basic_user_file missing; try_files /none =204; }
+        location /asked { auth_request /auth; try_files /none =204; }
+        location /open { auth_request /auth; auth_request_fail open; try_files /none =204; }
+        location /near { allow 127.0.0.1; deny all; try_files /none =204; }
+        location /far { deny all; try_files /none =204; }
+        location /any { satisfy any; deny all; auth_basic x; auth_basic_user_file users; try_files /none =204; }
+        location = /auth { internal; proxy_set_header X-Uri $request_uri; proxy_pass http://127.0.0.1:%%UP%%; }
+    }
+}
+"""
+ALICE = {"Authorization": "Basic YWxpY2U6c2VjcmV0"}
+WRONG = {"Authorization": "Basic YWxpY2U6d3Jvbmc="}
+MALLORY = {"Authorization": "Basic bWFsbG9yeTp4"}
+
+
+@pytest.fixture
+def s(server, upstream):
+    u = upstream(up.serve(lambda request: up.reply(int(request.header("X-Uri")[-3:]))))
+    return server(CONF, UP=u.port, files={"users": "alice:{PLAIN}secret\n"})
+
+
+@pytest.mark.parametrize("target, fields, status, level, check, rule, decision, identity", [
+    ("/basic", ALICE, 204, "info", "auth_basic", "user", "allowed", "alice"),
+    ("/basic", {}, 401, "info", "auth_basic", "no user", "challenged", "-"),
+    ("/basic", WRONG, 401, "error", "auth_basic", "password", "denied", "alice"),
+    ("/basic", MALLORY, 401, "error", "auth_basic", "no user", "denied", "mallory"),
+    ("/no-file", ALICE, 403, "error", "auth_basic", "user file", "failed", "alice"),
+    ("/asked?200", {}, 204, "info", "auth_request", "service", "allowed", "-"),
+    ("/asked?403", {}, 403, "error", "auth_request", "service", "denied", "-"),
+    ("/asked?503", {}, 500, "error", "auth_request", "status", "failed", "-"),
+    ("/open?503", {}, 204, "warn", "auth_request", "status", "failed_open", "-"),
+    ("/near", {}, 204, "info", "access", "address", "allowed", "-"),
+    ("/far", {}, 403, "error", "access", "address", "denied", "-"),
+])
+def test_one_line_and_one_count(s, target, fields, status, level, check, rule, decision, identity):
+    assert get(s.port, target, headers=fields).status == status
+    s.wait_for_log(rf'\[{level}\] .* authorization: {decision} by {check} "{rule}", identity "{identity}", client: 127.0.0.1, ')
+    assert s.log().count(" authorization: ") == 1
+    line = f'fairlead_http_authorization_decisions_total{{check="{check}",rule="{rule}",decision="{decision}"}} 1\n'
+    text = get(s.port, "/metrics").text
+    assert line in text and text.count("fairlead_http_authorization_decisions_total{") == 1
+
+
+def test_where_any_suffices_each_check_tells_its_own(s):
+    assert get(s.port, "/any", headers=ALICE).status == 204
+    s.wait_for_log('authorization: denied by access "address"')
+    s.wait_for_log('authorization: allowed by auth_basic "user", identity "alice"')
+
+
+def test_an_identity_cannot_make_a_line_of_its_own(s):
+    forged = {"Authorization": "Basic YQpmb3JnZWQ6eA=="}  # a, line feed, forged
+    get(s.port, "/basic", headers=forged)
+    s.wait_for_log("authorization: denied by auth_basic")
+    assert not [line for line in s.log().splitlines() if line.startswith("forged")]
