@@ -72,7 +72,8 @@ bool check_status(OCSP_BASICRESP& basic, STACK_OF(X509)* chain, Answer& answer) 
   int found = OCSP_resp_find_status(&basic, id, &status, nullptr, nullptr, &from, &until);
   OCSP_CERTID_free(id);
   if (found != 1) return answer.fail("certificate status not found in the OCSP response");
-  if (status != V_OCSP_CERTSTATUS_GOOD) return answer.fail(std::string("certificate status \"") + OCSP_cert_status_str(status) + "\" in the OCSP response");
+  if (status != V_OCSP_CERTSTATUS_GOOD)
+    return answer.fail(std::string("certificate status \"") + OCSP_cert_status_str(status) + "\" in the OCSP response");
   if (OCSP_check_validity(from, until, skew_s, -1) != 1) return answer.fail("OCSP_check_validity failed");
   return true;
 }

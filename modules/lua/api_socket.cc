@@ -94,7 +94,8 @@ Wait wait_secured(Handshake what, Run& run, lua_State* L) {
   const std::string& failure = what.socket->failure;
   if (wrong == "timeout") log_socket_failure(run, "lua ssl handshake timed out");
   else if (wrong == "certificate host mismatch") log_socket_failure(run, format("lua ssl certificate does not match host \"{}\"", name));
-  else if (wrong == "handshake failed" || wrong == "closed") log_socket_failure(run, failure.empty() ? "lua ssl handshake failed" : failure);
+  else if (wrong == "handshake failed" || wrong == "closed")
+    log_socket_failure(run, failure.empty() ? "lua ssl handshake failed" : failure);
   else log_socket_failure(run, format("lua ssl certificate verify error: ({})", wrong));
   co_return push_failure(L, wrong);
 }

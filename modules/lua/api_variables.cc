@@ -74,8 +74,8 @@ int set_variable(lua_State* L) {
 // -- ngx.ctx --
 
 // The ngx.ctx of the hooks of a client's handshake, in the slots of its connection: requests begin with what is in it.
-struct ConnectionCtx {
-  ~ConnectionCtx() {
+struct HandshakeTable {
+  ~HandshakeTable() {
     if (vm && vm->main()) luaL_unref(vm->main(), LUA_REGISTRYINDEX, ref);
   }
   Vm* vm = nullptr;
@@ -88,7 +88,7 @@ int& ctx_ref(lua_State* L) {
   if (scope.run && !scope.request) return scope.run->ctx_ref;
   Request& request = request_of(L);
   if (client_tls_hooks.has(scope.hook)) {
-    ConnectionCtx& own = request.facts.slots.use<ConnectionCtx>();
+    HandshakeTable& own = request.facts.slots.use<HandshakeTable>();
     own.vm = &scope.vm;
     return own.ref;
   }
@@ -104,10 +104,10 @@ int& ctx_ref(lua_State* L) {
 }
 
 // Into the table on top.
-void copy_connection_ctx(lua_State* L) {
+void copy_handshake_table(lua_State* L) {
   Scope& scope = Scope::current();
   if (!scope.request || client_tls_hooks.has(scope.hook) || !scope.request->facts.is_secure) return;
-  const ConnectionCtx* own = scope.request->facts.slots.find<ConnectionCtx>();
+  const HandshakeTable* own = scope.request->facts.slots.find<HandshakeTable>();
   if (!own || own->ref == LUA_NOREF) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, own->ref);
   lua_pushnil(L);
@@ -123,7 +123,7 @@ int get_ctx(lua_State* L) {
   int& ref = ctx_ref(L);
   if (ref == LUA_NOREF) {
     lua_createtable(L, 0, 4);
-    copy_connection_ctx(L);
+    copy_handshake_table(L);
     ref = luaL_ref(L, LUA_REGISTRYINDEX);
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, ref);

@@ -87,7 +87,8 @@ constexpr Constant constants[] = {
 constexpr int compatible_number = 1031004;
 constexpr int api_number = 10027;
 
-constexpr luaL_Reg worker_functions[] = {{"pid", pid}, {"pids", pids}, {"id", id}, {"count", count}, {"exiting", exiting}, {nullptr, nullptr}};
+constexpr luaL_Reg worker_functions[] = {{"pid", pid},     {"pids", pids},       {"id", id},
+                                         {"count", count}, {"exiting", exiting}, {nullptr, nullptr}};
 
 }  // namespace
 

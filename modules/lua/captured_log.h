@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// CapturedLog: lua_capture_error_log: the newest lines of the error log in the process's memory, for ngx.errlog.get_logs. Each worker has its
-// own by fork. Without Lua.
+// CapturedLog: lua_capture_error_log: the newest lines of the error log in the process's memory, for ngx.errlog.get_logs. Each worker has
+// its own by fork. Without Lua.
 #pragma once
 
 #include <deque>

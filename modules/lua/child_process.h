@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// ChildProcess: a program that a script started (ngx.pipe), with its standard streams on pipes. Without Lua. Shared by the userdata of Lua and
-// the tasks that work on it; when nobody holds it any more, the program is killed and reaped.
+// ChildProcess: a program that a script started (ngx.pipe), with its standard streams on pipes. Without Lua. Shared by the userdata of Lua
+// and the tasks that work on it; when nobody holds it any more, the program is killed and reaped.
 #pragma once
 
 #include <sys/types.h>

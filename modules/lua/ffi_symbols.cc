@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Functions that libraries written for OpenResty look up by name (ffi.C) in the program itself: lua-resty-string, and what stands on it. The
-// linker exports them, and nothing else, by exported_symbols.list.
+// Functions that libraries written for OpenResty look up by name (ffi.C) in the program itself: lua-resty-string, and what stands on it.
+// The linker exports them, and nothing else, by exported_symbols.list.
 #include <cstddef>
 #include <cstdint>
 

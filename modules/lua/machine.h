@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Which machine a request's scripts run in: the one of its configuration, or, with lua_code_cache off, one of its own that ends with it (and
-// with the timers that it left).
+// Which machine a request's scripts run in: the one of its configuration, or, with lua_code_cache off, one of its own that ends with it
+// (and with the timers that it left).
 #pragma once
 
 #include "modules/lua/vm.h"

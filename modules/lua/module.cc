@@ -130,7 +130,7 @@ constexpr Directive rows[] = {
     slot<LuaConf, &LuaConf::run_time_limit>("lua_run_time_limit", in_http,
                                             "Processor time that a script may use without waiting before it is ended; 0: no limit."),
     custom<set_capture_log, LuaConf, &LuaConf::capture_error_log>("lua_capture_error_log", in_http, words(1),
-                                                                  "Memory in each worker for the newest lines of the error log, for ngx.errlog.")
+                                                                  "Memory for the newest lines of the error log, see ngx.errlog.")
         .takes("size"),
     slot<LuaConf, &LuaConf::jit>("lua_jit", in_http, "Whether Lua is compiled to machine code."),
     custom<set_code_cache, LuaConf, &LuaConf::code_cache>("lua_code_cache", anywhere, words(1),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// How scripts hold a socket: a userdata with a share of it, of one metatable per type (Socket::type_name); whatever waits on the socket holds
-// another share.
+// How scripts hold a socket: a userdata with a share of it, of one metatable per type (Socket::type_name); whatever waits on the socket
+// holds another share.
 #pragma once
 
 #include <lua.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// OpenSSL's objects as scripts hold them: certificates, keys and sessions in userdata of ours, which share them by count; and bare pointers, as
-// libraries over FFI have and want them.
+// OpenSSL's objects as scripts hold them: certificates, keys and sessions in userdata of ours, which share them by count; and bare
+// pointers, as libraries over FFI have and want them.
 #pragma once
 
 #include <lua.hpp>

@@ -52,8 +52,8 @@ struct ForwardHook {
   bool (*applies)(const Block& block) = nullptr;
 };
 
-// In handshakes. With a client (the first four) there is no request yet: the hook gets one with an empty head that stands for the connection
-// and ends with the hook. `applies` is asked of the server that the point names.
+// In handshakes. With a client (the first four) there is no request yet: the hook gets one with an empty head that stands for the
+// connection and ends with the hook. `applies` is asked of the server that the point names.
 enum class TlsPoint : uint8_t {
   client_hello,      // was read, nothing of it counts yet; of the address's default server
   session_fetch,     // behind that, if it names a session (TLS 1.2); of the address's default server

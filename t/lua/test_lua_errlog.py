@@ -8,7 +8,10 @@ CONF = r"""
 events {}
 http {
     CAPTURE
-    init_by_lua_block { local errlog = require "ngx.errlog" init_said = tostring(errlog.set_filter_level(ngx.WARN)) .. " " .. require "ngx.process".type() }
+    init_by_lua_block {
+        local errlog = require "ngx.errlog"
+        init_said = tostring(errlog.set_filter_level(ngx.WARN)) .. " " .. require "ngx.process".type()
+    }
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location / { content_by_lua_block { local errlog = require "ngx.errlog" SCRIPT } }
@@ -45,7 +48,8 @@ def test_the_oldest_go_first(server):
 
 def test_without_the_directive(server):
     _, text = run(server, 'ngx.print(errlog.get_logs()) ngx.print(" ", init_said, " ", pcall(errlog.set_filter_level, ngx.ERR))', "")
-    assert text.startswith('nildirective "lua_capture_error_log" is not set nil master') and "API disabled in the context of content_by_lua*" in text
+    assert text.startswith('nildirective "lua_capture_error_log" is not set nil master')
+    assert "API disabled in the context of content_by_lua*" in text
 
 
 def test_raw_lines_and_levels(server):

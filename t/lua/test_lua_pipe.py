@@ -63,8 +63,8 @@ def test_merged_errors_and_what_cannot_run(server):
         local p = pipe.spawn({"cat"}) ngx.say(pcall(p.shutdown, p, "none")) ngx.say(pcall(p.kill, p, 1000))""")
     lines = text.splitlines()
     assert lines[:3] == ["out", "err", "nilno such file or directory"]
-    for line, part in zip(lines[3:], ["non-empty table expected", "string or table expected, got boolean", "bad environ option", "bad shutdown arg: none",
-                                      "bad signal value: 1000"]):
+    for line, part in zip(lines[3:], ["non-empty table expected", "string or table expected, got boolean", "bad environ option",
+                                      "bad shutdown arg: none", "bad signal value: 1000"]):
         assert part in line
 
 

@@ -32,7 +32,8 @@ def test_the_body_in_pieces(server):
     s = start(server, """
         local s = assert(ngx.req.socket()) s:settimeout(5000)
         ngx.say(s:receive(3)) ngx.say(s:receive()) local f = s:receiveuntil("--") ngx.say(f()) ngx.say(#s:receiveany(1))
-        ngx.say(s:receive(9)) ngx.say(s:receive(1)) ngx.say(ngx.req.socket()) ngx.req.read_body() ngx.say(ngx.req.get_body_data())""", allow_log=["aborted: runtime error: .*no body"])
+        ngx.say(s:receive(9)) ngx.say(s:receive(1)) ngx.say(ngx.req.socket())
+        ngx.req.read_body() ngx.say(ngx.req.get_body_data())""", allow_log=["aborted: runtime error: .*no body"])
     client = Client(s.port).send(POST + "Content-Length: 22\r\n\r\nab")
     client.send_pieces(b"cdef\r\nuntil--rest of", 3)
     assert client.read_reply("POST").body == b"abc\ndef\nuntil\n1\nnilclosedest of\nnilclosed\nnilduplicate call\nnil\n"
@@ -56,7 +57,7 @@ def test_through_http2(server):
 
 def test_a_late_body_times_out_and_can_be_read_on(server):
     s = start(server, """
-        local s = ngx.req.socket() s:settimeout(50) ngx.print("") ngx.say(s:receive(4)) ngx.flush(true) s:settimeout(5000) ngx.say(s:receive(2))""")
+        local s = ngx.req.socket() s:settimeout(50) ngx.say(s:receive(4)) ngx.flush(true) s:settimeout(5000) ngx.say(s:receive(2))""")
     client = Client(s.port).send(POST + "Content-Length: 4\r\n\r\nab")
     assert b"niltimeoutab\n" in client.reader.until(b"timeoutab\n")
     client.send("cd")
@@ -91,7 +92,11 @@ def test_an_upgrade_speaks_both_ways(server):
         ngx.send_headers() ngx.flush(true)
         local s = assert(ngx.req.socket(true)) s:settimeout(5000)
         local t = ngx.thread.spawn(function() for i = 1, 3 do s:send("tick" .. i .. "\\n") ngx.sleep(0.01) end end)
-        while true do local line, err = s:receive() if not line then return ngx.log(ngx.NOTICE, "ended: ", err) end s:send("echo " .. line .. "\\n") end""")
+        while true do
+            local line, err = s:receive()
+            if not line then return ngx.log(ngx.NOTICE, "ended: ", err) end
+            s:send("echo " .. line .. "\\n")
+        end""")
     client = Client(s.port).send("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nfirst\n")
     head = client.reader.until(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101") and b"Upgrade: echo" in head

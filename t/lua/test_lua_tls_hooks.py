@@ -2,7 +2,9 @@
 # Copyright (C) The Fairlead authors
 """Lua in handshakes: what a client hello says, certificates chosen by scripts, sessions they keep, peers they verify."""
 
+import datetime
 import ssl
+import subprocess
 
 import pytest
 from cryptography import x509
@@ -73,7 +75,8 @@ def test_a_script_chooses_the_certificate(server, authority):
         }""", request="""
             local ssl = require "ngx.ssl"
             local data, kind = ssl.raw_client_addr()
-            ngx.print(ngx.ctx.of, " ", kind, " ", #data, " ", ssl.server_port() == tonumber(ngx.var.server_port), " ", ssl.get_tls1_version())""")
+            local is_port = ssl.server_port() == tonumber(ngx.var.server_port)
+            ngx.print(ngx.ctx.of, " ", kind, " ", #data, " ", is_port, " ", ssl.get_tls1_version())""")
     shown, body, _, _ = visit(s, authority, version=ssl.TLSVersion.TLSv1_3)
     assert (shown, body) == ("b.test", "ssl_cert a.test TLSv1.3 32 inet 4 true 772")
     assert visit(s, authority, version=ssl.TLSVersion.TLSv1_2)[0] == "b.test"
@@ -93,8 +96,8 @@ def test_certificates_as_der(server, authority):
     s.wait_for_log(r"bad: PEM_read_bio_X509_AUX\(\) failed.*, d2i_PrivateKey\(\) failed.*, d2i_X509_bio\(\) failed")
 
 
-@pytest.mark.parametrize("script, line", [("error('no')", "lua entry thread aborted: runtime error: .*no"), ("ngx.exit(ngx.ERROR)", "handshake was refused"),
-                                          ("syntax(", "failed to load inlined Lua code")])
+@pytest.mark.parametrize("script, line", [("error('no')", "lua entry thread aborted: runtime error: .*no"),
+                                          ("ngx.exit(ngx.ERROR)", "handshake was refused"), ("syntax(", "failed to load inlined Lua code")])
 def test_a_script_that_fails_ends_the_handshake(server, authority, script, line):
     s = start(server, authority, "ssl_certificate_by_lua_block { " + script + " }" if script != "syntax(" else
               "ssl_certificate_by_lua 'syntax(';", allow_log=["aborted: runtime error"])
@@ -111,7 +114,8 @@ def test_what_a_client_hello_says(server, authority):
             local name = hello.get_client_hello_server_name()
             local versions = hello.get_supported_versions()
             ngx.ctx.name, ngx.ctx.versions = name, versions and table.concat(versions, " ")
-            ngx.ctx.has = #hello.get_client_hello_ext(0) > 0 and hello.get_client_hello_ext(4321) == nil and #hello.get_client_hello_ext_present() > 3
+            ngx.ctx.has = #hello.get_client_hello_ext(0) > 0 and hello.get_client_hello_ext(4321) == nil
+                          and #hello.get_client_hello_ext_present() > 3
                           and #hello.get_client_hello_ciphers() > 0
             if name == "old.test" then assert(hello.set_protocols({"TLSv1.2"})) end
             if name == "never.test" then ngx.exit(ngx.ERROR) end
@@ -172,7 +176,6 @@ def test_a_staple_made_by_a_script(server, authority):
         leaf = x509.load_pem_x509_certificate(f.read())
     with open(f"{authority.folder}/chain.pem", "wb") as f:
         f.write(leaf.public_bytes(serialization.Encoding.PEM) + authority.certificate.public_bytes(serialization.Encoding.PEM))
-    import datetime
     now = datetime.datetime.utcnow()
     answer = ocsp.OCSPResponseBuilder().add_response(
         cert=leaf, issuer=authority.certificate, algorithm=hashes.SHA1(), cert_status=ocsp.OCSPCertStatus.GOOD, this_update=now,
@@ -184,7 +187,8 @@ def test_a_staple_made_by_a_script(server, authority):
         ssl_certificate_by_lua_block {
             local ocsp, ssl = require "ngx.ocsp", require "ngx.ssl"
             local chain, answer = ssl.cert_pem_to_der(read("chain.pem")), read("answer.der")
-            ngx.log(ngx.NOTICE, "responder: ", tostring(ocsp.get_ocsp_responder_from_der_chain(chain)), ", request: ", #ocsp.create_ocsp_request(chain) > 50,
+            ngx.log(ngx.NOTICE, "responder: ", tostring(ocsp.get_ocsp_responder_from_der_chain(chain)),
+                    ", request: ", #ocsp.create_ocsp_request(chain) > 50,
                     ", valid: ", ocsp.validate_ocsp_response(answer, chain), ", bad: ", select(2, ocsp.validate_ocsp_response("x", chain)),
                     ", alone: ", select(2, ocsp.create_ocsp_request(ssl.cert_pem_to_der(read("default.pem")))))
             ngx.log(ngx.NOTICE, "set: ", select(2, ocsp.set_ocsp_status_resp(answer)))
@@ -192,16 +196,17 @@ def test_a_staple_made_by_a_script(server, authority):
     visit(s, authority)
     s.wait_for_log("responder: nil, request: true, valid: true, bad: d2i_OCSP_RESPONSE.. failed, alone: no issuer certificate in chain")
     s.wait_for_log("set: no status req")
-    import subprocess
-    said = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{s.port}", "-servername", "a.test", "-status"], input=b"", timeout=60,
-                          capture_output=True, check=False).stdout
+    said = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{s.port}", "-servername", "a.test", "-status"],
+                          input=b"", timeout=60, capture_output=True, check=False).stdout
     assert b"OCSP Response Status: successful" in said
 
 
 PEER_CONF = r"""
 events {}
 http {
-    init_by_lua_block { function read(name) local f = assert(io.open("%%CERTS%%/" .. name)) local text = f:read("*a") f:close() return text end }
+    init_by_lua_block {
+        function read(name) local f = assert(io.open("%%CERTS%%/" .. name)) local text = f:read("*a") f:close() return text end
+    }
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location / { proxy_pass https://127.0.0.1:%%UP%%; proxy_ssl_name a.test; HOOKS }
@@ -228,11 +233,13 @@ def test_a_certificate_for_a_peer(server, upstream, authority):
 @pytest.mark.parametrize("script, directives, status", [
     ("", "", 200), ("peer.set_verify_result(0)", "proxy_ssl_verify on; proxy_ssl_trusted_certificate %%CERTS%%/other/ca.pem;", 200),
     ("", "proxy_ssl_verify on; proxy_ssl_trusted_certificate %%CERTS%%/other/ca.pem;", 502), ("peer.set_verify_result(18)", "", 502),
-    ("ngx.exit(ngx.ERROR)", "", 502), ("error('no')", "", 502), ("assert(peer.get_verify_result() == 0)", "lua_upstream_skip_openssl_default_verify on;", 200)])
+    ("ngx.exit(ngx.ERROR)", "", 502), ("error('no')", "", 502),
+    ("assert(peer.get_verify_result() == 0)", "lua_upstream_skip_openssl_default_verify on;", 200)])
 def test_a_script_verifies_a_peer(server, upstream, authority, script, directives, status):
     Authority(f"{authority.folder}/other")
     u = upstream(up.serve(lambda r: up.reply(content=b"ok")), tls=authority.server_context(authority.leaf("a.test")))
     s = server(PEER_CONF.replace("HOOKS", directives + """proxy_ssl_verify_by_lua_block {
         local peer = require "ngx.ssl.proxysslverify"
-        assert(peer.get_verify_cert()) ngx.sleep(0.001) """ + script + "}"), CERTS=authority.folder, UP=u.port, allow_log=["aborted: runtime error"])
+        assert(peer.get_verify_cert()) ngx.sleep(0.001) """ + script + "}"),
+               CERTS=authority.folder, UP=u.port, allow_log=["aborted: runtime error"])
     assert get(s.port, "/").status == status

@@ -69,7 +69,10 @@ void PeerEdits::apply(std::string_view group, std::vector<PeerSpec>& peers) cons
   for (const PeerEdit* edit = edits(); edit < edits() + capacity_; ++edit) {
     if (!edit->is_used || group != edit->group) continue;
     if (edit->is_removed) std::erase_if(peers, [&](const PeerSpec& peer) { return is_named(peer, edit->server); });
-    if (edit->is_added) add_peer(*edit, peers);
+    if (edit->is_added) {
+      add_peer(*edit, peers);
+      continue;
+    }
     for (PeerSpec& peer : peers)
       if (is_named(peer, edit->server)) edit->change.apply(peer);
   }

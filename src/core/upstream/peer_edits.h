@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// PeerEdits: what was changed about groups' peers at run time: added, removed, weighed, drained. A table in a zone's memory, so that all workers
-// see the same and a reload keeps it; or in a process's own. Plain values, no pointers. Who asks for changes, and when a worker takes
-// them up, is decided elsewhere (event/net/upstreams.h).
+// PeerEdits: what was changed about groups' peers at run time: added, removed, weighed, drained. A table in a zone's memory, so that all
+// workers see the same and a reload keeps it; or in a process's own. Plain values, no pointers. Who asks for changes, and when a worker
+// takes them up, is decided elsewhere (event/net/upstreams.h).
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,14 @@ namespace fairlead {
 
 // Of a peer that is there. Fields that are not in `fields` stay as they are.
 struct PeerChange {
-  enum Field : uint32_t { weight_field = 1, max_conns_field = 2, max_fails_field = 4, fail_timeout_field = 8, down_field = 16, drain_field = 32 };
+  enum Field : uint32_t {
+    weight_field = 1,
+    max_conns_field = 2,
+    max_fails_field = 4,
+    fail_timeout_field = 8,
+    down_field = 16,
+    drain_field = 32
+  };
   uint32_t fields = 0;
   uint32_t weight = 1, max_conns = 0, max_fails = 1;
   int64_t fail_timeout_s = 10;

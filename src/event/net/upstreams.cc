@@ -60,15 +60,22 @@ class Upstream::EditsGuard {
     if (upstream_.edits_.lock) upstream_.edits_.lock->lock();
   }
   ~EditsGuard() {
-    table.note_change();
+    if (changed_) table.note_change();
     if (upstream_.edits_.lock) upstream_.edits_.lock->unlock();
-    upstream_.rebuild();
+    if (changed_) upstream_.rebuild();
   }
   EditsGuard(const EditsGuard&) = delete;
   EditsGuard& operator=(const EditsGuard&) = delete;
+  // The edit of that peer, which is going to be changed. nullptr: there is no room for one.
+  PeerEdit* use(std::string_view peer) {
+    PeerEdit* edit = table.use(upstream_.spec.name, peer);
+    changed_ = edit != nullptr;
+    return edit;
+  }
 
  private:
   Upstream& upstream_;
+  bool changed_ = false;
 
  public:
   PeerEdits& table;
@@ -94,7 +101,7 @@ ConfResult<Unit> Upstream::add_peer(const PeerSpec& peer) {
   std::string name = peer.address.text();
   if (has_peer(name)) return std::string("peer exists already");
   EditsGuard guard(*this);
-  PeerEdit* edit = guard.table.use(spec.name, name);
+  PeerEdit* edit = guard.use(name);
   if (!edit) return std::string("too many changes");
   edit->change = PeerChange{~0u, peer.weight, peer.max_conns, peer.max_fails, peer.fail_timeout_s, peer.down, peer.drain};
   edit->backup = peer.backup;
@@ -106,7 +113,7 @@ ConfResult<Unit> Upstream::remove_peer(std::string_view peer) {
   take_edits();
   if (!has_peer(peer)) return std::string("no such peer");
   EditsGuard guard(*this);
-  PeerEdit* edit = guard.table.use(spec.name, peer);
+  PeerEdit* edit = guard.use(peer);
   if (!edit) return std::string("too many changes");
   edit->is_added = false;
   edit->is_removed = false;
@@ -120,7 +127,7 @@ ConfResult<Unit> Upstream::change_peer(std::string_view peer, const PeerChange& 
   take_edits();
   if (!has_peer(peer)) return std::string("no such peer");
   EditsGuard guard(*this);
-  PeerEdit* edit = guard.table.use(spec.name, peer);
+  PeerEdit* edit = guard.use(peer);
   if (!edit) return std::string("too many changes");
   edit->change.add(change);
   return Unit();

@@ -20,8 +20,8 @@ namespace fairlead {
 // handshake pause; handshake() then awaits the answer. One per connection, alive until its handshake has ended.
 class TlsQuestions {
  public:
-  // The client hello was read and nothing of it counts yet: SSL_client_hello_get0_ext() and the like tell what is in it. False: the handshake
-  // fails; the reason has been logged.
+  // The client hello was read and nothing of it counts yet: SSL_client_hello_get0_ext() and the like tell what is in it. False: the
+  // handshake fails; the reason has been logged.
   virtual Task<bool> answer_hello(SSL&) { co_return true; }
   // The certificate to present is needed and not known yet: sets it on `ssl`. False: the handshake fails; the reason has been logged.
   virtual Task<bool> find_certificate(SSL& ssl) = 0;
