@@ -21,7 +21,7 @@ cmake := cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=Release
 configured := build/config.cmake CMakeLists.txt
 sanitized := $(if $(sanitize),-DFAIRLEAD_SANITIZE=$(sanitize),)
 
-.PHONY: build run test check asan bench fuzz install uninstall clean format lint help release-tests asan-tests train lto
+.PHONY: build run test check asan bench soak fuzz install uninstall clean format lint help release-tests asan-tests train lto
 .DEFAULT_GOAL := build
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make check      the fast tests only'
 	@echo 'make asan       the whole suite over the sanitizer build only'
 	@echo 'make bench      micro benchmarks, and macro benchmarks against nginx and haproxy with their limits'
+	@echo 'make soak       ten minutes of load, over plain proxying and over Lua: memory must stay bounded (SECONDS=300 of each)'
 	@echo 'make fuzz TARGET=uri [SECONDS=60]'
 	@echo 'make install    binary, configuration (never overwritten), manual; DESTDIR is honoured'
 	@echo 'make uninstall  what install put there and nobody changed'
@@ -99,6 +100,10 @@ bench: lto
 	@$(PYTHON) t/bench/macro/run.py --binary build/lto/fairlead
 
 bench: build/release/build.ninja
+
+soak: SECONDS = 300
+soak: build
+	@$(PYTHON) -B t/bench/soak.py --binary build/release/fairlead --seconds $(SECONDS)
 
 fuzz: build/fuzz/build.ninja
 	@[ -n "$(TARGET)" ] || { echo 'make fuzz TARGET=one of:' $(patsubst t/fuzz/%_fuzz.cc,%,$(wildcard t/fuzz/*_fuzz.cc)); exit 1; }

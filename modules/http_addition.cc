@@ -124,10 +124,11 @@ constexpr std::array rows = {
 
 constexpr std::array filters = {ResponseFilter{.stage = Stage::content, .apply = &add, .applies = &is_wanted}};
 constexpr Hooks hooks = {.phases = {}, .filters = filters, .forward = {}};
+constexpr std::string_view after[] = {"http_gunzip", "http_sub"};
 
 }  // namespace
 
 extern constinit const Module http_addition_module = {
-    .name = "http_addition", .conf = conf_of<AdditionConf>, .directives = rows, .http = &hooks};
+    .name = "http_addition", .conf = conf_of<AdditionConf>, .directives = rows, .after = after, .http = &hooks};
 
 }  // namespace fairlead

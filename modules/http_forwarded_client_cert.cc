@@ -18,11 +18,11 @@ namespace {
 
 using namespace http;
 
-enum class Mode : uint8_t { off, sanitize, forward, append, sanitize_set };
+enum class Mode : uint8_t { by_default, off, sanitize, forward, append, sanitize_set };
 enum Detail : uint8_t { detail_subject = 1, detail_uri = 2, detail_dns = 4, detail_cert = 8, detail_chain = 16 };
 
 struct ForwardedCertConf {
-  Mode mode = Mode::off;
+  Mode mode = Mode::by_default;
   uint8_t details = detail_subject | detail_uri | detail_dns;
 };
 
@@ -113,12 +113,21 @@ Verdict make_field(Request& request) {
   return Verdict::next();
 }
 
-bool is_wanted(const Block& block) { return conf<ForwardedCertConf>(block).mode != Mode::off; }
+// Where clients are asked for certificates the field says who they are, so what they say themselves is removed unless the configuration
+// decides. Elsewhere it may be the word of whoever ended TLS before us: as with nginx it passes.
+bool is_wanted(const Block& block) {
+  Mode mode = conf<ForwardedCertConf>(block).mode;
+  if (mode != Mode::by_default) return mode != Mode::off;
+  for (const Block* outer = &block; outer; outer = outer->parent())
+    if (outer->is_set("ssl_verify_client")) return true;
+  return false;
+}
 
 constexpr std::array rows = {
     custom<set_mode, ForwardedCertConf, &ForwardedCertConf::mode, &ForwardedCertConf::details>(
         "forwarded_client_cert", in_http_any, words_from(1),
-        "What becomes of X-Forwarded-Client-Cert: untouched, removed, or, if the client's certificate was verified, kept, added to or set.")
+        "What becomes of X-Forwarded-Client-Cert: untouched, removed, or, if the client's certificate was verified, kept, added to or set; "
+        "removed by default where ssl_verify_client is set.")
         .takes("off | sanitize | forward | append [part ...] | sanitize_set [part ...]"),
 };
 

@@ -65,8 +65,9 @@ Verdict find_index(Request& request) {
     if (name.empty()) continue;  // a variable without a value: no candidate
     if (name[0] == '/') return Verdict::redirect(name, request.args);
     std::string_view uri = request.arena().join({request.uri, name});
-    std::string_view path = map_path(request, uri);
-    if (path.empty()) return Verdict::status(500);
+    unsigned refusal = 0;
+    std::string_view path = map_path(request, uri, &refusal);
+    if (path.empty()) return Verdict::status(refusal);
     OpenedFile found = find_file(request, path, FileWish::look);
     int err = found.err;
     if (!err) return Verdict::redirect(uri, request.args);
@@ -94,9 +95,11 @@ constexpr Directive rows[] = {
 };
 constexpr PhaseEntry phases[] = {{.phase = Phase::content, .check = find_index}};
 constexpr Hooks hooks = {.phases = phases};
+constexpr std::string_view after[] = {"http_random_index"};
 
 }  // namespace
 
-extern constinit const Module http_index_module = {.name = "http_index", .conf = conf_of<IndexConf>, .directives = rows, .http = &hooks};
+extern constinit const Module http_index_module = {
+    .name = "http_index", .conf = conf_of<IndexConf>, .directives = rows, .after = after, .http = &hooks};
 
 }  // namespace fairlead

@@ -104,6 +104,7 @@ uint64_t evaluate_size(Request& request, const Template& setting) {
 void pace(Request& request) {
   const CoreConf& core = conf<CoreConf>(request);
   Response& response = request.response;
+  if (!response.rate_bytes && core.limit_rate.is_literal() && core.limit_rate.literal() == "0") return;
   uint64_t rate = response.rate_bytes ? response.rate_bytes : evaluate_size(request, core.limit_rate);
   if (rate == 0 || !response.body) return;
   PacedBody::Rate pace{rate, evaluate_size(request, core.limit_rate_after)};

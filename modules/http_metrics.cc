@@ -80,13 +80,15 @@ struct PeerMeters {
   Counter sent, received;
 };
 
-struct TextHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-
 // What this worker counts with.
 class Meters {
+  // Peers that were counted a moment ago, found without a key; the texts are those of the key in peers_.
+  struct Recent {
+    std::string_view group, peer;
+    PeerMeters* meters = nullptr;
+  };
+  static constexpr size_t recent_count = 16;
+
  public:
   explicit Meters(Worker& worker) : metrics_(*worker.generation().metrics), conf_(conf<MetricsConf>(worker.generation().root())) {}
 
@@ -141,23 +143,33 @@ class Meters {
   }
 
   PeerMeters& of(const TryRecord& record) {
+    Recent& recent = recent_[record.peer.empty() ? 0 : static_cast<unsigned char>(record.peer.back()) % recent_count];
+    if (!recent.meters || recent.peer != record.peer || recent.group != record.group) recent = find(record);
+    return *recent.meters;
+  }
+
+  // Made at the first occurrence.
+  Recent find(const TryRecord& record) {
     key_.assign(record.group);
     key_ += '\n';
     key_ += record.peer;
-    auto found = peers_.find(std::string_view(key_));
-    if (found != peers_.end()) return found->second;
-    PeerMeters& meters = peers_[key_];
-    meters.header_time = metrics_.histogram(conf_.header_time, {record.group, record.peer});
-    meters.sent = metrics_.counter(conf_.peer_sent, {record.group, record.peer});
-    meters.received = metrics_.counter(conf_.peer_received, {record.group, record.peer});
-    return meters;
+    auto [found, fresh] = peers_.try_emplace(key_);
+    PeerMeters& meters = found->second;
+    if (fresh) {
+      meters.header_time = metrics_.histogram(conf_.header_time, {record.group, record.peer});
+      meters.sent = metrics_.counter(conf_.peer_sent, {record.group, record.peer});
+      meters.received = metrics_.counter(conf_.peer_received, {record.group, record.peer});
+    }
+    std::string_view key = found->first;
+    return {key.substr(0, record.group.size()), key.substr(record.group.size() + 1), &meters};
   }
 
   Metrics& metrics_;
   const MetricsConf& conf_;
   std::unordered_map<const Server*, ServerMeters> servers_;
-  std::unordered_map<std::string, PeerMeters, TextHash, std::equal_to<>> peers_;
+  std::unordered_map<std::string, PeerMeters> peers_;
   std::string key_;  // its memory is used again
+  Recent recent_[recent_count];
   const Server* last_server_ = nullptr;
   ServerMeters* last_server_meters_ = nullptr;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/format.h"
+#include "core/base/percent.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
 #include "core/conf/module.h"
@@ -25,7 +26,7 @@ using namespace http;
 
 struct Mirror {
   SubrequestTarget target;
-  uint32_t sample = 10'000;       // of ten thousand requests
+  uint32_t sample = whole_percent;  // hundredths of a percent
   uint64_t timeout_ms = 60'000;
   uint64_t in_flight_max = 1024;  // copies under way in a worker, of all mirrors
   Template host;
@@ -37,30 +38,12 @@ struct MirrorConf {
   bool sends_body = true;
 };
 
-// "1%", "0.25%" in hundredths of a percent.
-std::optional<uint32_t> parse_percent(std::string_view text) {
-  if (!text.ends_with('%')) return std::nullopt;
-  text.remove_suffix(1);
-  size_t dot = text.find('.');
-  std::string_view fraction = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
-  auto whole = parse_decimal(text.substr(0, dot));
-  if (!whole || *whole > 100 || fraction.size() > 2 || (dot != std::string_view::npos && fraction.empty())) return std::nullopt;
-  uint64_t hundredths = *whole * 100;
-  if (!fraction.empty()) {
-    auto digits = parse_decimal(fraction);
-    if (!digits) return std::nullopt;
-    hundredths += fraction.size() == 1 ? *digits * 10 : *digits;
-  }
-  if (hundredths == 0 || hundredths > 10'000) return std::nullopt;
-  return static_cast<uint32_t>(hundredths);
-}
-
 ConfResult<Unit> take_parameter(Line& line, size_t index, Mirror& mirror) {
   std::string_view word = line.word(index);
   std::string_view value = word.substr(std::min(word.find('='), word.size() - 1) + 1);
   if (word.starts_with("sample=")) {
     auto sample = parse_percent(value);
-    if (!sample) return line.invalid_parameter(index);
+    if (!sample || *sample > whole_percent) return line.invalid_parameter(index);
     mirror.sample = *sample;
   } else if (word.starts_with("timeout=")) {
     auto timeout = parse_time_ms(value);
@@ -138,8 +121,9 @@ Task<Verdict> mirror(Request& request) {
   mirrored.done = true;
   const MirrorConf& own = conf<MirrorConf>(request);
   std::vector<const Mirror*> chosen;
+  Random& random = request.worker().state<Upstreams>().random();
   for (const Mirror& one : own.mirrors)
-    if (one.sample == 10'000 || request.worker().state<Upstreams>().random().below(10'000) < one.sample) chosen.push_back(&one);
+    if (one.sample == whole_percent || random.below(whole_percent) < one.sample) chosen.push_back(&one);
   if (chosen.empty()) co_return Verdict::next();
   bool has_body = own.sends_body && request.head.has_body();
   if (has_body) {

@@ -5,11 +5,10 @@
 // http/request/file_path.h. The open file belongs to the body, which lies in the request's arena.
 #include <cerrno>
 
-#include "core/base/format.h"
 #include "http/conf/core_conf.h"
 #include "http/hooks.h"
-#include "http/request/content_type.h"
 #include "http/request/file_path.h"
+#include "http/request/file_response.h"
 #include "http/request/found_file.h"
 #include "http/request/response.h"
 
@@ -28,27 +27,14 @@ Verdict refuse_path(Request& request, std::string_view path, const OpenedFile& f
   return Verdict::status(status);
 }
 
-// What the head says of the file, and its bytes.
-void fill_response(Request& request, const OpenedFile& found, std::string_view path) {
-  const CoreConf& core = conf<CoreConf>(request);
-  Response& response = request.response;
-  uint64_t size = found.facts.size;
-  response.head.status = 200;
-  response.head.framing.content_length = static_cast<int64_t>(size);
-  response.content_type = content_type_of(request);
-  response.last_modified = found.facts.modified_s;
-  if (core.etag) response.etag = request.arena().copy(format("\"{:x}-{:x}\"", found.facts.modified_s, size));
-  response.allow_ranges = true;
-  response.body = file_body(request, found, path);
-}
-
 // next(): not for us; done(): the response is filled.
 Verdict open_file(Request& request) {
   bool post = request.method == Method::post;
   if (request.method != Method::get && request.method != Method::head && !post) return Verdict::status(405);
   if (request.uri.empty() || request.uri.back() == '/') return Verdict::next();
-  std::string_view path = map_path(request, request.uri);
-  if (path.empty()) return Verdict::status(500);
+  unsigned refusal = 0;
+  std::string_view path = map_path(request, request.uri, &refusal);
+  if (path.empty()) return Verdict::status(refusal);
   OpenedFile found = find_file(request, path, FileWish::open);
   if (found.err) return refuse_path(request, path, found);
   if (found.facts.is_folder) return redirect_with_slash(request);
@@ -57,7 +43,7 @@ Verdict open_file(Request& request) {
     return Verdict::status(404);
   }
   if (post) return Verdict::status(405);
-  fill_response(request, found, path);
+  respond_with_file(request, found, path);
   return Verdict::done();
 }
 

@@ -101,10 +101,14 @@ Verdict try_files(Request& request) {
   bool regex_alias = core.is_alias && core.alias_of->match == Location::Match::regex;
   for (const TryFilesConf::Candidate& candidate : own.candidates) {
     std::string_view uri = uri_of(request, candidate);
-    std::string_view base = map_path(request, regex_alias ? request.uri : uri);
-    if (base.empty()) return Verdict::status(500);
+    unsigned refusal = 0;
+    std::string_view base = map_path(request, regex_alias ? request.uri : uri, &refusal);
+    if (refusal == 404) continue;
+    if (base.empty()) return Verdict::status(refusal);
     // In a regex location `alias` is evaluated whole, and the candidate stands behind it.
-    const char* path = regex_alias ? request.arena().copy_z(request.arena().join({base, uri})) : base.data();
+    std::string_view whole = regex_alias ? request.arena().join({base, uri}) : base;
+    if (regex_alias && http::climbs(whole.substr(base.size() - 1))) continue;
+    const char* path = regex_alias ? request.arena().copy_z(whole) : base.data();
     if (!exists(request, path, candidate.is_folder)) continue;
     take(request, uri, candidate.is_folder);
     return Verdict::next();

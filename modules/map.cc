@@ -5,11 +5,10 @@
 // their order, then the default. Tables lie in the arena of the generation.
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "core/base/format.h"
-#include "core/base/hash.h"
+#include "core/base/host_table.h"
 #include "core/base/text.h"
 #include "core/conf/module.h"
 #include "core/conf/regex_rule.h"
@@ -25,12 +24,6 @@ struct MapConf {
   uint64_t hash_bucket_size = 64;
 };
 
-struct TextHash {
-  size_t operator()(std::string_view text) const { return hash_bytes(text); }
-};
-// Keys are in lower case.
-using Table = std::unordered_map<std::string_view, Template, TextHash>;
-
 class Map {
  public:
   explicit Map(Template source) : source_(std::move(source)) {}
@@ -41,8 +34,6 @@ class Map {
   bool is_volatile() const { return volatile_; }
 
  private:
-  ConfResult<Unit> add_host(std::string_view key, const Template& value);
-  const Template* find_host(std::string_view key) const;
   const Template* find(Session& session, std::string_view text) const;
 
   struct Rule {
@@ -51,9 +42,7 @@ class Map {
   };
   Template source_;
   Template default_{std::string_view("")};
-  Table exact_;
-  Table fronts_;  // "*.example.com" as "example.com"
-  Table tails_;   // "www.*" as "www"
+  HostTable<Template> table_;
   std::vector<Rule> rules_;
   bool has_default_ = false, hostnames_ = false, volatile_ = false;
 };
@@ -62,11 +51,6 @@ std::string_view lower_copy(Arena& arena, std::string_view text) {
   char* to = static_cast<char*>(arena.allocate(text.size(), 1));
   lower_into(to, text);
   return {to, text.size()};
-}
-
-ConfResult<Unit> insert(Table& table, std::string_view key, const Template& value, std::string_view written) {
-  if (table.emplace(key, value).second) return Unit();
-  return format("conflicting parameter \"{}\"", written);
 }
 
 ConfResult<Unit> Map::add(const Line& line, std::span<const std::string_view> words, Place place) {
@@ -97,34 +81,7 @@ ConfResult<Unit> Map::add(const Line& line, std::span<const std::string_view> wo
   }
   if (!key.empty() && key[0] == '\\') key.remove_prefix(1);
   key = lower_copy(line.arena(), key);
-  return hostnames_ ? add_host(key, *compiled) : insert(exact_, key, *compiled, key);
-}
-
-// "example.com", "*.example.com", "example.*", and ".example.com" for the first two at once.
-ConfResult<Unit> Map::add_host(std::string_view key, const Template& value) {
-  size_t star = key.find('*');
-  bool front = key.size() > 2 && key.starts_with("*.");
-  bool tail = key.size() > 2 && key.ends_with(".*");
-  bool plain = star == std::string_view::npos;
-  bool one_star = plain || key.find('*', star + 1) == std::string_view::npos;
-  if (key.find("..") != std::string_view::npos || key.find('\0') != std::string_view::npos || !one_star || !(plain || front || tail))
-    return format("invalid hostname or wildcard \"{}\"", key);
-  if (front) return insert(fronts_, key.substr(2), value, key);
-  if (tail) return insert(tails_, key.substr(0, key.size() - 2), value, key);
-  if (key.size() > 1 && key[0] == '.') {
-    FL_TRY(insert(exact_, key.substr(1), value, key));
-    return insert(fronts_, key.substr(1), value, key);
-  }
-  return insert(exact_, key, value, key);
-}
-
-// The longest wildcard at the front, else the longest at the end.
-const Template* Map::find_host(std::string_view key) const {
-  for (size_t dot = key.find('.'); dot != std::string_view::npos && !fronts_.empty(); dot = key.find('.', dot + 1))
-    if (auto found = fronts_.find(key.substr(dot + 1)); found != fronts_.end()) return &found->second;
-  for (size_t dot = key.rfind('.'); dot != std::string_view::npos && dot > 0 && !tails_.empty(); dot = key.rfind('.', dot - 1))
-    if (auto found = tails_.find(key.substr(0, dot)); found != tails_.end()) return &found->second;
-  return nullptr;
+  return hostnames_ ? table_.add(key, *compiled) : table_.add_exact(key, *compiled);
 }
 
 const Template* Map::find(Session& session, std::string_view text) const {
@@ -134,8 +91,7 @@ const Template* Map::find(Session& session, std::string_view text) const {
     key = lower_copy(session.arena(), text);
     break;
   }
-  if (auto found = exact_.find(key); found != exact_.end()) return &found->second;
-  if (const Template* host = find_host(key)) return host;
+  if (const Template* found = table_.find(key)) return found;
   for (const Rule& rule : rules_)
     if (rule.regex->match(session, text)) return &rule.value;
   return &default_;

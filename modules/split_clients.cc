@@ -4,11 +4,11 @@
 // split_clients: a variable that takes one of several values for fixed shares of the hash space of a text. The shares are nginx's to the
 // last bit, so that a client keeps its side when servers are exchanged. Tables lie in the arena of the generation.
 #include <algorithm>
-#include <optional>
 #include <vector>
 
 #include "core/base/format.h"
 #include "core/base/hash.h"
+#include "core/base/percent.h"
 #include "core/base/text.h"
 #include "core/conf/module.h"
 #include "core/conf/session.h"
@@ -17,7 +17,6 @@
 namespace fairlead {
 namespace {
 
-constexpr uint32_t whole = 10'000;  // hundredths of a percent
 
 struct SplitConf {};
 
@@ -39,22 +38,6 @@ Value split_value(Session& session, uintptr_t datum) {
   return Value{{}, true};
 }
 
-// "12.5%" in hundredths of a percent: at most two decimals, more than nothing.
-std::optional<uint32_t> parse_percent(std::string_view text) {
-  if (text.size() < 2 || text.back() != '%') return std::nullopt;
-  text.remove_suffix(1);
-  size_t point = std::min(text.find('.'), text.size());
-  std::string_view before = text.substr(0, point);
-  std::string_view after = point < text.size() ? text.substr(point + 1) : std::string_view();
-  if (after.size() > 2 || (before.empty() && after.empty())) return std::nullopt;
-  std::optional<uint64_t> percent = before.empty() ? 0 : parse_decimal(before);
-  std::optional<uint64_t> hundredths = after.empty() ? 0 : parse_decimal(after);
-  if (!percent || !hundredths || *percent > whole) return std::nullopt;
-  uint64_t sum = *percent * 100 + *hundredths * (after.size() == 1 ? 10 : 1);
-  if (sum == 0) return std::nullopt;
-  return static_cast<uint32_t>(sum);
-}
-
 ConfResult<Unit> set_split(Line& line, SplitConf&) {
   auto key = compile_word(line, 1);
   if (!key) return key.error();
@@ -74,15 +57,15 @@ ConfResult<Unit> set_split(Line& line, SplitConf&) {
   return line.read_lines([&](std::span<const std::string_view> words, Place) -> ConfResult<Unit> {
     if (words.size() != 2) return std::string("invalid number of the split_clients parameters");
     if (words[0] == "*") {
-      total = whole;
+      total = whole_percent;
       split->parts.push_back({0, true, words[1]});
       return Unit();
     }
     auto percent = parse_percent(words[0]);
     if (!percent) return format("invalid percent value \"{}\"", words[0]);
     total += *percent;
-    if (total > whole) return std::string("percent total is greater than 100%");
-    below += uint64_t{*percent} * 0xffffffff / whole;  // rounded down part by part, as nginx does
+    if (total > whole_percent) return std::string("percent total is greater than 100%");
+    below += uint64_t{*percent} * 0xffffffff / whole_percent;  // rounded down part by part, as nginx does
     split->parts.push_back({static_cast<uint32_t>(below), false, words[1]});
     return Unit();
   });

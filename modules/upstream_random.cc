@@ -15,14 +15,20 @@ struct NoConf {};
 ConfResult<Unit> set_random(Line& line, NoConf&) {
   if (line.word_count() == 0) return set_balancer(line, std::make_unique<RandomChoice>(RandomChoice::Way::one));
   if (line.word(1) != "two") return line.invalid_parameter(1);
-  if (line.word_count() == 2 && line.word(2) != "least_conn") return line.invalid_parameter(2);
-  return set_balancer(line, std::make_unique<RandomChoice>(RandomChoice::Way::two_least_conn));
+  using Way = RandomChoice::Way;
+  using Measure = LeastTime::Measure;
+  std::string_view how = line.word_count() == 2 ? line.word(2) : "least_conn";
+  if (how == "least_conn") return set_balancer(line, std::make_unique<RandomChoice>(Way::two_least_conn));
+  if (how == "least_time=header") return set_balancer(line, std::make_unique<RandomChoice>(Way::two_least_time, Measure::header));
+  if (how == "least_time=last_byte") return set_balancer(line, std::make_unique<RandomChoice>(Way::two_least_time, Measure::last_byte));
+  return line.invalid_parameter(2);
 }
 
 constexpr Directive rows[] = {
-    custom<set_random, NoConf>("random", in_upstream_any, words(0, 2), "Choose a peer by chance; two: the less busy of two.")
+    custom<set_random, NoConf>("random", in_upstream_any, words(0, 2),
+                             "Choose a peer by chance; two: the less busy of two, or the one that is expected to answer sooner.")
         .many()
-        .takes("[two [least_conn]]"),
+        .takes("[two [least_conn | least_time=header|last_byte]]"),
 };
 
 }  // namespace

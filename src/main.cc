@@ -35,7 +35,8 @@ static void show_build() {
   };
   // nginx's names of what is there beyond its standard modules, and of those standard ones that are not, for scripts that look.
   for (std::string_view option : {"--with-threads", "--with-pcre", "--with-pcre-jit"}) add(option);
-  for (std::string_view name : {"realip", "addition", "auth_request", "ssl", "v2", "stub_status"})
+  for (std::string_view name : {"realip", "addition", "auth_request", "ssl", "v2", "stub_status", "sub", "gunzip", "gzip_static",
+                                "random_index", "secure_link", "slice"})
     if (modules().find(format("http_{}", name)) || modules().find(name)) add(format("--with-http_{}_module", name));
 #ifdef FAIRLEAD_DEBUG
   add("--with-debug");
@@ -113,6 +114,7 @@ static int test_configuration(const CommandLine& line, const LoadRequest& reques
 // -s: reads as much of the configuration as it takes to find the pid file.
 static int signal_master(const CommandLine& line, const LoadRequest& request) {
   std::string pid_path = find_pid_path(request, build_config::below_prefix(build_config::pid_path));
+  if (line.signal == "wait") return wait_until_serving(line, pid_path, Logger());
   return send_signal(line, pid_path, Logger());
 }
 

@@ -4,17 +4,22 @@
 // Composition root: loading a configuration for the master, and the life of a worker process around the engines.
 #include "program.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "build_config.h"
+#include "core/base/log_sinks.h"
 #include "core/conf/error_log.h"
 #include "core/conf/session_vars.h"
 #include "core/process/channel.h"
+#include "core/process/code_pages.h"
 #include "core/process/process.h"
 #include "core/process/conf.h"
+#include "core/process/conf_watch.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
 #include "core/upstream/peer_zone.h"
@@ -23,14 +28,18 @@
 #include "event/events_conf.h"
 #include "event/file/thread_pools.h"
 #include "event/net/upstream_names.h"
+#include "event/tls/engine.h"
 #include "event/tls/hot.h"
+#include "event/tls/objects.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/files_conf.h"
 #include "http/conf/http_block.h"
 #include "http/conf/variables.h"
+#include "http/forward/websocket.h"
 #include "http/h2/conf.h"
 #include "http/request/audit.h"
+#include "http/request/gzip_rules.h"
 #include "http/request/serve.h"
 #include "module_list.h"
 
@@ -44,25 +53,30 @@ ConfResult<Unit> assign_modules() {
                                     &upstream_module,
                                     &resolver_module,
                                     &upstream_names_module,
+                                    &tls_engine_module,
+                                    &tls_objects_module,
                                     &tls_hot_module,
                                     &session_variables_module,
                                     &http::http_blocks_module,
                                     &http::http_audit_module,
                                     &http::http_core_module,
                                     &http::http_files_module,
+                                    &http::http_gzip_rules_module,
                                     &http::h2::http_v2_module,
                                     &http::http_request_variables_module,
                                     &http::http_connection_variables_module,
-                                    &http::http_upstream_variables_module};
+                                    &http::http_upstream_variables_module,
+                                    &http::websocket_module};
   for (const Module* module : linked_modules) all.push_back(module);
   return modules().assign(std::move(all));
 }
 
 ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const LoadRequest& request, LoadedConfiguration* previous,
-                                                                           std::vector<LoadedConfiguration*>* alive) {
+                                                                           std::vector<LoadedConfiguration*>* alive,
+                                                                           ConfInputs* inputs) {
   Generation* before = previous ? previous->generation_.get() : nullptr;
   auto made = std::make_unique<LoadedConfiguration>();
-  auto generation = Generation::load(request, before);
+  auto generation = Generation::load(request, before, inputs);
   if (!generation) return std::move(generation.error());
   made->generation_ = std::move(*generation);
   Generation& g = *made->generation_;
@@ -94,14 +108,30 @@ LoadedConfiguration::~LoadedConfiguration() {
 
 const Log& LoadedConfiguration::log() const { return *conf<ErrorLogConf>(generation_->root()).log; }
 
-void LoadedConfiguration::commit() { default_log() = log(); }
+void LoadedConfiguration::commit() {
+  default_log() = log();
+  settle_standard_error();
+}
+
+void LoadedConfiguration::settle_standard_error() {
+  if (!settings_.daemon || log().writes_to(standard_error())) return;
+  int fd = -1;
+  for (FileSink* file : generation_->log_files()) {
+    if (fd < 0 && log().writes_to(*file)) fd = file->descriptor();
+  }
+  bool is_nowhere = fd < 0;
+  if (is_nowhere) fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) Logger(log()).alert(Errno{errno}, "standard error could not be replaced");
+  if (is_nowhere && fd >= 0) close(fd);
+}
 
 void LoadedConfiguration::reopen_logs() {
   for (FileSink* file : generation_->log_files()) reopen_log_file(*file, settings_.user, Logger(log()));
+  settle_standard_error();
 }
 
 ConfResult<std::unique_ptr<Configuration>> Server::load(Configuration* previous) {
-  auto loaded = LoadedConfiguration::load(request_, static_cast<LoadedConfiguration*>(previous), &alive_);
+  auto loaded = LoadedConfiguration::load(request_, static_cast<LoadedConfiguration*>(previous), &alive_, &inputs_);
   if (!loaded) return std::move(loaded.error());
   return std::unique_ptr<Configuration>(std::move(*loaded));
 }
@@ -171,7 +201,7 @@ class Serving {
 class WorkerProcess {
  public:
   WorkerProcess(Loop& loop, const WorkerSlot& slot, BoardPlace place)
-      : loop_(loop), slot_(slot), place_(place), drained_(this), signals_(this), commands_(this) {}
+      : loop_(loop), slot_(slot), place_(place), drained_(this), signals_(this), commands_(this), look_(this), leave_(this) {}
   int run(LoadedConfiguration& first);
 
  private:
@@ -180,11 +210,20 @@ class WorkerProcess {
     explicit Call(WorkerProcess* of) : Resumable([](Resumable& r) { (static_cast<Call&>(r).process->*Method)(); }), process(of) {}
     WorkerProcess* process;
   };
+  template <void (WorkerProcess::*Method)()>
+  struct Later : Timer {
+    explicit Later(WorkerProcess* of) : Timer([](Timer& t) { (static_cast<Later&>(t).process->*Method)(); }), process(of) {}
+    WorkerProcess* process;
+  };
   void start(LoadedConfiguration& configuration);
   void on_drained();
   void on_signals();
   void on_commands();
-  void on_signal(int number);
+  void on_signal(int number, pid_t sender);
+  void on_term(pid_t sender);
+  void look_around();
+  void leave_in_time();
+  void leave();
   void drain(bool has_successor);
   void reload();
   void reopen();
@@ -196,9 +235,12 @@ class WorkerProcess {
   Watch* signal_watch_ = nullptr;
   Watch* channel_watch_ = nullptr;
   bool leaving_ = false;
+  bool is_end_announced_ = false;  // single process: leave_ is armed
   Call<&WorkerProcess::on_drained> drained_;
   Call<&WorkerProcess::on_signals> signals_;
   Call<&WorkerProcess::on_commands> commands_;
+  Later<&WorkerProcess::look_around> look_;
+  Later<&WorkerProcess::leave> leave_;
 };
 
 int WorkerProcess::run(LoadedConfiguration& first) {
@@ -215,7 +257,12 @@ int WorkerProcess::run(LoadedConfiguration& first) {
   }
   start(first);
   if (slot_.channel >= 0) report(slot_.channel, WorkerReport::ready);
+  if (slot_.single) slot_.single->become_ready();
+  look_around();
+  release_code_pages();
   loop_.run();
+  look_.disarm();
+  leave_.disarm();
   serving_.clear();
   loop_.unwatch(signal_watch_, true);
   if (channel_watch_) loop_.unwatch(channel_watch_, true);
@@ -272,22 +319,66 @@ void WorkerProcess::reload() {
 
 void WorkerProcess::reopen() {
   for (auto& serving : serving_) {
-    if (!slot_.single) serving->configuration().generation().reopen_logs();
+    if (!slot_.single) {
+      serving->configuration().generation().reopen_logs();
+      serving->configuration().settle_standard_error();
+    }
     serving->worker().reopen_modules();
   }
 }
 
-void WorkerProcess::on_signal(int number) {
+// In a process of its own it does what a master would do about the world around it.
+void WorkerProcess::look_around() {
+  if (!slot_.single || leaving_) return;
+  Wish wish = slot_.single->looks_around() ? slot_.single->look() : Wish::none;
+  if (wish == Wish::reload) reload();
+  if (wish == Wish::quit && !is_end_announced_) leave_in_time();
+  if (slot_.single->looks_around() && !look_.armed()) loop_.arm(look_, ConfWatch::look_every_ms);
+}
+
+// A process of its own waits for its shutdown_delay before it drains; asked again, it waits no longer.
+void WorkerProcess::leave_in_time() {
+  uint64_t delay_ms = serving_.back()->configuration().settings().shutdown_delay_ms;
+  if (delay_ms == 0 || is_end_announced_) return leave();
+  is_end_announced_ = true;
+  Logger(serving_.back()->configuration().log()).notice("leaving in {} ms", delay_ms);
+  place_.board.announce_leave();
+  slot_.single->begin_leave();
+  loop_.arm(leave_, delay_ms);
+}
+
+void WorkerProcess::leave() {
+  if (!is_end_announced_) slot_.single->begin_leave();
+  drain(false);
+}
+
+// term_action drain is the master's business: it knows about its delay and speaks to its workers by the channel or a TERM of its own. A
+// TERM that went to the whole process group means nothing to a worker, then.
+void WorkerProcess::on_term(pid_t sender) {
+  if (!serving_.back()->configuration().settings().term_drains) return loop_.stop();
+  if (!slot_.single) {
+    if (sender == getppid()) loop_.stop();
+    return;
+  }
+  if (is_end_announced_ || leaving_) loop_.stop();
+  else leave_in_time();
+}
+
+void WorkerProcess::on_signal(int number, pid_t sender) {
   switch (number) {
-    case SIGTERM:
+    case SIGTERM: on_term(sender); break;
     case SIGINT: loop_.stop(); break;
-    case SIGQUIT: drain(!slot_.single); break;
+    case SIGQUIT:
+      if (slot_.single) leave_in_time();
+      else drain(true);
+      break;
     case SIGUSR1:
       if (slot_.single) slot_.single->reopen_logs();
       reopen();
       break;
     case SIGHUP:
-      if (slot_.single) reload();
+      if (slot_.single && !is_end_announced_) reload();
+      look_around();
       break;
     default: break;
   }
@@ -299,7 +390,7 @@ void WorkerProcess::on_signals() {
     int number = static_cast<int>(received.ssi_signo);
     if (number != SIGCHLD && number != SIGALRM)
       log_signal(Logger(serving_.back()->configuration().log()), Signal{number, static_cast<pid_t>(received.ssi_pid)}, {});
-    on_signal(number);
+    on_signal(number, static_cast<pid_t>(received.ssi_pid));
   }
 }
 

@@ -24,9 +24,9 @@ ConfResult<Unit> assign_modules();
 class LoadedConfiguration final : public Configuration {
  public:
   // Reads, checks, opens log files and attaches zones. Nothing that destroying it does not undo.
-  // `alive` (may be null) names it as long as it lives.
+  // `alive` (may be null) names it as long as it lives; `inputs` (may be null): what was read, whatever comes of it.
   static ConfResult<std::unique_ptr<LoadedConfiguration>> load(const LoadRequest& request, LoadedConfiguration* previous,
-                                                               std::vector<LoadedConfiguration*>* alive);
+                                                               std::vector<LoadedConfiguration*>* alive, ConfInputs* inputs = nullptr);
   ~LoadedConfiguration() override;
 
   const ProcessSettings& settings() const override { return settings_; }
@@ -34,6 +34,9 @@ class LoadedConfiguration final : public Configuration {
   const Log& log() const override;
   void commit() override;
   void reopen_logs() override;
+  // In a daemon: what is written to standard error from now on goes to the error log's file, as in nginx, or nowhere if that is none; so
+  // the starter's terminal or pipe is let go. Left alone where the log is standard error itself.
+  void settle_standard_error();
 
   Generation& generation() { return *generation_; }
   // The http group of a listener, by its index in the ListenSet.
@@ -53,9 +56,12 @@ class Server final : public Program {
   ConfResult<std::unique_ptr<Configuration>> load(Configuration* previous) override;
   int run_worker(Configuration& configuration, const WorkerSlot& slot) override;
   void worker_exited(unsigned slot, pid_t pid, int status) override;
+  const ConfInputs& inputs() const override { return inputs_; }
+  void announce_leave() override { board_.announce_leave(); }
 
  private:
   LoadRequest request_;
+  ConfInputs inputs_;
   WorkerSlots board_;
   std::vector<LoadedConfiguration*> alive_;
 };

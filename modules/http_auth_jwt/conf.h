@@ -10,6 +10,7 @@
 #include "core/conf/directive.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
+#include "http/request/requirement.h"
 
 namespace fairlead::http::auth_jwt {
 
@@ -20,12 +21,6 @@ struct KeySource {
 
 // What tokens are: signed, encrypted, or encrypted with a signed one inside.
 enum class TokenType : uint8_t { signed_only, encrypted, nested };
-
-// All of the values must be something other than nothing and "0".
-struct Requirement {
-  Conditions values;
-  uint16_t status = 401;
-};
 
 constexpr uint64_t default_cached_tokens_max = 1000;
 constexpr uint64_t cached_tokens_limit = 1'000'000;

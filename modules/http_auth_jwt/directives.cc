@@ -37,19 +37,8 @@ ConfResult<Unit> add_source(Line& line, AuthJwtConf& own) {
 
 ConfResult<Unit> add_requirement(Line& line, AuthJwtConf& own) {
   Requirement requirement;
-  for (size_t i = 1; i < line.words().size(); ++i) {
-    std::string_view word = line.word(i);
-    if (word.starts_with("error=")) {
-      if (word != "error=401" && word != "error=403") return line.invalid_parameter(i);
-      requirement.status = word == "error=401" ? 401 : 403;
-      continue;
-    }
-    if (!word.starts_with('$')) return line.invalid_parameter(i);
-    auto value = compile_word(line, i);
-    if (!value) return value.error();
-    requirement.values.push_back(std::move(*value));
-  }
-  if (requirement.values.empty()) return std::string("a value must be given");
+  requirement.status = 401;
+  FL_TRY(parse_requirement(line, [](uint64_t status) { return status == 401 || status == 403; }, requirement));
   own.requirements.push_back(std::move(requirement));
   return Unit();
 }

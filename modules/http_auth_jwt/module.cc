@@ -127,14 +127,12 @@ Checked verified(Request& request, std::string_view text, std::span<const KeySet
 // What auth_jwt_require asks for. next(): all of it is there.
 Verdict check_requirements(Request& request, const AuthJwtConf& own, std::string_view realm) {
   for (const Requirement& requirement : own.requirements) {
-    for (const Template& value : requirement.values) {
-      std::string_view text = value.evaluate(request);
-      if (!text.empty() && text != "0") continue;
-      if (requirement.status == 401) return refuse(request, realm, "require", format("\"{}\" does not hold", value.source()));
-      request.logger.info("the JWT is refused: \"{}\" does not hold", value.source());
-      audit(request, {check_name, Decided::denied, "require", {}});
-      return Verdict::status(requirement.status);
-    }
+    const Template* missing = first_missing(requirement, request);
+    if (!missing) continue;
+    if (requirement.status == 401) return refuse(request, realm, "require", format("\"{}\" does not hold", missing->source()));
+    request.logger.info("the JWT is refused: \"{}\" does not hold", missing->source());
+    audit(request, {check_name, Decided::denied, "require", {}});
+    return Verdict::status(requirement.status);
   }
   return Verdict::next();
 }

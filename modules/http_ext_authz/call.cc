@@ -112,7 +112,8 @@ void build_grpc(Request& subrequest, AttemptRequest& what, const void*) {
 Task<Verdict> ask_service(Request& subrequest) {
   static const h2::PeerLimits limits;
   const Service& service = call_of(subrequest).conf.service;
-  ForwardPlan plan{call_conf(), service.speaks_grpc ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol};
+  const PeerProtocol& protocol = service.speaks_grpc ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol;
+  ForwardPlan& plan = ForwardPlan::make(subrequest, call_conf(), protocol);
   plan.group = service.group;
   plan.limits = &limits;
   plan.url_scheme = service.speaks_grpc ? "grpc://" : "http://";

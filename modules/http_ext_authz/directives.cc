@@ -5,7 +5,6 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
-#include "core/upstream/written_group.h"
 #include "http/message/headers.h"
 #include "modules/http_ext_authz/conf.h"
 
@@ -115,12 +114,8 @@ ConfResult<Unit> bind_services(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     Service& service = fairlead::conf<ExtAuthzConf>(block).service;
-    if (!bound || !service.group || !service.group->is_implicit) return;
-    auto group = written_group(generation, *service.group, service.has_port);
-    if (!group) bound = group.error();
-    else if (service.speaks_grpc && (*group)->is_implicit && !service.has_port && !(*group)->name.starts_with("unix:"))
-      bound = format("no port in upstream \"{}\"{}\n", (*group)->name, at_place((*group)->place));
-    else service.group = *group;
+    if (bound && service.group && service.group->is_implicit)
+      bound = bind_group(generation, service.group, service.has_port, service.speaks_grpc);
   });
   return bound;
 }

@@ -4,6 +4,7 @@
 // The call that goes to the peer: its fields, its deadline; and the content function.
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "http/forward/target.h"
 #include "http/h2/client.h"
 #include "http/h2/request_writer.h"
 #include "http/message/headers.h"
@@ -26,7 +27,7 @@ void build(Request& request, AttemptRequest& what, const void* grpc_call) {
   what.method = request.method;
   RequestFields& fields = *request.arena().make<RequestFields>(request.arena());
   what.fields = &fields;
-  h2::RequestWriter to(fields, request.method_text, "http", call.path);
+  h2::RequestWriter to(fields, request.method_text, call.is_secure ? "https" : "http", call.path);
   to.field("Host", call.authority);
   for (const SetHeader& header : conf.set_headers) {
     std::string_view value = header.value.evaluate(request);
@@ -54,28 +55,21 @@ void renew(Request& request, AttemptRequest& what, const void* grpc_call) {
   what.fields->fields.set(timeout_name, request.arena().copy(write_timeout(left)));
 }
 
-Next judge(const ResponseHead& reply) {
-  const Headers::Field* status = reply.headers.find("grpc-status");
+Next judge(const Headers& fields) {
+  const Headers::Field* status = fields.find("grpc-status");
   return status ? condition_of(status->value) : Next::none;
 }
 
-// "grpc://host:port" or without scheme, evaluated from variables. False: the log says why.
+// "grpc://host:port", "grpcs://host:port" or without scheme, evaluated from variables. False: the log says why.
 bool read_runtime_url(Request& request, Call& call) {
   std::string_view url = call.conf->pass.url.evaluate(request);
   std::string_view authority = url;
-  if (starts_with_nocase(authority, "grpc://")) authority.remove_prefix(7);
-  if (starts_with_nocase(authority, "grpcs://")) {
-    request.logger.error("grpcs protocol requires SSL support in \"{}\"", url);
-    return false;
-  }
-  auto parsed = parse_addr(authority, 0, AddrUse::connect);
-  if (!parsed) {
-    request.logger.error("{} in upstream \"{}\"", parsed.error(), url);
-    return false;
-  }
-  call.target.host = parsed->is_name() ? parsed->host : authority;
-  call.target.port = parsed->port;
-  call.target.has_port = parsed->has_port;
+  call.is_secure = starts_with_nocase(authority, "grpcs://");
+  if (call.is_secure) authority.remove_prefix(8);
+  else if (starts_with_nocase(authority, "grpc://")) authority.remove_prefix(7);
+  auto target = read_target(request, authority, 0, url);
+  if (!target) return false;
+  call.target = *target;
   call.authority = authority.starts_with("unix:") ? std::string_view("localhost") : authority;
   return true;
 }
@@ -100,9 +94,10 @@ Task<Verdict> run_grpc(Request& request) {
   const GrpcConf& conf = fairlead::conf<GrpcConf>(request);
   call.conf = &conf;
   call.authority = conf.pass.authority;
+  call.is_secure = conf.pass.is_secure;
   if (conf.pass.url.is_set() && !read_runtime_url(request, call)) return answer(Verdict::status(500));
   call.path = own_uri(request);
-  ForwardPlan plan{conf, h2::client_protocol};
+  ForwardPlan& plan = ForwardPlan::make(request, conf, h2::client_protocol);
   if (const Headers::Field* wanted = request.head.headers.find(timeout_name)) {
     if (auto ms = parse_timeout_ms(wanted->value)) {
       call.deadline_ms = request.started_ms + *ms;
@@ -113,11 +108,17 @@ Task<Verdict> run_grpc(Request& request) {
   plan.group = conf.pass.group;
   plan.target = call.target;
   plan.limits = &conf;
-  plan.url_scheme = "grpc://";
+  plan.url_scheme = call.is_secure ? "grpcs://" : "grpc://";
+  if (call.is_secure) {
+    plan.tls = conf.tls;
+    plan.tls_host = call.authority;
+    plan.alpn_protocols = h2::alpn_protocol;
+  }
   plan.url_path = call.path;
   plan.build = &build;
   plan.renew = &renew;
   plan.judge = &judge;
+  plan.judges_trailers = conf.lists_grpc_status();
   plan.module_plan = &call;
   return forward(request, plan);
 }

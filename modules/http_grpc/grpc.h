@@ -20,24 +20,31 @@ enum class NextPeer : uint32_t {};
 // grpc_pass of one block.
 struct Pass {
   bool is_set = false;
+  bool is_secure = false;      // grpcs
   const GroupSpec* group = nullptr;
   Template url;                // with variables
   std::string_view authority;  // as written, for :authority
   bool has_port = false;
 };
 
-struct GrpcConf : ForwardConf, h2::PeerLimits {
+struct GrpcConf : ForwardConf, TlsClientConf, h2::PeerLimits {
   GrpcConf() {
     buffering = request_buffering = false;
     pass_trailers = true;
     replay_buffer_size.bytes = 65'536;
   }
   Pass pass;
+  TlsClient* tls = nullptr;    // of the generation; set if some target may be grpcs
+  TlsClients clients;          // of the main part: those of all blocks
   Flags<NextPeer> next_peer{static_cast<uint32_t>(Next::error) | static_cast<uint32_t>(Next::timeout)};
   bool web = false;
   std::vector<SetHeader> set_headers;
+  SetHeaderInherit set_header_inherit = SetHeaderInherit::on;
   // Made by finish: names of client fields that are not passed on.
   HeaderNames replaced;
+
+  // grpc_next_upstream names some "grpc-status".
+  bool lists_grpc_status() const;
 };
 
 // One call. The module's state in a request.
@@ -45,6 +52,7 @@ struct Call {
   const GrpcConf* conf = nullptr;
   RuntimeTarget target;
   std::string_view authority, path;
+  bool is_secure = false;
   uint64_t deadline_ms = 0;  // of the client's grpc-timeout; 0: none
 };
 

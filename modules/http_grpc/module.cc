@@ -3,11 +3,13 @@
 //
 // http_grpc: grpc_pass and everything named grpc_*. Forwarding is the engine's, HTTP/2 too; this is what gRPC adds: the fields of a call,
 // its deadline, tries by "grpc-status", errors of ours in the form that a gRPC client understands, and gRPC-Web.
+#include <algorithm>
+#include <iterator>
+
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
-#include "core/upstream/written_group.h"
 #include "http/conf/location.h"
 #include "http/conf/variables.h"
 #include "http/hooks.h"
@@ -51,6 +53,16 @@ struct EnumWords<http::grpc::NextPeer> {
 namespace fairlead::http::grpc {
 namespace {
 
+}  // namespace
+
+bool GrpcConf::lists_grpc_status() const {
+  constexpr Next all[] = {Next::grpc_cancelled, Next::grpc_deadline, Next::grpc_resource_exhausted, Next::grpc_internal,
+                          Next::grpc_unavailable};
+  return std::any_of(std::begin(all), std::end(all), [&](Next one) { return next_upstream.has(one); });
+}
+
+namespace {
+
 ConfResult<Unit> set_pass(Line& line, GrpcConf& conf) {
   Location& location = location_of(line.block());
   if (location.content) return line.directive_reason("is duplicate");
@@ -66,8 +78,8 @@ ConfResult<Unit> set_pass(Line& line, GrpcConf& conf) {
     conf.pass.url = std::move(*compiled);
     return Unit();
   }
-  if (starts_with_nocase(url, "grpcs://")) return std::string("grpcs protocol requires SSL support");
-  std::string_view authority = starts_with_nocase(url, "grpc://") ? url.substr(7) : url;
+  conf.pass.is_secure = starts_with_nocase(url, "grpcs://");
+  std::string_view authority = conf.pass.is_secure ? url.substr(8) : starts_with_nocase(url, "grpc://") ? url.substr(7) : url;
   if (!authority.starts_with("unix:") && authority.find('/') != std::string_view::npos)
     return format("invalid host in upstream \"{}\"", authority);  // there is no URI part
   auto parsed = parse_addr(authority, 0, AddrUse::connect);
@@ -85,18 +97,20 @@ ConfResult<Unit> finish_grpc(Block& block, GrpcConf& conf) {
   FL_TRY(h2::check_peer_limits(block, conf, "grpc_http2"));
   finish_tries(conf);
   conf.next_upstream = Flags<Next>{conf.next_peer.bits};
+  if (conf.set_header_inherit == SetHeaderInherit::merge && block.is_set("grpc_set_header") && block.parent())
+    merge_headers(conf.set_headers, fairlead::conf<GrpcConf>(*block.parent()).set_headers);
   conf.replaced = HeaderNames();
   for (const SetHeader& header : conf.set_headers) conf.replaced.add(header.name);
   return Unit();
 }
 
-// `grpc_pass name` means the group of that name, which has no port of its own; an address needs one.
-ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
-  auto group = written_group(generation, *pass.group, pass.has_port);
-  if (!group) return group.error();
-  pass.group = *group;
-  if (pass.group->is_implicit && !pass.has_port && !pass.group->name.starts_with("unix:"))
-    return format("no port in upstream \"{}\"{}\n", pass.group->name, at_place(pass.group->place));
+// The TlsClient of a block whose target is or may be grpcs. Blocks with equal settings share one.
+ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
+  GrpcConf& conf = fairlead::conf<GrpcConf>(block);
+  if (conf.tls || !(conf.pass.is_secure || conf.pass.url.is_set())) return Unit();
+  auto client = fairlead::conf<GrpcConf>(generation.root()).clients.of(generation, block, conf, "grpc_ssl");
+  if (!client) return std::move(client.error());
+  conf.tls = *client;
   return Unit();
 }
 
@@ -104,7 +118,8 @@ ConfResult<Unit> bind_groups(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     GrpcConf& conf = fairlead::conf<GrpcConf>(block);
-    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
+    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass.group, conf.pass.has_port, true);
+    if (bound) bound = bind_tls(generation, block);
   });
   return bound;
 }
@@ -168,15 +183,19 @@ Value status_field(Session& session, uintptr_t wants_message) {
   return Value::missing();
 }
 
-constexpr auto own_rows = std::array<Directive, 4>{
+constexpr auto own_rows = std::array<Directive, 5>{
     custom<set_pass, GrpcConf>("grpc_pass", in_location | in_location_if, words(1), "Where gRPC calls are forwarded to.").takes("address"),
     slot<GrpcConf, &GrpcConf::next_peer>("grpc_next_upstream", in_http_any, "In which cases the next peer is tried."),
     slot<GrpcConf, &GrpcConf::web>("grpc_web", in_http_any, "Translate calls of gRPC-Web clients (browsers)."),
     slot<GrpcConf, &GrpcConf::set_headers>("grpc_set_header", in_http_any,
                                            "A header field of the call to the peer; an empty value drops it."),
+    slot<GrpcConf, &GrpcConf::set_header_inherit>("grpc_set_header_inherit", in_http_any,
+        "Whether grpc_set_header lines of outer blocks hold only where there are none, or also beside own ones of other names.")
+        .takes("on | merge"),
 };
 
-constexpr auto rows = join(try_directives<GrpcConf, "grpc">, h2::peer_directives<GrpcConf, "grpc_http2">, own_rows);
+constexpr auto peer_rows = join(tls_client_directives<GrpcConf, "grpc_ssl", in_http_any>, h2::peer_directives<GrpcConf, "grpc_http2">);
+constexpr auto rows = join(try_directives<GrpcConf, "grpc">, peer_rows, own_rows);
 
 constexpr VariableDef variables[] = {
     {.name = "grpc_status", .get = &status_field, .flags = variable_volatile, .engines = http_variable},

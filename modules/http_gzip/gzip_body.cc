@@ -27,21 +27,10 @@ void GzipBody::end_stream() {
 
 // Takes the next bytes of the source into input_; ready: some are there.
 Poll GzipBody::pull() {
-  for (;;) {
-    Chunk chunk;
-    Poll polled = file_ ? file_->poll(chunk) : source_.poll(chunk);
-    if (file_ && polled == Poll::end) {
-      file_.reset();
-      continue;
-    }
-    if (polled != Poll::ready) return polled;
-    if (chunk.is_file()) {
-      file_.emplace(std::move(chunk.file), chunk.file_offset, chunk.file_bytes);
-      continue;
-    }
-    input_.push_back(std::move(chunk.bytes));
-    return Poll::ready;
-  }
+  Chunk chunk;
+  Poll polled = source_.poll(chunk);
+  if (polled == Poll::ready) input_.push_back(std::move(chunk.bytes));
+  return polled;
 }
 
 // One call of deflate() over the first slice of input_, or for a flush.

@@ -7,10 +7,8 @@
 
 #include <zlib.h>
 
-#include <optional>
-
 #include "http/message/body.h"
-#include "http/message/file_body.h"
+#include "http/message/memory_source.h"
 
 namespace fairlead::http_gzip {
 
@@ -49,12 +47,11 @@ class GzipBody final : public http::Body {
   Step deflate_some();
   void emit(http::Chunk& chunk);
 
-  http::Body& source_;
+  http::MemorySource source_;
   Strength strength_;
   Counts& counts_;
   z_stream stream_ = {};
   Chain input_;                               // pulled, not compressed yet
-  std::optional<http::ReadFileBody> file_;    // a file range the source gave, being read
   SegmentRef output_;
   int flush_ = Z_NO_FLUSH;                    // what deflate() has to be brought to before more is pulled
   bool started_ = false;

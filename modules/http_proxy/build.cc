@@ -6,6 +6,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/session_vars.h"
+#include "http/forward/target.h"
 #include "http/h1/client.h"
 #include "http/h1/request_writer.h"
 #include "http/h2/client.h"
@@ -33,16 +34,11 @@ bool read_runtime_url(Request& request, ProxyRequest& proxy) {
   std::string_view authority = rest.substr(0, end);
   std::string_view uri = end == std::string_view::npos ? std::string_view() : rest.substr(end);
   if (authority.starts_with("unix:") && !uri.empty()) uri.remove_prefix(1);
-  auto parsed = parse_addr(authority, default_port, AddrUse::connect);
-  if (!parsed) {
-    request.logger.error("{} in upstream \"{}\"", parsed.error(), url);
-    return false;
-  }
-  proxy.target.host = parsed->is_name() ? parsed->host : authority;
-  proxy.target.port = parsed->port;
-  proxy.target.has_port = parsed->has_port;
+  auto target = read_target(request, authority, default_port, url);
+  if (!target) return false;
+  proxy.target = *target;
   proxy.host_header = authority;
-  proxy.port = parsed->has_port ? authority.substr(authority.rfind(':') + 1) : is_secure ? "443" : "80";
+  proxy.port = target->has_port ? authority.substr(authority.rfind(':') + 1) : is_secure ? "443" : "80";
   if (!uri.empty()) proxy.uri = uri[0] == '/' ? uri : request.arena().join({"/", uri});
   return true;
 }
@@ -185,11 +181,8 @@ Task<Verdict> run_proxy(Request& request) {
     proxy.uri = replaces ? replaced_uri(request, conf.pass) : own_uri(request);
   }
   bool is_http_2 = conf.http_version == Version::http_2;
-  if (is_http_2 && proxy.scheme == "https") {
-    request.logger.error("\"proxy_http_version 2\" to an https target is not supported: HTTP/2 goes to peers without TLS");
-    return answer(Verdict::status(500));
-  }
-  ForwardPlan plan{conf, is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol};
+  const PeerProtocol& protocol = is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol;
+  ForwardPlan& plan = ForwardPlan::make(request, conf, protocol);
   plan.limits = &conf;
   plan.group = conf.pass.group;
   plan.target = proxy.target;
@@ -198,6 +191,7 @@ Task<Verdict> run_proxy(Request& request) {
     plan.url_scheme = "https://";
     plan.tls = conf.tls;
     plan.tls_host = proxy.host_header;
+    if (is_http_2) plan.alpn_protocols = h2::alpn_protocol;
   }
   if (conf.sends_proxy_header) {
     std::string header = make_proxy_header(conf.proxy_header_version, *request.client_addr, local_address(request));

@@ -7,7 +7,6 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
-#include "core/upstream/written_group.h"
 #include "http/conf/location.h"
 #include "modules/http_proxy/proxy.h"
 
@@ -108,9 +107,8 @@ ConfResult<Unit> check_number(Line& line, ProxyConf&) {
 ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   bool within = block.context() & (in_location_if | in_limit_except);
   if (within && !conf.pass.is_set) conf.pass = fairlead::conf<ProxyConf>(*block.parent()).pass;
-  if (conf.http_version == Version::http_2 && conf.pass.is_secure && !within)
-    return format("\"proxy_http_version 2\" to an https target is not supported: HTTP/2 goes to peers without TLS{}\n",
-                  at_place(block.place()));
+  if (conf.set_header_inherit == SetHeaderInherit::merge && block.is_set("proxy_set_header") && block.parent())
+    merge_headers(conf.set_headers, fairlead::conf<ProxyConf>(*block.parent()).set_headers);
   FL_TRY(finish_forward(block, conf, "proxy"));
   FL_TRY(h2::check_peer_limits(block, conf, "proxy_http2"));
   return prepare_headers(block, conf);
@@ -120,18 +118,9 @@ ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
 ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
   ProxyConf& conf = fairlead::conf<ProxyConf>(block);
   if (conf.tls || !(conf.pass.is_secure || conf.pass.url.is_set())) return Unit();
-  auto client = fairlead::conf<ProxyConf>(generation.root()).clients.of(generation, conf, "proxy_ssl");
+  auto client = fairlead::conf<ProxyConf>(generation.root()).clients.of(generation, block, conf, "proxy_ssl");
   if (!client) return std::move(client.error());
   conf.tls = *client;
-  keep_hot(generation, block, **client);
-  return Unit();
-}
-
-// `proxy_pass http://name` means the group of that name, which has no port of its own.
-ConfResult<Unit> bind_group(Generation& generation, Pass& pass) {
-  auto group = written_group(generation, *pass.group, pass.has_port);
-  if (!group) return group.error();
-  pass.group = *group;
   return Unit();
 }
 
@@ -139,8 +128,9 @@ ConfResult<Unit> bind_groups(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     ProxyConf& conf = fairlead::conf<ProxyConf>(block);
-    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass);
-    place_temp_path(generation, conf.temp_path);
+    Pass& pass = conf.pass;
+    if (bound && pass.group && pass.group->is_implicit) bound = bind_group(generation, pass.group, pass.has_port, false);
+    if (block.enclosing(in_http)) place_temp_path(generation, conf.temp_path);
     if (bound) bound = bind_tls(generation, block);
   });
   return bound;
@@ -166,7 +156,7 @@ Value add_x_forwarded_for(Session& session, uintptr_t) {
   return Value{request.arena().join({before, ", ", client})};
 }
 
-constexpr std::array<Directive, 14> own_rows = {
+constexpr std::array<Directive, 15> own_rows = {
     custom<set_pass, ProxyConf>("proxy_pass", in_location | in_location_if | in_limit_except, words(1), "Where requests are forwarded to.")
         .takes("URL"),
     slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers."),
@@ -176,6 +166,9 @@ constexpr std::array<Directive, 14> own_rows = {
     slot<ProxyConf, &ProxyConf::set_body>("proxy_set_body", in_http_any, "Body sent instead of the client's."),
     slot<ProxyConf, &ProxyConf::set_headers>("proxy_set_header", in_http_any,
                                              "A header field of the request to the peer; an empty value drops it."),
+    slot<ProxyConf, &ProxyConf::set_header_inherit>("proxy_set_header_inherit", in_http_any,
+        "Whether proxy_set_header lines of outer blocks hold only where there are none, or also beside own ones of other names.")
+        .takes("on | merge"),
     custom<set_redirect, ProxyConf, &ProxyConf::redirects, &ProxyConf::redirect_off, &ProxyConf::redirects_given>(
         "proxy_redirect", in_http_any, words(1, 2), "How Location and Refresh of replies are rewritten.")
         .many()

@@ -75,6 +75,7 @@ struct ProxyConf : ForwardConf, TlsClientConf, h2::PeerLimits {
   Template set_body;
   bool websocket = false;
   std::vector<SetHeader> set_headers;
+  SetHeaderInherit set_header_inherit = SetHeaderInherit::on;
   bool redirect_off = false;
   std::vector<Rewrite> redirects;
   bool redirects_given = false;

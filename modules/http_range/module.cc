@@ -90,7 +90,8 @@ bool cut_ranges(Request& request, uint64_t length) {
   constexpr std::string_view unit = "bytes=";
   if (asked.size() <= unit.size() || !starts_with_nocase(asked, unit) || !if_range_holds(request)) return false;
   std::vector<Range> ranges;
-  Outcome outcome = http_range::parse_ranges(asked.substr(unit.size()), length, conf<RangeConf>(request).max_ranges, ranges);
+  uint64_t ranges_max = request.response.one_range_only ? 1 : conf<RangeConf>(request).max_ranges;
+  Outcome outcome = http_range::parse_ranges(asked.substr(unit.size()), length, ranges_max, ranges);
   if (outcome == Outcome::whole) return false;
   if (outcome == Outcome::unsatisfiable) {
     refuse(request, length);

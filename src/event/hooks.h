@@ -48,6 +48,8 @@ struct Hooks {
   // When it begins to drain: work that has to come to its end first. Awaited before the worker counts as drained, bounded by
   // worker_shutdown_timeout.
   Task<Unit> (*leave)(Worker& worker) = nullptr;
+  // When it drains and nothing is left of its connections: what they left behind is sent. Bounds its own time.
+  Task<Unit> (*finish)(Worker& worker) = nullptr;
   // When it ends, before what is left of its connections is dropped: what must not be lost is written. Never waits.
   void (*stop)(Worker& worker) = nullptr;
   // Log files were renamed (USR1): open the paths again. Never waits.

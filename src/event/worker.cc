@@ -78,6 +78,8 @@ Task<Unit> Worker::finish_when_empty() {
   for (const Module* module : modules().all())
     if (module->event && module->event->leave) co_await module->event->leave(*this);
   co_await connections_.all_done();
+  for (const Module* module : modules().all())
+    if (module->event && module->event->finish) co_await module->event->finish(*this);
   say_drained();
   co_return Unit();
 }

@@ -77,6 +77,8 @@ class Worker {
 
   void client_idle(IdleClient& client) { idle_.push_back(client); }
   bool is_draining() const { return draining_; }
+  // The server is about to end, or ends: nobody will serve here soon. False while another worker follows this one.
+  bool is_server_leaving() const { return (draining_ && !has_successor_) || (board_ && board_->is_leave_announced()); }
   // At once if it is draining already.
   void alert_drain(DrainAlert& alert) {
     if (draining_) loop_.ready(alert.resumable);

@@ -26,6 +26,7 @@ PLACES = {
 }
 # What differs on purpose, with the reason.
 KNOWN = {
+    "main|ssl_engine warp-drive;": "the place is said, too",
     "main|worker_processes 0;": "a server without workers serves nobody; nginx starts it",
     "main|load_module modules/nothere.so;": "nothing is loaded at run time",
     "main|error_log logs/e.log info; error_log stderr debug;": "nginx logs its own start",
@@ -47,6 +48,15 @@ KNOWN = {
     "http|split_clients $arg_a $b { a; }": "the number of words is looked at first",
     'http|log_format a "$";': "the words of every other place",
     "main|thread_pool a threads=1 b=2;": "nginx takes any word there",
+    "http|charset_map a utf-8 { 80 D0B0D0; }": "more than one character",
+    "http|charset a; source_charset b;": "nginx does not say where",
+    "server|valid_referers none;": "likewise",
+    "server|valid_referers blocked none;": "likewise",
+    "server|valid_referers none ~a;": "likewise",
+    "location|secure_link_secret a; secure_link a;": "nginx names the end of the block",
+    "location|secure_link_secret a; secure_link_md5 a;": "likewise",
+    "server|server_name a; valid_referers server_names a;": "likewise",
+    "http|modern_browser msie;": "nginx says nothing",
     "http|client_body_temp_path a 4;": "a level has three digits at most, as nginx's documentation says",
 }
 

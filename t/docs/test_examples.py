@@ -5,11 +5,14 @@ texts, so that they stay configurations of nginx, too."""
 
 import os
 import re
+import signal
 
 import pytest
+import yaml
 
 from lib import upstreams as up
 from lib.client import get
+from lib.ports import wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -105,3 +108,125 @@ def test_the_sidecar_tells_its_health_and_its_numbers(start, upstream):
     assert re.match(r"Active connections: \d+ \nserver accepts handled requests\n \d+ \d+ \d+ \nReading: 0 Writing: 1 Waiting: 0 \n\Z",
                     get(s.port, "/metrics").text)
     assert get(s.port, "/metrics", source="127.0.0.2").status == 403
+
+
+# ---- conf/examples/kubernetes
+
+def pod():
+    return list(yaml.safe_load_all(text_of("conf/examples/kubernetes/pod.yaml")))
+
+
+def test_the_config_map_of_the_pod_serves_as_printed(server, upstream):
+    config_map, _ = pod()
+    u = upstream(up.serve(lambda request: up.reply(200, request.header("X-Forwarded-For"))))
+    text = config_map["data"]["fairlead.conf"].replace("/dev/stdout", "%%PREFIX%%/logs/access.log").replace("/tmp/", "%%PREFIX%%/")
+    for number, port in enumerate((8080, 9090)):
+        text = text.replace(f"listen {port};", f"listen 127.0.0.1:%%PORT_{number}%%;")
+    s = server(text.replace("127.0.0.1:3000", f"127.0.0.1:{u.port}"))
+    assert get(s.port, "/").text == "127.0.0.1"
+    admin = s.ports[1]
+    assert get(admin, "/ready").text == "ready\n" and get(admin, "/live").text == "live\n"
+    assert "fairlead_http_requests_total" in get(admin, "/metrics").text
+    s.signal(signal.SIGTERM)
+    wait_until(lambda: get(admin, "/ready").status == 503, 4, "503 of /ready")
+    assert get(s.port, "/").status == 200 and get(admin, "/live").status == 200
+    assert s.wait(20) == 0
+
+
+def test_the_pod_and_its_config_map_fit_each_other():
+    config_map, made = pod()
+    (sidecar,) = made["spec"]["initContainers"]
+    assert sidecar["restartPolicy"] == "Always"
+    ports = {port["name"]: port["containerPort"] for port in sidecar["ports"]}
+    conf = config_map["data"]["fairlead.conf"]
+    listens = {int(port) for port in re.findall(r"listen (\d+);", conf)}
+    assert listens == set(ports.values())
+    for probe in ("readinessProbe", "livenessProbe"):
+        asked = sidecar[probe]["httpGet"]
+        assert asked["port"] in ports and f"location = {asked['path']} " in conf
+    mounts = {mount["name"]: mount["mountPath"] for mount in sidecar["volumeMounts"]}
+    (path,) = [word for word in sidecar["args"] if word.endswith(".conf")]
+    assert os.path.dirname(path) == mounts["conf"] and os.path.basename(path) in config_map["data"]
+    assert path in sidecar["startupProbe"]["exec"]["command"] and "wait" in sidecar["startupProbe"]["exec"]["command"]
+    delay, timeout = (int(re.search(rf"{name} (\d+)s;", conf).group(1)) for name in ("shutdown_delay", "worker_shutdown_timeout"))
+    assert made["spec"]["terminationGracePeriodSeconds"] > delay + timeout
+
+
+def test_the_container_configuration_serves(server):
+    text = text_of("conf/dist/container.conf").replace("/tmp/", "%%PREFIX%%/").replace("/dev/stdout", "%%PREFIX%%/logs/access.log")
+    text = text.replace("listen 8080;", "listen 127.0.0.1:%%PORT_0%%;").replace("include mime", f"include {ROOT}/conf/mime")
+    s = server(text, files={"html/index.html": "hello\n"})
+    assert get(s.port, "/").text == "hello\n" and get(s.port, "/ready").text == "ready\n"
+    s.signal(signal.SIGTERM)
+    assert s.wait() == 0
+    assert "gracefully shutting down" in s.output()
+
+
+# ---- conf/examples/gateway.conf
+
+GATEWAY_PORTS = {"orders_a": 3001, "orders_b": 3002, "catalog": 3003, "policy": 3004, "shadow": 3005}
+
+
+@pytest.fixture
+def gateway(server, upstream, h2_upstream):
+    """The gateway as printed, but for ports and a rate that a test reaches; its services by name."""
+    def authorize(asked):
+        if asked.header("X-Api-Key") != "good":
+            return up.reply(401, "", {"WWW-Authenticate": "Key"})
+        return up.reply(200, "", {"X-User": "ann"})
+    def answer(name):
+        return authorize if name == "policy" else lambda asked: up.reply(200, f"{name} {asked.target}")
+    services = {name: upstream(up.serve(answer(name))) for name in GATEWAY_PORTS}
+    services["collector"] = h2_upstream(lambda stream: stream.reply(
+        200, b"\0\0\0\0\0", [("content-type", "application/grpc")], [("grpc-status", "0")]))
+    text = text_of("conf/examples/gateway.conf")
+    for name, port in {**GATEWAY_PORTS, "collector": 4317}.items():
+        assert text.count(f"127.0.0.1:{port}") == 1
+        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{services[name].port}")
+    text = text.replace("listen 8000;", "listen 127.0.0.1:%%PORT_0%%;").replace("listen 127.0.0.1:9090;", "listen 127.0.0.1:%%PORT_1%%;")
+    text = text.replace("sample=5%", "sample=100%").replace("10% on", "100% on").replace("rate=100r/s", "rate=1r/m")
+    return server(text), services
+
+
+def test_the_readme_prints_the_gateway():
+    assert "```nginx\n" + text_of("conf/examples/gateway.conf") + "```" in text_of("README.md")
+
+
+def test_the_gateway_lets_in_who_may_and_says_who_it_was(gateway):
+    s, services = gateway
+    assert get(s.port, "/orders/7").status == 401
+    got = get(s.port, "/orders/7?x=1", headers={"X-Api-Key": "good", "X-User": "somebody else"})
+    assert got.status == 200 and re.fullmatch(r"orders_[ab] /7\?x=1", got.text)
+    (seen,) = services["orders_a"].requests + services["orders_b"].requests
+    assert seen.header("X-User") == "ann" and seen.header("X-Forwarded-For") == "127.0.0.1"
+    asked = services["policy"].requests[-1]
+    assert (asked.target, asked.header("X-Original-URI"), asked.header("X-Original-Method")) == ("/check", "/orders/7?x=1", "GET")
+    assert get(s.port, "/catalog/list").text == "catalog /list" and get(s.port, "/other").status == 404
+    assert len(services["policy"].requests) == 2
+
+
+def test_the_gateway_limits_mirrors_and_traces(gateway):
+    s, services = gateway
+    key = {"X-Api-Key": "good", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    statuses = [get(s.port, "/orders/", headers=key).status for _ in range(60)]
+    assert statuses.count(200) == 51 and statuses.count(429) == 9
+    assert get(s.port, "/catalog/").status == 200, "another client has its own rate"
+    services["shadow"].wait_requests(51)
+    assert services["shadow"].requests[0].target == "/orders/"
+    seen = (services["orders_a"].requests + services["orders_b"].requests)[0]
+    assert seen.header("traceparent").startswith("00-0af7651916cd43dd8448eb211c80319c-")
+    assert seen.header("b3").startswith("0af7651916cd43dd8448eb211c80319c-")
+    wait_until(lambda: "trace=0af7651916cd43dd8448eb211c80319c user=ann" in s.read("logs/access.log"), 5, "the log")
+    wait_until(lambda: any(c.streams for c in services["collector"].connections), 10, "spans at the collector")
+
+
+def test_the_gateway_goes_on_when_a_service_fails_and_says_when_it_leaves(gateway):
+    s, services = gateway
+    services["orders_a"].refuse()
+    for _ in range(4):
+        assert get(s.port, "/orders/", headers={"X-Api-Key": "good"}).text == "orders_b /"
+    admin = s.ports[1]
+    assert get(admin, "/ready").text == "ready\n" and "fairlead_upstream_retries_total" in get(admin, "/metrics").text
+    s.signal(signal.SIGTERM)
+    wait_until(lambda: get(admin, "/ready").status == 503, 1.5, "503 of /ready")
+    assert s.wait(20) == 0

@@ -5,6 +5,7 @@
     names = NameServer({"one.test": [("A", "127.0.0.2", 1)], "two.test": [("CNAME", "one.test", 60)]})
     names.answers["one.test"] = [("A", "127.0.0.3", 1)]      # from now on
     names.answers["gone.test"] = SERVFAIL
+    names.answers["_http._tcp.x.test"] = [("SRV", (0, 5, 8080, "one.test"), 1)]   # priority, weight, port, target
 
 A name that is not there does not exist (NXDOMAIN). `truncate` names are cut short over UDP, `silent` ones are not answered.
 """
@@ -16,7 +17,7 @@ import threading
 from lib.ports import claim_port, release_port, wait_until
 
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
-_TYPES = {"A": 1, "CNAME": 5, "AAAA": 28}
+_TYPES = {"A": 1, "CNAME": 5, "AAAA": 28, "SRV": 33}
 
 
 def _encode(name):
@@ -26,6 +27,8 @@ def _encode(name):
 def _data(kind, value):
     if kind == "CNAME":
         return _encode(value)
+    if kind == "SRV":
+        return struct.pack("!HHH", *value[:3]) + _encode(value[3])
     return socket.inet_pton(socket.AF_INET if kind == "A" else socket.AF_INET6, value)
 
 

@@ -9,6 +9,7 @@ Callbacks run in the thread of their connection; the calls of a stream or connec
 windows allow. Received bytes open the windows again unless `hold` is set.
 """
 
+import select
 import socket
 import threading
 
@@ -18,9 +19,8 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from lib.ports import TIME_SCALE, claim_port, release_port, wait_until
-
-STEP_SECONDS = 10.0
+from lib.ports import wait_until
+from lib.upstreams import Listening
 
 
 class H2Stream:
@@ -101,7 +101,7 @@ class H2Connection:
         self.pings, self.goaways = 0, []
         self.ended = None    # "closed" or "reset" by the other side
         self.problem = None
-        self.alpn = None
+        self.is_tls = upstream.tls is not None
 
     def act(self, call):
         """`call(h2 connection)`, then its bytes go out. What the protocol no longer allows is dropped."""
@@ -127,6 +127,15 @@ class H2Connection:
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)
 
+    def receive(self):
+        if not self.is_tls:
+            return self.socket.recv(65536)
+        # OpenSSL's object must not be read and written at once: the wait is outside of it.
+        if not self.socket.pending() and not select.select([self.socket], [], [], self.socket.gettimeout())[0]:
+            raise TimeoutError("nothing came")
+        with self.lock:
+            return self.socket.recv(65536)
+
     def open_windows(self, stream, count):
         def call(c):
             c.increment_flow_control_window(count, stream)
@@ -141,7 +150,7 @@ class H2Connection:
                     self.h2.update_settings(self.upstream.settings)
                 self.flush()
             while True:
-                data = self.socket.recv(65536)
+                data = self.receive()
                 if not data:
                     self.ended = "closed"
                     return
@@ -191,71 +200,32 @@ class H2Connection:
             self.goaways.append(int(event.error_code))
 
 
-class H2Upstream:
-    """Listens from the start. `settings`: of python3-h2, {SettingCodes: value}, announced behind the defaults."""
+class H2Upstream(Listening):
+    """`settings`: of python3-h2, {SettingCodes: value}, announced behind the defaults. `before_handshake` is called with each fresh socket
+    of a TLS listener."""
 
-    def __init__(self, on_request=None, on_head=None, on_data=None, settings=None, hold=False, tls=None, unix=None, port=None):
+    def __init__(self, on_request=None, on_head=None, on_data=None, settings=None, hold=False, tls=None, before_handshake=None, **where):
         self.on_request = on_request or (None if on_head or on_data else lambda stream: stream.reply(200, stream.path))
         self.on_head, self.on_data, self.settings, self.hold, self.tls = on_head, on_data, settings, hold, tls
-        self.connections, self.requests = [], []
-        self._threads = []
-        self.unix = unix
-        self.port = None if unix else port or claim_port()
-        self.listen()
-
-    def listen(self):
-        self.listening = socket.socket(socket.AF_UNIX if self.unix else socket.AF_INET)
-        if not self.unix:
-            self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listening.bind(self.unix or ("127.0.0.1", self.port))
-        self.listening.listen(128)
-        threading.Thread(target=self._accept, args=(self.listening,), daemon=True).start()
-
-    def refuse(self):
-        """Stops listening; open connections stay."""
-        if self.listening:
-            self.listening.shutdown(socket.SHUT_RDWR)
-            self.listening.close()
-            self.listening = None
-
-    def stop(self):
-        self.refuse()
-        for connection in list(self.connections):
-            try:
-                connection.close()
-            except OSError:
-                pass
-        for thread in self._threads:
-            thread.join(STEP_SECONDS)
-        if self.port:
-            release_port(self.port)
+        self.before_handshake = before_handshake
+        self.requests = []
+        super().__init__(**where)
 
     def wait_requests(self, count, seconds=5):
         wait_until(lambda: len(self.requests) >= count, seconds, f"{count} requests to the upstream")
         return self.requests
 
-    def _accept(self, listening):
-        while True:
-            try:
-                sock, _ = listening.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._run, args=(sock,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+    def accepted(self, sock):
+        return H2Connection(self, sock)
 
-    def _run(self, sock):
-        sock.settimeout(STEP_SECONDS * TIME_SCALE)
-        if not self.unix:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def serve(self, connection):
         if self.tls:
             try:
-                sock = self.tls.wrap_socket(sock, server_side=True)
-            except OSError:
-                sock.close()
+                if self.before_handshake:
+                    self.before_handshake(connection.socket)
+                connection.socket = self.tls.wrap_socket(connection.socket, server_side=True)
+            except OSError as problem:
+                connection.problem = problem
+                connection.socket.close()
                 return
-        connection = H2Connection(self, sock)
-        if self.tls:
-            connection.alpn = sock.selected_alpn_protocol()
-        self.connections.append(connection)
         connection.run()

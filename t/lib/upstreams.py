@@ -159,20 +159,27 @@ def reply(status=200, content=b"", headers=(), length=None, version="HTTP/1.1", 
     return "\r\n".join(lines + ["", ""]).encode("latin-1") + content
 
 
-class Upstream:
-    """Listens from the start. `scripts`: one list of steps per connection, the last for all that follow."""
+class Listening:
+    """Listens from the start, on a claimed port or a unix socket; each connection is served by a thread of its own."""
 
-    def __init__(self, *scripts, host="127.0.0.1", port=None, unix=None, tls=None, backlog=128):
-        self.scripts = list(scripts) or [serve(lambda r: reply(200, r.target))]
+    def __init__(self, host="127.0.0.1", port=None, unix=None, backlog=128):
         self.connections = []
-        self._lock = threading.Lock()
         self._threads = []
-        self.tls, self.unix = tls, unix
+        self._lock = threading.Lock()
+        self.unix = unix
         self.port = None if unix else port or claim_port()
         self._address = (host, self.port)
         self._backlog = backlog
         self.listening = None
         self.listen()
+
+    def accepted(self, sock):
+        """What `connections` holds of a fresh connection; its `socket` is what is shut down at the end."""
+        raise NotImplementedError
+
+    def serve(self, connection):
+        """In the thread of the connection, to its end."""
+        raise NotImplementedError
 
     def listen(self):
         """Listens (again): after `refuse` the port is the same."""
@@ -194,11 +201,10 @@ class Upstream:
     def stop(self):
         self.refuse()
         with self._lock:
-            open_ones = [c for c in self.connections if not c.closed]
-            threads = list(self._threads)
-        for seen in open_ones:
+            connections, threads = list(self.connections), list(self._threads)
+        for connection in connections:
             try:
-                seen.socket.shutdown(socket.SHUT_RDWR)
+                connection.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
         for thread in threads:
@@ -206,23 +212,9 @@ class Upstream:
         if self.port:
             release_port(self.port)
 
-    @property
-    def requests(self):
-        """All requests of all connections, in the order of the connections."""
-        with self._lock:
-            return [r for c in self.connections for r in c.requests]
-
-    @property
-    def last(self):
-        return self.requests[-1]
-
     def wait_connections(self, count, seconds=5):
         wait_until(lambda: len(self.connections) >= count, seconds, f"{count} connections to the upstream")
         return self.connections
-
-    def wait_requests(self, count, seconds=5):
-        wait_until(lambda: len(self.requests) >= count, seconds, f"{count} requests to the upstream")
-        return self.requests
 
     def _accept(self, listening):
         while True:
@@ -234,13 +226,39 @@ class Upstream:
             if not self.unix:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:  # stop() finds the connection and a thread that runs, or neither
-                seen = Seen(sock, len(self.connections))
-                self.connections.append(seen)
-                thread = threading.Thread(target=self._run, args=(seen,), daemon=True)
+                connection = self.accepted(sock)
+                self.connections.append(connection)
+                thread = threading.Thread(target=self.serve, args=(connection,), daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
-    def _run(self, seen):
+
+class Upstream(Listening):
+    """`scripts`: one list of steps per connection, the last for all that follow."""
+
+    def __init__(self, *scripts, tls=None, **where):
+        self.scripts = list(scripts) or [serve(lambda r: reply(200, r.target))]
+        self.tls = tls
+        super().__init__(**where)
+
+    @property
+    def requests(self):
+        """All requests of all connections, in the order of the connections."""
+        with self._lock:
+            return [r for c in self.connections for r in c.requests]
+
+    @property
+    def last(self):
+        return self.requests[-1]
+
+    def wait_requests(self, count, seconds=5):
+        wait_until(lambda: len(self.requests) >= count, seconds, f"{count} requests to the upstream")
+        return self.requests
+
+    def accepted(self, sock):
+        return Seen(sock, len(self.connections))
+
+    def serve(self, seen):
         try:
             if self.tls:
                 seen.socket = seen.reader.socket = self.tls.wrap_socket(seen.socket, server_side=True)

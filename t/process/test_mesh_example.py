@@ -125,7 +125,7 @@ def test_the_pair_of_sidecars(mesh):
     shown = mesh.run(start)
     assert "/orders/1 By=spiffe://mesh.test/ns/shop/sa/b;" in shown and "URI=spiffe://mesh.test/ns/shop/sa/a" in shown
     assert "HTTP/1.1 403 Forbidden" in shown and not [r for r in mesh.app.requests if "admin" in r.target]
-    wait_until(lambda: 'denied by policy "admin", identity "spiffe://mesh.test/ns/shop/sa/a"' in mesh.read("b.log"))
+    wait_until(lambda: 'denied by rbac "admin", identity "spiffe://mesh.test/ns/shop/sa/a"' in mesh.read("b.log"))
     wait_until(lambda: "spiffe://mesh.test/ns/shop/sa/a admin denied" in mesh.read("logs/mesh.log"))
     assert get(mesh.ports["15001"], "/other").status == 403
     assert issuer_of_b(mesh) == "1"

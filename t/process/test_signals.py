@@ -150,6 +150,21 @@ def test_daemon_on(daemon):
     assert s.process.returncode == 0 and s.pid() is None
 
 
+@pytest.mark.parametrize("log, stream", [("%%PREFIX%%/logs/other.log", "%%PREFIX%%/logs/other.log"), ("memory:64k", "/dev/null"),
+                                         ("stderr", "%%PREFIX%%/logs/output")])
+def test_a_daemon_lets_its_callers_standard_error_go(daemon, log, stream):
+    twice = CONF.replace("server {", "server { listen 127.0.0.1:%%PORT_0%%; }\nserver {")
+    s = daemon(f"daemon on;\nerror_log {log};\n" + twice, **FIXED)
+    assert "fairlead: [warn] conflicting server name" in s.output(), "a message of the start"
+    stream = stream.replace("%%PREFIX%%", s.prefix)
+    processes = [s.process.pid, *s.wait_workers(2)]
+    assert [os.readlink(f"/proc/{pid}/fd/2") for pid in processes] == [stream] * len(processes)
+    if log.startswith("%%"):
+        os.rename(stream, stream + ".1")
+        s.signal(signal.SIGUSR1)
+        wait_until(lambda: all(os.readlink(f"/proc/{pid}/fd/2") == stream for pid in processes), 5, "the new file")
+
+
 def test_a_daemon_that_cannot_start_says_so_to_its_caller(idle_server):
     s = idle_server("daemon on;" + CONF.replace("return 200", "retrun 200"), **FIXED, allow_log=[r"\[emerg\].*retrun"])
     told = s.run()

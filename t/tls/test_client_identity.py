@@ -23,7 +23,8 @@ http {
         ssl_verify_client optional_no_ca;
         location / { rbac { allow a { from spiffe://td/ns/a/*; } allow dns { from *.example.org; } } proxy_pass http://127.0.0.1:%%UP%%; }
         location /any { rbac { allow known { from *; } } proxy_pass http://127.0.0.1:%%UP%%; }
-        location /off { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /off { forwarded_client_cert off; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /default { proxy_pass http://127.0.0.1:%%UP%%; }
         location /sanitize { forwarded_client_cert sanitize; proxy_pass http://127.0.0.1:%%UP%%; }
         location /forward { forwarded_client_cert forward; proxy_pass http://127.0.0.1:%%UP%%; }
         location /append { forwarded_client_cert append; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -33,6 +34,7 @@ http {
     }
     server { listen 127.0.0.1:%%PORT_1%%; forwarded_client_cert append; proxy_pass_request_headers on;
              location / { proxy_pass http://127.0.0.1:%%UP%%; } }
+    server { listen 127.0.0.1:%%PORT_2%%; location / { proxy_pass http://127.0.0.1:%%UP%%; } }
 }
 """
 CLAIM = {"X-Forwarded-Client-Cert": "By=spiffe://x;URI=spiffe://td/ns/a/sa/root"}
@@ -85,6 +87,7 @@ def test_forwarded_client_cert(world):
     claim = CLAIM["X-Forwarded-Client-Cert"]
     assert world.ask("/off", world.one, CLAIM)[1] == claim
     assert world.ask("/sanitize", world.one, CLAIM)[1] == ""
+    assert world.ask("/default", world.one, CLAIM)[1] == world.ask("/default", None, CLAIM)[1] == "", "certificates are asked for"
     assert world.ask("/forward", world.one, CLAIM)[1] == claim
     assert world.ask("/append", world.one, CLAIM)[1] == f"{claim},{own}"
     assert world.ask("/append", world.one)[1] == own
@@ -94,6 +97,8 @@ def test_forwarded_client_cert(world):
         assert world.ask(target, None, CLAIM)[1] == "", "no certificate: the client's claim goes no further"
     with Client(world.server.ports[1]) as plain:
         assert plain.get("/", headers=CLAIM).text == ""
+    with Client(world.server.ports[2]) as plain:
+        assert plain.get("/", headers=CLAIM).text == claim, "no certificates here: as nginx passes it"
 
 
 def test_the_certificate_itself(world):

@@ -207,5 +207,6 @@ def test_a_record_that_was_tampered_with_ends_its_connection_alone(secure, autho
         except ConnectionError:
             break
     raw.close()
+    secure.wait_for_log(r"\[info\].*SSL_read\(\) failed \(SSL: error:.*bad record mac.* while waiting for request, client: 127.0.0.1, ")
     healthy.send("GET / HTTP/1.1\r\nHost: first.test\r\n\r\n")
     assert healthy.read_reply().status == 200

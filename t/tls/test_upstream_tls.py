@@ -2,13 +2,14 @@
 # Copyright (C) The Fairlead authors
 """proxy_pass https://: names, verification, client certificates, sessions, and pooled connections that never cross identities."""
 
+import os
 import ssl
 
 import pytest
 
 from lib import upstreams as up
 from lib.certs import Authority
-from lib.client import get
+from lib.client import get, raw
 from lib.wire import Closed
 
 CONF = """
@@ -163,6 +164,21 @@ def test_a_plain_peer_is_a_502(server, upstream, authority):
     s = server(CONF, UP=u.port, CERTS=authority.folder)
     assert get(s.port, "/plain/").status == 502
     s.wait_for_log(r"SSL_do_handshake\(\) failed \(SSL: error:.*while SSL handshaking to upstream")
+
+
+def garbage(seen):
+    """Bytes that are no record, past the TLS layer."""
+    os.write(seen.socket.fileno(), b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+@pytest.mark.parametrize("script, doing", [([up.request(), garbage, up.hold()], "reading response header from upstream"),
+                                           ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"), garbage, up.hold()],
+                                            "reading upstream")])
+def test_what_breaks_tls_after_the_handshake_is_told(server, upstream, authority, script, doing):
+    u = upstream(script, tls=authority.server_context((f"{authority.folder}/app.pem", f"{authority.folder}/app.key")))
+    s = server(CONF, UP=u.port, CERTS=authority.folder)
+    raw(s.port, b"GET /plain/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    s.wait_for_log(rf"\[error\].*SSL_read\(\) failed \(SSL: error:\w+:SSL routines::wrong version number\) while {doing}, client")
 
 
 def test_a_silent_peer_meets_the_connect_timeout(server, upstream, authority):

@@ -167,6 +167,38 @@ def test_other_grpc_statuses_are_the_answer(server, h2_upstream):
     assert not good.requests
 
 
+def test_a_listed_status_behind_an_empty_body_goes_to_the_next_peer(server, h2_upstream):
+    def late(stream):
+        stream.head(200, [("content-type", "application/grpc"), ("x-first", "1")])
+        stream.trailer_fields([("grpc-status", "14")])
+    first, second = h2_upstream(late), h2_upstream(ok)
+    s = start(server, first, second.port)
+    for _ in range(2):
+        reply = call(s.port, "/two.S/M")
+        assert (reply.body, reply.header("x-first"), dict(reply.trailers)["grpc-status"]) == (MESSAGE, None, "0")
+    assert len(first.requests) == 1 and len(second.requests) == 2
+
+
+def test_a_listed_status_behind_a_message_is_the_answer(server, h2_upstream):
+    def late(stream):
+        stream.reply(200, MESSAGE, [("content-type", "application/grpc")], trailers=[("grpc-status", "14")])
+    first, second = h2_upstream(late), h2_upstream(ok)
+    s = start(server, first, second.port)
+    statuses = sorted(dict(call(s.port, "/two.S/M").trailers)["grpc-status"] for _ in range(2))
+    assert statuses == ["0", "14"]
+
+
+def test_a_head_is_not_held_back_while_the_client_still_sends(server, h2_upstream):
+    """The peer greets first and waits for more: waiting for its trailers would be waiting for ever."""
+    u = h2_upstream(on_head=lambda stream: stream.head(200, [("content-type", "application/grpc")]))
+    s = start(server, u, u.port)
+    with H2Client(s.port) as client:
+        stream = client.start("/two.S/M", "POST", CALL, end=False)
+        client.send(stream, MESSAGE)
+        client.pump_until(lambda: client.replies[stream].headers)
+        client.reset(stream)
+
+
 def test_a_body_beyond_the_replay_buffer_is_not_sent_again(server, h2_upstream):
     bad, good = h2_upstream(trailers_only(14)), h2_upstream(ok)
     s = start(server, bad, other=good.port)

@@ -18,6 +18,23 @@
 
 namespace fairlead {
 
+// Copies `text` to `to`; gives the place behind it. What heads are made of is short: two moves that overlap are cheaper than a call.
+inline char* append_bytes(char* to, std::string_view text) {
+  const char* from = text.data();
+  size_t size = text.size();
+  auto ends = [&]<class Word>(Word first, Word last) {
+    std::memcpy(&first, from, sizeof first);
+    std::memcpy(&last, from + size - sizeof last, sizeof last);
+    std::memcpy(to, &first, sizeof first);
+    std::memcpy(to + size - sizeof last, &last, sizeof last);
+  };
+  if (size > 16) std::memcpy(to, from, size);
+  else if (size >= 8) ends(uint64_t{}, uint64_t{});
+  else if (size >= 4) ends(uint32_t{}, uint32_t{});
+  else for (size_t i = 0; i < size; ++i) to[i] = from[i];
+  return to + size;
+}
+
 // A block of `capacity` bytes behind this header. Made with one reference.
 struct Segment {
   uint32_t references;

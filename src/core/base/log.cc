@@ -55,6 +55,10 @@ void Log::add(LogSink& sink, LogLevel level) {
   level_ = std::max(level_, level);
 }
 
+bool Log::writes_to(const LogSink& sink) const {
+  return std::any_of(targets_.begin(), targets_.end(), [&](const Target& target) { return target.sink == &sink; });
+}
+
 void Log::clear() {
   targets_.clear();
   level_ = LogLevel{0};

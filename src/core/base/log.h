@@ -69,6 +69,7 @@ class Log {
   void add(LogSink& sink, LogLevel level);
   void clear();
   bool empty() const { return targets_.empty(); }
+  bool writes_to(const LogSink& sink) const;
   // The least severe level that any sink takes.
   LogLevel level() const { return level_; }
   // `forced`: to every sink whatever its level (debug_connection).

@@ -158,10 +158,10 @@ namespace detail {
 template <FixedText A, FixedText B>
 struct Joined {
   static constexpr auto make() {
-    std::array<char, A.size() + B.size()> all{};
-    for (size_t i = 0; i < A.size(); ++i) all[i] = A.text[i];
-    for (size_t i = 0; i < B.size(); ++i) all[A.size() + i] = B.text[i];
-    return all;
+    std::array<char, A.size() + B.size()> joined{};
+    for (size_t i = 0; i < A.size(); ++i) joined[i] = A.text[i];
+    for (size_t i = 0; i < B.size(); ++i) joined[A.size() + i] = B.text[i];
+    return joined;
   }
   static constexpr auto all = make();
 };

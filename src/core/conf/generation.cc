@@ -20,12 +20,13 @@ Generation::Generation(const LoadRequest& request) : arena_(Arena::open(arena_bl
 
 Generation::~Generation() = default;
 
-ConfResult<std::unique_ptr<Generation>> Generation::load(const LoadRequest& request, Generation* previous) {
+ConfResult<std::unique_ptr<Generation>> Generation::load(const LoadRequest& request, Generation* previous, ConfInputs* inputs) {
   std::unique_ptr<Generation> made(new Generation(request));
   made->number_ = previous ? previous->number_ + 1 : 1;
   made->previous_ = previous;
   auto read = made->read(previous);
   made->previous_ = nullptr;
+  if (inputs) *inputs = made->reader_->inputs();
   if (read) return made;
   std::string reason = std::move(read.error());
   while (!reason.empty() && reason.back() == '\n') reason.pop_back();

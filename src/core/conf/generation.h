@@ -37,7 +37,8 @@ struct LoadRequest {
 class Generation {
  public:
   // Reads and checks a whole configuration. The error is what the operator reads, file and line included. Opens nothing but log files.
-  static ConfResult<std::unique_ptr<Generation>> load(const LoadRequest& request, Generation* previous);
+  // `inputs` (may be null): from which files, whatever comes of it.
+  static ConfResult<std::unique_ptr<Generation>> load(const LoadRequest& request, Generation* previous, ConfInputs* inputs = nullptr);
   ~Generation();
   // Tells the modules that zones are attached and log files open (Module::ready).
   ConfResult<Unit> make_ready();

@@ -3,7 +3,6 @@
 #include "core/conf/reader.h"
 
 #include <fcntl.h>
-#include <glob.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +56,7 @@ std::string Reader::located(std::string reason, std::string_view hint) const {
 }
 
 ConfResult<Unit> Reader::with_file(const std::string& path, const std::function<ConfResult<Unit>()>& each) {
+  inputs_.add_file(path);
   std::string text;
   auto whole = read_whole_file(path, text);
   if (!whole) return located(std::move(whole.error()));
@@ -171,11 +171,8 @@ ConfResult<Unit> Reader::follow_include(std::string_view pattern, const std::fun
   if (path.find_first_of("*?[") == std::string::npos) {
     paths.push_back(path);
   } else {
-    glob_t matches{};
-    int status = glob(path.c_str(), 0, nullptr, &matches);
-    for (size_t i = 0; status == 0 && i < matches.gl_pathc; ++i) paths.push_back(matches.gl_pathv[i]);
-    globfree(&matches);
-    if (status != 0 && status != GLOB_NOMATCH) return located(format("glob() \"{}\" failed", path));
+    if (!match_files(path, paths)) return located(format("glob() \"{}\" failed", path));
+    inputs_.add_pattern(path, paths);
   }
   for (const std::string& file : paths) FL_TRY(with_file(file, each));
   return Unit();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/conf/block.h"
+#include "core/conf/inputs.h"
 #include "core/conf/lexer.h"
 #include "core/conf/line.h"
 
@@ -35,6 +36,8 @@ class Reader {
 
   Generation& generation() const { return generation_; }
   const std::vector<ConfFile>& files() const { return files_; }
+  // What was read or looked for, also after a failure.
+  const ConfInputs& inputs() const { return inputs_; }
   // For Line.
   ConfResult<Unit> read_block(Block& inner);
   ConfResult<Unit> read_lines(const Line::EachLine& each);
@@ -63,6 +66,7 @@ class Reader {
   size_t depth_ = 0;        // of includes
   size_t block_depth_ = 0;  // of blocks
   std::vector<ConfFile> files_;
+  ConfInputs inputs_;
 };
 
 }  // namespace fairlead

@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "core/conf/template.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/base/format.h"
@@ -106,12 +107,17 @@ ConfResult<std::string_view> variable_name(const Line& line, size_t index) {
   return word.substr(1);
 }
 
+static bool holds(const Template& condition, Session& session) {
+  std::string_view text = condition.evaluate(session);
+  return !text.empty() && text != "0";
+}
+
 bool holds_any(const Conditions& conditions, Session& session) {
-  for (const Template& condition : conditions) {
-    std::string_view text = condition.evaluate(session);
-    if (!text.empty() && text != "0") return true;
-  }
-  return false;
+  return std::any_of(conditions.begin(), conditions.end(), [&](const Template& condition) { return holds(condition, session); });
+}
+
+bool hold_all(const Conditions& conditions, Session& session) {
+  return std::all_of(conditions.begin(), conditions.end(), [&](const Template& condition) { return holds(condition, session); });
 }
 
 ConfResult<Unit> ConfValue<Conditions>::parse(Line& line, Conditions& field) {

@@ -71,6 +71,8 @@ struct ConfValue<Template> {
 // Conditions, one per word: it holds if any of them evaluates to something other than nothing and "0".
 using Conditions = std::vector<Template>;
 bool holds_any(const Conditions& conditions, Session& session);
+// All of them do; so do none.
+bool hold_all(const Conditions& conditions, Session& session);
 template <>
 struct ConfValue<Conditions> {
   static constexpr WordCount words = words_from(1);

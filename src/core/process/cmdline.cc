@@ -61,7 +61,7 @@ class Reader {
 
   ConfResult<> take_signal(CommandLine& line, std::string_view rest) {
     FL_TRY(take(line.signal, rest, "option \"-s\" requires parameter"));
-    for (std::string_view known : {"stop", "quit", "reopen", "reload"}) {
+    for (std::string_view known : {"stop", "quit", "reopen", "reload", "wait"}) {
       if (line.signal == known) return Unit();
     }
     return format("invalid option: \"-s {}\"", line.signal);
@@ -134,13 +134,14 @@ std::string usage_text() {
       "  -t                : test configuration and exit\n"
       "  -T                : test configuration, print it and exit\n"
       "  -q                : say nothing but errors during the test\n"
-      "  -s signal         : send signal to the master process: stop, quit, reopen, reload\n"
+      "  -s signal         : send signal to the master process: stop, quit, reopen, reload;\n"
+      "                      wait: until it serves\n"
       "  -p prefix         : set prefix path (default: {}/)\n"
       "  -e filename       : set error log file (default: {})\n"
       "  -c filename       : set configuration file (default: {})\n"
       "  -g directives     : set global directives out of configuration file\n"
-      "  --wait=time       : how long -s reload waits for the result (default: 30s)\n"
-      "  --no-wait         : -s reload only signals\n"
+      "  --wait=time       : how long -s reload and -s wait wait (default: 30s)\n"
+      "  --no-wait         : -s reload only signals, -s wait looks once\n"
       "  --list-directives : list the directives this binary knows and exit\n"
       "\n",
       build_config::prefix, build_config::error_log_path, build_config::conf_path);

@@ -22,13 +22,13 @@ struct CommandLine {
   bool dump = false;              // -T; test is set, too
   bool quiet = false;             // -q
   bool list_directives = false;   // --list-directives
-  std::string signal;             // -s: "stop", "quit", "reopen", "reload" or empty
+  std::string signal;             // -s: "stop", "quit", "reopen", "reload", "wait" or empty
   std::string prefix;             // -p
   std::string error_log;          // -e; "stderr" is the standard error
   std::string conf;               // -c
   std::string directives;         // -g
-  bool wait = true;               // --no-wait: -s reload only signals, as nginx does
-  uint64_t wait_ms = 30'000;      // --wait=TIME: how long -s reload waits for the verdict
+  bool wait = true;               // --no-wait: -s reload only signals, as nginx does; -s wait looks once
+  uint64_t wait_ms = 30'000;      // --wait=TIME: how long -s reload waits for the verdict, -s wait for the server
 };
 
 // `args`: argv without argv[0]. The error is what to print behind "fairlead: " before exit 1.

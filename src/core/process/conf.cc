@@ -16,8 +16,15 @@
 namespace fairlead {
 namespace {
 
+template <bool ProcessSettings::*Flag>
 ConfResult<Unit> set_flag(Line& line, ProcessConf& own) {
-  return ConfValue<bool>::parse(line, line.name() == "daemon" ? own.settings.daemon : own.settings.master_process);
+  return ConfValue<bool>::parse(line, own.settings.*Flag);
+}
+
+ConfResult<Unit> set_term_action(Line& line, ProcessConf& own) {
+  if (line.word(1) != "stop" && line.word(1) != "drain") return line.invalid_value(1);
+  own.settings.term_drains = line.word(1) == "drain";
+  return Unit();
 }
 
 ConfResult<Unit> set_worker_processes(Line& line, ProcessConf& own) {
@@ -43,6 +50,7 @@ ConfResult<Unit> set_user(Line& line, ProcessConf& own) {
   own.settings.user_name = user;
   own.settings.user = identity->user;
   own.settings.group = identity->group;
+  own.settings.groups = identity->groups;
   return Unit();
 }
 
@@ -102,8 +110,9 @@ ConfResult<Unit> set_load_module(Line& line, ProcessConf&) {
 }
 
 constexpr Directive process_rows[] = {
-    custom<set_flag, ProcessConf>("daemon", in_main, words(1), "Go to the background.").takes("on | off"),
-    custom<set_flag, ProcessConf>("master_process", in_main, words(1), "Let a master supervise workers; off: one process does all.")
+    custom<set_flag<&ProcessSettings::daemon>, ProcessConf>("daemon", in_main, words(1), "Go to the background.").takes("on | off"),
+    custom<set_flag<&ProcessSettings::master_process>, ProcessConf>("master_process", in_main, words(1),
+                                                                    "Let a master supervise workers; off: one process does all.")
         .takes("on | off"),
     custom<set_worker_processes, ProcessConf>("worker_processes", in_main, words(1), "How many workers; auto: one per usable processor.")
         .takes("number | auto"),
@@ -120,6 +129,17 @@ constexpr Directive process_rows[] = {
         .takes("folder"),
     slot<ProcessConf, &ProcessConf::shutdown_timeout>("worker_shutdown_timeout", in_main,
                                                       "How long a draining worker waits for its connections."),
+    slot<ProcessConf, &ProcessConf::shutdown_delay>("shutdown_delay", in_main,
+                                                    "How long, before a graceful end, the server goes on accepting while "
+                                                    "health_endpoint answers 503."),
+    custom<set_term_action, ProcessConf>("term_action", in_main, words(1), "What TERM does: end at once, or as QUIT does.")
+        .takes("stop | drain"),
+    custom<set_flag<&ProcessSettings::quit_on_parent_exit>, ProcessConf>(
+        "quit_on_parent_exit", in_main, words(1), "End gracefully when the process that started the master has ended (daemon off).")
+        .takes("on | off"),
+    custom<set_flag<&ProcessSettings::config_watch>, ProcessConf>(
+        "config_watch", in_main, words(1), "Reload when a file of the configuration changes, ConfigMaps included; looked at every second.")
+        .takes("on | off"),
     slot<ProcessConf, &ProcessConf::pcre_jit>("pcre_jit", in_main, "Compile regular expressions to machine code (on by default)."),
     custom<check_time, ProcessConf>("timer_resolution", in_main, words(1), "Accepted; time is read once per turn of the loop.")
         .takes("time"),
@@ -148,12 +168,15 @@ ConfResult<ProcessSettings> process_settings(Generation& generation, std::string
   ProcessSettings settings = conf.settings;
   warn_about_masks(generation, settings);
   settings.pid_path = std::string(generation.absolute_path(conf.pid.empty() ? default_pid : conf.pid));
+  settings.shutdown_delay_ms = conf.shutdown_delay;
+  if (settings.quit_on_parent_exit && settings.daemon) return std::string("\"quit_on_parent_exit\" needs \"daemon off\"");
   if (conf.user_given || geteuid() != 0 || default_user.empty()) return settings;
   auto identity = find_identity(std::string(default_user), {});
   if (!identity) return identity.error();
   settings.user_name = std::string(default_user);
   settings.user = identity->user;
   settings.group = identity->group;
+  settings.groups = identity->groups;
   return settings;
 }
 

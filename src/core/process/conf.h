@@ -18,6 +18,7 @@ struct ProcessConf {
   ProcessSettings settings;
   std::string_view pid;      // empty: the default
   bool user_given = false;
+  Msec shutdown_delay{0};
   Msec shutdown_timeout{0};  // worker_shutdown_timeout; 0: no limit
   bool pcre_jit = true;
 };

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "core/base/clock.h"
+#include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/process/pid_file.h"
 #include "core/process/small_file.h"
@@ -46,7 +47,7 @@ std::optional<pid_t> read_pid(const std::string& path, const Logger& log) {
 }
 
 // Until the master has finished a reload that it began after `before` was read.
-int wait_for_verdict(const ReloadStatus& before, const std::string& pid_path, uint64_t wait_ms, const Logger& log) {
+int wait_for_verdict(const ServerStatus& before, const std::string& pid_path, uint64_t wait_ms, const Logger& log) {
   clock().update();
   uint64_t end_ms = clock().now_ms() + wait_ms;
   for (;;) {
@@ -69,7 +70,33 @@ int wait_for_verdict(const ReloadStatus& before, const std::string& pid_path, ui
   }
 }
 
+// What stands in the way of "it serves", or nothing.
+std::string why_not_serving(const std::string& pid_path) {
+  auto status = read_status(pid_path);
+  if (!status) return "there is no server";
+  if (kill(status->pid, 0) < 0 && errno == ESRCH) return format("process {} has ended", status->pid);
+  if (status->state == ServerState::starting) return format("process {} is starting", status->pid);
+  if (status->state == ServerState::leaving) return format("process {} is leaving", status->pid);
+  return {};
+}
+
 }  // namespace
+
+int wait_until_serving(const CommandLine& line, const std::string& pid_path, const Logger& log) {
+  clock().update();
+  uint64_t wait_ms = line.wait ? line.wait_ms : 0;
+  uint64_t end_ms = clock().now_ms() + wait_ms;
+  for (;;) {
+    std::string reason = why_not_serving(pid_path);
+    if (reason.empty()) return 0;
+    clock().update();
+    if (clock().now_ms() >= end_ms) {
+      log.error("not ready within {} ms: {} (\"{}\")", wait_ms, reason, pid_path);
+      return 1;
+    }
+    poll(nullptr, 0, look_every_ms);
+  }
+}
 
 int send_signal(const CommandLine& line, const std::string& pid_path, const Logger& log) {
   log.notice("signal process started");

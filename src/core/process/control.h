@@ -16,4 +16,8 @@ namespace fairlead {
 // most `line.wait_ms` unless told not to, and does not wait for a master that keeps no status file (nginx).
 int send_signal(const CommandLine& line, const std::string& pid_path, const Logger& log);
 
+// -s wait: 0 as soon as the server of that pid file serves with all its workers and is not about to end; 1, with the reason logged, if it
+// does not within `line.wait_ms`. There need not be a server yet.
+int wait_until_serving(const CommandLine& line, const std::string& pid_path, const Logger& log);
+
 }  // namespace fairlead

@@ -14,6 +14,7 @@ bool Generations::parent_is_there() const { return getppid() == parent_; }
 
 bool Generations::start() {
   auto loaded = program_.load(nullptr);
+  watch_.follow(program_.inputs());
   if (!loaded) {
     Logger().emerg("{}", loaded.error());
     return false;
@@ -46,6 +47,7 @@ bool Generations::commit_start() {
 
 ConfResult<> Generations::load_next() {
   auto loaded = program_.load(&current());
+  watch_.follow(program_.inputs());
   if (!loaded) return std::move(loaded.error());
   return take_over(std::move(*loaded));
 }
@@ -63,6 +65,7 @@ ConfResult<> Generations::take_over(std::unique_ptr<Configuration> next) {
 
 bool Generations::reload() {
   ++status_.started;
+  notice_.reloading();
   pid_file_.write_status(status_, log());
   auto done = load_next();
   status_.ok = done.ok();
@@ -78,6 +81,37 @@ bool Generations::reload() {
 void Generations::finish_reload() {
   status_.finished = status_.started;
   pid_file_.write_status(status_, log());
+  notice_.ready(getpid());
+}
+
+void Generations::become_ready() {
+  status_.state = ServerState::serving;
+  pid_file_.write_status(status_, log());
+  notice_.ready(getpid());
+}
+
+void Generations::begin_leave() {
+  if (gave_way_ || !sole_owner()) return;
+  status_.state = ServerState::leaving;
+  pid_file_.write_status(status_, log());
+  notice_.stopping();
+}
+
+bool Generations::looks_around() const {
+  const ProcessSettings& settings = current().settings();
+  return settings.config_watch || settings.quit_on_parent_exit;
+}
+
+Wish Generations::look() {
+  const ProcessSettings& settings = current().settings();
+  // The parent of an upgrade's successor was the binary before it, which is meant to end.
+  if (settings.quit_on_parent_exit && !from_old_binary() && !parent_is_there()) {
+    log().notice("the parent process has ended, shutting down");
+    return Wish::quit;
+  }
+  if (!settings.config_watch || gave_way_ || !watch_.look()) return Wish::none;
+  log().notice("the configuration has changed, reconfiguring");
+  return Wish::reload;
 }
 
 void Generations::release(Configuration& replaced) {
@@ -89,8 +123,10 @@ void Generations::reopen_logs() {
 }
 
 void Generations::return_to_name() {
+  gave_way_ = false;
   pid_file_.return_to_name(log());
   pid_file_.write_status(status_, log());
+  notice_.ready(getpid());
 }
 
 }  // namespace fairlead

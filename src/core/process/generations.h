@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "core/process/conf_watch.h"
 #include "core/process/master.h"
+#include "core/process/notice.h"
 #include "core/process/pid_file.h"
 
 namespace fairlead {
@@ -25,10 +27,19 @@ class Generations {
   // The next one, committed; not while a new binary has the pid file. False is logged, everything is as before. The verdict is told by
   // finish_reload().
   bool reload();
-  // Writes the verdict for whoever waits for it, once the new workers serve.
+  // Tells the verdict to whoever waits for it, once the new workers serve.
   void finish_reload();
 
+  // The workers serve: the status file and the service manager hear of it.
+  void become_ready();
+  // The end has begun. Silent while another binary serves on.
+  void begin_leave();
+  // Whether look() may ever wish for something, and that: once every ConfWatch::look_every_ms.
+  bool looks_around() const;
+  Wish look();
+
   Configuration& current() { return *alive_.back().configuration; }
+  const Configuration& current() const { return *alive_.back().configuration; }
   uint64_t number() const { return alive_.back().number; }
   Logger log() { return Logger(current().log()); }
   // Destroys those before the current one of which `in_use(number)` says no.
@@ -40,8 +51,10 @@ class Generations {
   void reopen_logs();
 
   // The new binary has the pid file now, or it is ours again.
-  bool give_way() { return pid_file_.give_way(log()); }
+  bool give_way() { return gave_way_ = pid_file_.give_way(log()); }
   void return_to_name();
+  // For the environment of a new binary.
+  std::string notice_variable() const { return notice_.variable(); }
   void remove_pid_file() { pid_file_.remove(log()); }
 
   // The parent from which we were started; once it is gone, inherited sockets are ours alone.
@@ -64,7 +77,10 @@ class Generations {
   InheritedSockets inherited_;
   std::vector<Alive> alive_;
   PidFile pid_file_{""};
-  ReloadStatus status_;
+  bool gave_way_ = false;
+  ConfWatch watch_;
+  ServiceNotice notice_;
+  ServerStatus status_;
   pid_t parent_ = 0;
 };
 

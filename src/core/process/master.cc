@@ -3,6 +3,7 @@
 #include "core/process/master.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -16,6 +17,7 @@
 #include "core/base/clock.h"
 #include "core/base/format.h"
 #include "core/process/channel.h"
+#include "core/process/code_pages.h"
 #include "core/process/generations.h"
 #include "core/process/process.h"
 #include "core/process/signals.h"
@@ -28,6 +30,7 @@ namespace {
 constexpr uint64_t first_term_pause_ms = 50;  // doubled each time; once beyond a second, SIGKILL
 constexpr uint64_t last_term_pause_ms = 1000;
 constexpr uint64_t ready_wait_ms = 100;  // for new workers to serve before the old ones leave
+constexpr uint64_t ready_look_ms = 10;   // how often to see whether they do, until it has been announced
 constexpr uint64_t drain_wait_ms = 200;  // for the old ones to have stopped accepting before the caller hears of it
 
 std::string joined(const std::vector<std::string>& words) {
@@ -61,6 +64,10 @@ class Alone final : public SingleProcess {
     generations_.log().notice("reopening logs");
     generations_.reopen_logs();
   }
+  void become_ready() override { generations_.become_ready(); }
+  void begin_leave() override { generations_.begin_leave(); }
+  bool looks_around() override { return generations_.looks_around(); }
+  Wish look() override { return generations_.look(); }
 
  private:
   Generations& generations_;
@@ -74,7 +81,8 @@ class Master {
   int run();
 
  private:
-  enum class State : uint8_t { serving, quitting, terminating };
+  // leaving: it serves as before, but has told everyone that it will not for long (shutdown_delay).
+  enum class State : uint8_t { serving, leaving, quitting, terminating };
 
   bool start();
   int run_alone();
@@ -86,6 +94,7 @@ class Master {
   void note(Signal signal);
   void act();
   int wait_ms();
+  void look_around();
 
   void start_workers();
   void spawn(unsigned slot);
@@ -100,8 +109,10 @@ class Master {
   void upgrade();
   [[noreturn]] void become_new_binary();
   void stop_accepting();
+  void leave_in_time();
   void quit();
   void terminate();
+  bool serves() const { return state_ <= State::leaving; }
   void press_on();
   bool sole_owner() { return new_binary_ == 0 && generations_.sole_owner(); }
   WorkerCommand farewell() { return sole_owner() ? WorkerCommand::leave : WorkerCommand::quit; }
@@ -115,6 +126,9 @@ class Master {
   bool daemonized_ = false;
   bool not_accepting_ = false;  // after WINCH: slots stay empty
   pid_t new_binary_ = 0;
+  bool announced_ = false;       // that the workers serve
+  uint64_t leave_at_ms_ = 0;     // while leaving
+  uint64_t look_at_ms_ = 0;
   uint64_t term_pause_ms_ = 0;
   uint64_t term_again_ms_ = 0;
 
@@ -170,12 +184,14 @@ int Master::run_alone() {
 int Master::supervise() {
   start_workers();
   for (;;) {
+    release_code_pages();  // what comes next may be hours away
     take_signals(wait_ms());
     // Before a successor's end is seen, which would undo it: in the other order it would leave us without workers.
     if (std::exchange(asked_.stop_accepting, false) && state_ == State::serving) stop_accepting();
     if (asked_.child) reap();
+    look_around();
     act();
-    if (state_ != State::serving && workers_.empty()) return leave();
+    if (!serves() && workers_.empty()) return leave();
   }
 }
 
@@ -190,8 +206,30 @@ int Master::leave() {
 
 int Master::wait_ms() {
   clock().update();
-  if (state_ != State::terminating) return workers_.next_due_ms(clock().now_ms());
-  return static_cast<int>(std::max(term_again_ms_, clock().now_ms()) - clock().now_ms());
+  uint64_t now = clock().now_ms(), next = UINT64_MAX;
+  if (state_ == State::terminating) next = term_again_ms_;
+  if (state_ == State::leaving) next = leave_at_ms_;
+  if (serves()) {
+    next = std::min(next, workers_.next_due_ms());
+    if (!announced_ && state_ == State::serving) next = std::min(next, now + ready_look_ms);
+    if (generations_.looks_around()) next = std::min(next, look_at_ms_);
+  }
+  if (next == UINT64_MAX) return -1;
+  return static_cast<int>(std::min<uint64_t>(std::max(next, now) - now, INT_MAX));
+}
+
+void Master::look_around() {
+  if (!serves()) return;
+  bool awaits_ready = state_ == State::serving && !announced_;
+  if (awaits_ready && workers_.all_ready(generations_.number(), generations_.current().settings().worker_processes)) {
+    announced_ = true;
+    generations_.become_ready();
+  }
+  if (!generations_.looks_around() || clock().now_ms() < look_at_ms_) return;
+  look_at_ms_ = clock().now_ms() + ConfWatch::look_every_ms;
+  Wish wish = generations_.look();
+  if (wish == Wish::quit) asked_.quit = asked_.quit || state_ == State::serving;
+  if (wish == Wish::reload) asked_.reload = true;
 }
 
 void Master::take_signals(int timeout_ms) {
@@ -205,6 +243,13 @@ void Master::note(Signal signal) {
   switch (signal.number) {
     case SIGCHLD: asked_.child = true; break;
     case SIGTERM:
+      // The first one only: who asks twice does not want to wait.
+      if (generations_.current().settings().term_drains && state_ == State::serving && !asked_.quit) {
+        asked_.quit = true;
+        action = ", shutting down";
+        break;
+      }
+      [[fallthrough]];
     case SIGINT:
       asked_.terminate = true;
       action = ", exiting";
@@ -240,15 +285,17 @@ void Master::note(Signal signal) {
 // One thing after the other, the end first: whoever ends does nothing else any more.
 void Master::act() {
   if (std::exchange(asked_.terminate, false) && state_ != State::terminating) terminate();
-  if (std::exchange(asked_.quit, false) && state_ == State::serving) quit();
+  if (std::exchange(asked_.quit, false) && serves()) leave_in_time();
+  if (state_ == State::leaving && clock().now_ms() >= leave_at_ms_) quit();
   if (state_ == State::terminating) press_on();
-  if (state_ != State::serving) {
+  if (!serves()) {
     asked_ = {};
     return;
   }
-  if (std::exchange(asked_.reload, false)) reload();
   if (std::exchange(asked_.reopen, false)) reopen();
-  if (std::exchange(asked_.upgrade, false)) upgrade();
+  bool leaves = state_ == State::leaving;
+  if (std::exchange(asked_.reload, false) && !leaves) reload();
+  if (std::exchange(asked_.upgrade, false) && !leaves) upgrade();
   for (unsigned slot : workers_.due(clock().now_ms())) {
     if (slot < generations_.current().settings().worker_processes && !workers_.serves(slot, generations_.number())) spawn(slot);
   }
@@ -326,7 +373,7 @@ void Master::worker_ended(const WorkerChild& worker, int status) {
     log().notice("worker process {} exited with code {}", worker.pid, WEXITSTATUS(status));
   }
   program_.worker_exited(worker.slot, worker.pid, status);
-  if (state_ != State::serving || not_accepting_ || worker.leaving || worker.generation != generations_.number()) return;
+  if (!serves() || not_accepting_ || worker.leaving || worker.generation != generations_.number()) return;
   if (WIFEXITED(status) && WEXITSTATUS(status) == fatal_exit) {
     log().alert("worker process {} exited with fatal code {} and cannot be respawned", worker.pid, fatal_exit);
     return;
@@ -382,6 +429,7 @@ void Master::become_new_binary() {
   ListenSet& listeners = generations_.current().listeners();
   auto variables = filtered_environment(generations_.current().settings().environment, current_environment());
   variables.push_back("NGINX=" + listeners.descriptor_list());
+  if (std::string notice = generations_.notice_variable(); !notice.empty()) variables.push_back(notice);
   std::vector<char*> environment;
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);
@@ -401,7 +449,7 @@ void Master::new_binary_ended(pid_t pid, int status) {
   else log().notice("new binary process {} exited with code {}", pid, WEXITSTATUS(status));
   new_binary_ = 0;
   generations_.return_to_name();
-  if (state_ != State::serving || !not_accepting_) return;
+  if (!serves() || !not_accepting_) return;
   not_accepting_ = false;
   start_workers();
 }
@@ -414,13 +462,26 @@ void Master::stop_accepting() {
 
 // ---- the end
 
+// At once if nobody would miss us: another binary serves, or no worker of ours does. Asked again, it does not wait any longer.
+void Master::leave_in_time() {
+  uint64_t delay_ms = generations_.current().settings().shutdown_delay_ms;
+  if (delay_ms == 0 || state_ == State::leaving || not_accepting_ || !sole_owner()) return quit();
+  state_ = State::leaving;
+  leave_at_ms_ = clock().now_ms() + delay_ms;
+  log().notice("leaving in {} ms", delay_ms);
+  program_.announce_leave();
+  generations_.begin_leave();
+}
+
 void Master::quit() {
+  if (state_ != State::leaving) generations_.begin_leave();
   state_ = State::quitting;
   workers_.tell(farewell(), SIGQUIT);
   generations_.current().listeners().close_all(sole_owner(), log());
 }
 
 void Master::terminate() {
+  if (serves()) generations_.begin_leave();
   state_ = State::terminating;
   term_pause_ms_ = first_term_pause_ms;
   term_again_ms_ = clock().now_ms() + term_pause_ms_;

@@ -12,6 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/conf/inputs.h"
 #include "core/process/listen_set.h"
 #include "core/process/settings.h"
 
@@ -31,6 +32,9 @@ class Configuration {
   virtual void reopen_logs() = 0;
 };
 
+// What the world around asks for without a signal: files that changed, a parent that is gone.
+enum class Wish : uint8_t { none, reload, quit };
+
 // What a worker may ask of the master it is itself (`master_process off`): there is nobody else to do it.
 class SingleProcess {
  public:
@@ -39,6 +43,13 @@ class SingleProcess {
   // Nothing uses a configuration that was replaced any more.
   virtual void release(Configuration& replaced) = 0;
   virtual void reopen_logs() = 0;
+  // It accepts now.
+  virtual void become_ready() = 0;
+  // The end has begun, though it may go on accepting for its shutdown_delay.
+  virtual void begin_leave() = 0;
+  // Whether look() may ever wish for something, and that; once a second.
+  virtual bool looks_around() = 0;
+  virtual Wish look() = 0;
   // Closes the listening sockets, at the begin of the end.
   virtual void stop_listening() = 0;
 
@@ -59,6 +70,10 @@ class Program {
   // Reads the configuration anew. `previous` is the one in use, null at the start. Everything it does must be undone by destroying the
   // result. The error is the line for the log.
   virtual ConfResult<std::unique_ptr<Configuration>> load(Configuration* previous) = 0;
+  // What the last load() read, whatever came of it.
+  virtual const ConfInputs& inputs() const = 0;
+  // In the master: the server is about to end, with workers that still accept. Seen by all of them.
+  virtual void announce_leave() = 0;
   // In a worker, which is already what the settings make of it; also in a single process. process_signals() are blocked: the worker takes
   // them (TERM INT QUIT USR1; also HUP USR2 WINCH in a single process). It reports ready and drained on its channel and accepts from
   // listeners().retired() if its index is 0. Gives the exit status.

@@ -15,21 +15,30 @@
 
 namespace fairlead {
 
-std::string format_status(const ReloadStatus& status) {
-  std::string reason = status.reason;
-  std::replace(reason.begin(), reason.end(), '\n', ' ');
-  return format("pid {}\nstarted {}\nfinished {}\ngeneration {}\nresult {}\nreason {}\n", status.pid, status.started, status.finished,
-                status.generation, status.ok ? "ok" : "failed", reason);
+namespace {
+constexpr std::string_view state_names[] = {"starting", "serving", "leaving"};
 }
 
-std::optional<ReloadStatus> parse_status(std::string_view text) {
-  ReloadStatus status;
+std::string format_status(const ServerStatus& status) {
+  std::string reason = status.reason;
+  std::replace(reason.begin(), reason.end(), '\n', ' ');
+  return format("pid {}\nstate {}\nstarted {}\nfinished {}\ngeneration {}\nresult {}\nreason {}\n", status.pid,
+                state_names[static_cast<size_t>(status.state)], status.started, status.finished, status.generation,
+                status.ok ? "ok" : "failed", reason);
+}
+
+std::optional<ServerStatus> parse_status(std::string_view text) {
+  ServerStatus status;
   int found = 0;
   Splitter lines(text, '\n');
   for (std::string_view line; lines.next(line);) {
     size_t end = std::min(line.find(' '), line.size());
     std::string_view name = line.substr(0, end);
     std::string_view value = line.substr(std::min(end + 1, line.size()));
+    if (name == "state") {
+      const auto* known = std::find(std::begin(state_names), std::end(state_names), value);
+      if (known != std::end(state_names)) status.state = static_cast<ServerState>(known - std::begin(state_names));
+    }
     if (name == "result") status.ok = value == "ok";
     if (name == "reason") status.reason = value;
     auto number = parse_decimal(value);
@@ -43,13 +52,13 @@ std::optional<ReloadStatus> parse_status(std::string_view text) {
   return status;
 }
 
-std::optional<ReloadStatus> read_status(const std::string& pid_path) {
+std::optional<ServerStatus> read_status(const std::string& pid_path) {
   auto text = read_small_file(pid_path + ".status");
   if (!text) return std::nullopt;
   return parse_status(*text);
 }
 
-ConfResult<> PidFile::create(const ReloadStatus& status) const {
+ConfResult<> PidFile::create(const ServerStatus& status) const {
   if (path_.empty()) return Unit();
   std::string status_path = path_ + ".status";
   if (replace_file(status_path, format_status(status)) && replace_file(path_, format("{}\n", getpid()))) return Unit();
@@ -59,7 +68,7 @@ ConfResult<> PidFile::create(const ReloadStatus& status) const {
   return format("open() \"{}\" failed ({}: {})", path_, err, strerror_r(err, buffer, sizeof(buffer)));
 }
 
-ConfResult<> PidFile::move(const std::string& path, const ReloadStatus& status) {
+ConfResult<> PidFile::move(const std::string& path, const ServerStatus& status) {
   if (path == path_) return Unit();
   PidFile next(path);
   FL_TRY(next.create(status));
@@ -95,7 +104,7 @@ void PidFile::remove(const Logger& log) {
   if (!gave_way_) unlink((path_ + ".status").c_str());  // may never have been written
 }
 
-void PidFile::write_status(const ReloadStatus& status, const Logger& log) const {
+void PidFile::write_status(const ServerStatus& status, const Logger& log) const {
   if (path_.empty() || gave_way_) return;
   std::string path = path_ + ".status";
   if (!replace_file(path, format_status(status))) log.error(Errno{errno}, "cannot write \"{}\"", path);

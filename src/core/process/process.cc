@@ -57,7 +57,7 @@ bool change_identity(const ProcessSettings& settings, const Logger& log) {
     log.emerg(Errno{errno}, "setgid({}) failed", settings.group);
     return false;
   }
-  if (initgroups(settings.user_name.c_str(), settings.group) < 0) {
+  if (setgroups(settings.groups.size(), settings.groups.data()) < 0) {
     log.emerg(Errno{errno}, "initgroups({}, {}) failed", settings.user_name, settings.group);
   }
 #if defined(__linux__)
@@ -91,10 +91,14 @@ void bind_to_cpu(const ProcessSettings& settings, unsigned slot, const Logger& l
 ConfResult<Identity> find_identity(const std::string& user, const std::string& group) {
   const passwd* account = getpwnam(user.c_str());
   if (!account) return format("getpwnam(\"{}\") failed", user);
-  Identity identity = {account->pw_uid, account->pw_gid};
+  Identity identity = {account->pw_uid, account->pw_gid, {}};
   const ::group* members = getgrnam(group.empty() ? user.c_str() : group.c_str());
   if (members) identity.group = members->gr_gid;
   else if (!group.empty()) return format("getgrnam(\"{}\") failed", group);
+  int count = 16;
+  do identity.groups.resize(static_cast<size_t>(count));
+  while (getgrouplist(user.c_str(), identity.group, identity.groups.data(), &count) < 0);
+  identity.groups.resize(static_cast<size_t>(count));
   return identity;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -19,6 +20,7 @@ namespace fairlead {
 struct Identity {
   uid_t user;
   gid_t group;
+  std::vector<gid_t> groups;  // all that the user is in, `group` included
 };
 // For the `user` directive; an empty group is the one named like the user, as in nginx, or else the user's own. The error
 // (`getpwnam("x") failed`) is to be followed by file and line.

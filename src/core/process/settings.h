@@ -21,15 +21,20 @@ struct ProcessSettings {
   bool master_process = true;
   unsigned worker_processes = 1;  // "auto" already resolved: usable_cpus()
   std::string pid_path;           // empty: no pid file
-  std::string user_name;          // for initgroups(); empty: workers keep the master's identity
+  std::string user_name;          // empty: workers keep the master's identity
   uid_t user = static_cast<uid_t>(-1);
   gid_t group = static_cast<gid_t>(-1);
+  std::vector<gid_t> groups;      // of the user; looked up once by the master, so that no worker needs the name service
   std::optional<uint64_t> open_files_max;  // worker_rlimit_nofile
   std::optional<uint64_t> core_bytes_max;  // worker_rlimit_core
   int priority = 0;                        // worker_priority, as in setpriority(); 0: as it is
   CpuAffinity affinity;
   std::vector<std::string> environment;  // `env`: NAME or NAME=VALUE
   std::string working_directory;         // empty: as it is
+  bool term_drains = false;              // term_action drain: SIGTERM means what SIGQUIT means
+  bool quit_on_parent_exit = false;
+  bool config_watch = false;
+  uint64_t shutdown_delay_ms = 0;  // between the news that the server leaves and the end of its accepting
   bool transparent = false;              // some socket will be bound to foreign addresses: keep CAP_NET_RAW
 };
 

@@ -76,12 +76,28 @@ void WorkerTable::await(WorkerReport report, uint64_t generation, uint64_t limit
       while (one.revents != 0) {
         auto got = receive_report(one.fd, closed);
         if (!got) break;
+        if (*got == WorkerReport::ready) mark_ready(one.fd);
         if (*got == report) return true;
       }
       return closed;
     });
     clock().update();
   }
+}
+
+void WorkerTable::mark_ready(int channel) {
+  for (WorkerChild& worker : workers_) worker.ready = worker.ready || worker.channel == channel;
+}
+
+bool WorkerTable::all_ready(uint64_t generation, unsigned count) {
+  unsigned ready = 0;
+  for (WorkerChild& worker : workers_) {
+    if (worker.generation != generation || worker.channel < 0) continue;
+    bool closed = false;
+    while (auto said = receive_report(worker.channel, closed)) worker.ready = worker.ready || *said == WorkerReport::ready;
+    ready += worker.ready;
+  }
+  return ready >= count;
 }
 
 void WorkerTable::plan_respawn(unsigned slot, uint64_t at_ms) { plans_.push_back({slot, at_ms}); }
@@ -96,12 +112,9 @@ std::vector<unsigned> WorkerTable::due(uint64_t now_ms) {
   return slots;
 }
 
-int WorkerTable::next_due_ms(uint64_t now_ms) const {
-  int next = -1;
-  for (const Plan& plan : plans_) {
-    int wait = plan.at_ms > now_ms ? static_cast<int>(plan.at_ms - now_ms) : 0;
-    if (next < 0 || wait < next) next = wait;
-  }
+uint64_t WorkerTable::next_due_ms() const {
+  uint64_t next = UINT64_MAX;
+  for (const Plan& plan : plans_) next = std::min(next, plan.at_ms);
   return next;
 }
 

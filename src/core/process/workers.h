@@ -21,6 +21,7 @@ struct WorkerChild {
   uint64_t generation = 0;
   uint64_t started_ms = 0;
   int channel = -1;
+  bool ready = false;    // has said that it accepts
   bool leaving = false;  // told to quit or terminate: its end is no crash
 };
 
@@ -62,14 +63,16 @@ class WorkerTable {
   void kill_all(int signal);
   // Waits until each worker of `generation` has reported this or is gone, at most `limit_ms`.
   void await(WorkerReport report, uint64_t generation, uint64_t limit_ms);
+  // Hears what the workers say, without waiting: whether `count` of this generation have reported ready.
+  bool all_ready(uint64_t generation, unsigned count);
 
   // Slots to be filled later.
   void plan_respawn(unsigned slot, uint64_t at_ms);
   void forget_plans() { plans_.clear(); }
   // The slots whose time has come, taken out of the plan.
   std::vector<unsigned> due(uint64_t now_ms);
-  // How long until the next is due, -1 if none is planned.
-  int next_due_ms(uint64_t now_ms) const;
+  // When the next is due, UINT64_MAX if none is planned.
+  uint64_t next_due_ms() const;
   RespawnPace& pace(unsigned slot);
 
  private:
@@ -77,6 +80,7 @@ class WorkerTable {
     unsigned slot;
     uint64_t at_ms;
   };
+  void mark_ready(int channel);
   std::vector<WorkerChild> workers_;
   std::vector<Plan> plans_;
   std::vector<RespawnPace> paces_;  // by slot

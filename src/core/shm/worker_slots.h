@@ -32,6 +32,7 @@ struct alignas(64) WorkerRow {
   std::atomic<pid_t> pid{0};
   std::atomic<uint32_t> generation{0};
   std::atomic<WorkerState> state{WorkerState::free};  // serving and draining are written by the worker
+  std::atomic<bool> server_leaves{false};  // in the master's row: the end of the whole server has been announced
   // Written by the worker: when its loop last began a turn (Clock::now_ms()), for a watchdog.
   std::atomic<uint64_t> turn_ms{0};
 
@@ -72,6 +73,10 @@ class WorkerSlots {
   void release(BoardSlot slot);
   // The slot of a process, or no_slot.
   BoardSlot find(pid_t pid) const;
+
+  // The whole server is about to end, and its workers still serve; not taken back.
+  void announce_leave() { row(master_slot).server_leaves.store(true, std::memory_order_relaxed); }
+  bool is_leave_announced() const { return row(master_slot).server_leaves.load(std::memory_order_relaxed); }
 
   WorkerRow& row(BoardSlot slot) {
     FL_ASSERT(slot < worker_slots_max);

@@ -13,12 +13,22 @@ static const Peer* lone_peer(const PeerSet& set, const PickRequest& request) {
   return usable && !request.state.tried.contains(0) ? &peer : nullptr;
 }
 
+// One that leaves or a backup is as good as any: the session is there.
+static const Peer* bound_peer(const PeerSet& set, const PickRequest& request) {
+  for (const Peer& peer : set.all()) {
+    if (peer.spec.route == request.bound && !request.state.tried.contains(peer.index) && peer.can_serve_bound(request.now_s)) return &peer;
+  }
+  return nullptr;
+}
+
 Pick Balancer::pick(const PeerSet& set, const PickRequest& request) const {
   PickState& state = request.state;
   state.tried.prepare(set.size(), request.arena);
   PeerGuard guard(set);
-  const Peer* peer = nullptr;
-  if (set.is_single()) {
+  const Peer* peer = request.bound.empty() ? nullptr : bound_peer(set, request);
+  if (peer) {
+    note_bound(set, request, *peer);
+  } else if (set.is_single()) {
     peer = lone_peer(set, request);
   } else {
     if (!state.on_backups) peer = choose(set, request);
@@ -30,8 +40,8 @@ Pick Balancer::pick(const PeerSet& set, const PickRequest& request) const {
   if (!peer) return {state.tried.count() >= set.try_count() ? PickStatus::all_tried : PickStatus::none_eligible, PeerLease()};
   state.tried.add(peer->index);
   peer->note_picked(request.now_s);
-  set.begin_try(*peer);
-  return {PickStatus::picked, PeerLease(set, *peer)};
+  set.begin_try(*peer, request.now_ms);
+  return {PickStatus::picked, PeerLease(set, *peer, request.now_ms)};
 }
 
 const Peer* Balancer::choose_backup(const PeerSet& set, const PickRequest& request) const {

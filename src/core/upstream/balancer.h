@@ -59,6 +59,8 @@ struct PickRequest {
   int64_t now_s;      // cached clock, seconds since 1970
   std::string_view key = {};     // of `hash`
   const Addr* client = nullptr;  // of `ip_hash`; nullptr as a unix socket
+  std::string_view bound = {};   // the route of the peer that the session is bound to; empty: to none
+  uint64_t now_ms = 0;           // CLOCK_MONOTONIC
 };
 
 enum class PickStatus : uint8_t {
@@ -81,18 +83,21 @@ class Balancer {
   virtual ~Balancer() = default;
   // As in the configuration: "round_robin", "least_conn", ...
   virtual std::string_view name() const = 0;
-  // May the group have backup servers? The keyed and random methods refuse them, as in nginx.
+  // May the group have backup servers, and may servers start slowly? The keyed and random methods refuse both, as in nginx.
   virtual bool allows_backups() const { return true; }
   // Called once for each version of a set, before its first pick; the result goes to set.set_index().
   virtual std::unique_ptr<PeerIndex> prepare(const PeerSet&) const { return nullptr; }
 
-  // Picks an eligible peer that this request has not tried, backups if no primary is left; counts its connection.
+  // Picks an eligible peer that this request has not tried: the one it is bound to, or by the method, backups if no primary is left. Counts
+  // its connection.
   Pick pick(const PeerSet& set, const PickRequest& request) const;
 
  protected:
   // One of the primaries, or nullptr. At least two peers; the lock is held. The peer's accounts are the caller's, weights the method's own.
   virtual const Peer* choose(const PeerSet& set, const PickRequest& request) const = 0;
   virtual const Peer* choose_backup(const PeerSet& set, const PickRequest& request) const;
+  // `peer` was not chosen: the request is bound to it. The lock is held.
+  virtual void note_bound(const PeerSet&, const PickRequest&, const Peer& /*peer*/) const {}
 };
 
 // The most draws of a keyed or random method within one request; then round robin decides.

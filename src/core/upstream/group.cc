@@ -47,7 +47,8 @@ bool is_host_name(std::string_view host) {
   });
 }
 
-ConfResult<Unit> set_address(std::string_view text, uint16_t default_port, ServerLine& server) {
+// True: the text names a port.
+ConfResult<bool> set_address(std::string_view text, uint16_t default_port, ServerLine& server) {
   auto parsed = parse_addr(text, default_port, AddrUse::connect);
   if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), text);
   server.text = text;
@@ -56,11 +57,47 @@ ConfResult<Unit> set_address(std::string_view text, uint16_t default_port, Serve
     if (!is_host_name(parsed->host)) return format("invalid host in upstream \"{}\"", text);
     server.host = parsed->host;
     server.port = parsed->port;
-    return Unit();
+    return parsed->has_port;
   }
   server.spec.address = parsed->addr;
   server.spec.name = parsed->addr.text();
+  return parsed->has_port;
+}
+
+// A parameter that not all methods have; the method may also stand further down (complete_groups).
+ConfResult<Unit> check_method(const GroupSpec& group, std::string_view parameter) {
+  if (!group.balancer || group.balancer->allows_backups()) return Unit();
+  return format("balancing method does not support parameter \"{}\"", parameter);
+}
+
+// Longer ones would not fit where sessions are learnt.
+constexpr size_t route_bytes_max = 32;
+
+ConfResult<Unit> set_time(Line& line, size_t index, size_t prefix, int64_t& seconds) {
+  auto ms = parse_time_ms(line.word(index).substr(prefix), TimeGrain::seconds);
+  if (!ms) return line.invalid_parameter(index);
+  seconds = static_cast<int64_t>(*ms / 1000);
   return Unit();
+}
+
+// Parameters about names. False: it is none of them.
+ConfResult<bool> set_name_parameter(std::string_view word, ServerLine& server) {
+  if (word == "resolve") {
+    server.resolve = true;
+    return true;
+  }
+  if (word.starts_with("service=")) {
+    server.service = word.substr(8);
+    if (server.service.empty()) return std::string("service is empty");
+    return true;
+  }
+  if (word.starts_with("route=")) {
+    server.spec.route = std::string(word.substr(6));
+    if (server.spec.route.empty()) return std::string("route is empty");
+    if (server.spec.route.size() > route_bytes_max) return format("route is longer than {}", route_bytes_max);
+    return true;
+  }
+  return false;
 }
 
 ConfResult<Unit> set_server_parameter(Line& line, size_t index, ServerLine& server) {
@@ -75,33 +112,41 @@ ConfResult<Unit> set_server_parameter(Line& line, size_t index, ServerLine& serv
   if (word.starts_with("weight=")) return number("weight=", 1, spec.weight);
   if (word.starts_with("max_conns=")) return number("max_conns=", 0, spec.max_conns);
   if (word.starts_with("max_fails=")) return number("max_fails=", 0, spec.max_fails);
-  if (word.starts_with("fail_timeout=")) {
-    auto ms = parse_time_ms(word.substr(13), TimeGrain::seconds);
-    if (!ms) return line.invalid_parameter(index);
-    spec.fail_timeout_s = static_cast<int64_t>(*ms / 1000);
-    return Unit();
+  if (word.starts_with("fail_timeout=")) return set_time(line, index, 13, spec.fail_timeout_s);
+  if (word.starts_with("slow_start=")) {
+    FL_TRY(check_method(group_of(line), "slow_start"));
+    return set_time(line, index, 11, spec.slow_start_s);
   }
   if (word == "backup") {
-    GroupSpec& group = group_of(line);
-    if (group.balancer && !group.balancer->allows_backups())
-      return std::string("balancing method does not support parameter \"backup\"");
+    FL_TRY(check_method(group_of(line), "backup"));
     spec.backup = true;
     return Unit();
   }
-  // Names are always resolved anew at run time; nginx wants to be told.
-  if (word == "resolve") return Unit();
-  if (word == "down") {
-    spec.down = true;
+  if (word == "down" || word == "drain") {
+    (word == "down" ? spec.down : spec.drain) = true;
     return Unit();
   }
-  return line.invalid_parameter(index);
+  auto about_names = set_name_parameter(word, server);
+  if (!about_names) return about_names.error();
+  return *about_names ? ConfResult<Unit>(Unit()) : line.invalid_parameter(index);
+}
+
+// nginx's words.
+ConfResult<Unit> check_service(const ServerLine& server, bool has_port) {
+  if (server.service.empty()) return Unit();
+  if (!server.resolve) return format("service upstream \"{}\" requires \"resolve\" parameter", server.text);
+  if (has_port) return format("service upstream \"{}\" may not have port", server.text);
+  if (server.host.empty()) return format("service upstream \"{}\" requires domain name", server.text);
+  return Unit();
 }
 
 ConfResult<Unit> set_server(Line& line, UpstreamsConf&) {
   ServerLine server;
   bool stream = line.block().context() == in_stream_upstream;
-  FL_TRY(set_address(line.word(1), stream ? 0 : 80, server));
+  auto has_port = set_address(line.word(1), stream ? 0 : 80, server);
+  if (!has_port) return has_port.error();
   for (size_t i = 2; i < line.words().size(); ++i) FL_TRY(set_server_parameter(line, i, server));
+  FL_TRY(check_service(server, *has_port));
   group_of(line).servers.push_back(std::move(server));
   return Unit();
 }
@@ -182,13 +227,13 @@ std::vector<Addr> known_before(Generation& generation, const ServerLine& server)
   return known;
 }
 
+// Names that the system's resolver is asked for now.
+bool is_asked_now(const ServerLine& server) { return !server.host.empty() && !server.resolve; }
+
 // Literals as they are, names by the system's resolver. A name that does not resolve leaves no peer now: it is retried by the workers.
 ConfResult<Unit> list_peers(Generation& generation, GroupSpec& group, LoadedNames& names) {
-  for (const ServerLine& server : group.servers) {
-    if (server.host.empty()) {
-      group.peers.push_back(server.spec);
-      continue;
-    }
+  for (ServerLine& server : group.servers) {
+    if (!is_asked_now(server)) continue;
     std::span<const Addr> addresses = names.addresses(server);
     std::vector<Addr> before;
     if (addresses.empty()) {
@@ -199,12 +244,19 @@ ConfResult<Unit> list_peers(Generation& generation, GroupSpec& group, LoadedName
       addresses = before;
       generation.warn(reason + (before.empty() ? ", it is down until its name resolves" : ", its addresses are those known before"));
     }
-    for (const Addr& addr : addresses) {
-      PeerSpec spec = server.spec;
-      spec.address = addr;
-      spec.name = addr.text();
-      group.peers.push_back(std::move(spec));
-    }
+    for (const Addr& addr : addresses) server.known.push_back({addr, {}, 0, false});
+  }
+  group.use_known();
+  return Unit();
+}
+
+// Of servers that the method has not, where it stands below them.
+ConfResult<Unit> check_parameters(const GroupSpec& group) {
+  if (group.balancer->allows_backups()) return Unit();
+  for (const ServerLine& server : group.servers) {
+    std::string_view refused = server.spec.backup ? "backup" : server.spec.slow_start_s ? "slow_start" : "";
+    if (refused.empty()) continue;
+    return format("balancing method \"{}\" does not support parameter \"{}\"{}\n", group.balancer_name, refused, at_place(group.place));
   }
   return Unit();
 }
@@ -215,10 +267,7 @@ ConfResult<Unit> complete_groups(Generation& generation) {
   for (auto& group : all.groups) {
     group->index = index++;
     if (!group->balancer) group->balancer = std::make_unique<RoundRobin>();
-    if (!group->balancer->allows_backups())
-      for (const ServerLine& server : group->servers)
-        if (server.spec.backup)
-          return format("balancing method \"{}\" does not support parameter \"backup\"{}\n", group->balancer_name, at_place(group->place));
+    FL_TRY(check_parameters(*group));
     bool all_backups = std::all_of(group->servers.begin(), group->servers.end(), [](const ServerLine& line) { return line.spec.backup; });
     if (all_backups) return format("no servers in upstream \"{}\"{}\n", group->name, at_place(group->place));
     // An address that is the name of a group means the group: http_proxy binds it.
@@ -227,7 +276,7 @@ ConfResult<Unit> complete_groups(Generation& generation) {
   LoadedNames names;
   for (auto& group : all.groups)
     for (const ServerLine& server : group->servers)
-      if (!group->is_replaced && !server.host.empty()) names.want(server);
+      if (!group->is_replaced && is_asked_now(server)) names.want(server);
   names.resolve();
   for (auto& group : all.groups)
     if (!group->is_replaced) FL_TRY(list_peers(generation, *group, names));
@@ -242,7 +291,8 @@ constexpr Directive upstream_rows[] = {
     custom<set_server, UpstreamsConf>("server", in_upstream_any, words_from(1),
                                       "One server of the group; a name stands for all its addresses.")
         .many()
-        .takes("address [weight=n] [max_conns=n] [max_fails=n] [fail_timeout=time] [backup] [down] [resolve]"),
+        .takes("address [weight=n] [max_conns=n] [max_fails=n] [fail_timeout=time] [slow_start=time] [backup] [down] "
+               "[drain] [route=string] [resolve] [service=name]"),
     custom<set_zone, UpstreamsConf>("zone", in_upstream_any, words(1, 2),
                                     "Shared memory for the state of the group's peers, which survives a reload.")
         .takes("name [size]"),
@@ -271,6 +321,12 @@ constinit const Module upstream_module = {
     .generation = complete_groups,
 };
 
+void GroupSpec::use_known() {
+  std::vector<NamedAddresses> known;
+  for (const ServerLine& server : servers) known.push_back(server.known);
+  peers = peers_of(*this, known);
+}
+
 GroupSpec& group_of(const Line& line) { return *line.block().object<GroupSpec>(); }
 
 ConfResult<Unit> set_balancer(const Line& line, std::unique_ptr<Balancer> balancer) {
@@ -296,7 +352,8 @@ GroupSpec* find_group(Generation& generation, std::string_view name) {
 ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address, uint16_t default_port) {
   UpstreamsConf& all = upstreams_of_line(line);
   ServerLine server;
-  FL_TRY(set_address(address, default_port, server));
+  auto parsed = set_address(address, default_port, server);
+  if (!parsed) return parsed.error();
   for (auto& group : all.groups)
     if (group->is_implicit && group->name == address && group->servers[0].port == server.port &&
         group->servers[0].spec.address == server.spec.address)
@@ -309,6 +366,22 @@ ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address
   group.is_implicit = true;
   group.servers.push_back(std::move(server));
   return &group;
+}
+
+ConfResult<Unit> bind_group(Generation& generation, const GroupSpec*& group, bool has_port, bool needs_port) {
+  const GroupSpec& named = *group;
+  for (auto& written : upstreams_of(generation).groups) {
+    if (written->is_implicit) continue;
+    if (equal_nocase(written->name, named.name)) {
+      group = written.get();
+      return Unit();
+    }
+    if (has_port && equal_nocase(written->name, named.servers[0].host))
+      return format("upstream \"{}\" may not have port {}{}\n", written->name, named.servers[0].port, at_place(named.place));
+  }
+  if (needs_port && !has_port && !named.name.starts_with("unix:"))
+    return format("no port in upstream \"{}\"{}\n", named.name, at_place(named.place));
+  return Unit();
 }
 
 }  // namespace fairlead

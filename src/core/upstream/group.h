@@ -14,10 +14,12 @@
 #include "core/conf/module.h"
 #include "core/conf/template.h"
 #include "core/upstream/balancer.h"
+#include "core/upstream/names.h"
 #include "core/upstream/peer_edits.h"
 
 namespace fairlead {
 
+class PeerBinder;
 class PeerChooser;
 class Zone;
 
@@ -26,7 +28,16 @@ struct ServerLine {
   std::string_view text;   // the address as written
   std::string_view host;   // empty for a literal address
   uint16_t port = 0;
-  PeerSpec spec;           // without address and name if it is a host
+  bool resolve = false;      // asked for by workers only, and gone when its name server says so
+  std::string_view service;  // its SRV records say targets and ports
+  PeerSpec spec;             // without address and name if it is a host
+  NamedAddresses known;      // what a host stands for when the configuration is loaded
+};
+
+// Requests that may wait for a peer while none can be used, in each worker. 0: none.
+struct QueueLimits {
+  uint64_t most = 0;
+  uint64_t timeout_ms = 60'000;
 };
 
 struct KeepaliveLimits {
@@ -45,17 +56,22 @@ struct GroupSpec {
   std::unique_ptr<Balancer> balancer;  // round robin if no directive set one
   std::string_view balancer_name;      // the directive that set it
   const PeerChooser* chooser = nullptr;  // names the peer of each try instead; in the generation's arena
+  const PeerBinder* binder = nullptr;    // ties sessions to peers; in the generation's arena
   Template key;                        // of `hash`
+  QueueLimits queue;
   KeepaliveLimits keepalive;
   Zone* zone = nullptr;
   Zone* edits_zone = nullptr;          // beside it: changes of peers at run time
   PeerEditing edits;                   // in it; empty without a zone
   std::vector<PeerSpec> peers;         // what is known when the configuration is loaded: literals and names that resolved
   PeerShare share;                     // of the zone, if there is one (core/upstream/peer_zone.h)
+  ZoneNames* zone_names = nullptr;     // likewise; where what is known of the names is kept
   std::unique_ptr<PeerSet> held;       // with a zone: the generation's own references to the states of its peers
   Block* block = nullptr;              // where it is written, or for an implicit group the block that names it
   uint32_t index = 0;                  // among the groups of the generation
 
+  // Makes `peers` from what the lines' names stand for.
+  void use_known();
   bool has_names() const {
     for (const ServerLine& line : servers)
       if (!line.host.empty()) return true;
@@ -80,6 +96,9 @@ ConfResult<Unit> set_balancer(const Line& line, std::unique_ptr<Balancer> balanc
 GroupSpec* find_group(Generation& generation, std::string_view name);
 // A group for "host:port" or "unix:path" as in proxy_pass; used again for the same text.
 ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address, uint16_t default_port);
+// For generation functions: an implicit `group` becomes the written one of the same name, which takes no port. `has_port`: one was written
+// behind the name. `needs_port`: an address without one is refused.
+ConfResult<Unit> bind_group(Generation& generation, const GroupSpec*& group, bool has_port, bool needs_port);
 UpstreamsConf& upstreams_of(Generation& generation);
 
 }  // namespace fairlead

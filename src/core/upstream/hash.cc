@@ -73,7 +73,7 @@ const Peer* ConsistentHash::choose(const PeerSet& set, const PickRequest& reques
     state.rehash = 1;
   }
   while (keyed && state.draws <= draws_max) {
-    WeightRound round;
+    WeightRound round(request.now_s);
     auto at = static_cast<int32_t>(ring->points[state.hash % ring->points.size()].server);
     for (; at >= 0; at = ring->same_server[static_cast<size_t>(at)]) {
       const Peer& peer = peers[static_cast<size_t>(at)];

@@ -2,26 +2,12 @@
 // Copyright (C) The Fairlead authors
 #include "core/upstream/least_conn.h"
 
-#include "core/upstream/round_robin.h"
+#include "core/upstream/least.h"
 
 namespace fairlead {
 
-// The credits of round robin move only if there are equals to choose among. A lone winner still pays nothing.
 static const Peer* least_loaded(std::span<const Peer> peers, const PickRequest& request) {
-  const Peer* best = nullptr;
-  bool has_equals = false;
-  for (const Peer& peer : peers) {
-    if (!may_try(peer, request)) continue;
-    int order = best ? compare_load(peer, *best) : -1;
-    if (order < 0) best = &peer;
-    if (order <= 0) has_equals = order == 0;
-  }
-  if (!has_equals) return best;
-  WeightRound round;
-  for (const Peer& peer : peers.subspan(best->index - peers[0].index)) {
-    if (may_try(peer, request) && compare_load(peer, *best) == 0) round.offer(peer);
-  }
-  return round.finish();
+  return least_of(peers, request, [now_s = request.now_s](const Peer& a, const Peer& b) { return compare_load(a, b, now_s); });
 }
 
 const Peer* LeastConn::choose(const PeerSet& set, const PickRequest& request) const {

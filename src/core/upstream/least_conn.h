@@ -9,8 +9,8 @@
 namespace fairlead {
 
 // Negative: `a` is less loaded than `b` for its weight; 0: equal.
-inline int compare_load(const Peer& a, const Peer& b) {
-  uint64_t left = uint64_t{a.state->conns} * b.spec.weight, right = uint64_t{b.state->conns} * a.spec.weight;
+inline int compare_load(const Peer& a, const Peer& b, int64_t now_s) {
+  uint64_t left = a.state->conns * b.weight_now(now_s), right = b.state->conns * a.weight_now(now_s);
   return left < right ? -1 : left > right;
 }
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/hash.h"
+
 namespace fairlead {
 
 PeerSet::PeerSet(std::vector<PeerSpec> specs, const PeerShare* share) : share_(share) {
@@ -18,10 +20,11 @@ PeerSet::PeerSet(std::vector<PeerSpec> specs, const PeerShare* share) : share_(s
       ++primary_count_;
       total_weight_ += spec.weight;
     }
-    if (!spec.down) ++try_count_;
+    if (!spec.down && !spec.drain) ++try_count_;
     Peer& peer = peers_.emplace_back();
     peer.index = static_cast<uint32_t>(peers_.size() - 1);
     peer.spec = std::move(spec);
+    peer.name_hash = hash_bytes(peer.spec.name);
   }
 }
 
@@ -40,12 +43,18 @@ Result<PeerSet> PeerSet::make_shared(std::vector<PeerSpec> specs, const PeerShar
   {
     PeerGuard guard(set);
     for (Peer& peer : set.peers_) {
-      peer.state = share.table->acquire(make_peer_key(peer.spec.address, peer.spec.name, peer.spec.server), peer.spec.weight);
+      PeerName name{peer.spec.address, peer.spec.name, peer.spec.server, share.group, set.twins_before(peer)};
+      peer.state = share.table->acquire(make_peer_key(name), peer.spec.weight);
       complete = complete && peer.state;
     }
   }
   if (!complete) return Error{Fault::exhausted, Side::local, 0, "no room for the peers in the zone"};
   return set;
+}
+
+uint32_t PeerSet::twins_before(const Peer& peer) const {
+  auto is_twin = [&](const Peer& other) { return other.spec.address == peer.spec.address && other.spec.server == peer.spec.server; };
+  return static_cast<uint32_t>(std::count_if(peers_.begin(), peers_.begin() + peer.index, is_twin));
 }
 
 PeerSet::PeerSet(PeerSet&& other) noexcept
@@ -74,23 +83,29 @@ void PeerSet::carry_over(const PeerSet& before) {
     for (const Peer& old : before.peers_) {
       if (!(old.spec.address == peer.spec.address) || old.spec.server != peer.spec.server) continue;
       *peer.state = *old.state;
-      peer.state->conns = 0;
+      peer.state->lose_conns(0);
       peer.state->set_weight(peer.spec.weight);
       break;
     }
   }
 }
 
-void PeerSet::begin_try(const Peer& peer) const {
+void PeerSet::begin_try(const Peer& peer, uint64_t now_ms) const {
   ++peer.state->requests;
   if (share_) {
     share_->table->count_conn(peer.state, share_->slot);
   } else {
     ++peer.state->conns;
   }
+  if (index_) index_->try_began(peer, now_ms);
 }
 
-bool PeerSet::end_try(const Peer& peer, const TryReport& report) const {
+void PeerSet::note_reply(const Peer& peer, uint64_t started_ms) const {
+  PeerGuard guard(*this);
+  if (index_) index_->try_replied(peer, started_ms);
+}
+
+bool PeerSet::end_try(const Peer& peer, const TryReport& report, PeerIndex::EndedTry ended) const {
   PeerGuard guard(*this);
   if (share_) {
     share_->table->discount_conn(peer.state, share_->slot);
@@ -98,6 +113,7 @@ bool PeerSet::end_try(const Peer& peer, const TryReport& report) const {
     FL_ASSERT(peer.state->conns > 0);
     --peer.state->conns;
   }
+  if (index_) index_->try_ended(peer, ended, report);
   if (report.end == TryEnd::failed) return note_failure(peer, report.now_s);
   if (report.end == TryEnd::ok) note_success(peer, report);
   return false;
@@ -117,7 +133,10 @@ bool PeerSet::note_failure(const Peer& peer, int64_t now_s) const {
 // A success counts as the end of the trouble only if the peer was picked again after the last failure by a probe (checked_s moved).
 void PeerSet::note_success(const Peer& peer, const TryReport& report) const {
   PeerState& state = *peer.state;
-  if (!is_single() && state.accessed_s < state.checked_s) state.fails = 0;
+  if (!is_single() && state.accessed_s < state.checked_s) {
+    if (peer.spec.max_fails > 0 && state.fails >= peer.spec.max_fails) state.back_s = report.now_s;
+    state.fails = 0;
+  }
   auto sample = [](double& average, int64_t ms) {
     if (ms < 0) return;
     average = average == 0 ? static_cast<double>(ms) : 0.95 * average + 0.05 * static_cast<double>(ms);
@@ -126,9 +145,11 @@ void PeerSet::note_success(const Peer& peer, const TryReport& report) const {
   sample(state.last_byte_ms, report.last_byte_ms);
 }
 
-void PeerSet::set_veto(const Peer& peer, uint32_t bit, bool on) const {
+void PeerSet::set_veto(const Peer& peer, uint32_t bit, bool on, int64_t now_s) const {
   PeerGuard guard(*this);
-  peer.state->vetoes = on ? peer.state->vetoes | bit : peer.state->vetoes & ~bit;
+  uint32_t before = peer.state->vetoes;
+  peer.state->vetoes = on ? before | bit : before & ~bit;
+  if (before != 0 && peer.state->vetoes == 0) peer.state->back_s = now_s;
 }
 
 }  // namespace fairlead

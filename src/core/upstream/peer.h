@@ -6,6 +6,7 @@
 // specs and, unless workers share them, the states.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,6 +27,8 @@ struct PeerSpec {
   uint32_t max_conns = 0;  // 0: any number
   uint32_t max_fails = 1;  // 0: failures are not counted
   int64_t fail_timeout_s = 10;
+  int64_t slow_start_s = 0;  // how long its share grows after it came back; 0: the whole share at once
+  std::string route;         // by which sessions are bound to it; in groups without any it may stay empty
   bool backup = false;
   bool down = false;
   bool drain = false;  // only what is bound to it goes there
@@ -57,13 +60,15 @@ struct PeerShare {
   PeerTable* table = nullptr;
   PeerLock* lock = nullptr;
   uint32_t slot = 0;
+  std::string_view group = {};  // by whose name its peers are told from those of others
 };
 
 // One peer of one version of a set. The state is behind a pointer: const peers count.
 struct Peer {
   PeerState* state = nullptr;
   PeerSpec spec;
-  uint32_t index = 0;  // in PeerSet::all()
+  uint32_t index = 0;      // in PeerSet::all()
+  uint64_t name_hash = 0;  // hash_bytes() of spec.name
 
   // Failed max_fails times, and the ban of fail_timeout is not over.
   bool is_banned(int64_t now_s) const {
@@ -77,12 +82,15 @@ struct Peer {
   void note_picked(int64_t now_s) const {
     if (now_s - state->checked_s > spec.fail_timeout_s) state->checked_s = now_s;
   }
-};
+  // How much of its weight it gets now, in per cent: less than all of it during slow_start.
+  int64_t share_percent(int64_t now_s) const {
+    if (spec.slow_start_s == 0 || state->back_s == 0) return 100;
+    return std::clamp<int64_t>(std::max<int64_t>(now_s - state->back_s, 1) * 100 / spec.slow_start_s, share_percent_min, 100);
+  }
+  // The weight to divide loads by, in hundredths.
+  uint64_t weight_now(int64_t now_s) const { return spec.weight * static_cast<uint64_t>(share_percent(now_s)); }
 
-// What a balancer prepares once per version of a set (a hash ring, ranges). Belongs to that version.
-class PeerIndex {
- public:
-  virtual ~PeerIndex() = default;
+  static constexpr int64_t share_percent_min = 10;
 };
 
 enum class TryEnd : uint8_t {
@@ -97,6 +105,23 @@ struct TryReport {
   int64_t now_s = 0;
   int64_t header_ms = -1;
   int64_t last_byte_ms = -1;
+  uint64_t now_ms = 0;  // CLOCK_MONOTONIC
+};
+
+// What a balancer prepares once per version of a set (a hash ring, ranges), and where one that measures hears of tries. Belongs to that
+// version. The calls come under the set's lock, after the peer's own counters.
+class PeerIndex {
+ public:
+  virtual ~PeerIndex() = default;
+  virtual void try_began(const Peer&, uint64_t /*now_ms*/) const {}
+  // The head of its reply is there. `started_ms` as try_began() was told.
+  virtual void try_replied(const Peer&, uint64_t /*started_ms*/) const {}
+  // `replied`: try_replied() came before.
+  struct EndedTry {
+    uint64_t started_ms;
+    bool replied;
+  };
+  virtual void try_ended(const Peer&, EndedTry, const TryReport&) const {}
 };
 
 // One version of a group's peers: primaries in the order given, then backups. Immutable but for the states. Held by Live<PeerSet>,
@@ -131,16 +156,19 @@ class PeerSet {
   void set_index(std::unique_ptr<PeerIndex> index) { index_ = std::move(index); }
   const PeerIndex* index() const { return index_.get(); }
 
-  // Begins a try. The lock is held by the caller (PeerGuard).
-  void begin_try(const Peer& peer) const;
+  // Begins a try, at `now_ms` (CLOCK_MONOTONIC). The lock is held by the caller (PeerGuard).
+  void begin_try(const Peer& peer, uint64_t now_ms = 0) const;
+  // For methods that measure; takes the lock if there is one.
+  void note_reply(const Peer& peer, uint64_t started_ms) const;
   // Ends it; takes the lock. True: this failure was the one that bans the peer (a log line is due).
-  bool end_try(const Peer& peer, const TryReport& report) const;
-  // Sets or clears one veto bit; takes the lock.
-  void set_veto(const Peer& peer, uint32_t bit, bool on) const;
+  bool end_try(const Peer& peer, const TryReport& report, PeerIndex::EndedTry ended = {}) const;
+  // Sets or clears one veto bit; takes the lock. A peer without vetoes is back: slow_start begins at `now_s`.
+  void set_veto(const Peer& peer, uint32_t bit, bool on, int64_t now_s = 0) const;
 
  private:
   friend class PeerGuard;
   PeerSet(std::vector<PeerSpec> specs, const PeerShare* share);
+  uint32_t twins_before(const Peer& peer) const;
   bool note_failure(const Peer& peer, int64_t now_s) const;
   void note_success(const Peer& peer, const TryReport& report) const;
 
@@ -174,14 +202,15 @@ class [[nodiscard]] PeerGuard {
 class PeerLease {
  public:
   PeerLease() = default;
-  // Takes over a try that begin_try() counted.
-  PeerLease(const PeerSet& set, const Peer& peer) : set_(&set), peer_(&peer) {}
-  PeerLease(PeerLease&& other) noexcept : set_(other.set_), peer_(std::exchange(other.peer_, nullptr)) {}
+  // Takes over a try that begin_try() counted, at `started_ms`.
+  PeerLease(const PeerSet& set, const Peer& peer, uint64_t started_ms = 0) : set_(&set), peer_(&peer), try_{started_ms, false} {}
+  PeerLease(PeerLease&& other) noexcept : set_(other.set_), peer_(std::exchange(other.peer_, nullptr)), try_(other.try_) {}
   PeerLease& operator=(PeerLease&& other) noexcept {
     if (this != &other) {
       finish({});
       set_ = other.set_;
       peer_ = std::exchange(other.peer_, nullptr);
+      try_ = other.try_;
     }
     return *this;
   }
@@ -190,15 +219,21 @@ class PeerLease {
   explicit operator bool() const { return peer_ != nullptr; }
   const Peer& operator*() const { return *peer_; }
   const Peer* operator->() const { return peer_; }
+  // The head of the reply is there.
+  void note_reply() {
+    if (!set_->index() || std::exchange(try_.replied, true)) return;
+    set_->note_reply(*peer_, try_.started_ms);
+  }
   // True: the peer is banned from now on. Nothing on an empty lease.
   bool finish(const TryReport& report) {
     const Peer* peer = std::exchange(peer_, nullptr);
-    return peer && set_->end_try(*peer, report);
+    return peer && set_->end_try(*peer, report, try_);
   }
 
  private:
   const PeerSet* set_ = nullptr;
   const Peer* peer_ = nullptr;
+  PeerIndex::EndedTry try_ = {};
 };
 
 }  // namespace fairlead

@@ -11,10 +11,11 @@
 
 namespace fairlead {
 
-PeerKey make_peer_key(const Addr& address, std::string_view name, std::string_view server) {
+PeerKey make_peer_key(const PeerName& of) {
   char text[Addr::text_max];
-  std::string bytes(text, address.write(text));
-  for (std::string_view part : {name, server}) {
+  std::string bytes(text, of.address.write(text));
+  std::string twin = std::to_string(of.twin);
+  for (std::string_view part : {of.name, of.server, of.group, std::string_view(twin)}) {
     bytes.push_back('\0');
     bytes.append(part);
   }
@@ -111,7 +112,8 @@ void PeerTable::clear_slot(uint32_t slot) {
   for (uint32_t i = 0; i < capacity_; ++i) {
     Record* at = record(i);
     if (at->mark != Record::in_use) continue;
-    at->state.conns -= std::min(at->state.conns, at->slot_conns[slot]);
+    if (at->slot_conns[slot] == 0) continue;
+    at->state.lose_conns(at->state.conns - std::min(at->state.conns, at->slot_conns[slot]));
     at->slot_conns[slot] = 0;
   }
 }
@@ -123,8 +125,9 @@ void PeerTable::repair() {
     if (at->mark != Record::in_use) continue;
     ++used_;
     PeerState& state = at->state;
-    state.conns = 0;
-    for (uint32_t slot = 0; slot < slots_; ++slot) state.conns += at->slot_conns[slot];
+    uint32_t conns = 0;
+    for (uint32_t slot = 0; slot < slots_; ++slot) conns += at->slot_conns[slot];
+    state.lose_conns(conns);
     state.effective_weight = std::clamp<int64_t>(state.effective_weight, 0, state.weight);
     state.current_weight = 0;
   }

@@ -16,9 +16,15 @@
 
 namespace fairlead {
 
-// Digest of what names a peer: the same in the next generation for the same peer.
+// Digest of what names a peer: the same in the next generation for the same peer. `group`: groups that share a table share no peers.
+// `twin`: how many before it in the group are called the same.
 using PeerKey = std::array<unsigned char, 16>;
-PeerKey make_peer_key(const Addr& address, std::string_view name, std::string_view server);
+struct PeerName {
+  const Addr& address;
+  std::string_view name, server, group;
+  uint32_t twin = 0;
+};
+PeerKey make_peer_key(const PeerName& of);
 
 // Guarded by the set's lock if shared. Times in seconds since 1970.
 struct PeerState {
@@ -30,10 +36,17 @@ struct PeerState {
   uint32_t vetoes = 0;  // bits of those who say no: health checks, outlier ejection; 0: nobody
   int64_t accessed_s = 0;
   int64_t checked_s = 0;
+  int64_t back_s = 0;       // when it could be used again after a time when it could not; 0: never was away
   uint64_t requests = 0;
   uint64_t failures = 0;
   double header_ms = 0;     // moving averages over successful tries; 0: no sample yet
   double last_byte_ms = 0;
+  // Of least_time with `inflight`: tries that count, and the sum of the times (CLOCK_MONOTONIC, milliseconds) when they began.
+  uint64_t inflight_started_ms = 0;
+  uint32_t inflight = 0;
+  // Of ewma: the peak-sensitive average, and when it was brought up to date (CLOCK_MONOTONIC); 0: no sample yet.
+  uint64_t peak_at_ms = 0;
+  double peak_ms = 0;
 
   // Brings the weights to what a peer of this weight starts with, unless they are made for it already.
   void set_weight(uint32_t nominal) {
@@ -41,6 +54,13 @@ struct PeerState {
     weight = nominal;
     current_weight = 0;
     effective_weight = nominal;
+  }
+  // Some tries in flight have vanished with their process: what was counted of them is scaled down.
+  void lose_conns(uint32_t left) {
+    uint32_t counted = inflight < left ? inflight : left;
+    inflight_started_ms = inflight ? inflight_started_ms / inflight * counted : 0;
+    inflight = counted;
+    conns = left;
   }
 };
 

@@ -36,21 +36,63 @@ class ZonePeerLock final : public PeerLock {
   alignas(ShmLockGuard) unsigned char room_[sizeof(ShmLockGuard)];
 };
 
-void repair_table(void* zone) {
-  if (PeerTable* table = static_cast<Zone*>(zone)->root<PeerTable>()) table->repair();
+// Part of a zone that is kept for names, whether or not a group has any now: the zone outlives its configuration.
+constexpr size_t names_share = 8;
+
+// The root of a zone.
+struct PeerZone {
+  PeerTable* table;
+  ZoneNames* names;
+};
+
+// Whoever died may have been writing names; the numbers of peers can be put right.
+void repair_contents(void* zone) {
+  PeerZone* contents = static_cast<Zone*>(zone)->root<PeerZone>();
+  if (!contents) return;
+  contents->table->repair();
+  contents->names->clear();
 }
 
-// The table takes what the zone has, less what a slab cannot give in one piece.
-PeerTable* make_table(Zone& zone, uint32_t slots) {
+// The table takes what the zone has, less what is kept for names and what a slab cannot give in one piece.
+PeerZone* make_contents(Zone& zone, uint32_t slots) {
   ShmLockGuard guard = zone.lock();
-  if (PeerTable* there = zone.root<PeerTable>()) return there;
-  for (size_t bytes = zone.slab().capacity_bytes(); bytes >= PeerTable::bytes_for(1, slots); bytes -= Slab::page_bytes) {
-    void* memory = zone.slab().allocate(bytes);
-    if (!memory) continue;
-    zone.set_root(memory);
-    return PeerTable::create(memory, bytes, slots);
+  if (PeerZone* there = zone.root<PeerZone>()) return there;
+  Slab& slab = zone.slab();
+  size_t names_bytes = std::max(slab.capacity_bytes() / names_share, Slab::page_bytes);
+  void* root = slab.allocate(sizeof(PeerZone));
+  void* names = slab.allocate(names_bytes);
+  if (!root || !names) return nullptr;
+  void* table = nullptr;
+  size_t bytes = slab.capacity_bytes();
+  while (!(table = slab.allocate(bytes))) {
+    bytes -= Slab::page_bytes;
+    if (bytes < PeerTable::bytes_for(1, slots)) return nullptr;
   }
-  return nullptr;
+  zone.set_root(new (root) PeerZone{PeerTable::create(table, bytes, slots), ZoneNames::create(names, names_bytes)});
+  return zone.root<PeerZone>();
+}
+
+// What workers of the generation before learnt about the names of the group.
+void take_names(GroupSpec& group) {
+  ShmLockGuard guard = group.zone->lock();
+  for (ServerLine& line : group.servers) {
+    if (line.host.empty()) continue;
+    auto learnt = group.zone_names->find(names_key(group, line));
+    if (learnt && !learnt->empty()) line.known = std::move(*learnt);
+  }
+  group.use_known();
+}
+
+// Forgets the names that no group has any more.
+void keep_names(Generation& generation, ZoneNames& names, Zone& zone) {
+  std::vector<std::string> wanted;
+  for (auto& group : upstreams_of(generation).groups) {
+    if (group->zone_names != &names) continue;
+    for (const ServerLine& line : group->servers)
+      if (!line.host.empty()) wanted.push_back(names_key(*group, line));
+  }
+  ShmLockGuard guard = zone.lock();
+  names.keep(wanted, generation.number());
 }
 
 // Edits are changed one by one, each whole as soon as it counts: nothing is to be repaired but that workers look again.
@@ -85,9 +127,13 @@ void each_table(Generation& generation, Function function) {
 ConfResult<Unit> attach_peer_zones(Generation& generation) {
   for (auto& group : upstreams_of(generation).groups) {
     if (!group->zone) continue;
-    group->zone->set_repair({&repair_table, group->zone});
-    group->share.table = make_table(*group->zone, slots_for(generation));
-    if (!group->share.table) return format("no memory in upstream zone \"{}\"", group->zone->name());
+    group->zone->set_repair({&repair_contents, group->zone});
+    PeerZone* contents = make_contents(*group->zone, slots_for(generation));
+    if (!contents) return format("no memory in upstream zone \"{}\"", group->zone->name());
+    group->share.group = group->name;
+    group->share.table = contents->table;
+    group->zone_names = contents->names;
+    if (group->has_names()) take_names(*group);
     group->share.lock = generation.arena().make<ZonePeerLock>(*group->zone);
     group->edits_zone->set_repair({&repair_edits, group->edits_zone});
     group->edits.table = make_edits(*group->edits_zone);
@@ -96,6 +142,7 @@ ConfResult<Unit> attach_peer_zones(Generation& generation) {
     if (!held) return format("no memory in upstream zone \"{}\"", group->zone->name());
     group->held = std::make_unique<PeerSet>(std::move(*held));
   }
+  each_table(generation, [&](GroupSpec& group) { keep_names(generation, *group.zone_names, *group.zone); });
   return Unit();
 }
 

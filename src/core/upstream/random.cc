@@ -24,6 +24,10 @@ std::unique_ptr<PeerIndex> RandomChoice::prepare(const PeerSet& set) const {
   return ranges;
 }
 
+int RandomChoice::compare(const Peer& a, const Peer& b, const PickRequest& request) const {
+  return way_ == Way::two_least_time ? time_.compare(a, b, request) : compare_load(a, b, request.now_s);
+}
+
 // One draw of the peers that may be tried; for `two` a second one follows, until two different ones are found.
 const Peer* RandomChoice::choose(const PeerSet& set, const PickRequest& request) const {
   const auto* ranges = static_cast<const Ranges*>(set.index());
@@ -36,7 +40,7 @@ const Peer* RandomChoice::choose(const PeerSet& set, const PickRequest& request)
     const Peer& peer = peers[static_cast<size_t>(end - ranges->ends.begin())];
     if (&peer == first || !may_try(peer, request)) continue;
     if (way_ == Way::one) return &peer;
-    if (first) return compare_load(peer, *first) > 0 ? first : &peer;
+    if (first) return compare(peer, *first, request) > 0 ? first : &peer;
     first = &peer;
   }
   return choose_round_robin(peers, request);

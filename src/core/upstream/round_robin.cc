@@ -5,7 +5,7 @@
 namespace fairlead {
 
 const Peer* choose_round_robin(std::span<const Peer> peers, const PickRequest& request) {
-  WeightRound round;
+  WeightRound round(request.now_s);
   for (const Peer& peer : peers) {
     if (may_try(peer, request)) round.offer(peer);
   }
@@ -14,6 +14,15 @@ const Peer* choose_round_robin(std::span<const Peer> peers, const PickRequest& r
 
 const Peer* RoundRobin::choose(const PeerSet& set, const PickRequest& request) const {
   return choose_round_robin(set.primaries(), request);
+}
+
+void RoundRobin::note_bound(const PeerSet& set, const PickRequest& request, const Peer& peer) const {
+  if (!may_try(peer, request)) return;  // leaving: it takes part in no round
+  WeightRound round(request.now_s);
+  for (const Peer& other : peer.spec.backup ? set.backups() : set.primaries()) {
+    if (may_try(other, request)) round.offer(other);
+  }
+  round.finish_with(peer);
 }
 
 }  // namespace fairlead

@@ -13,13 +13,16 @@ namespace fairlead {
 // The peer with the most credit among those the request may try, or nullptr. The lock is held.
 const Peer* choose_round_robin(std::span<const Peer> peers, const PickRequest& request);
 
-// One round of the credit arithmetic over the peers a method offers: each earns its effective weight, the winner pays the sum.
+// One round of the credit arithmetic over the peers a method offers: each earns its effective weight (in hundredths, so that slow_start can
+// give it a part), the winner pays the sum.
 class WeightRound {
  public:
+  explicit WeightRound(int64_t now_s) : now_s_(now_s) {}
   void offer(const Peer& peer) {
     PeerState& state = *peer.state;
-    state.current_weight += state.effective_weight;
-    total_ += state.effective_weight;
+    int64_t earned = state.effective_weight * peer.share_percent(now_s_);
+    state.current_weight += earned;
+    total_ += earned;
     // A peer that failed gets its weight back step by step.
     if (state.effective_weight < peer.spec.weight) ++state.effective_weight;
     if (!best_ || state.current_weight > best_->state->current_weight) best_ = &peer;
@@ -28,8 +31,11 @@ class WeightRound {
     if (best_) best_->state->current_weight -= total_;
     return best_;
   }
+  // The winner is one of those offered, whatever its credit.
+  void finish_with(const Peer& winner) { winner.state->current_weight -= total_; }
 
  private:
+  int64_t now_s_;
   const Peer* best_ = nullptr;
   int64_t total_ = 0;
 };
@@ -40,6 +46,8 @@ class RoundRobin final : public Balancer {
 
  protected:
   const Peer* choose(const PeerSet& set, const PickRequest& request) const override;
+  // Sessions count, so that peers with many of them get fewer new ones.
+  void note_bound(const PeerSet& set, const PickRequest& request, const Peer& peer) const override;
 };
 
 }  // namespace fairlead

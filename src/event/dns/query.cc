@@ -15,7 +15,7 @@ Error dns_error(int ares_status) {
     case ARES_ENOTFOUND:
     case ARES_ENODATA:
     case ARES_ENONAME:
-    case ARES_EBADNAME: return Error{Fault::unavailable, Side::upstream, 3, "Host not found"};
+    case ARES_EBADNAME: return Error{Fault::unavailable, Side::upstream, dns_not_found, "Host not found"};
     case ARES_ENOTIMP: return Error{Fault::unavailable, Side::upstream, 4, "Unimplemented"};
     case ARES_EREFUSED: return Error{Fault::unavailable, Side::upstream, 5, "Operation refused"};
     case ARES_ETIMEOUT: return Error{Fault::timeout, Side::upstream, 110, "Operation timed out"};
@@ -27,6 +27,10 @@ Error dns_error(int ares_status) {
 
 DnsQuery::DnsQuery(Loop& loop, Owner& owner, Question question)
     : loop_(loop), owner_(&owner), question_(std::move(question)), done_(loop) {
+  if (question_.service) {
+    parts_[0].emplace(*this, DnsType::srv, question_.name);
+    return;
+  }
   if (question_.by_system) {
     parts_[0].emplace(*this, DnsType::a, question_.name);
     return;
@@ -55,7 +59,7 @@ void DnsQuery::orphan() {
 // The reference of an open question is taken here and given back by its callback.
 void DnsQuery::ask(Part& part) {
   ++references_;
-  if (question_.by_system) {
+  if (question_.by_system && !question_.service) {
     int family = question_.ipv4 && question_.ipv6 ? AF_UNSPEC : question_.ipv4 ? AF_INET : AF_INET6;
     owner_->channel().ask_system(part.name.c_str(), family, &DnsQuery::on_system_reply, &part);
   } else {
@@ -113,7 +117,7 @@ void DnsQuery::take_reply(Part& part, std::span<const unsigned char> bytes) {
   // An alias counts with its own TTL, too.
   if (part.aliases > 0) reply->ttl_s = std::min(reply->ttl_s, part.reply.ttl_s);
   part.reply = std::move(*reply);
-  if (!part.reply.addresses.empty()) return end(part, ARES_SUCCESS);
+  if (!part.reply.is_empty()) return end(part, ARES_SUCCESS);
   if (part.reply.alias.empty()) return end(part, ARES_ENODATA);
   if (++part.aliases > aliases_max) return end(part, ARES_ESERVFAIL);
   part.name = part.reply.alias;
@@ -158,12 +162,13 @@ void DnsQuery::finish() {
     if (!part) continue;
     if (part->status == ARES_SUCCESS) {
       record->addresses.insert(record->addresses.end(), part->reply.addresses.begin(), part->reply.addresses.end());
+      if (question_.service) record->services = part->reply.services;
       ttl_s = std::min(ttl_s, part->reply.ttl_s);
     } else if (part->status != ARES_ENODATA && part->status != ARES_ENOTFOUND) {
       status = part->status;
     }
   }
-  if (record->addresses.empty()) {
+  if (record->addresses.empty() && record->services.empty()) {
     result_.emplace(dns_error(status));
   } else {
     if (record->addresses.size() > question_.addresses_max) record->addresses.resize(question_.addresses_max);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// DnsQuery: one question about a name in flight, A and AAAA side by side, aliases followed. Shared by all who wait for it, and counted:
-// by the resolver while it is in flight, by c-ares for each open question, by each waiter. So waiters may go at any time and the query
-// ends by itself. The cache, limits and the interface are the resolver's.
+// DnsQuery: one question about a name in flight, A and AAAA side by side or SRV, aliases followed. Shared by all who wait for it, and
+// counted: by the resolver while it is in flight, by c-ares for each open question, by each waiter. So waiters may go at any time and the
+// query ends by itself. The cache, limits and the interface are the resolver's.
 #pragma once
 
 #include <ares.h>
@@ -22,12 +22,14 @@ namespace fairlead {
 
 // What is known of a name: shared by the cache and by those who waited.
 struct DnsRecord {
-  std::vector<Addr> addresses;  // never empty
+  std::vector<Addr> addresses;       // never both empty
+  std::vector<DnsService> services;
   uint64_t expires_ms = 0;      // Loop::now_ms
   uint32_t turns = 0;           // how often it was given out: each time begins with the next address
 };
 
 // nginx's codes and words, in Error::sys and Error::what.
+constexpr int dns_not_found = 3;
 Error dns_error(int ares_status);
 
 class DnsQuery : public Link {
@@ -48,6 +50,7 @@ class DnsQuery : public Link {
     std::string key;   // under which the owner knows it
     std::string name;  // lower case
     bool ipv4 = true, ipv6 = true;
+    bool service = false;    // its SRV records, no addresses
     bool by_system = false;  // hosts file and search domains
     size_t addresses_max = 0;
     uint32_t pause_ms = 0;   // before a question is asked again where nobody listened

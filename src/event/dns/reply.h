@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// From the bytes of a DNS reply to addresses, TTL and the name to ask next. Pure: bytes in, values out. The reading of records is
-// libresolv's. Which reply belongs to which question is c-ares' affair.
+// From the bytes of a DNS reply to addresses or services, TTL and the name to ask next. Pure: bytes in, values out. The reading
+// of records is libresolv's. Which reply belongs to which question is c-ares' affair.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +15,24 @@
 
 namespace fairlead {
 
-enum class DnsType : uint16_t { a = 1, aaaa = 28 };
+enum class DnsType : uint16_t { a = 1, aaaa = 28, srv = 33 };
+
+// An SRV record (RFC 2782).
+struct DnsService {
+  uint16_t priority = 0, weight = 0, port = 0;
+  std::string target;  // lower case
+};
 
 struct DnsReply {
   std::vector<Addr> addresses;  // with port 0; at most as many as asked for
+  std::vector<DnsService> services;  // likewise
   uint32_t ttl_s = 0;           // the least of all records used, aliases included
-  std::string alias;            // without addresses: the name that the chain of CNAMEs ends with, else empty
+  std::string alias;            // without any of the two: the name that the chain of CNAMEs ends with, else empty
+  bool is_empty() const { return addresses.empty() && services.empty(); }
 };
 
-// The answer section of `bytes` for a question of `type`; addresses of the other type and further sections are not looked at.
-// Fault::malformed if it cannot be read to its end.
-Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType type, size_t addresses_max);
+// The answer section of `bytes` for a question of `type`; records of another type and further sections are not looked at. Fault::malformed
+// if it cannot be read to its end.
+Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType type, size_t records_max);
 
 }  // namespace fairlead

@@ -27,6 +27,14 @@ std::string make_key(std::string_view name, DnsFamilies families) {
   return key;
 }
 
+// Of SRV records.
+constexpr char service_mark = 's';
+std::string make_service_key(std::string_view name) {
+  std::string key(1 + name.size(), service_mark);
+  lower_into(key.data() + 1, name);
+  return key;
+}
+
 std::string_view without_last_dot(std::string_view name) {
   if (name.ends_with('.')) name.remove_suffix(1);
   return name;
@@ -85,35 +93,56 @@ DnsFamilies Resolver::allowed(DnsFamilies wanted) const {
   return {wanted.ipv4 && options_.families.ipv4, wanted.ipv6 && options_.families.ipv6};
 }
 
-std::optional<DnsAnswer> Resolver::cached(std::string_view name, DnsFamilies wanted) {
-  if (auto ip = Addr::parse_ip(name)) return DnsAnswer{{*ip}, UINT64_MAX};
-  auto at = cache_.find(make_key(without_last_dot(name), allowed(wanted)));
-  if (at == cache_.end()) return std::nullopt;
+std::shared_ptr<DnsRecord> Resolver::find_cached(std::string_view key) {
+  auto at = cache_.find(key);
+  if (at == cache_.end()) return nullptr;
   Entry& entry = *at->second;
   if (entry.record->expires_ms <= loop_.now_ms()) {
     cache_.erase(at);
-    return std::nullopt;
+    return nullptr;
   }
   static_cast<Link&>(entry).unlink();
   by_use_.push_back(entry);
-  return answer_of(*entry.record);
+  return entry.record;
 }
 
-Task<Result<DnsAnswer>> Resolver::resolve(std::string name, DnsFamilies wanted, uint64_t deadline_ms) {
-  std::optional<DnsAnswer> known = cached(name, wanted);
-  if (known) co_return std::move(*known);
-  std::string_view asked = without_last_dot(name);
-  DnsFamilies families = allowed(wanted);
-  if (!is_askable(asked) || (!families.ipv4 && !families.ipv6)) co_return dns_error(ARES_EBADNAME);
+std::optional<DnsAnswer> Resolver::cached(std::string_view name, DnsFamilies wanted) {
+  if (auto ip = Addr::parse_ip(name)) return DnsAnswer{{*ip}, UINT64_MAX};
+  std::shared_ptr<DnsRecord> known = find_cached(make_key(without_last_dot(name), allowed(wanted)));
+  if (!known) return std::nullopt;
+  return answer_of(*known);
+}
+
+Task<Result<std::shared_ptr<DnsRecord>>> Resolver::find(std::string key, DnsFamilies families, uint64_t deadline_ms) {
+  if (auto known = find_cached(key)) co_return std::move(known);
+  if (!is_askable(std::string_view(key).substr(1))) co_return dns_error(ARES_EBADNAME);
   if (waiting_ >= options_.waiting_max) co_return Error{Fault::exhausted, Side::local, 2, "too many lookups are waiting"};
-  Waiting waiting(*this, join(make_key(asked, families), families));
+  Waiting waiting(*this, join(std::move(key), families));
   DnsQuery& query = waiting.query();
   query.start();
   // From here on the resolver may be gone: only the query is looked at.
   WaitStatus status = co_await query.done().wait(deadline_ms);
   if (status == WaitStatus::timeout) co_return dns_error(ARES_ETIMEOUT);
-  if (!query.result()) co_return query.result().error();
-  co_return answer_of(**query.result());
+  co_return query.result();
+}
+
+Task<Result<DnsAnswer>> Resolver::resolve(std::string name, DnsFamilies wanted, uint64_t deadline_ms) {
+  std::optional<DnsAnswer> known = cached(name, wanted);
+  if (known) co_return std::move(*known);
+  DnsFamilies families = allowed(wanted);
+  if (!families.ipv4 && !families.ipv6) co_return dns_error(ARES_EBADNAME);
+  std::string key = make_key(without_last_dot(name), families);
+  auto found = co_await find(std::move(key), families, deadline_ms);
+  if (!found) co_return found.error();
+  co_return answer_of(**found);
+}
+
+Task<Result<DnsServices>> Resolver::resolve_service(std::string name, uint64_t deadline_ms) {
+  std::string key = make_service_key(without_last_dot(name));
+  const DnsFamilies none{false, false};
+  auto found = co_await find(std::move(key), none, deadline_ms);
+  if (!found) co_return found.error();
+  co_return DnsServices{(*found)->services, (*found)->expires_ms};
 }
 
 DnsQuery::Ref Resolver::join(std::string key, DnsFamilies families) {
@@ -123,6 +152,7 @@ DnsQuery::Ref Resolver::join(std::string key, DnsFamilies families) {
   question.name = key.substr(1);
   question.ipv4 = families.ipv4;
   question.ipv6 = families.ipv6;
+  question.service = key[0] == service_mark;
   question.by_system = options_.servers.empty();
   question.addresses_max = options_.addresses_max;
   question.pause_ms = options_.try_timeout_ms;

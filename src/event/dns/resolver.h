@@ -38,6 +38,12 @@ struct ResolverOptions {
   size_t waiting_max = 8192;        // lookups that wait
 };
 
+// The targets of a service, for whom addresses have to be asked.
+struct DnsServices {
+  std::vector<DnsService> services;  // never empty; in the order of the reply
+  uint64_t expires_ms = 0;
+};
+
 struct DnsAnswer {
   std::vector<Addr> addresses;  // port 0; never empty; each answer begins with another one, in turns
   uint64_t expires_ms = 0;      // Loop::now_ms; a TTL of zero: now
@@ -57,6 +63,9 @@ class Resolver final : private DnsQuery::Owner {
   // unavailable (no such name, or the servers said no), timeout; exhausted, canceled. resolve_error_text() makes the log line of them.
   // Destroying the task leaves the question to the others who wait, and to the cache.
   Task<Result<DnsAnswer>> resolve(std::string name, DnsFamilies wanted, uint64_t deadline_ms);
+
+  // The SRV records of `name`, with the same errors. Asked for as the name stands there, without search domains.
+  Task<Result<DnsServices>> resolve_service(std::string name, uint64_t deadline_ms);
 
   size_t waiting() const { return waiting_; }
   size_t cached_names() const { return cache_.size(); }
@@ -80,6 +89,9 @@ class Resolver final : private DnsQuery::Owner {
   void finished(DnsQuery& query) override;
 
   DnsFamilies allowed(DnsFamilies wanted) const;
+  // What is known, now or when the question was answered.
+  Task<Result<std::shared_ptr<DnsRecord>>> find(std::string key, DnsFamilies families, uint64_t deadline_ms);
+  std::shared_ptr<DnsRecord> find_cached(std::string_view key);
   DnsQuery::Ref join(std::string key, DnsFamilies families);
   void remember(const std::string& key, std::shared_ptr<DnsRecord> record);
 

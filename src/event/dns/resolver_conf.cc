@@ -52,11 +52,13 @@ ConfResult<Unit> set_resolver(Line& line, ResolverConf& own) {
   return Unit();
 }
 
+constexpr uint32_t resolver_blocks = in_http_any | in_stream_any | in_upstream_any;
+
 constexpr Directive resolver_rows[] = {
-    custom<set_resolver, ResolverConf, &ResolverConf::options, &ResolverConf::off>("resolver", in_http_any | in_stream_any, words_from(1),
+    custom<set_resolver, ResolverConf, &ResolverConf::options, &ResolverConf::off>("resolver", resolver_blocks, words_from(1),
                                                                                    "Name servers for names that are resolved at run time.")
         .takes("address ... [valid=time] [ipv4=on|off] [ipv6=on|off] | off"),
-    slot<ResolverConf, &ResolverConf::timeout>("resolver_timeout", in_http_any | in_stream_any, "Time to resolve a name."),
+    slot<ResolverConf, &ResolverConf::timeout>("resolver_timeout", resolver_blocks, "Time to resolve a name."),
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 // Copyright (C) The Fairlead authors
 #include "event/file/watch.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,24 +22,6 @@ static constexpr uint64_t look_interval_ms = 2'000;
 #endif
 // A certificate and its key are written one after the other.
 static constexpr uint64_t settle_ms = 200;
-
-FileMark FileMark::of(const std::string& path) {
-  struct stat found;
-  if (stat(path.c_str(), &found) != 0) return {};
-#if defined(__APPLE__)
-  const timespec& changed = found.st_mtimespec;
-#else
-  const timespec& changed = found.st_mtim;
-#endif
-  return {static_cast<uint64_t>(found.st_dev), static_cast<uint64_t>(found.st_ino), static_cast<uint64_t>(found.st_size),
-          int64_t{changed.tv_sec} * 1'000'000'000 + changed.tv_nsec};
-}
-
-std::vector<FileMark> marks_of(const std::vector<std::string>& paths) {
-  std::vector<FileMark> marks;
-  for (const std::string& path : paths) marks.push_back(FileMark::of(path));
-  return marks;
-}
 
 FileWatch::~FileWatch() {
   if (!notices_) return;

@@ -6,24 +6,14 @@
 // for FileMark to say. Of one task.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "core/base/file_mark.h"
 #include "event/loop/loop.h"
 #include "event/loop/task.h"
 
 namespace fairlead {
-
-// What a path led to when it was looked at; another value: another file, or other contents.
-struct FileMark {
-  uint64_t device = 0, inode = 0, bytes = 0;
-  int64_t changed_ns = 0;  // 0 with inode 0: there was no such file
-  static FileMark of(const std::string& path);
-  bool operator==(const FileMark&) const = default;
-};
-
-std::vector<FileMark> marks_of(const std::vector<std::string>& paths);
 
 class FileWatch {
  public:

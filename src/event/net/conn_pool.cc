@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "event/net/conn_pool.h"
 
+#include <algorithm>
+
 #include "core/base/hash.h"
 #include "event/worker.h"
 
@@ -48,16 +50,18 @@ static bool has_stray_bytes(Connection& connection) {
   return connection.fill(probe_bytes).status != IoStatus::again;
 }
 
-void ConnPool::put(std::unique_ptr<PooledConnection> idle) {
+void ConnPool::put(std::unique_ptr<PooledConnection> idle, KeepLimits own) {
   FL_ASSERT(idle->connection.unread().empty() && !idle->connection.is_broken());
   uint64_t now = loop_.now_ms();
-  if (limits_.idle_max == 0 || idle->requests >= limits_.requests_max || now - idle->created_ms_ >= limits_.age_max_ms ||
+  uint64_t requests_max = own.requests_max ? own.requests_max : limits_.requests_max;
+  uint64_t timeout_ms = own.idle_timeout_ms ? own.idle_timeout_ms : limits_.idle_timeout_ms;
+  if (limits_.idle_max == 0 || idle->requests >= requests_max || now - idle->created_ms_ >= limits_.age_max_ms ||
       idle->connection.watch().has_hung_up() || has_stray_bytes(idle->connection)) {
     return;
   }
   if (idle_ >= limits_.idle_max) remove(lru_.front()->owner);
   idle->connection.release_if_empty();
-  idle->idle_since_ms_ = now;
+  idle->expires_ms_ = timeout_ms ? now + timeout_ms : UINT64_MAX;
   PooledConnection* kept = idle.release();
   if (!kept->alert_) {
     kept->alert_ = std::make_unique<PooledConnection::Alert>(&ConnPool::on_event);
@@ -69,7 +73,7 @@ void ConnPool::put(std::unique_ptr<PooledConnection> idle) {
   lru_.push_back(kept->lru_);
   buckets_[kept->key_hash_ % bucket_count].push_front(kept->bucket_);
   ++idle_;
-  if (!timer_.armed() && limits_.idle_timeout_ms) loop_.arm(timer_, limits_.idle_timeout_ms);
+  if (timeout_ms && (!timer_.armed() || kept->expires_ms_ < next_check_ms_)) check_at(kept->expires_ms_);
 }
 
 // The peer closed it, or sent something nobody asked for.
@@ -78,16 +82,21 @@ void ConnPool::on_event(Resumable& self) {
   alert.pool->remove(alert.owner);
 }
 
+void ConnPool::check_at(uint64_t at_ms) {
+  next_check_ms_ = at_ms;
+  loop_.timers().arm(timer_, at_ms);
+}
+
+// Those with limits of their own may expire before others that are idle for longer: all are looked at, which are few.
 void ConnPool::close_expired() {
-  uint64_t now = loop_.now_ms();
-  while (auto* link = lru_.front()) {
-    uint64_t expires = link->owner->idle_since_ms_ + limits_.idle_timeout_ms;
-    if (expires > now) {
-      loop_.timers().arm(timer_, expires);
-      return;
-    }
-    remove(link->owner);
+  uint64_t now = loop_.now_ms(), next = UINT64_MAX;
+  for (auto* link = lru_.front(); link;) {
+    PooledConnection* idle = link->owner;
+    link = lru_.next(*link);
+    if (idle->expires_ms_ <= now) remove(idle);
+    else next = std::min(next, idle->expires_ms_);
   }
+  if (next != UINT64_MAX) check_at(next);
 }
 
 void ConnPool::clear() {

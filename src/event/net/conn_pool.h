@@ -19,7 +19,7 @@ namespace fairlead {
 // What a connection must be to serve an attempt. `text` must outlive the use; the pool keeps a copy of its own.
 struct PoolKey {
   std::string_view text;
-  uint64_t hash = 0;
+  uint64_t hash = 0;  // hash_bytes() of it
   static PoolKey of(std::string_view text);
 };
 
@@ -28,6 +28,12 @@ struct PoolLimits {
   uint64_t idle_timeout_ms = 60'000;
   uint64_t requests_max = 1000;         // per connection
   uint64_t age_max_ms = 3'600'000;      // a connection older than this is closed after its request
+};
+
+// What one connection is kept by instead of the pool's limits. 0: the pool's.
+struct KeepLimits {
+  uint64_t idle_timeout_ms = 0;
+  uint64_t requests_max = 0;
 };
 
 class ConnPool;
@@ -67,7 +73,7 @@ class PooledConnection {
     ConnPool* pool = nullptr;
   };
   std::unique_ptr<Alert> alert_;
-  uint64_t idle_since_ms_ = 0;
+  uint64_t expires_ms_ = 0;  // while idle
 };
 
 class ConnPool {
@@ -80,7 +86,7 @@ class ConnPool {
   // The most recently used idle connection of this key, or nullptr. Plain: tried before any Task is made.
   std::unique_ptr<PooledConnection> take(PoolKey key);
   // After a complete exchange: keeps it if the limits allow, else closes it. It must hold no unread byte and not be broken.
-  void put(std::unique_ptr<PooledConnection> idle);
+  void put(std::unique_ptr<PooledConnection> idle, KeepLimits own = {});
   // Closes all idle connections (drain, changed configuration).
   void clear();
   // Closes the longest idle one, to make room for something else. False: there is none.
@@ -98,6 +104,7 @@ class ConnPool {
   static void on_event(Resumable& self);
   std::unique_ptr<PooledConnection> remove(PooledConnection* idle);
   void close_expired();
+  void check_at(uint64_t at_ms);
 
   Loop& loop_;
   PoolLimits limits_;
@@ -105,6 +112,7 @@ class ConnPool {
   List<PooledConnection::BucketLink> buckets_[bucket_count];  // the most recent first
   size_t idle_ = 0;
   OwnTimer timer_;
+  uint64_t next_check_ms_ = 0;  // what the timer is armed for
 };
 
 }  // namespace fairlead

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 
 namespace fairlead {
@@ -58,6 +59,15 @@ IoResult Connection::try_send_file(int file, uint64_t offset, size_t bytes) {
   if (result.status == IoStatus::ok) sent_ += result.bytes;
   if (result.status == IoStatus::failed) broken_ = true;
   return result;
+}
+
+Error Connection::error_of(const IoResult& result, const char* what) const {
+  Error error = Error::from_errno(result.sys, what, side_);
+  const char* reason = transport_->failure_text();
+  if (!reason) return error;
+  error.what = reason;
+  if (result.sys == EPROTO) error.sys = 0;  // the reason is a better word for it
+  return error;
 }
 
 namespace {

@@ -92,7 +92,7 @@ class Connection {
   uint64_t received_bytes() const { return received_; }
   uint64_t sent_bytes() const { return sent_; }
   // Fault, in the words of the log, of a failed read or write.
-  Error error_of(const IoResult& result, const char* what) const { return Error::from_errno(result.sys, what, side_); }
+  Error error_of(const IoResult& result, const char* what) const;
 
  private:
   union { PlainTransport plain_; };  // alive if it is the transport or lies under a layer

@@ -7,14 +7,12 @@
 
 namespace fairlead {
 
-static constexpr size_t pump_bytes = 16 * 1024;
-
-Task<Result<Unit>> pump(Connection& from, Connection& to, PumpTimes times) {
+Task<Result<Unit>> pump(Connection& from, Connection& to, PumpRules rules) {
   Loop& loop = from.loop();
   Chain out;
   for (;;) {
     while (from.unread().empty()) {
-      IoResult result = from.fill(pump_bytes, pump_bytes / 4);
+      IoResult result = from.fill(rules.buffer_bytes, std::max<size_t>(rules.buffer_bytes / 4, 1));
       if (result.status == IoStatus::ok) break;
       if (result.status == IoStatus::end) {
         to.transport().shutdown_write();
@@ -22,14 +20,14 @@ Task<Result<Unit>> pump(Connection& from, Connection& to, PumpTimes times) {
       }
       if (result.status == IoStatus::failed) co_return from.error_of(result, "recv() failed");
       from.release_if_empty();
-      uint64_t deadline = times.idle_timeout_ms ? *times.last_byte_ms + times.idle_timeout_ms : 0;
+      uint64_t deadline = rules.idle_timeout_ms ? *rules.last_byte_ms + rules.idle_timeout_ms : 0;
       WaitStatus status = co_await from.readable(deadline);
-      bool both_idle = times.idle_timeout_ms && loop.now_ms() >= *times.last_byte_ms + times.idle_timeout_ms;
+      bool both_idle = rules.idle_timeout_ms && loop.now_ms() >= *rules.last_byte_ms + rules.idle_timeout_ms;
       if (status == WaitStatus::timeout && both_idle) co_return Error{Fault::timeout, from.side(), ETIMEDOUT, "timed out"};
     }
-    *times.last_byte_ms = loop.now_ms();
+    *rules.last_byte_ms = loop.now_ms();
     out.push_back(from.take_slice(from.unread().size()));
-    auto written = co_await to.write(out, times.idle_timeout_ms);
+    auto written = co_await to.write(out, rules.write_timeout_ms);
     if (!written) co_return written.error();
   }
 }

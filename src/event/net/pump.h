@@ -9,12 +9,15 @@
 
 namespace fairlead {
 
-struct PumpTimes {
-  uint64_t idle_timeout_ms = 0;   // without a byte in either direction; 0: none
+// Times in milliseconds, 0: none.
+struct PumpRules {
+  uint64_t idle_timeout_ms = 0;      // without a byte in either direction
+  uint64_t write_timeout_ms = 0;     // of each wait for who is written to
   uint64_t* last_byte_ms = nullptr;  // shared by the two directions of a tunnel
+  size_t buffer_bytes = 16 * 1024;   // of one read
 };
 
 // What is unread in `from` goes first. Errors: of either side; timeout when both directions were idle.
-Task<Result<Unit>> pump(Connection& from, Connection& to, PumpTimes times);
+Task<Result<Unit>> pump(Connection& from, Connection& to, PumpRules rules);
 
 }  // namespace fairlead

@@ -40,6 +40,8 @@ class Transport {
   // Bytes that were received but not yet read: they need no event to be read.
   virtual bool has_pending() const { return false; }
   virtual bool is_plain() const { return false; }
+  // Why the last call failed, where errno does not say it (TLS): lives as long as the process. nullptr: errno does.
+  virtual const char* failure_text() const { return nullptr; }
   // The application protocol that a handshake agreed on ("h2"); empty: none. Lives as long as the transport.
   virtual std::string_view alpn() const { return {}; }
 

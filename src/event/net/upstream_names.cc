@@ -3,8 +3,12 @@
 #include "event/net/upstream_names.h"
 
 #include <algorithm>
+#include <tuple>
 
+#include "core/base/format.h"
+#include "core/base/hash.h"
 #include "core/conf/error_log.h"
+#include "core/process/conf.h"
 #include "event/dns/resolver_conf.h"
 #include "event/hooks.h"
 #include "event/net/upstreams.h"
@@ -12,105 +16,195 @@
 namespace fairlead {
 namespace {
 
-// However short a TTL is, and after a failure.
-constexpr uint64_t pause_ms_min = 1000, pause_ms_failed = 5000;
+// However short a TTL is.
+constexpr uint64_t pause_ms_min = 1000;
+// After a failure: the resolver_timeout, within these bounds.
+constexpr uint64_t pause_failed_ms_max = 5000;
 // However long it is: a mistake of a name server should not stay for days.
 constexpr uint64_t pause_ms_max = 3'600'000;
+// How often a worker looks for what another one learns, while requests wait for the first answer.
+constexpr uint64_t look_again_ms = 20;
 
-// The addresses of one `server` line with a name, sorted.
-using Addresses = std::vector<Addr>;
+constexpr DnsFamilies both_families;
 
-bool comes_before(const Addr& a, const Addr& b) { return a.text() < b.text(); }
+// What was learnt of a line, and until when it holds (Loop::now_ms).
+struct Learnt {
+  NamedAddresses known;
+  uint64_t expires_ms = UINT64_MAX;
+};
 
-Addresses configured(const GroupSpec& group, const ServerLine& line) {
-  Addresses found;
-  for (const PeerSpec& peer : group.peers)
-    if (peer.server == line.text) found.push_back(peer.address);
-  std::sort(found.begin(), found.end(), comes_before);
-  return found;
+// The same order in whatever order they were told: versions are compared.
+void sort(NamedAddresses& known) {
+  auto rank = [](const NamedAddress& of) { return std::tuple(of.backup, UINT32_MAX - of.weight, of.target, of.address.text()); };
+  std::sort(known.begin(), known.end(), [&](const NamedAddress& a, const NamedAddress& b) { return rank(a) < rank(b); });
+  known.erase(std::unique(known.begin(), known.end()), known.end());
 }
 
-std::vector<PeerSpec> peers_of(const GroupSpec& group, const std::vector<Addresses>& known) {
-  std::vector<PeerSpec> peers;
-  for (size_t i = 0; i < group.servers.size(); ++i) {
-    const ServerLine& line = group.servers[i];
-    if (line.host.empty()) peers.push_back(line.spec);
-    for (const Addr& address : known[i]) {
-      PeerSpec peer = line.spec;
-      peer.address = address;
-      peer.name = address.text();
-      peers.push_back(std::move(peer));
-    }
-  }
-  return peers;
-}
-
-// The names of one group, for as long as the worker serves.
-class GroupNames {
+// One server line with a name, for as long as the worker serves.
+class LineNames {
  public:
-  GroupNames(Worker& worker, const GroupSpec& group) : worker_(worker), group_(group), known_(group.servers.size()) {
-    for (size_t i = 0; i < known_.size(); ++i) known_[i] = configured(group, group.servers[i]);
-  }
+  LineNames(Worker& worker, const GroupSpec& group, size_t line, Resolver& resolver)
+      : loop_(worker.loop()),
+        group_(group),
+        line_(group.servers[line]),
+        index_(line),
+        resolver_(resolver),
+        upstream_(worker.state<Upstreams>().of(group)),
+        log_(*conf<ErrorLogConf>(*group.block).log) {}
 
   Task<Unit> run() {
-    const ResolverConf& names = conf<ResolverConf>(*group_.block);
-    Resolver* resolver = names.off ? nullptr : worker_.state<Resolvers>().of(names);
-    if (!resolver) co_return Unit();
-    Loop& loop = worker_.loop();
-    const DnsFamilies both;
-    Upstream& upstream = worker_.state<Upstreams>().of(group_);
-    upstream.expect_names(loop.deadline(names.timeout));
     for (;;) {
-      bool changed = false;
-      next_ms_ = loop.now_ms() + pause_ms_max;
-      for (size_t i = 0; i < known_.size(); ++i) {
-        if (group_.servers[i].host.empty()) continue;
-        auto answer = co_await resolver->resolve(std::string(group_.servers[i].host), both, loop.deadline(names.timeout));
-        if (take(i, answer)) changed = true;
-      }
-      if (changed) upstream.replace(peers_of(group_, known_));
-      upstream.note_names();
-      uint64_t now = loop.now_ms();
-      co_await Sleep(loop, std::max(next_ms_, now + pause_ms_min) - now);
+      uint64_t pause_ms = co_await ask_once();
+      co_await Sleep(loop_, pause_ms);
     }
   }
 
  private:
-  // True: the addresses of the line are others now.
-  bool take(size_t index, const Result<DnsAnswer>& answer) {
-    const ServerLine& line = group_.servers[index];
-    if (!answer) {
-      Logger log(*conf<ErrorLogConf>(*group_.block).log);
-      if (!failing_) log.error("{} in upstream \"{}\"", resolve_error_text(line.host, answer.error()), group_.name);
-      failing_ = true;
-      next_ms_ = std::min(next_ms_, worker_.loop().now_ms() + pause_ms_failed);
-      return false;
+  // Gives the milliseconds until it is time again.
+  Task<uint64_t> ask_once() {
+    Learnt learnt;
+    if (line_.service.empty()) {
+      auto asked = co_await ask_addresses(learnt);
+      co_return take(asked, learnt);
     }
-    failing_ = false;
-    next_ms_ = std::min(next_ms_, answer->expires_ms);
-    Addresses addresses = answer->addresses;
-    for (Addr& address : addresses) address.set_port(line.port);
-    std::sort(addresses.begin(), addresses.end(), comes_before);
-    if (addresses == known_[index]) return false;
-    known_[index] = std::move(addresses);
-    return true;
+    auto asked = co_await ask_service(learnt);
+    co_return take(asked, learnt);
   }
 
-  Worker& worker_;
+  uint64_t pause_failed_ms() const {
+    return std::clamp<uint64_t>(conf<ResolverConf>(*group_.block).timeout, pause_ms_min, pause_failed_ms_max);
+  }
+  uint64_t deadline() const { return loop_.deadline(conf<ResolverConf>(*group_.block).timeout); }
+
+  Task<Result<Unit>> ask_addresses(Learnt& learnt) {
+    auto answer = co_await resolver_.resolve(std::string(line_.host), both_families, deadline());
+    if (!answer) co_return answer.error();
+    add(*answer, {}, line_.port, learnt);
+    co_return Unit();
+  }
+
+  Task<Result<Unit>> ask_service(Learnt& learnt) {
+    auto answer = co_await resolver_.resolve_service(service_name(), deadline());
+    if (!answer) co_return answer.error();
+    learnt.expires_ms = answer->expires_ms;
+    uint16_t first = UINT16_MAX;
+    for (const DnsService& each : answer->services) first = std::min(first, each.priority);
+    for (const DnsService& each : answer->services) {
+      NamedAddress made;
+      made.target = format("{}:{}", each.target, each.port);
+      made.weight = std::max<uint32_t>(each.weight, 1);
+      made.backup = each.priority != first;
+      auto found = co_await resolver_.resolve(each.target, both_families, deadline());
+      if (found) add(*found, made, each.port, learnt);
+      else keep(found.error(), each, made, learnt);
+    }
+    co_return Unit();
+  }
+
+  // nginx's rule: a name without a dot is that of a service over TCP.
+  std::string service_name() const {
+    bool is_whole = line_.service.find('.') != std::string_view::npos;
+    return is_whole ? format("{}.{}", line_.service, line_.host) : format("_{}._tcp.{}", line_.service, line_.host);
+  }
+
+  static void add(const DnsAnswer& answer, NamedAddress made, uint16_t port, Learnt& learnt) {
+    learnt.expires_ms = std::min(learnt.expires_ms, answer.expires_ms);
+    for (const Addr& address : answer.addresses) {
+      made.address = address;
+      made.address.set_port(port);
+      learnt.known.push_back(made);
+    }
+  }
+
+  // A target that cannot be resolved now keeps the addresses it had.
+  void keep(const Error& error, const DnsService& service, const NamedAddress& made, Learnt& learnt) {
+    if (!failing_) {
+      std::string text = resolve_error_text(service.target, error);
+      log_.error("{} while resolving service {} of {} in upstream \"{}\"", text, line_.service, line_.host, group_.name);
+    }
+    target_failed_ = true;
+    learnt.expires_ms = std::min(learnt.expires_ms, loop_.now_ms() + pause_failed_ms());
+    for (const NamedAddress& before : upstream_.known(index_)) {
+      if (before.target != made.target) continue;
+      NamedAddress kept = made;
+      kept.address = before.address;
+      learnt.known.push_back(std::move(kept));
+    }
+  }
+
+  uint64_t take(const Result<Unit>& asked, Learnt& learnt) {
+    uint64_t now = loop_.now_ms();
+    if (!asked) {
+      if (!failing_) log_.error("{} in upstream \"{}\"", error_text(asked.error()), group_.name);
+      failing_ = true;
+      // The name server knows that there is no such name, which is an answer: nothing is there any more.
+      bool is_gone = line_.resolve && asked.error().fault == Fault::unavailable && asked.error().sys == dns_not_found;
+      if (is_gone) upstream_.learn(index_, {});
+      else upstream_.learn_nothing(index_);
+      return pause_failed_ms();
+    }
+    failing_ = std::exchange(target_failed_, false);
+    sort(learnt.known);
+    upstream_.learn(index_, std::move(learnt.known));
+    return std::clamp(learnt.expires_ms, now + pause_ms_min, now + pause_ms_max) - now;
+  }
+
+  std::string error_text(const Error& error) const {
+    if (line_.service.empty()) return resolve_error_text(line_.host, error);
+    return resolve_error_text(format("service {} of {}", line_.service, line_.host), error);
+  }
+
+  Loop& loop_;
   const GroupSpec& group_;
-  std::vector<Addresses> known_;  // by server line; empty for literal ones
-  uint64_t next_ms_ = 0;
-  bool failing_ = false;          // said in the log already
+  const ServerLine& line_;
+  size_t index_;
+  Resolver& resolver_;
+  Upstream& upstream_;
+  Logger log_;
+  bool failing_ = false;  // said in the log already
+  bool target_failed_ = false;
 };
 
-Task<Unit> follow_names(Worker& worker, const GroupSpec& group) {
-  GroupNames names(worker, group);
+Task<Unit> follow_line(Worker& worker, const GroupSpec& group, size_t line, Resolver& resolver) {
+  LineNames names(worker, group, line, resolver);
   co_return co_await names.run();
+}
+
+// The first answers come by way of the zone. Later ones are seen when a request comes.
+Task<Unit> await_others(Worker& worker, const GroupSpec& group, uint64_t deadline_ms) {
+  Upstream& upstream = worker.state<Upstreams>().of(group);
+  while (upstream.awaits_names() && worker.loop().now_ms() < deadline_ms) {
+    co_await Sleep(worker.loop(), look_again_ms);
+    upstream.follow_zone();
+  }
+  upstream.note_names();
+  co_return Unit();
+}
+
+// One worker asks for all that share a zone, the same one as long as their number stays.
+bool asks_itself(Worker& worker, const GroupSpec& group) {
+  const ProcessSettings& settings = conf<ProcessConf>(worker.generation().root()).settings;
+  unsigned workers = settings.master_process ? std::max(settings.worker_processes, 1u) : 1;
+  return !group.zone_names || hash_bytes(group.name) % workers == worker.index();
+}
+
+void follow_group(Worker& worker, const GroupSpec& group) {
+  const ResolverConf& names = conf<ResolverConf>(*group.block);
+  Resolver* resolver = names.off ? nullptr : worker.state<Resolvers>().of(names);
+  if (!resolver) return;
+  uint64_t deadline_ms = worker.loop().deadline(names.timeout);
+  worker.state<Upstreams>().of(group).expect_names(deadline_ms);
+  if (!asks_itself(worker, group)) {
+    worker.background().spawn(await_others(worker, group, deadline_ms));
+    return;
+  }
+  for (size_t i = 0; i < group.servers.size(); ++i)
+    if (!group.servers[i].host.empty()) worker.background().spawn(follow_line(worker, group, i, *resolver));
 }
 
 Task<Unit> start(Worker& worker) {
   for (auto& group : upstreams_of(worker.generation()).groups)
-    if (group->has_names() && !group->is_replaced) worker.background().spawn(follow_names(worker, *group));
+    if (group->has_names() && !group->is_replaced) follow_group(worker, *group);
   co_return Unit();
 }
 

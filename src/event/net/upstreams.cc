@@ -2,9 +2,18 @@
 // Copyright (C) The Fairlead authors
 #include "event/net/upstreams.h"
 
+#include <algorithm>
+
+#include "core/conf/error_log.h"
+#include "core/upstream/binder.h"
+
 namespace fairlead {
 
 static PeerSet make_set(const GroupSpec& spec, std::vector<PeerSpec> specs) {
+  if (spec.binder) {
+    for (PeerSpec& peer : specs)
+      if (peer.route.empty()) peer.route = default_route(peer.name);
+  }
   if (spec.share.table) {
     auto shared = PeerSet::make_shared(specs, spec.share);
     if (shared) return std::move(*shared);
@@ -34,21 +43,77 @@ Upstream::Upstream(Loop& loop, const GroupSpec& group_spec)
     : spec(group_spec),
       peers(prepared(group_spec, make_set(group_spec, edited(group_spec.edits, group_spec.name, group_spec.peers)))),
       pool(loop, limits_of(group_spec.keepalive)),
-      unedited_(group_spec.peers),
       edits_(group_spec.edits),
       edits_seen_(edits_.table ? edits_.table->version() : 0),
-      names_noted_(loop) {}
-
-void Upstream::replace(std::vector<PeerSpec> specs) {
-  unedited_ = std::move(specs);
-  rebuild();
+      names_noted_(loop) {
+  if (spec.queue.most > 0) queue = std::make_unique<PeerQueue>(loop, spec.queue);
+  for (const ServerLine& line : spec.servers) {
+    known_.push_back(line.known);
+    answered_.push_back(line.host.empty());
+  }
 }
 
-void Upstream::rebuild() {
+void Upstream::use_known() {
   if (edits_.table) edits_seen_ = edits_.table->version();
-  PeerSet next = make_set(spec, edited(edits_, spec.name, unedited_));
+  PeerSet next = make_set(spec, edited(edits_, spec.name, peers_of(spec, known_)));
   next.carry_over(peers.peek());
   peers.replace(prepared(spec, std::move(next)));
+  if (queue) queue->wake();
+}
+
+void Upstream::note_answer(size_t line) {
+  answered_[line] = true;
+  bool all = std::find(answered_.begin(), answered_.end(), false) == answered_.end();
+  if (all || peers.peek().size() > 0) note_names();
+}
+
+bool Upstream::store(size_t line, const NamedAddresses& known) {
+  if (!spec.zone_names) return false;
+  spec.share.lock->lock();
+  bool stored = spec.zone_names->store(names_key(spec, spec.servers[line]), known);
+  spec.share.lock->unlock();
+  if (!stored) {
+    Logger log(*conf<ErrorLogConf>(*spec.block).log);
+    log.error("zone of upstream \"{}\" has no room for its names, they are this worker's own", spec.name);
+  }
+  return stored;
+}
+
+void Upstream::learn(size_t line, NamedAddresses known) {
+  if (store(line, known)) {
+    follow_zone();
+  } else if (known != known_[line]) {
+    known_[line] = std::move(known);
+    use_known();
+  }
+  note_answer(line);
+}
+
+// Others wait for a first answer, too.
+void Upstream::learn_nothing(size_t line) {
+  if (known_[line].empty()) store(line, {});
+  note_answer(line);
+}
+
+void Upstream::take_from_zone() {
+  zone_version_ = spec.zone_names->version();
+  bool changed = false;
+  spec.share.lock->lock();
+  for (size_t i = 0; i < known_.size(); ++i) {
+    const ServerLine& line = spec.servers[i];
+    if (line.host.empty()) continue;
+    auto learnt = spec.zone_names->find(names_key(spec, line));
+    if (!learnt) continue;
+    answered_[i] = true;
+    // A name that nobody promised to be gone one day keeps what it had.
+    if (*learnt == known_[i] || (learnt->empty() && !line.resolve)) continue;
+    known_[i] = std::move(*learnt);
+    changed = true;
+  }
+  spec.share.lock->unlock();
+  if (changed) use_known();
+  for (size_t i = 0; i < answered_.size(); ++i)
+    if (answered_[i]) note_answer(i);
 }
 
 // -- changes at run time --
@@ -62,7 +127,7 @@ class Upstream::EditsGuard {
   ~EditsGuard() {
     if (changed_) table.note_change();
     if (upstream_.edits_.lock) upstream_.edits_.lock->unlock();
-    if (changed_) upstream_.rebuild();
+    if (changed_) upstream_.use_known();
   }
   EditsGuard(const EditsGuard&) = delete;
   EditsGuard& operator=(const EditsGuard&) = delete;
@@ -117,7 +182,7 @@ ConfResult<Unit> Upstream::remove_peer(std::string_view peer) {
   if (!edit) return std::string("too many changes");
   edit->is_added = false;
   edit->is_removed = false;
-  for (const PeerSpec& configured : unedited_)
+  for (const PeerSpec& configured : peers_of(spec, known_))
     if (is_named(configured, peer)) edit->is_removed = true;
   edit->is_used = edit->is_removed;  // of one that was added nothing is left to say
   return Unit();
@@ -141,6 +206,7 @@ Upstreams::Upstreams(Worker& worker)
 Upstream& Upstreams::of(const GroupSpec& group) {
   std::unique_ptr<Upstream>& place = all_[group.index];
   if (!place) place = std::make_unique<Upstream>(worker_.loop(), group);
+  place->follow_zone();
   return *place;
 }
 

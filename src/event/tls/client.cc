@@ -27,6 +27,16 @@ std::string_view host_of(std::string_view text) {
   return text.substr(0, text.find(':'));
 }
 
+// `list`: each behind its length.
+bool holds_protocol(std::string_view list, std::string_view wanted) {
+  while (!list.empty()) {
+    size_t bytes = static_cast<unsigned char>(list[0]);
+    if (list.substr(1, bytes) == wanted) return true;
+    list.remove_prefix(std::min(list.size(), bytes + 1));
+  }
+  return false;
+}
+
 int keep_verify_result(int, X509_STORE_CTX*) { return 1; }
 
 int on_certificate_wanted(SSL* ssl, void*) {
@@ -98,7 +108,7 @@ void TlsClient::swap(SslContextPtr context) {
   sessions_.clear();
 }
 
-ConfResult<TlsClient*> TlsClients::of(Generation& generation, const TlsClientConf& conf, std::string_view prefix) {
+ConfResult<TlsClient*> TlsClients::of(Generation& generation, const Block& block, const TlsClientConf& conf, std::string_view prefix) {
   std::unique_ptr<TlsClient>& place = all_[conf.identity()];
   if (!place) {
     auto made = TlsClient::make(conf, prefix, all_.size());
@@ -106,7 +116,21 @@ ConfResult<TlsClient*> TlsClients::of(Generation& generation, const TlsClientCon
     place = std::move(*made);
     note_certificates(generation, *place);
   }
+  keep_hot(generation, block, *place);
   return place.get();
+}
+
+TlsTarget* TlsTarget::copy_to(Arena& to) const {
+  TlsTarget* copy = to.make<TlsTarget>(*this);
+  for (std::string_view* text : {&copy->name, &copy->server_name, &copy->certificate, &copy->key, &copy->protocols, &copy->identity,
+                                 &copy->sessions_key})
+    *text = to.copy(*text);
+  auto names = to.make_array<std::string_view>(sans.size());
+  for (size_t i = 0; i < names.size(); ++i) names[i] = to.copy(sans[i]);
+  copy->sans = names;
+  copy->arena = &to;
+  copy->questions = nullptr;
+  return copy;
 }
 
 TlsTarget* TlsClient::target(Session& session, std::string_view host, std::string_view protocols) {
@@ -132,19 +156,6 @@ TlsTarget* TlsClient::target(Session& session, std::string_view host, std::strin
   }
   target->sans = sans;
   return target;
-}
-
-TlsTarget* TlsTarget::copy_to(Arena& other) const {
-  TlsTarget* copy = other.make<TlsTarget>(*this);
-  copy->arena = &other;
-  copy->questions = nullptr;
-  for (std::string_view TlsTarget::*text : {&TlsTarget::name, &TlsTarget::server_name, &TlsTarget::certificate, &TlsTarget::key,
-                                            &TlsTarget::protocols, &TlsTarget::identity, &TlsTarget::sessions_key})
-    copy->*text = other.copy(this->*text);
-  auto own_sans = other.make_array<std::string_view>(sans.size());
-  for (size_t i = 0; i < sans.size(); ++i) own_sans[i] = other.copy(sans[i]);
-  copy->sans = own_sans;
-  return copy;
 }
 
 Task<ConfResult<SslPtr>> TlsClient::open(const TlsTarget& target) {
@@ -196,23 +207,28 @@ bool TlsClient::has_wanted_name(X509& certificate, const TlsTarget& target) cons
   return false;
 }
 
-Result<Unit> TlsClient::verify(SSL& ssl, const TlsTarget& target, const VerifyResult& result) const {
+Result<Unit> TlsClient::verify(const TlsTransport& tls, const TlsTarget& target, const VerifyResult& result) const {
   auto refuse = [&](const std::string& reason) { return Error{Fault::denied, Side::upstream, 0, target.arena->copy_z(reason)}; };
+  SSL& ssl = tls.ssl();
   if (conf_.verify && !result.is_good()) {
     return refuse(format("upstream SSL certificate verify error: ({}:{})", result.code, result.text()));
   }
-  if (!conf_.verify && conf_.sans.empty()) return Unit();
-  X509* certificate = SSL_get0_peer_certificate(&ssl);
-  if (!certificate) return refuse("upstream sent no SSL certificate");
-  if (has_wanted_name(*certificate, target)) return Unit();
-  if (conf_.sans.empty()) return refuse(format("upstream SSL certificate does not match \"{}\"", target.name));
-  return refuse("upstream SSL certificate has none of the wanted alternative names");
+  if (conf_.verify || !conf_.sans.empty()) {
+    X509* certificate = SSL_get0_peer_certificate(&ssl);
+    if (!certificate) return refuse("upstream sent no SSL certificate");
+    bool is_named = has_wanted_name(*certificate, target);
+    if (!is_named && conf_.sans.empty()) return refuse(format("upstream SSL certificate does not match \"{}\"", target.name));
+    if (!is_named) return refuse("upstream SSL certificate has none of the wanted alternative names");
+  }
+  bool has_chosen = holds_protocol(target.protocols, tls.alpn());
+  if (target.must_choose && !has_chosen) return refuse("upstream chose none of the protocols that were offered by ALPN");
+  return Unit();
 }
 
 // Hooks may have a result of their own for the chain; a bad one then holds whatever the configuration wants verified.
 Task<Result<Unit>> TlsClient::verify_asking(TlsTransport& tls, const TlsTarget& target, uint64_t deadline_ms) const {
   SSL& ssl = tls.ssl();
-  if (!target.questions) co_return verify(ssl, target, verify_result(ssl));
+  if (!target.questions) co_return verify(tls, target, verify_result(ssl));
   TlsHandshake handshake(ssl);
   handshake.verify_result = SSL_get_verify_result(&ssl);
   Deadline<bool> asked(tls.watch().loop(), target.questions->verify(handshake), deadline_ms);
@@ -225,7 +241,7 @@ Task<Result<Unit>> TlsClient::verify_asking(TlsTransport& tls, const TlsTarget& 
     std::string reason = format("upstream SSL certificate verify error: ({}:{})", result.code, result.text());
     co_return Error{Fault::denied, Side::upstream, 0, target.arena->copy_z(reason)};
   }
-  co_return verify(ssl, target, result);
+  co_return verify(tls, target, result);
 }
 
 Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& target, uint64_t deadline_ms) {

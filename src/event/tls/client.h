@@ -35,13 +35,14 @@ class TlsClientQuestions : public TlsQuestions {
   ~TlsClientQuestions() = default;
 };
 
-// What one connection is to be; made per try, in the arena of its session, which it does not outlive.
+// What one connection is to be; made per try, in the arena of its session, which it does not outlive: copy_to() makes one that does.
 struct TlsTarget {
   TlsClient* client = nullptr;
   std::string_view name;                  // that the certificate must have; no port
   std::string_view server_name;           // sent; empty: none
   std::string_view certificate, key;      // sources that had variables; empty: the context has what there is
   std::string_view protocols;             // for ALPN, each behind its length; empty: none
+  bool must_choose = false;               // the peer has to choose one of them
   std::span<const std::string_view> sans; // in the order of the configuration's
   // Everything that makes connections interchangeable, for the key of a pool.
   std::string_view identity;
@@ -51,8 +52,8 @@ struct TlsTarget {
   TlsClientQuestions* questions = nullptr;
   bool is_handshaking = false;            // the connection stands, the handshake has not ended
 
-  // The same with texts of its own, for a connection that outlives the session; without questions.
-  TlsTarget* copy_to(Arena& other) const;
+  // Its texts, and the reasons to come, lie in `to`; it has no questions.
+  TlsTarget* copy_to(Arena& to) const;
 };
 
 class TlsClient final : public HotTls {
@@ -61,7 +62,7 @@ class TlsClient final : public HotTls {
   // of its generation.
   static ConfResult<std::unique_ptr<TlsClient>> make(const TlsClientConf& conf, std::string_view prefix, uint64_t number);
 
-  // `host`: as the URL has it, with its port. `protocols`: for ALPN, see TlsTarget.
+  // `host`: as the URL has it, with its port. `protocols`: for ALPN, see TlsTarget; must_choose is the caller's to set.
   TlsTarget* target(Session& session, std::string_view host, std::string_view protocols);
   const TlsClientConf& conf() const { return conf_; }
   std::vector<std::string> sources() const override;
@@ -79,7 +80,7 @@ class TlsClient final : public HotTls {
   ConfResult<SslContextPtr> build() const;
   // A fresh SSL for one connection, or the reason why not.
   Task<ConfResult<SslPtr>> open(const TlsTarget& target);
-  Result<Unit> verify(SSL& ssl, const TlsTarget& target, const VerifyResult& result) const;
+  Result<Unit> verify(const TlsTransport& tls, const TlsTarget& target, const VerifyResult& result) const;
   Task<Result<Unit>> verify_asking(TlsTransport& tls, const TlsTarget& target, uint64_t deadline_ms) const;
   bool has_wanted_name(X509& certificate, const TlsTarget& target) const;
   static int keep_session(SSL* ssl, SSL_SESSION* session);
@@ -98,7 +99,8 @@ class TlsClient final : public HotTls {
 // The clients of one module and generation: settings that are equal share one.
 class TlsClients {
  public:
-  ConfResult<TlsClient*> of(Generation& generation, const TlsClientConf& conf, std::string_view prefix);
+  // For a block whose peers are or may be spoken to with TLS; its files are watched if ssl_watch is on there.
+  ConfResult<TlsClient*> of(Generation& generation, const Block& block, const TlsClientConf& conf, std::string_view prefix);
 
  private:
   std::unordered_map<std::string, std::unique_ptr<TlsClient>> all_;

@@ -12,6 +12,11 @@ X509Ptr share(X509* certificate) {
   return X509Ptr(certificate);
 }
 
+X509CrlPtr share(X509_CRL* list) {
+  X509_CRL_up_ref(list);
+  return X509CrlPtr(list);
+}
+
 KeyPtr share(EVP_PKEY* key) {
   EVP_PKEY_up_ref(key);
   return KeyPtr(key);

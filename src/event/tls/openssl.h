@@ -29,6 +29,7 @@ using BioPtr = std::unique_ptr<BIO, OpensslFree<BIO_free_all>>;
 
 // Shares an object that counts its owners.
 X509Ptr share(X509* certificate);
+X509CrlPtr share(X509_CRL* list);
 KeyPtr share(EVP_PKEY* key);
 SslContextPtr share(SSL_CTX* context);
 

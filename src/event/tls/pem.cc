@@ -13,12 +13,21 @@
 #include <ctime>
 
 #include "core/base/format.h"
+#include "event/tls/objects.h"
 
 namespace fairlead {
 
 namespace {
 
 constexpr std::string_view data_prefix = "data:", engine_prefix = "engine:", store_prefix = "store:";
+
+KeyPtr share_all(const KeyPtr& key) { return share(key.get()); }
+template <class T>
+std::vector<T> share_all(const std::vector<T>& objects) {
+  std::vector<T> shared;
+  for (const T& object : objects) shared.push_back(share(object.get()));
+  return shared;
+}
 
 // The text of a "data:" source or the file of a path; nullptr with the call that failed in `call`.
 BioPtr open_source(std::string_view source, const char*& call) {
@@ -100,22 +109,43 @@ ConfResult<KeyPtr> load_store_key(std::string_view source) {
 
 }  // namespace
 
-ConfResult<KeyPair> load_certificate(std::string_view source) {
+namespace {
+
+using Kind = TlsObjects::Kind;
+
+bool is_file(std::string_view source) {
+  for (std::string_view prefix : {data_prefix, engine_prefix, store_prefix})
+    if (source.starts_with(prefix)) return false;
+  return true;
+}
+
+// What `read` gives for a file, once for all that ask while a configuration is loaded; else a fresh one.
+template <class T, class Read>
+ConfResult<T> read_once(Kind kind, std::string_view source, Read read) {
+  TlsObjects* kept = is_file(source) ? TlsObjects::current() : nullptr;
+  if (!kept) return read(source);
+  if (const T* found = kept->find<T>(kind, source)) return share_all(*found);
+  FileMark mark = FileMark::of(std::string(source));
+  auto fresh = read(source);
+  if (!fresh) return std::move(fresh.error());
+  return share_all(kept->keep(kind, source, mark, std::move(*fresh)));
+}
+
+// The leaf, then its chain.
+ConfResult<TlsObjects::Certificates> read_certificate(std::string_view source) {
   const char* call;
   BioPtr bio = open_source(source, call);
   if (!bio) return cannot_load("certificate", source, call);
-  KeyPair pair;
-  pair.certificate.reset(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
-  if (!pair.certificate) return cannot_load("certificate", source, "PEM_read_bio_X509_AUX()");
-  while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) pair.chain.emplace_back(next);
+  TlsObjects::Certificates all;
+  all.emplace_back(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+  if (!all[0]) return cannot_load("certificate", source, "PEM_read_bio_X509_AUX()");
+  while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) all.emplace_back(next);
   if (!is_pem_end()) return cannot_load("certificate", source, "PEM_read_bio_X509()");
   ERR_clear_error();
-  return pair;
+  return all;
 }
 
-ConfResult<KeyPtr> load_key(std::string_view source, std::span<const std::string_view> passwords) {
-  if (source.starts_with(engine_prefix)) return load_engine_key(source);
-  if (source.starts_with(store_prefix)) return load_store_key(source);
+ConfResult<KeyPtr> read_key(std::string_view source, std::span<const std::string_view> passwords) {
   size_t at = 0;
   do {
     const char* call;
@@ -135,26 +165,52 @@ ConfResult<KeyPtr> load_key(std::string_view source, std::span<const std::string
   return cannot_load("certificate key", source, "PEM_read_bio_PrivateKey()");
 }
 
-ConfResult<std::vector<X509Ptr>> load_certificates(std::string_view source) {
+ConfResult<TlsObjects::Certificates> read_bundle(std::string_view source) {
   const char* call;
   BioPtr bio = open_source(source, call);
   if (!bio) return cannot_load("certificate", source, call);
-  std::vector<X509Ptr> all;
+  TlsObjects::Certificates all;
   while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) all.emplace_back(next);
   if (all.empty() || !is_pem_end()) return cannot_load("certificate", source, "PEM_read_bio_X509()");
   ERR_clear_error();
   return all;
 }
 
-ConfResult<std::vector<X509CrlPtr>> load_crls(std::string_view source) {
+ConfResult<TlsObjects::Lists> read_crls(std::string_view source) {
   const char* call;
   BioPtr bio = open_source(source, call);
   if (!bio) return cannot_load("CRL", source, call);
-  std::vector<X509CrlPtr> all;
+  TlsObjects::Lists all;
   while (X509_CRL* next = PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr)) all.emplace_back(next);
   if (all.empty() || !is_pem_end()) return cannot_load("CRL", source, "PEM_read_bio_X509_CRL()");
   ERR_clear_error();
   return all;
+}
+
+}  // namespace
+
+ConfResult<KeyPair> load_certificate(std::string_view source) {
+  auto all = read_once<TlsObjects::Certificates>(Kind::certificate, source, read_certificate);
+  if (!all) return std::move(all.error());
+  KeyPair pair;
+  pair.certificate = std::move(all->front());
+  all->erase(all->begin());
+  pair.chain = std::move(*all);
+  return pair;
+}
+
+ConfResult<KeyPtr> load_key(std::string_view source, std::span<const std::string_view> passwords) {
+  if (source.starts_with(engine_prefix)) return load_engine_key(source);
+  if (source.starts_with(store_prefix)) return load_store_key(source);
+  return read_once<KeyPtr>(Kind::key, source, [&](std::string_view from) { return read_key(from, passwords); });
+}
+
+ConfResult<std::vector<X509Ptr>> load_certificates(std::string_view source) {
+  return read_once<TlsObjects::Certificates>(Kind::bundle, source, read_bundle);
+}
+
+ConfResult<std::vector<X509CrlPtr>> load_crls(std::string_view source) {
+  return read_once<TlsObjects::Lists>(Kind::lists, source, read_crls);
 }
 
 ConfResult<KeyPair> load_pair(std::string_view certificate, std::string_view key, std::span<const std::string_view> passwords) {

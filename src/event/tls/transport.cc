@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <unordered_set>
 
 #include "event/loop/child.h"
 
@@ -110,6 +111,16 @@ std::string_view TlsTransport::alpn() const {
   SSL_get0_alpn_selected(ssl_.get(), &name, &bytes);
   return {reinterpret_cast<const char*>(name), bytes};
 }
+
+// What failed connections leave behind is read when they are gone; the texts are few, as OpenSSL's reasons are.
+static const char* kept_text(const std::string& text) {
+  constexpr size_t texts_max = 256;
+  static std::unordered_set<std::string> kept;
+  if (kept.size() >= texts_max && !kept.contains(text)) return "SSL call failed";
+  return kept.insert(text).first->c_str();
+}
+
+const char* TlsTransport::failure_text() const { return failure_.empty() ? nullptr : kept_text(failure_); }
 
 IoResult TlsTransport::failed(int returned, const char* call, Direction& wait) {
   switch (int code = SSL_get_error(ssl_.get(), returned)) {

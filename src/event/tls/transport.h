@@ -63,6 +63,7 @@ class TlsTransport final : public Transport {
 
   // What was agreed on by ALPN; empty: nothing. Lives as long as this.
   std::string_view alpn() const override;
+  const char* failure_text() const override;
   // Why the last call failed, for the log: "SSL_read() failed (SSL: ...)".
   const std::string& failure() const { return failure_; }
   bool is_done() const { return done_; }

@@ -98,6 +98,7 @@ struct CoreConf {
   bool log_subrequest = false;
   // Access
   Satisfy satisfy = Satisfy::all;
+  Msec auth_delay{0};  // before a 401
 };
 
 extern const Module http_core_module;

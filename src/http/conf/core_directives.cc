@@ -281,6 +281,7 @@ constexpr Directive core_rows[] = {
     slot<CoreConf, &CoreConf::default_type>("default_type", any, "Media type of what `types` does not know."),
     slot<CoreConf, &CoreConf::log_not_found>("log_not_found", any, "Log files that are not found."),
     slot<CoreConf, &CoreConf::log_subrequest>("log_subrequest", any, "Write subrequests to the access log, too."),
+    slot<CoreConf, &CoreConf::auth_delay>("auth_delay", any, "How long a 401 waits before it is sent; 0: not at all."),
     slot<CoreConf, &CoreConf::satisfy>("satisfy", any, "Whether all access checks must allow a request, or any one."),
     custom<set_limit_except, CoreConf>("limit_except", in_location, words_from(1), "What holds for all but the named methods.")
         .block()
@@ -294,7 +295,9 @@ constexpr Directive core_rows[] = {
 };
 
 ConfResult<Unit> place_temp_paths(Generation& generation) {
-  each_block(generation.root(), [&](Block& block) { place_temp_path(generation, conf<CoreConf>(block).client_body_temp_path); });
+  each_block(generation.root(), [&](Block& block) {
+    if (block.enclosing(in_http)) place_temp_path(generation, conf<CoreConf>(block).client_body_temp_path);
+  });
   return Unit();
 }
 

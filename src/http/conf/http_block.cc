@@ -215,7 +215,10 @@ static ConfResult<Unit> complete_http(Generation& generation) {
     for (Location* location : server->locations) {  // outer ones first
       Location* outer = location->outer;
       if (outer && outer->is_internal) location->is_internal = true;
-      if (outer && location->match == Location::Match::none && !location->content) location->content = outer->content;
+      if (outer && location->match == Location::Match::none && !location->content) {
+        location->content = outer->content;
+        location->takes_connect = outer->takes_connect;
+      }
       compile_plan(*location);
     }
     fill_rules(*server);

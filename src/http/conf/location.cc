@@ -16,14 +16,22 @@ Location& location_of(const Block& block) {
   return *at->object<Location>();
 }
 
+static uint64_t size_bit(std::string_view name) { return uint64_t{1} << std::min<size_t>(name.size(), 63); }
+
 static bool by_name(const Location* a, const Location* b) { return a->name < b->name; }
 
 ConfResult<Unit> Location::finish() {
   for (Location* l : inner) {
     switch (l->match) {
-      case Match::exact: lookup.exact.push_back(l); break;
+      case Match::exact:
+        lookup.exact.push_back(l);
+        lookup.exact_sizes |= size_bit(l->name);
+        break;
       case Match::prefix:
-      case Match::prefix_no_regex: lookup.prefixes.push_back(l); break;
+      case Match::prefix_no_regex:
+        lookup.prefixes.push_back(l);
+        lookup.adds_slash = lookup.adds_slash || l->redirects_without_slash;
+        break;
       case Match::regex: lookup.regexes.push_back(l); break;
       default: break;
     }
@@ -63,18 +71,20 @@ static bool wants_slash(const Location& from, std::string_view uri) {
 }
 
 static Location* find_exact(const Location& from, std::string_view uri) {
+  if (!(from.lookup.exact_sizes & size_bit(uri))) return nullptr;
   auto at = std::lower_bound(from.lookup.exact.begin(), from.lookup.exact.end(), uri,
                              [](const Location* l, std::string_view u) { return l->name < u; });
   return at != from.lookup.exact.end() && (*at)->name == uri ? *at : nullptr;
 }
 
 static Found search(Location& from, std::string_view uri, Session& session, bool& stop) {
+  if (from.inner.empty()) return {&from};
   if (Location* exact = find_exact(from, uri)) {
     stop = true;
     return {exact};
   }
   Location* prefix = longest_prefix(from, uri);
-  if ((!prefix || prefix->name.size() < uri.size()) && wants_slash(from, uri)) {
+  if (from.lookup.adds_slash && (!prefix || prefix->name.size() < uri.size()) && wants_slash(from, uri)) {
     stop = true;
     return {&from, true};
   }

@@ -33,6 +33,7 @@ struct Plan {
     return false;
   }
   bool server_phases_wait = false, location_phases_wait = false;
+  bool has_server_entries = false, has_location_entries = false;  // of those phases
 };
 
 struct Location {
@@ -52,6 +53,7 @@ struct Location {
   uint32_t allowed_methods = 0;
   Location* otherwise = nullptr;
   Content content = nullptr;          // not inherited, except into `if` and `limit_except`
+  bool takes_connect = false;         // `content` answers CONNECT, which all others refuse
   std::vector<ScriptStatement*> script;  // of the rewrite phase, in source order
   Plan plan;
   std::vector<Location*> inner;       // locations written inside
@@ -59,9 +61,11 @@ struct Location {
   // Filled by finish(): how inner locations are searched.
   struct Lookup {
     std::vector<Location*> exact;     // sorted by name
+    uint64_t exact_sizes = 0;         // bit n: one of these names has n bytes, or so many more that they do not count (size_bit)
     std::vector<Location*> prefixes;  // sorted by name; `parent` is the longest prefix of it among them, or -1
     std::vector<int32_t> parent;
     std::vector<Location*> regexes;   // in source order
+    bool adds_slash = false;          // one of the prefixes redirects_without_slash
   } lookup;
   // Sorts what was read and reports doubles.
   ConfResult<Unit> finish();

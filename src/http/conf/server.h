@@ -41,6 +41,7 @@ struct Server {
   // What it offers by ALPN, the preferred protocol first, each behind its length.
   std::string alpn_protocols = "\x08http/1.1\x08http/1.0\x08http/0.9";
   bool has_listen = false;
+  bool takes_connect = false;         // some location of it does
 };
 
 // The servers of one listening address, and which of them a host name means: exact, longest "*.suffix", longest "prefix.*", first

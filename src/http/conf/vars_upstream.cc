@@ -32,6 +32,7 @@ void write_peer(const TryRecord& record, Entry& entry) { entry.text = record.pee
 void write_status(const TryRecord& record, Entry& entry) {
   if (record.status) set_number(entry, record.status);
 }
+void write_queue_time(const TryRecord& record, Entry& entry) { set_time(entry, record.queue_ms); }
 void write_connect_time(const TryRecord& record, Entry& entry) { set_time(entry, record.connect_ms); }
 void write_header_time(const TryRecord& record, Entry& entry) { set_time(entry, record.header_ms); }
 void write_response_time(const TryRecord& record, Entry& entry) { set_time(entry, record.response_ms); }
@@ -89,9 +90,22 @@ Value get_fail_reason(Session& session, uintptr_t) {
   return reason.empty() ? Value::missing() : Value{reason};
 }
 
+// Of the try under way, for rules about where to: the address alone, so that `geo` takes it.
+Value get_last_addr(Session& session, uintptr_t) {
+  const TryRecord* record = as_request(session).last_try();
+  if (!record) return Value::missing();
+  std::string_view peer = record->peer;
+  if (peer.starts_with("unix:")) return Value{peer};
+  std::string_view host = peer.substr(0, peer.rfind(':'));
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return Value{host};
+}
+
 constexpr VariableDef upstream_variables[] = {
+    {"upstream_last_addr", get_last_addr, variable_volatile, http_variable},
     {"upstream_addr", get_list<write_peer>, variable_volatile, http_variable},
     {"upstream_status", get_list<write_status>, variable_volatile, http_variable},
+    {"upstream_queue_time", get_list<write_queue_time>, variable_volatile, http_variable},
     {"upstream_connect_time", get_list<write_connect_time>, variable_volatile, http_variable},
     {"upstream_header_time", get_list<write_header_time>, variable_volatile, http_variable},
     {"upstream_response_time", get_list<write_response_time>, variable_volatile, http_variable},

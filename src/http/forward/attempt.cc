@@ -10,7 +10,7 @@
 
 namespace fairlead::http {
 
-static Error read_timed_out() { return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"}; }
+Error Attempt::timed_out() { return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"}; }
 
 // The earlier of a deadline (0: none) and the try's own.
 uint64_t Attempt::bounded(uint64_t deadline_ms) const {
@@ -18,37 +18,60 @@ uint64_t Attempt::bounded(uint64_t deadline_ms) const {
   return deadline_ms ? std::min(deadline_ms, try_deadline_ms_) : try_deadline_ms_;
 }
 
-Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
+bool Attempt::begin(const AttemptRequest& what) {
   Loop& loop = request_.loop();
   started_ms_ = loop.now_ms();
   try_deadline_ms_ = loop.deadline(target_.try_timeout_ms);
   asks_upgrade_ = what.asks_upgrade && !request_.is_subrequest;
-  PeerCall call{request_, target_, what, head, place_, {}};
-  if (target_.hints) call.interim = {this, &Attempt::on_interim};
-  exchange_ = protocol_.try_open(call);
+  exchange_ = protocol_.try_open(call_of(what));
+  return exchange_ && send(*what.body);
+}
+
+PeerCall Attempt::call_of(const AttemptRequest& what) {
+  InterimHook interim;
+  if (target_.hints) interim = {this, &Attempt::on_interim};
+  return PeerCall{request_.worker(), request_.arena(), request_.logger, target_, what, head, place_, interim};
+}
+
+// False: the rest has to wait, for the peer or for the body.
+bool Attempt::send(Body& body) {
+  connect_ms_ = static_cast<int64_t>(request_.loop().now_ms() - started_ms_);
+  sent_ = exchange_->pump(body);
+  request_sent_ = sent_ == Progress::done;
+  read_deadline_ms_ = bounded(request_.loop().deadline(target_.read_timeout_ms));
+  return sent_ == Progress::done || sent_ == Progress::failed;
+}
+
+// A failed write says that the peer closed: it may have answered before, so its answer is looked for all the same.
+bool Attempt::poll(Result<Unit>& result) {
+  bool client_failed = sent_ == Progress::failed && exchange_->send_error().side == Side::client;
+  HeadPoll polled = client_failed ? HeadPoll::pending : exchange_->poll_head();
+  if (polled == HeadPoll::done) result = head_done();
+  else if (polled == HeadPoll::failed) result = exchange_->head_error();
+  else if (sent_ == Progress::failed) result = exchange_->send_error();
+  else return false;
+  return true;
+}
+
+Task<Result<Unit>> Attempt::run(const AttemptRequest& what) {
+  bool is_sent = false;  // begin() said so where there is an exchange
   if (!exchange_) {
-    auto opened = co_await protocol_.open(call, bounded(loop.deadline(target_.connect_timeout_ms)));
+    PeerCall call = call_of(what);
+    auto opened = co_await protocol_.open(call, bounded(request_.loop().deadline(target_.connect_timeout_ms)));
     if (!opened) co_return opened.error();
     exchange_ = *opened;
+    is_sent = send(*what.body);
   }
-  connect_ms_ = static_cast<int64_t>(loop.now_ms() - started_ms_);
-  Progress sent = exchange_->pump(*what.body);
-  if (sent == Progress::failed && exchange_->send_error().side == Side::client) co_return exchange_->send_error();
-  // A failed write says that the peer closed: it may have answered before, so its answer is looked for all the same.
-  if (sent == Progress::need_write || sent == Progress::need_body) {
+  if (!is_sent) {
     upload_.start(send_rest(*what.body));
     co_return co_await head_beside_upload();
   }
-  request_sent_ = sent == Progress::done;
-  uint64_t deadline = bounded(loop.deadline(target_.read_timeout_ms));
-  for (;;) {
-    HeadPoll polled = exchange_->poll_head();
-    if (polled == HeadPoll::done) co_return head_done();
-    if (polled == HeadPoll::failed) co_return exchange_->head_error();
-    if (sent == Progress::failed) co_return exchange_->send_error();
-    WaitStatus status = co_await exchange_->readable(deadline);
-    if (status == WaitStatus::timeout) co_return read_timed_out();
+  Result<Unit> result = Unit();
+  while (!poll(result)) {
+    WaitStatus status = co_await readable();
+    if (status == WaitStatus::timeout) co_return timed_out();
   }
+  co_return result;
 }
 
 void Attempt::on_interim(void* self, ResponseHead& interim) {
@@ -93,14 +116,21 @@ Task<Result<Unit>> Attempt::head_beside_upload() {
     }
     if (upload_seen_) {
       WaitStatus status = co_await exchange_->readable(bounded(request_.loop().deadline(target_.read_timeout_ms)));
-      if (status == WaitStatus::timeout) co_return read_timed_out();
+      if (status == WaitStatus::timeout) co_return timed_out();
       continue;
     }
     Child<WaitStatus> readable;
     readable.start(wait_readable());
     co_await AnyOf(readable, upload_);
-    if (readable.is_done() && readable.take() == WaitStatus::timeout) co_return read_timed_out();
+    if (readable.is_done() && readable.take() == WaitStatus::timeout) co_return timed_out();
   }
+}
+
+Task<const Headers*> Attempt::trailers_of_empty_reply() {
+  Body& reply = exchange_->body();
+  bool uploaded = !upload_.is_started() || upload_.is_done();
+  if (uploaded) (void)co_await reply.ready();  // a failure is told again by poll()
+  co_return reply.trailers();
 }
 
 Task<WaitStatus> Attempt::wait_readable() { co_return co_await exchange_->readable(try_deadline_ms_); }
@@ -116,7 +146,7 @@ Task<Result<Unit>> Attempt::send_rest(Body& body) {
       continue;
     }
     WaitStatus status = co_await exchange_->writable(request_.loop().deadline(target_.send_timeout_ms));
-    if (status == WaitStatus::timeout) co_return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"};
+    if (status == WaitStatus::timeout) co_return timed_out();
   }
 }
 

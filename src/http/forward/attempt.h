@@ -22,11 +22,22 @@ class Attempt {
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
 
-  // Ends with the head of the reply in `head`, or with the error, whose side says whose fault it was. `what` outlives the attempt.
+  // Plain: sends all of `what`, which outlives the attempt, where a connection is open already. True: what is left is to await the reply,
+  // by poll() and readable(). False: by run().
+  bool begin(const AttemptRequest& what);
+  // Plain: takes what is there of the reply's head. True: `result` says how the try ended, see run(). False: await readable().
+  bool poll(Result<Unit>& result);
+  PeerWait readable() { return exchange_->readable(read_deadline_ms_); }
+  // What a timeout of readable() means.
+  static Error timed_out();
+  // After begin() gave false. Ends with the head of the reply in `head`, or with the error, whose side says whose fault it was.
   Task<Result<Unit>> run(const AttemptRequest& what);
 
-  // After run() succeeded.
+  // After the reply's head is there.
   Body& body() { return exchange_->body(); }
+  // After run() succeeded: the trailers of a reply whose body is empty. nullptr: there are none, there is a body, or it is not known yet.
+  // They are waited for only once the request was sent whole: until then the peer may wait for more of it.
+  Task<const Headers*> trailers_of_empty_reply();
   // Waits for the upload to end, if it still runs.
   Child<Result<Unit>>& upload() { return upload_; }
   // Ends the exchange: its connection goes back to where it came from, or is closed.
@@ -36,12 +47,14 @@ class Attempt {
   const PeerExchange* exchange() const { return exchange_; }
   // Writes what is known so far into the record: phases, bytes.
   void note_times(TryRecord& record) const;
-  // After run() with a 101: the connection for a tunnel, which then is this object's no longer to pool. nullptr: there can be none.
+  // After a 101: the connection for a tunnel, which then is this object's no longer to pool. nullptr: there can be none.
   Connection* tunnel() { return exchange_->tunnel(); }
   // What it was at when it failed, in the words of the error log: "connecting to upstream" and the like.
   std::string_view doing() const;
 
  private:
+  PeerCall call_of(const AttemptRequest& what);
+  bool send(Body& body);
   Task<Result<Unit>> send_rest(Body& body);
   Task<WaitStatus> wait_readable();
   Task<Result<Unit>> head_beside_upload();
@@ -58,7 +71,8 @@ class Attempt {
   bool upload_seen_ = false;
   bool request_sent_ = false;  // all of it was written
   bool asks_upgrade_ = false;
-  uint64_t started_ms_ = 0, try_deadline_ms_ = 0;
+  Progress sent_ = Progress::done;
+  uint64_t started_ms_ = 0, try_deadline_ms_ = 0, read_deadline_ms_ = 0;
   int64_t connect_ms_ = -1, header_ms_ = -1;
 
  public:

@@ -21,6 +21,7 @@ enum class Next : uint32_t {
   none = 0,
   error = 1, timeout = 2, invalid_header = 4, http_500 = 8, http_502 = 16, http_503 = 32, http_504 = 64, http_403 = 128, http_404 = 256,
   http_429 = 512, non_idempotent = 1024, off = 2048,
+  denied = 4096,  // by tunnel_allow_upstream; a word of tunnel_next_upstream only
   // By "grpc-status"; words of grpc_next_upstream only.
   grpc_cancelled = 1 << 16, grpc_deadline = 1 << 17, grpc_resource_exhausted = 1 << 18, grpc_internal = 1 << 19, grpc_unavailable = 1 << 20,
 };
@@ -198,9 +199,9 @@ ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_vie
 // The same without the sizes, for modules that have no directives for them.
 void finish_tries(ForwardConf& conf);
 
-// What every protocol to peers has.
+// Whatever goes to a peer.
 template <class Conf, FixedText P>
-constexpr auto try_directives = std::array<Directive, 20>{
+constexpr auto connect_directives = std::array<Directive, 10>{
     slot<Conf, &ForwardConf::connect_timeout>(joined_name<P, "_connect_timeout">, in_http_any, "Time to connect to a peer."),
     slot<Conf, &ForwardConf::send_timeout>(joined_name<P, "_send_timeout">, in_http_any, "Time between two writes to a peer."),
     slot<Conf, &ForwardConf::read_timeout>(joined_name<P, "_read_timeout">, in_http_any, "Time between two reads from a peer."),
@@ -208,22 +209,27 @@ constexpr auto try_directives = std::array<Directive, 20>{
                                                   "Most tries of a request, 0: each peer once."),
     slot<Conf, &ForwardConf::next_upstream_timeout>(joined_name<P, "_next_upstream_timeout">, in_http_any,
                                                     "How long after the first try another one may begin, 0: always."),
+    slot<Conf, &ForwardConf::retry_backoff>(joined_name<P, "_retry_backoff">, in_http_any, "Random pause before another try."),
+    slot<Conf, &ForwardConf::socket_keepalive>(joined_name<P, "_socket_keepalive">, in_http_any, "SO_KEEPALIVE on connections to peers."),
+    slot<Conf, &ForwardConf::bind>(joined_name<P, "_bind">, in_http_any, "Local address of connections to peers."),
+    slot<Conf, &ForwardConf::socket_rcvbuf>(joined_name<P, "_socket_rcvbuf">, in_http_any,
+                                            "SO_RCVBUF of connections to peers, 0: the system's."),
+    slot<Conf, &ForwardConf::socket_sndbuf>(joined_name<P, "_socket_sndbuf">, in_http_any,
+                                            "SO_SNDBUF of connections to peers, 0: the system's."),
+};
+
+// What those have besides that pass messages.
+template <class Conf, FixedText P>
+constexpr auto message_directives = std::array<Directive, 10>{
     slot<Conf, &ForwardConf::stale_retry>(joined_name<P, "_stale_retry">, in_http_any,
                                           "Send again on a fresh connection what a kept one closed before reading it."),
-    slot<Conf, &ForwardConf::retry_backoff>(joined_name<P, "_retry_backoff">, in_http_any, "Random pause before another try."),
     slot<Conf, &ForwardConf::try_timeout>(joined_name<P, "_try_timeout">, in_http_any,
                                           "Time of one try until the head of its reply, 0: no limit."),
     slot<Conf, &ForwardConf::request_timeout>(joined_name<P, "_request_timeout">, in_http_any, "Time of all tries together, 0: no limit."),
     slot<Conf, &ForwardConf::ignore_client_abort>(joined_name<P, "_ignore_client_abort">, in_http_any, "Go on when the client has left."),
     slot<Conf, &ForwardConf::intercept_errors>(joined_name<P, "_intercept_errors">, in_http_any,
                                                "Let error_page answer for replies of 300 and above."),
-    slot<Conf, &ForwardConf::socket_keepalive>(joined_name<P, "_socket_keepalive">, in_http_any, "SO_KEEPALIVE on connections to peers."),
     slot<Conf, &ForwardConf::buffer_size>(joined_name<P, "_buffer_size">, in_http_any, "Largest head of a reply."),
-    slot<Conf, &ForwardConf::bind>(joined_name<P, "_bind">, in_http_any, "Local address of connections to peers."),
-    slot<Conf, &ForwardConf::socket_rcvbuf>(joined_name<P, "_socket_rcvbuf">, in_http_any,
-                                            "SO_RCVBUF of connections to peers, 0: the system's."),
-    slot<Conf, &ForwardConf::socket_sndbuf>(joined_name<P, "_socket_sndbuf">, in_http_any,
-                                            "SO_SNDBUF of connections to peers, 0: the system's."),
     slot<Conf, &ForwardConf::ignore_headers>(joined_name<P, "_ignore_headers">, in_http_any,
                                              "Reply header fields whose meaning is ignored."),
     slot<Conf, &ForwardConf::hide_headers>(joined_name<P, "_hide_header">, in_http_any, "A reply header field that clients do not get."),
@@ -232,6 +238,9 @@ constexpr auto try_directives = std::array<Directive, 20>{
     slot<Conf, &ForwardConf::replay_buffer_size>(joined_name<P, "_replay_buffer_size">, in_http_any,
                                                  "How much of a body that is sent on as it arrives is kept for another try, 0: nothing."),
 };
+
+template <class Conf, FixedText P>
+constexpr auto try_directives = join(connect_directives<Conf, P>, message_directives<Conf, P>);
 
 // What those have besides whose bodies may be read ahead, cut and stored.
 template <class Conf, FixedText P>

@@ -7,13 +7,10 @@
 #include "core/base/clock.h"
 #include "core/base/escape.h"
 #include "core/base/format.h"
-#include "core/upstream/chooser.h"
-#include "core/upstream/round_robin.h"
-#include "event/net/upstreams.h"
 #include "http/forward/peer_tls.h"
+#include "http/forward/picker.h"
 #include "http/forward/replay.h"
 #include "http/forward/retry.h"
-#include "http/forward/target.h"
 #include "http/request/client_facts.h"
 #include "http/request/read_body.h"
 
@@ -41,12 +38,13 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   if (!plan.protocol.name.empty()) key = request.arena().join({key, "|", plan.protocol.name});
   if (plan.tls) {
     to.connect.tls = plan.tls->target(request, plan.tls_host, plan.alpn_protocols);
+    to.connect.tls->must_choose = !plan.alpn_protocols.empty();
     key = request.arena().join({key, "|", to.connect.tls->identity});
     ask_hooks(request, *to.connect.tls, key);
     to.connect.tls->sessions_key = key;
     to.connect.tls->files = &request.worker().files();
   }
-  to.key = PoolKey::of(key);
+  to.key = key.data() == peer.spec.name.data() ? PoolKey{key, peer.name_hash} : PoolKey::of(key);
   to.connect.keepalive = conf.socket_keepalive;
   to.connect.send_buffer = static_cast<int>(conf.socket_sndbuf.bytes);
   to.connect.receive_buffer = static_cast<int>(conf.socket_rcvbuf.bytes);
@@ -65,33 +63,7 @@ void apply_choice(const PeerChoice& choice, AttemptTarget& to) {
   if (choice.connect_timeout_ms) to.connect_timeout_ms = choice.connect_timeout_ms;
   if (choice.send_timeout_ms) to.send_timeout_ms = choice.send_timeout_ms;
   if (choice.read_timeout_ms) to.read_timeout_ms = choice.read_timeout_ms;
-  if (choice.keepalive_ms && to.pool) {
-    PoolLimits limits;
-    limits.idle_timeout_ms = choice.keepalive_ms;
-    if (choice.keepalive_requests) limits.requests_max = choice.keepalive_requests;
-    to.pool->set_limits(limits);
-  }
-}
-
-// A chooser's answer for one try, in the request's arena: the lease of the try points into the set.
-struct Chosen {
-  PeerChoice choice;
-  std::optional<PeerSet> set;  // of the one peer; none: refused
-};
-
-// What the next try goes to where a chooser says so.
-Chosen& choose(Request& request, const PeerChooser& chooser, const LastTry& last, Random& random, Pick& pick) {
-  static const RoundRobin only_one;
-  Chosen& chosen = *request.arena().make<Chosen>();
-  if (!chooser.choose(request, last, chosen.choice)) return chosen;
-  std::vector<PeerSpec> one(1);
-  one[0].address = chosen.choice.address;
-  one[0].name = one[0].server = chosen.choice.address.text();
-  one[0].max_fails = 0;
-  chosen.set.emplace(std::move(one));
-  PickState state;
-  pick = only_one.pick(*chosen.set, PickRequest{state, request.arena(), random, process_clock.seconds()});
-  return chosen;
+  to.keep = {choice.keepalive_ms, choice.keepalive_requests};
 }
 
 // One try, from its pick to its record. Its destructor gives the peer back and finishes the record, whatever became of the request.
@@ -126,7 +98,8 @@ class Try {
     uint64_t now = request_.loop().now_ms();
     record.response_ms = static_cast<int64_t>(now - record.started_ms);
     attempt.finish();
-    bool banned = lease_.finish({end, process_clock.seconds(), record.header_ms, record.response_ms});
+    bool banned = lease_.finish({end, process_clock.seconds(), record.header_ms, record.response_ms, now});
+    if (target_.queue) target_.queue->wake();
     if (banned) {
       While doing(request_, was_doing);
       request_.logger.warn("upstream server temporarily disabled");
@@ -135,6 +108,7 @@ class Try {
       if (hook->end) hook->end(request_, record);
   }
   const Peer& peer() const { return *lease_; }
+  void note_reply() { lease_.note_reply(); }
 
  private:
   Request& request_;
@@ -166,18 +140,19 @@ void log_failure(Request& request, const Error& error, const Attempt& attempt) {
 }
 
 // No peer could be picked.
-Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target) {
+Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target, const QueueStay& stay) {
   TryRecord& record = request.add_try();
   record.peer = record.group = target.name;
   record.url_scheme = plan.url_scheme;
   record.url_path = plan.url_path;
   record.status = 502;
-  record.error = Error{Fault::unavailable, Side::upstream, 0, "no live upstreams"};
-  record.reason = request.fail_reason = "UH";
+  record.error = Error{Fault::unavailable, Side::upstream, 0, stay.problem};
+  record.reason = request.fail_reason = stay.reason;
+  record.queue_ms = stay.waited_ms;
   record.response_ms = 0;
   {
     While doing(request, "connecting to upstream");
-    request.logger.error("no live upstreams");
+    request.logger.error("{}", stay.problem);
   }
   return Verdict::status(502);
 }
@@ -192,12 +167,10 @@ struct Replay {
   bool is_possible() const { return kept || (body && body->can_rewind()); }
 };
 
-Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attempt& attempt, const AttemptRequest& what,
-                   const Replay& replay) {
+Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const AttemptRequest& what, const Replay& replay) {
   Outcome outcome;
   if (!ran) outcome.error = ran.error();
   else outcome.status = attempt.head.status;
-  if (ran && plan.judge) outcome.condition = plan.judge(attempt.head);
   const PeerExchange* exchange = attempt.exchange();
   outcome.connected = exchange != nullptr;
   if (!exchange) return outcome;
@@ -209,14 +182,23 @@ Outcome outcome_of(const Result<Unit>& ran, const ForwardPlan& plan, const Attem
   return outcome;
 }
 
-// A reply that ended early is no failure of the peer for max_fails, as in nginx, but the log and the metrics tell of it.
-void note_cut(Request& request, Attempt& attempt, TryRecord& record) {
+// Trailers are waited for only if that may lead to another try.
+Task<Next> condition_of_reply(const ForwardPlan& plan, Attempt& attempt, bool may_try_again) {
+  Next condition = plan.judge(attempt.head.headers);
+  if (condition != Next::none || !plan.judges_trailers || !may_try_again) co_return condition;
+  const Headers* trailers = co_await attempt.trailers_of_empty_reply();
+  co_return trailers ? plan.judge(*trailers) : Next::none;
+}
+
+// A reply that ended early is no failure of the peer for max_fails, as in nginx, but the log and the metrics tell of it. True: it did.
+bool note_cut(Request& request, Attempt& attempt, TryRecord& record) {
   Outcome cut;
   if (attempt.head.status != 101) cut.error = attempt.body().error();
-  if (cut.error.fault == Fault::none) return;
+  if (cut.error.fault == Fault::none) return false;
   cut.connected = true;
   record.error = cut.error;
   record.reason = request.fail_reason = Retry::reason_of(cut);
+  return true;
 }
 
 }  // namespace
@@ -224,7 +206,7 @@ void note_cut(Request& request, Attempt& attempt, TryRecord& record) {
 // A request on its way to its peers. In the request's arena: the frames that wait hold little.
 struct Forwarding {
   explicit Forwarding(const ForwardPlan& of) : plan(of) {}
-  ForwardPlan plan;
+  const ForwardPlan& plan;
   Target target;
   AttemptRequest what;
   Replay replay;
@@ -233,50 +215,60 @@ struct Forwarding {
 // The client's leaving ends it: a reply that is to be stored is worth having all the same.
 static bool may_abort(const ForwardPlan& plan) { return !plan.conf.ignore_client_abort && plan.conf.store.mode == StorePath::Mode::off; }
 
+static constexpr Error access_denied{Fault::denied, Side::upstream, 0, "access to the upstream is denied"};
+
 // The tries on one target.
 static Task<Verdict> try_peers(Request& request, Forwarding& work) {
   const ForwardPlan& plan = work.plan;
   Target& target = work.target;
   std::optional<AbortScope> abortable;
   if (may_abort(plan)) abortable.emplace(request);
-  const PeerSet& set = *target.peers;
-  Upstreams& upstreams = request.worker().state<Upstreams>();
-  Retry retry(plan.conf, request.method, set.try_count(), request.loop().now_ms());
-  PickState state;
-  state.tried.prepare(set.size(), request.arena());
-  std::string_view key = target.group && target.group->key.is_set() ? target.group->key.evaluate(request) : std::string_view();
-  const PeerChooser* chooser = target.group ? target.group->chooser : nullptr;
+  Picker picker(request, target);
+  QueueStay stay;
+  Pick pick = picker.pick_first();
+  if (target.queue && pick.status != PickStatus::picked) pick = co_await picker.wait_in_queue(stay);
+  Random& random = request.worker().state<Upstreams>().random();
+  Retry retry(plan.conf, request.method, target.peers->try_count(), request.loop().now_ms());
   LastTry last;
   for (bool first = true;; first = false) {
-    PickRequest pick_request{state, request.arena(), upstreams.random(), process_clock.seconds(), key, request.client_addr};
-    Chosen* chosen = nullptr;
-    Pick pick;
-    if (chooser) {
-      chosen = &choose(request, *chooser, last, upstreams.random(), pick);
-      if (!chosen->set) co_return Verdict::status(chosen->choice.refused_status);
-      retry.allow_more(chosen->choice.more_tries);
-    } else {
-      pick = target.balancer->pick(set, pick_request);
+    if (!first) pick = picker.pick(last);
+    if (picker.refused_status() != 0) co_return Verdict::status(picker.refused_status());
+    if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target, stay);
+    retry.allow_more(picker.more_tries(pick));
+    Try one(request, plan, target, std::move(pick.lease), picker.choice());
+    if (first) {
+      one.record.new_group = request.tries != &one.record;
+      one.record.queue_ms = stay.waited_ms;
     }
-    if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target);
-    Try one(request, plan, target, std::move(pick.lease), chosen ? &chosen->choice : nullptr);
-    if (first && request.tries != &one.record) one.record.new_group = true;
     request.logger.debug("http upstream: try {}", one.record.peer);
     if (plan.renew) plan.renew(request, work.what, plan.module_plan);
-    auto ran = co_await one.attempt.run(work.what);
-    Outcome outcome = outcome_of(ran, plan, one.attempt, work.what, work.replay);
+    Result<Unit> ran = access_denied;
+    bool allowed = !plan.allows || plan.allows(request, plan.module_plan);
+    bool is_sent = allowed && one.attempt.begin(work.what);
+    if (allowed && !is_sent) ran = co_await one.attempt.run(work.what);
+    while (is_sent && !one.attempt.poll(ran)) {
+      WaitStatus status = co_await one.attempt.readable();
+      if (status != WaitStatus::timeout) continue;
+      ran = Attempt::timed_out();
+      break;
+    }
+    if (ran) one.note_reply();
+    Outcome outcome = outcome_of(ran, one.attempt, work.what, work.replay);
+    if (!allowed) outcome.condition = Next::denied;
+    if (ran && plan.judge) outcome.condition = co_await condition_of_reply(plan, one.attempt, retry.has_tries());
     one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
     one.record.error = outcome.error;
     one.record.reason = Retry::reason_of(outcome);
-    Again again = retry.again(outcome, request.loop().now_ms());
+    Again again = retry.again(outcome, request.loop().now_ms(), random);
     request.logger.debug("http upstream: {} status {}{}", one.record.peer, one.record.status, again == Again::no ? "" : ", another try");
     if (!ran && !(outcome.stale && again == Again::same_peer)) log_failure(request, outcome.error, one.attempt);
     if (again == Again::no) {
       if (!retry.refused().empty()) request.fail_reason = retry.refused();
       if (ran) {
+        picker.note_reply(one.attempt.head.headers, one.peer());
         Relay relay{request, plan, one.attempt, one.record};
         if (!try_relay(relay)) relay.verdict = co_await finish_relay(relay);
-        note_cut(request, one.attempt, one.record);
+        if (!note_cut(request, one.attempt, one.record)) picker.note_end(one.peer());
         one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
         co_return relay.verdict;
       }
@@ -287,11 +279,10 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     last = LastTry{true, retry.is_failure(outcome), one.record.status};
     uint32_t index = one.peer().index;
     one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
-    if (again == Again::same_peer) state.tried.remove(index);
+    if (again == Again::same_peer) picker.forget(index);
     if (request.spooled_body) rewind_body(request);
     if (work.replay.body) work.replay.body->rewind();
-    uint64_t pause = retry.pause_ms(upstreams.random());
-    if (pause > 0) co_await Sleep(request.loop(), pause);
+    if (retry.pause_ms() > 0) co_await Sleep(request.loop(), retry.pause_ms());
   }
 }
 
@@ -317,7 +308,11 @@ static void prepare_tries(Request& request, Forwarding& work) {
   work.replay.kept = !passes_body(request, work.plan) || request.spooled_body;
   if (!work.replay.kept && work.plan.conf.replay_buffer_size)
     work.what.body = work.replay.body = request.arena().make<ReplayBody>(*work.what.body, work.plan.conf.replay_buffer_size.bytes);
+  const Body* own = work.what.body;
   work.plan.build(request, work.what, work.plan.module_plan);
+  // A body that the module made is in memory as a whole: that of another try is the same again.
+  if (work.what.has_body && work.what.body != own)
+    work.what.body = work.replay.body = request.arena().make<ReplayBody>(*work.what.body, UINT64_MAX);
 }
 
 static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {

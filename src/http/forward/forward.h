@@ -5,6 +5,9 @@
 // are rewritten is the module's (http_proxy, ...), by way of ForwardPlan.
 #pragma once
 
+#include <new>
+#include <type_traits>
+
 #include "core/upstream/group.h"
 #include "event/loop/task.h"
 #include "event/tls/client.h"
@@ -22,6 +25,14 @@ struct RuntimeTarget {
 };
 
 struct ForwardPlan {
+  // In the request's arena: forward() can be called by a plain function that gives the task on.
+  static ForwardPlan& make(Request& request, const ForwardConf& conf, const PeerProtocol& protocol) {
+    static_assert(std::is_trivially_destructible_v<ForwardPlan>);
+    return *new (request.arena().allocate(sizeof(ForwardPlan), alignof(ForwardPlan))) ForwardPlan(conf, protocol);
+  }
+  ForwardPlan(const ForwardPlan&) = delete;
+  ForwardPlan& operator=(const ForwardPlan&) = delete;
+
   const ForwardConf& conf;
   const PeerProtocol& protocol;
   const GroupSpec* group = nullptr;        // nullptr: `target` says it
@@ -35,18 +46,25 @@ struct ForwardPlan {
   void (*edit_reply)(Request& request, ResponseHead& reply, const void* module_plan) = nullptr;
   // Before each try, `what` as build() made it: what has changed since (time that is left).
   void (*renew)(Request& request, AttemptRequest& what, const void* module_plan) = nullptr;
-  // What the head of a reply stands for in the retry policy, besides its status.
-  Next (*judge)(const ResponseHead& reply) = nullptr;
+  // Before each try, whose record is there: whether its peer may be connected to (Next::denied).
+  bool (*allows)(Request& request, const void* module_plan) = nullptr;
+  // What a reply stands for in the retry policy besides its status: asked with the fields of its head and, where `judges_trailers`, with
+  // those behind an empty body.
+  Next (*judge)(const Headers& fields) = nullptr;
+  bool judges_trailers = false;
   const void* module_plan = nullptr;
   TlsClient* tls = nullptr;                // peers are spoken to with TLS; nullptr: in the clear
   std::string_view tls_host;               // of the URL, with its port: the name that peers must have unless the configuration says another
-  std::string_view alpn_protocols;         // offered to peers, each behind its length; empty: none
+  std::string_view alpn_protocols;         // offered to peers, who have to choose one, each behind its length; empty: none
   uint64_t time_ms = 0;                    // for all tries together, where that is less than conf.request_timeout; 0: no limit
   const h2::PeerLimits* limits = nullptr;  // with HTTP/2
+  size_t tunnel_buffer_bytes = 0;          // of one read of a tunnel; 0: the usual
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
+
+ private:
+  ForwardPlan(const ForwardConf& by, const PeerProtocol& with) : conf(by), protocol(with) {}
 };
 
-// The plan is copied into the arena of the request, so the caller can be a plain function that gives the task on.
 Task<Verdict> forward(Request& request, const ForwardPlan& plan);
 
 class StoredBody;

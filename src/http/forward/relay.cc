@@ -34,6 +34,8 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Hea
     auto rate = parse_decimal(headers.value(KnownHeader::x_accel_limit_rate));
     if (rate) request.response.rate_bytes = *rate;
   }
+  if (!ignore.has(Ignore::x_accel_charset))
+    request.response.charset_given = request.arena().copy(headers.value(KnownHeader::x_accel_charset));
   const Headers::Field* where = headers.find(KnownHeader::x_accel_redirect);
   if (!where || ignore.has(Ignore::x_accel_redirect)) return std::nullopt;
   std::string_view to = request.arena().copy(where->value);
@@ -181,6 +183,9 @@ uint64_t rate_of(Request& request, const ForwardConf& conf) {
 
 }  // namespace
 
+// Of whoever asked for one: the reply is no message, but the begin of a tunnel.
+static bool opens_tunnel(const Relay& relay) { return relay.attempt.head.status == 101 || relay.request.method == Method::connect; }
+
 bool try_relay(Relay& relay) {
   Request& request = relay.request;
   const ForwardConf& conf = relay.plan.conf;
@@ -189,7 +194,7 @@ bool try_relay(Relay& relay) {
   Response& response = request.response;
   // $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept if the configuration uses such a variable.
   request.upstream_headers = &reply.headers;
-  if (reply.status == 101) return false;
+  if (opens_tunnel(relay)) return false;
   if (is_intercepted(request, relay.plan, reply.status)) {
     keep_challenges(request, reply);
     relay.verdict = Verdict::status(reply.status);
@@ -238,7 +243,7 @@ static Task<Verdict> send_rest(Relay& relay) {
 }
 
 Task<Verdict> finish_relay(Relay& relay) {
-  if (relay.attempt.head.status == 101) co_return co_await run_tunnel(relay.request, relay.plan, relay.attempt);
+  if (opens_tunnel(relay)) co_return co_await run_tunnel(relay.request, relay.plan, relay.attempt);
   Verdict verdict = relay.verdict;
   if (!relay.sent) verdict = co_await send_rest(relay);
   if (relay.stored) co_await relay.stored->drain();

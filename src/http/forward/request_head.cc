@@ -2,7 +2,10 @@
 // Copyright (C) The Fairlead authors
 #include "http/forward/request_head.h"
 
+#include <algorithm>
+
 #include "core/base/escape.h"
+#include "core/base/text.h"
 #include "http/message/uri.h"
 
 namespace fairlead {
@@ -18,6 +21,16 @@ ConfResult<Unit> ConfValue<std::vector<http::SetHeader>>::parse(Line& line, std:
 }
 
 namespace http {
+
+void merge_headers(std::vector<SetHeader>& own, const std::vector<SetHeader>& outer) {
+  std::vector<SetHeader> all;
+  for (const SetHeader& header : outer) {
+    bool replaced = std::any_of(own.begin(), own.end(), [&](const SetHeader& one) { return equal_nocase(one.name, header.name); });
+    if (!replaced) all.push_back(header);
+  }
+  all.insert(all.end(), own.begin(), own.end());
+  own = std::move(all);
+}
 
 std::string_view own_uri(Request& request) {
   if (!request.uri_changed) return request.head.request_uri;

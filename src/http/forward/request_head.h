@@ -20,6 +20,11 @@ struct SetHeader {
   Template value;
 };
 
+// What lines of a block do to those of the block around it. `merge`: they stand beside them, and in place of those with the same name.
+enum class SetHeaderInherit : uint8_t { on, merge };
+// For finish functions: `own` as written in a block becomes what holds there.
+void merge_headers(std::vector<SetHeader>& own, const std::vector<SetHeader>& outer);
+
 // Never copied from the client: of its connection, or said anew.
 constexpr KnownHeaderSet not_passed_on(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
                                        KnownHeader::content_length, KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade,
@@ -31,6 +36,11 @@ std::string_view own_uri(Request& request);
 }  // namespace fairlead::http
 
 namespace fairlead {
+
+template <>
+struct EnumWords<http::SetHeaderInherit> {
+  static constexpr EnumWord<http::SetHeaderInherit> all[] = {{"on", http::SetHeaderInherit::on}, {"merge", http::SetHeaderInherit::merge}};
+};
 
 // "field value", one per line.
 template <>

@@ -42,6 +42,7 @@ bool Retry::is_listed(const Outcome& outcome) const {
   if (conf_.next_upstream.has(Next::off)) return false;
   Next condition = outcome.error.fault == Fault::none ? condition_of(outcome.status) : condition_of(outcome.error);
   if (outcome.condition != Next::none && conf_.next_upstream.has(outcome.condition)) return true;
+  if (outcome.condition == Next::denied) return false;  // that it failed is no error of the peer's
   return condition != Next::none && conf_.next_upstream.has(condition);
 }
 
@@ -51,8 +52,9 @@ bool Retry::is_failure(const Outcome& outcome) const {
   return outcome.status != 403 && outcome.status != 404 && is_listed(outcome);
 }
 
-Again Retry::again(const Outcome& outcome, uint64_t now_ms) {
+Again Retry::again(const Outcome& outcome, uint64_t now_ms, Random& random) {
   refused_ = {};
+  pause_ms_ = 0;
   bool replied = outcome.error.fault == Fault::none;
   if (!replied && outcome.error.side != Side::upstream) return Again::no;
   // Once on the same peer: it may only have been about to leave, or full for a moment. Then it is an error like others, but a safe one.
@@ -81,18 +83,20 @@ Again Retry::again(const Outcome& outcome, uint64_t now_ms) {
     refused_ = "tries";
     return Again::no;
   }
-  if (conf_.next_upstream_timeout && now_ms - started_ms_ >= conf_.next_upstream_timeout) {
+  ++retries_;
+  uint64_t pause_ms = draw_pause(random);
+  if (conf_.next_upstream_timeout && now_ms - started_ms_ + pause_ms >= conf_.next_upstream_timeout) {
     refused_ = "timeout";
     return Again::no;
   }
   --tries_left_;
-  ++retries_;
+  pause_ms_ = pause_ms;
   return Again::next_peer;
 }
 
-uint64_t Retry::pause_ms(Random& random) const {
+uint64_t Retry::draw_pause(Random& random) const {
   const RetryBackoff& backoff = conf_.retry_backoff;
-  if (backoff.base_ms == 0 || retries_ == 0) return 0;
+  if (backoff.base_ms == 0) return 0;
   uint64_t steps = (uint64_t{1} << std::min(retries_, 20u)) - 1;
   uint64_t bound = std::min(steps * backoff.base_ms, backoff.max_ms);
   return random.below(static_cast<uint32_t>(std::min<uint64_t>(bound, UINT32_MAX)));

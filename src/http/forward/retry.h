@@ -38,12 +38,14 @@ class Retry {
   // `tries`: how many peers there are to try.
   Retry(const ForwardConf& conf, Method method, size_t tries, uint64_t now_ms);
 
-  // After a try. `why` gets a short reason if the answer is no though the condition was listed.
-  Again again(const Outcome& outcome, uint64_t now_ms);
+  // After a try. A pause that would not be over within next_upstream_timeout is none to wait for: the answer is no.
+  Again again(const Outcome& outcome, uint64_t now_ms, Random& random);
+  // Whether there is another peer to try, and a try left for it.
+  bool has_tries() const { return tries_left_ > 1; }
   // More tries than there are peers, as far as the configuration allows (a chooser that goes on).
   void allow_more(size_t tries);
-  // Milliseconds to wait before the next try: features.md 2, uniform in [0, min((2^N - 1) * base, max)).
-  uint64_t pause_ms(Random& random) const;
+  // Of the last again(): milliseconds to wait before the next try: features.md 2, uniform in [0, min((2^N - 1) * base, max)).
+  uint64_t pause_ms() const { return pause_ms_; }
   // Does the outcome count as a failure of the peer (max_fails)?
   bool is_failure(const Outcome& outcome) const;
   // The status a client gets for an outcome without reply.
@@ -55,12 +57,14 @@ class Retry {
 
  private:
   bool is_listed(const Outcome& outcome) const;
+  uint64_t draw_pause(Random& random) const;
 
   const ForwardConf& conf_;
   Method method_;
   size_t tries_left_;
   uint64_t started_ms_;
   unsigned retries_ = 0;
+  uint64_t pause_ms_ = 0;
   bool refused_before_ = false;  // the peer refused this request without looking at it
   std::string_view refused_;
 };

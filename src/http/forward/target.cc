@@ -16,6 +16,7 @@ void Target::use(Upstream& upstream) {
   group = &upstream.spec;
   balancer = upstream.spec.balancer.get();
   pool = &upstream.pool;
+  queue = upstream.queue.get();
   pinned = upstream.peers.use();
   peers = &*pinned;
 }
@@ -40,6 +41,15 @@ static void use_addresses(Request& request, const RuntimeTarget& where, std::spa
   target.balancer = &plain_round();
   target.pool = &request.worker().state<Upstreams>().shared_pool();
   target.name = where.host;
+}
+
+std::optional<RuntimeTarget> read_target(Request& request, std::string_view authority, uint16_t default_port, std::string_view text) {
+  auto parsed = parse_addr(authority, default_port, AddrUse::connect);
+  if (!parsed) {
+    request.logger.error("{} in upstream \"{}\"", parsed.error(), text);
+    return std::nullopt;
+  }
+  return RuntimeTarget{parsed->is_name() ? parsed->host : authority, parsed->port, parsed->has_port};
 }
 
 // A captured connection that was bound for the very listener it came in by.

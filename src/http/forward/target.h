@@ -17,12 +17,17 @@ struct Target {
   const GroupSpec* group = nullptr;     // nullptr: made at run time
   const Balancer* balancer = nullptr;
   ConnPool* pool = nullptr;
+  PeerQueue* queue = nullptr;           // of requests that wait for a peer; nullptr: none does
   const PeerSet* peers = nullptr;
   Live<PeerSet>::Ref pinned;            // of a group
   std::optional<PeerSet> own;           // of a run-time name
 
+  // The group's peers as they are now.
   void use(Upstream& upstream);
 };
+
+// Of "host:port", a group's name or "unix:path" that variables gave; `default_port` 0: none. Nothing: the log says why, naming `text`.
+std::optional<RuntimeTarget> read_target(Request& request, std::string_view authority, uint16_t default_port, std::string_view text);
 
 // Finds what `target` names: a group, an address, or a host name by way of the resolver.
 Task<Result<Unit>> resolve_target(Request& request, const RuntimeTarget& where, Target& target);

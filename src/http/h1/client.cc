@@ -15,12 +15,12 @@ constinit const ClientProtocol client_protocol;
 static_assert(sizeof(ClientExchange) <= ExchangePlace::bytes);
 
 PeerExchange* ClientProtocol::make(const PeerCall& call, std::unique_ptr<PooledConnection> connection) const {
-  return call.place.make<ClientExchange>(call.request.arena(), call, std::move(connection));
+  return call.place.make<ClientExchange>(call.arena, call, std::move(connection));
 }
 
 ClientExchange::ClientExchange(const PeerCall& call, std::unique_ptr<PooledConnection> connection)
     : peer_(std::move(connection), call.target),
-      request_(call.request),
+      arena_(call.arena),
       target_(call.target),
       head_(call.reply),
       sender_(*peer_),
@@ -77,7 +77,7 @@ HeadPoll ClientExchange::poll_head() {
       continue;
     }
     // Views of the head are looked at until the log is written, when the connection may serve others or be gone.
-    request_.arena().make<SegmentRef>(peer.segment());
+    arena_.make<SegmentRef>(peer.segment());
     peer.consume(parser_->consumed());
     if (is_interim(head_.status)) {
       ++interim;
@@ -99,7 +99,7 @@ void ClientExchange::begin_headless_body() {
   head_.framing = Framing();
   head_.status = 200;
   head_.reason = {};
-  body_ = request_.arena().make<ReceivedBody>(*peer_, Coding::until_close, no_length, rules_, nullptr);
+  body_ = arena_.make<ReceivedBody>(*peer_, Coding::until_close, no_length, rules_, nullptr);
 }
 
 // RFC 9112 section 6.3.
@@ -108,8 +108,8 @@ void ClientExchange::begin_body() {
   if (method_ == Method::head || !has_body(head_.status)) coding = Coding::none;
   else if (head_.framing.chunked) coding = Coding::chunked;
   else if (head_.framing.content_length != no_length) coding = Coding::length;
-  Trailers* trailers = coding == Coding::chunked ? request_.arena().make<Trailers>(request_.arena(), 0u) : nullptr;
-  body_ = request_.arena().make<ReceivedBody>(*peer_, coding, head_.framing.content_length, rules_, trailers);
+  Trailers* trailers = coding == Coding::chunked ? arena_.make<Trailers>(arena_, 0u) : nullptr;
+  body_ = arena_.make<ReceivedBody>(*peer_, coding, head_.framing.content_length, rules_, trailers);
 }
 
 }  // namespace fairlead::http::h1

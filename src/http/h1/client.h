@@ -48,7 +48,7 @@ class ClientExchange final : public PeerExchange {
   }
 
   PeerConnection peer_;
-  Request& request_;  // its arena keeps the bytes of the head
+  Arena& arena_;  // keeps the bytes of the head
   const AttemptTarget& target_;
   ResponseHead& head_;
   std::optional<ResponseParser> parser_;  // a new one for each head: interim ones come first

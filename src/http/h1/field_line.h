@@ -5,7 +5,6 @@
 // mean, which names a configuration drops and how long a line may be is the caller's matter.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -32,55 +31,48 @@ struct FieldSyntax {
   bool controls = false;  // other control characters may stand in values
 };
 
-namespace detail {
+// `at` is where a line ends if CR LF or LF stands there. Fills in kind, stop and next, and gives the kind: `kind`, bad or more.
+LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const char* at, bool lone_lf);
 
-inline LineKind finish_line(FieldLine& line, LineKind kind, const char* base, const char* stop) {
-  line.kind = kind;
-  line.stop = line.next = static_cast<size_t>(stop - base);
-  return kind;
+// What parse_field_line() does with any line.
+LineKind parse_any_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax);
+
+// The scan::name_ bits of all bytes of `name`.
+inline uint8_t name_classes(std::string_view name) {
+  unsigned classes = 0;
+  for (char byte : name) classes |= scan::class_of(byte);
+  return static_cast<uint8_t>(classes);
 }
 
-// `at` is where a line ends if CR LF or LF stands there.
-inline LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const char* at, bool lone_lf) {
-  const char* base = buffer.data();
-  if (*at == '\n') return finish_line(line, lone_lf ? kind : LineKind::bad, base, at + 1);
-  if (*at != '\r') return finish_line(line, LineKind::bad, base, at + 1);
-  if (at + 1 == base + buffer.size()) return finish_line(line, LineKind::more, base, at + 1);
-  return finish_line(line, at[1] == '\n' ? kind : LineKind::bad, base, at + 2);
+// What it does with one as nearly all are: there as a whole, "Name: value" CR LF, no further blanks around the value. False: nothing is
+// said of the line.
+[[gnu::always_inline]] inline bool take_plain_line(FieldLine& line, std::string_view buffer, size_t from) {
+  const char *base = buffer.data(), *end = base + buffer.size(), *name = base + from;
+  const char* colon = scan::find_name_end(base, name, end);
+  if (end - colon < 4 || colon == name || colon[0] != ':' || colon[1] != ' ') return false;
+  const char* value = colon + 2;
+  const char* stop = scan::find_control(base, value, end);
+  if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') return false;
+  auto is_blank = [](char byte) { return byte == ' ' || byte == '\t'; };
+  if (is_blank(*value) || is_blank(stop[-1])) return false;  // of an empty value: the blank behind the colon
+  line.name = {name, static_cast<size_t>(colon - name)};
+  line.value = {value, static_cast<size_t>(stop - value)};
+  line.known = find_known_header(line.name);
+  line.name_classes = line.known != KnownHeader::other ? uint8_t{scan::name_plain} : name_classes(line.name);
+  line.next = line.stop = static_cast<size_t>(stop + 2 - base);
+  return true;
 }
-
-}  // namespace detail
 
 // Reads the line that begins at `from` (less than or equal to buffer.size()); `scanned` is the field of that name from the previous
 // call for this line, or 0. Fills in `line` (not returned: a copy of it right after it was written would stall) and gives its kind.
-inline LineKind parse_field_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax) {
-  const char *base = buffer.data(), *end = base + buffer.size(), *at = base + from;
-  line.scanned = 0;
-  if (at == end) return detail::finish_line(line, LineKind::more, base, end);
-  if (*at == '\r' || *at == '\n') return detail::end_line(line, LineKind::end, buffer, at, syntax.lone_lf);
-
-  const char* name = at;
-  at = scan::find_name_end(at, end);
-  if (at == end) return detail::finish_line(line, LineKind::more, base, end);
-  if (*at != ':' || at == name) return detail::finish_line(line, LineKind::bad, base, at + 1);
-  line.name = {name, static_cast<size_t>(at - name)};
-  line.known = find_known_header(line.name);
-  line.name_classes = scan::name_plain;  // which all known names are made of
-  if (line.known == KnownHeader::other) {
-    for (char byte : line.name) line.name_classes |= static_cast<uint8_t>(scan::class_of(byte));
+[[gnu::always_inline]] inline LineKind parse_field_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned,
+                                                        FieldSyntax syntax) {
+  if (scanned == 0 && take_plain_line(line, buffer, from)) [[likely]] return line.kind = LineKind::field;
+  if (buffer.substr(from, 2) == "\r\n") {
+    line.next = line.stop = from + 2;
+    return line.kind = LineKind::end;
   }
-
-  ++at;
-  while (at < end && (*at == ' ' || *at == '\t')) ++at;
-  const char* value = at;
-  at = scan::find_control(std::max(at, base + std::min(scanned, buffer.size())), end);
-  while (syntax.controls && at < end && *at != '\0' && *at != '\r' && *at != '\n') at = scan::find_control(at + 1, end);
-  line.scanned = static_cast<size_t>(at - base);
-  if (at == end) return detail::finish_line(line, LineKind::more, base, end);
-  LineKind kind = detail::end_line(line, LineKind::field, buffer, at, syntax.lone_lf);
-  while (at > value && (at[-1] == ' ' || at[-1] == '\t')) --at;
-  line.value = {value, static_cast<size_t>(at - value)};
-  return kind;
+  return parse_any_line(line, buffer, from, scanned, syntax);
 }
 
 }  // namespace fairlead::http::h1

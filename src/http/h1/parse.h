@@ -51,6 +51,7 @@ class RequestParser {
   bool read_request_line(std::string_view buffer);
   bool end_request_line(std::string_view buffer, const char* at);
   bool read_fields(std::string_view buffer);
+  bool judge_name(const FieldLine& line);
   bool keep_field(const FieldLine& line);
   bool finish();
   bool finish_target();
@@ -90,6 +91,7 @@ class ResponseParser {
   enum class Stage : uint8_t { status_line, fields, done, failed, no_header };
 
   bool read_status_line(std::string_view buffer);
+  bool take_usual_status_line();
   bool end_status_line(std::string_view buffer, const char* at);
   bool read_fields(std::string_view buffer);
   bool finish();

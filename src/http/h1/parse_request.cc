@@ -3,9 +3,11 @@
 //
 // The request side of http/h1/parse.h. Every step looks at bytes in order and decides nothing by what follows them, which is
 // what makes the result independent of how the bytes arrived.
+#include <cstring>
 #include <limits>
 
 #include "core/base/text.h"
+#include "http/h1/connection_options.h"
 #include "http/h1/parse.h"
 #include "http/message/authority.h"
 
@@ -20,6 +22,12 @@ enum class Scan : uint8_t { more, ok, invalid, unsupported };
 
 // "HTTP/1.x" from `at` on. Leaves `at` at the byte that decided, or behind the digits.
 Scan scan_version(const char*& at, const char* end, unsigned& minor) {
+  constexpr std::string_view usual = "HTTP/1.1\r";
+  if (static_cast<size_t>(end - at) >= usual.size() && std::memcmp(at, usual.data(), usual.size()) == 0) {
+    at += usual.size() - 1;
+    minor = 1;
+    return Scan::ok;
+  }
   for (char wanted : std::string_view("HTTP/")) {
     if (at == end) return Scan::more;
     if (*at != wanted) return Scan::invalid;
@@ -117,7 +125,7 @@ bool RequestParser::read_request_line(std::string_view buffer) {
   if (*at != '/' && name != "CONNECT" && !is_alpha(*at) && !(*at == '*' && name == "OPTIONS")) {
     return fail(stop(), 400, invalid_request);
   }
-  at = scan::find_blank_or_control(base_ + std::max(static_cast<size_t>(at - base_), scanned_), end);
+  at = scan::find_blank_or_control(base_, std::max(at, base_ + scanned_), end);
   scanned_ = static_cast<size_t>(at - base_);
   if (at == end) return more(buffer.size());
   if (*at != ' ' && *at != '\r' && *at != '\n') return fail(stop(), 400, invalid_request);
@@ -150,7 +158,7 @@ bool RequestParser::read_request_line(std::string_view buffer) {
 
 bool RequestParser::end_request_line(std::string_view buffer, const char* at) {
   FieldLine line;
-  detail::end_line(line, LineKind::end, buffer, at, true);
+  end_line(line, LineKind::end, buffer, at, true);
   if (line.kind == LineKind::more) return more(line.stop);
   if (line.kind == LineKind::bad) return fail(line.stop, 400, invalid_request);
   if (!within_limits(line.stop)) return false;
@@ -165,6 +173,34 @@ bool RequestParser::end_request_line(std::string_view buffer, const char* at) {
   head_.version_major = 0;
   head_.version_minor = 9;
   return finish();
+}
+
+// A name of other than letters, digits and '-'. False: the field goes no further, dropped or refused.
+bool RequestParser::judge_name(const FieldLine& line) {
+  unsigned wrong = line.name_classes & (scan::name_token | scan::name_foreign);
+  if (!rules_.underscores) wrong |= line.name_classes & scan::name_underscore;
+  if (wrong != 0 && rules_.ignore_invalid_headers) {
+    if (dropped_++ == 0) {
+      dropped_at_ = static_cast<size_t>(line.name.data() - base_);
+      dropped_bytes_ = line.name.size();
+    }
+    return false;
+  }
+  return !(wrong & scan::name_foreign) || fail(line.stop, 400, "client sent invalid header line", line.name);
+}
+
+inline bool RequestParser::keep_field(const FieldLine& line) {
+  constexpr unsigned other_classes = scan::name_underscore | scan::name_token | scan::name_foreign;
+  if (line.name_classes & other_classes) [[unlikely]] {
+    if (!judge_name(line)) return stage_ != Stage::failed;
+  }
+  KnownHeader known = line.known;
+  if (sent_once.holds(known) && head_.headers.has(known)) [[unlikely]] {
+    const char* what = known == KnownHeader::host ? "client sent duplicate host header" : "client sent duplicate header line";
+    return fail(line.stop, 400, what, {line.name.data(), static_cast<size_t>(line.value.data() + line.value.size() - line.name.data())});
+  }
+  head_.headers.add(known, line.name, line.value);
+  return true;
 }
 
 bool RequestParser::read_fields(std::string_view buffer) {
@@ -189,29 +225,6 @@ bool RequestParser::read_fields(std::string_view buffer) {
     line_at_ = line.next;
     scanned_ = 0;
   }
-}
-
-bool RequestParser::keep_field(const FieldLine& line) {
-  constexpr unsigned other_classes = scan::name_underscore | scan::name_token | scan::name_foreign;
-  if (line.name_classes & other_classes) [[unlikely]] {
-    unsigned wrong = line.name_classes & (scan::name_token | scan::name_foreign);
-    if (!rules_.underscores) wrong |= line.name_classes & scan::name_underscore;
-    if (wrong != 0 && rules_.ignore_invalid_headers) {
-      if (dropped_++ == 0) {
-        dropped_at_ = static_cast<size_t>(line.name.data() - base_);
-        dropped_bytes_ = line.name.size();
-      }
-      return true;
-    }
-    if (wrong & scan::name_foreign) return fail(line.stop, 400, "client sent invalid header line", line.name);
-  }
-  KnownHeader known = line.known;
-  if (sent_once.holds(known) && head_.headers.has(known)) {
-    const char* what = known == KnownHeader::host ? "client sent duplicate host header" : "client sent duplicate header line";
-    return fail(line.stop, 400, what, {line.name.data(), static_cast<size_t>(line.value.data() + line.value.size() - line.name.data())});
-  }
-  head_.headers.add(known, line.name, line.value);
-  return true;
 }
 
 bool RequestParser::finish() {
@@ -309,18 +322,17 @@ bool RequestParser::finish_framing() {
     }
     framing.chunked = true;
   }
-  bool listed = headers.has(KnownHeader::connection);
+  ConnectionOptions options(headers);
   if (head_.is_http_1_1()) {
-    framing.keep_alive = !listed || !headers.any_names(KnownHeader::connection, "close");
+    framing.keep_alive = !options.close;
     if (const Headers::Field* expect = headers.find(KnownHeader::expect)) {
       head_.expect_continue = equal_nocase(expect->value, "100-continue");
     }
-    if (listed && headers.has(KnownHeader::upgrade) && headers.any_names(KnownHeader::connection, "upgrade")) {
+    if (options.upgrade && headers.has(KnownHeader::upgrade)) {
       head_.upgrade = headers.joined(KnownHeader::upgrade);
     }
   } else {
-    framing.keep_alive = head_.version_major == 1 && listed && headers.any_names(KnownHeader::connection, "keep-alive") &&
-                         !headers.any_names(KnownHeader::connection, "close");
+    framing.keep_alive = head_.version_major == 1 && options.keep_alive && !options.close;
   }
   return true;
 }

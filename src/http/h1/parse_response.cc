@@ -5,11 +5,11 @@
 #include <limits>
 
 #include "core/base/text.h"
+#include "http/h1/connection_options.h"
 #include "http/h1/parse.h"
 
 namespace fairlead::http::h1 {
 namespace {
-
 
 // A valid field name by RFC 9110; upstreams are not held to the configuration's taste in names.
 bool is_token_name(const FieldLine& line) { return (line.name_classes & scan::name_foreign) == 0; }
@@ -46,6 +46,7 @@ bool ResponseParser::no_header() {
 // Anything that does not begin as "HTTP/d.d ddd" is a body without a head. All of it is looked at again with each call: it is short.
 bool ResponseParser::read_status_line(std::string_view buffer) {
   const char *at = base_, *end = base_ + buffer.size();
+  if (buffer.starts_with("HTTP/1.1 200 OK\r\n")) return take_usual_status_line();
   for (char wanted : std::string_view("HTTP/")) {
     if (at == end) return false;
     if (*at++ != wanted) return no_header();
@@ -76,14 +77,28 @@ bool ResponseParser::read_status_line(std::string_view buffer) {
   return end_status_line(buffer, at);
 }
 
+// What nearly every reply begins with.
+bool ResponseParser::take_usual_status_line() {
+  constexpr std::string_view line = "HTTP/1.1 200 OK";
+  head_.version_major = head_.version_minor = 1;
+  head_.status = 200;
+  reason_at_ = line.size() - 2;
+  reason_bytes_ = 2;
+  status_line_bytes_ = line.size();
+  line_at_ = line.size() + 2;
+  scanned_ = 0;
+  stage_ = Stage::fields;
+  return true;
+}
+
 bool ResponseParser::end_status_line(std::string_view buffer, const char* at) {
   const char *end = base_ + buffer.size(), *reason = at;
-  at = scan::find_control(std::max(at, base_ + std::min(scanned_, buffer.size())), end);
-  while (at < end && *at != '\0' && *at != '\r' && *at != '\n') at = scan::find_control(at + 1, end);
+  at = scan::find_control(base_, std::max(at, base_ + scanned_), end);
+  while (at < end && *at != '\r' && *at != '\n' && *at != '\0') at = scan::find_control(base_, at + 1, end);
   scanned_ = static_cast<size_t>(at - base_);
   if (at == end) return false;
   FieldLine line;
-  detail::end_line(line, LineKind::end, buffer, at, true);
+  end_line(line, LineKind::end, buffer, at, true);
   if (line.kind == LineKind::more) return false;
   if (line.kind == LineKind::bad) return fail("upstream sent invalid status line", buffer.substr(0, std::min<size_t>(line.stop, 256)));
   reason_bytes_ = static_cast<size_t>(at - reason);
@@ -129,8 +144,8 @@ bool ResponseParser::finish() {
     framing.content_length = static_cast<int64_t>(*bytes);
   }
   bool version_1_1 = head_.version_major == 1 && head_.version_minor >= 1;
-  bool close = headers.any_names(KnownHeader::connection, "close");
-  framing.keep_alive = !close && (version_1_1 || headers.any_names(KnownHeader::connection, "keep-alive"));
+  ConnectionOptions options(headers);
+  framing.keep_alive = !options.close && (version_1_1 || options.keep_alive);
   if (const Headers::Field* coding = headers.find(KnownHeader::transfer_encoding)) {
     if (length) return fail("upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
     if (!equal_nocase(coding->value, "chunked")) return fail("upstream sent unknown \"Transfer-Encoding\"", coding->value);

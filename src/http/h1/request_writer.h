@@ -5,7 +5,6 @@
 // module writes its fields once (as a template) for both. Checks nothing: values that came from outside pass is_field_value() first.
 #pragma once
 
-#include <algorithm>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -18,19 +17,21 @@ class RequestWriter {
  public:
   // Appends to `head`. `version`: "HTTP/1.1".
   RequestWriter(Chain& head, std::string_view method, std::string_view uri, std::string_view version) : to_(head, segment_bytes) {
-    to_.write(method);
-    to_.write(' ');
-    to_.write(uri);
-    to_.write(' ');
-    to_.write(version);
-    to_.write("\r\n");
+    char* begin = to_.reserve(method.size() + uri.size() + version.size() + 4);
+    char* at = append_bytes(begin, method);
+    *at++ = ' ';
+    at = append_bytes(at, uri);
+    *at++ = ' ';
+    at = append_bytes(at, version);
+    at = append_bytes(at, "\r\n");
+    to_.advance(static_cast<size_t>(at - begin));
   }
   void field(std::string_view name, std::string_view value) {
     char* begin = to_.reserve(name.size() + value.size() + 4);
-    char* at = std::copy(name.begin(), name.end(), begin);
+    char* at = append_bytes(begin, name);
     *at++ = ':';
     *at++ = ' ';
-    at = std::copy(value.begin(), value.end(), at);
+    at = append_bytes(at, value);
     *at++ = '\r';
     *at++ = '\n';
     to_.advance(static_cast<size_t>(at - begin));

@@ -43,9 +43,11 @@ void ServerExchange::write_head(Outgoing& response) {
   int64_t length = head.framing.content_length;
   bool bodiless = !has_body(head.status);
   keep_alive_ = response.keep_alive && head_.framing.keep_alive && !body_.has_failed();
-  if (head.status == 101) {
+  bool connects = head_.method == Method::connect && head.status / 100 == 2;  // RFC 9110 section 9.3.6: no framing fields
+  if (head.status == 101 || connects) {
     keep_alive_ = false;
-    end.connection = ConnectionOption::upgrade;
+    end.connection = connects ? ConnectionOption::none : ConnectionOption::upgrade;
+    end.length = Length::none;
     framing = SendFraming::until_close;
   } else if (bodiless) {
     end.length = head.status == 304 && length != no_length ? Length::known : Length::none;
@@ -64,7 +66,7 @@ void ServerExchange::write_head(Outgoing& response) {
   }
   if (response.head_only && head.status != 101) framing = SendFraming::none;
   if (length != no_length) end.length_bytes = static_cast<uint64_t>(length);
-  if (end.connection != ConnectionOption::upgrade) end.connection = keep_alive_ ? ConnectionOption::keep_alive : ConnectionOption::close;
+  if (end.connection == ConnectionOption::as_listed) end.connection = keep_alive_ ? ConnectionOption::keep_alive : ConnectionOption::close;
   if (head_.version_major > 0) {  // HTTP/0.9 has no head
     ChainWriter writer(sender_.out(), 1024);
     write_response_head(writer, StatusLine{head.status, head.reason, 1}, head.headers, end);
@@ -186,6 +188,8 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
     }
   }
   reading.end();
+  const char* failure = step == HeadStep::closed ? client.transport().failure_text() : nullptr;
+  if (failure) sink.broken(failure, parser.started() ? "reading client request headers" : "waiting for request");
   if (step == HeadStep::closed || (step == HeadStep::timed_out && !parser.started())) co_return Left();
   SegmentRef pin = client.segment();  // views of the head point into it
   if (step == HeadStep::done) client.consume(parser.consumed());

@@ -14,11 +14,6 @@ namespace {
 constexpr std::string_view content_length_start = "Content-Length: ";
 constexpr size_t end_bytes_max = 96;  // more than append_end() ever writes
 
-char* append(char* at, std::string_view text) {
-  std::memcpy(at, text.data(), text.size());
-  return at + text.size();
-}
-
 bool is_replaced(const Headers::Field& field, const HeadEnd& end) {
   switch (field.known) {
     case KnownHeader::content_length:
@@ -31,10 +26,10 @@ bool is_replaced(const Headers::Field& field, const HeadEnd& end) {
 char* append_fields(char* at, const Headers& headers, const HeadEnd& end) {
   for (const Headers::Field& field : headers) {
     if (is_replaced(field, end)) [[unlikely]] continue;
-    at = append(at, field.name);
+    at = append_bytes(at, field.name);
     *at++ = ':';
     *at++ = ' ';
-    if (!field.value.empty()) at = append(at, field.value);
+    at = append_bytes(at, field.value);
     *at++ = '\r';
     *at++ = '\n';
   }
@@ -43,19 +38,19 @@ char* append_fields(char* at, const Headers& headers, const HeadEnd& end) {
 
 char* append_end(char* at, const HeadEnd& end) {
   if (end.length == Length::known) {
-    at = append(at, content_length_start);
+    at = append_bytes(at, content_length_start);
     at = std::to_chars(at, at + 20, end.length_bytes).ptr;
-    at = append(at, "\r\n");
+    at = append_bytes(at, "\r\n");
   } else if (end.length == Length::chunked) {
-    at = append(at, "Transfer-Encoding: chunked\r\n");
+    at = append_bytes(at, "Transfer-Encoding: chunked\r\n");
   }
   switch (end.connection) {
-    case ConnectionOption::close: at = append(at, "Connection: close\r\n"); break;
-    case ConnectionOption::keep_alive: at = append(at, "Connection: keep-alive\r\n"); break;
-    case ConnectionOption::upgrade: at = append(at, "Connection: upgrade\r\n"); break;
+    case ConnectionOption::close: at = append_bytes(at, "Connection: close\r\n"); break;
+    case ConnectionOption::keep_alive: at = append_bytes(at, "Connection: keep-alive\r\n"); break;
+    case ConnectionOption::upgrade: at = append_bytes(at, "Connection: upgrade\r\n"); break;
     default: break;
   }
-  return append(at, "\r\n");
+  return append_bytes(at, "\r\n");
 }
 
 }  // namespace
@@ -63,10 +58,10 @@ char* append_end(char* at, const HeadEnd& end) {
 void write_request_head(ChainWriter& to, const RequestLine& line, const Headers& headers, const HeadEnd& end) {
   constexpr std::string_view version = " HTTP/1.1\r\n";
   char* begin = to.reserve(line.method.size() + 1 + line.target.size() + version.size() + headers.bytes() + end_bytes_max);
-  char* at = append(begin, line.method);
+  char* at = append_bytes(begin, line.method);
   *at++ = ' ';
-  at = append(at, line.target);
-  at = append(at, line.version_minor == 0 ? " HTTP/1.0\r\n" : version);
+  at = append_bytes(at, line.target);
+  at = append_bytes(at, line.version_minor == 0 ? " HTTP/1.0\r\n" : version);
   at = append_fields(at, headers, end);
   at = append_end(at, end);
   to.advance(static_cast<size_t>(at - begin));
@@ -79,13 +74,13 @@ void write_response_head(ChainWriter& to, const StatusLine& line, const Headers&
   char* begin = to.reserve(ready.size() + frame.size() + line.reason.size() + headers.bytes() + end_bytes_max);
   char* at = begin;
   if (!ready.empty()) {
-    at = append(at, ready);
+    at = append_bytes(at, ready);
   } else {
-    at = append(at, "HTTP/1.1 ");
+    at = append_bytes(at, "HTTP/1.1 ");
     at = std::to_chars(at, at + 5, static_cast<uint16_t>(line.status)).ptr;
     *at++ = ' ';  // RFC 9112 section 4: stands even without a reason
-    if (!line.reason.empty()) at = append(at, line.reason);
-    at = append(at, "\r\n");
+    if (!line.reason.empty()) at = append_bytes(at, line.reason);
+    at = append_bytes(at, "\r\n");
   }
   if (line.version_minor == 0) begin[minor_at] = '0';
   at = append_fields(at, headers, end);
@@ -95,9 +90,9 @@ void write_response_head(ChainWriter& to, const StatusLine& line, const Headers&
 
 void write_last_chunk(ChainWriter& to, const Trailers& trailers) {
   char* begin = to.reserve(last_chunk_with_trailers.size() + trailers.bytes() + 2);
-  char* at = append(begin, last_chunk_with_trailers);
+  char* at = append_bytes(begin, last_chunk_with_trailers);
   at = append_fields(at, trailers, {});
-  at = append(at, "\r\n");
+  at = append_bytes(at, "\r\n");
   to.advance(static_cast<size_t>(at - begin));
 }
 

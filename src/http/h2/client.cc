@@ -27,7 +27,7 @@ static std::string_view name_of(ErrorCode code) {
 ClientExchange::ClientExchange(const PeerCall& call, StreamLease lease_taken)
     : HeldLease{std::move(lease_taken)},
       Stream(lease.session(), Side::upstream),
-      request_(call.request),
+      arena_(call.arena),
       target_(call.target),
       what_(call.what),
       head_(call.reply),
@@ -65,7 +65,7 @@ void ClientExchange::end(bool) { Stream::reset(ErrorCode::cancel); }
 void ClientExchange::fail_head(Fault fault, const char* what, std::string_view detail) {
   if (head_error_.fault != Fault::none) return;
   head_error_ = Error{fault, Side::upstream, 0, what};
-  error_detail_ = request_.arena().copy(detail);
+  error_detail_ = arena_.copy(detail);
   head_event_.set();
 }
 
@@ -76,7 +76,7 @@ void ClientExchange::take_status(std::string_view value) {
   if (block_status_ == 101) return fail_head(Fault::malformed, "upstream sent unexpected 101 response");
   if (!is_interim(block_status_)) return;
   if (++interim_ > interim_max) return fail_head(Fault::malformed, "upstream sent too many interim responses");
-  interim_head_ = interim_hook_.tell ? request_.arena().make<ResponseHead>(request_.arena()) : nullptr;
+  interim_head_ = interim_hook_.tell ? arena_.make<ResponseHead>(arena_) : nullptr;
   block_ = interim_head_ ? &interim_head_->headers : nullptr;
   if (interim_head_) interim_head_->status = block_status_;
 }
@@ -87,10 +87,10 @@ void ClientExchange::take_field(std::string_view name, std::string_view value) {
   head_bytes_ += name.size() + value.size() + field_overhead_bytes;
   if (head_bytes_ > target_.head_bytes_max) return fail_head(Fault::too_large, "upstream sent too big header");
   if (name == ":status") return take_status(value);
-  if (head_done_ && !trailers_) trailers_ = block_ = request_.arena().make<Headers>(request_.arena(), 4u);
+  if (head_done_ && !trailers_) trailers_ = block_ = arena_.make<Headers>(arena_, 4u);
   if (!block_ || name.empty() || name[0] == ':') return;
   if (head_done_ && block_->size() >= trailers_max) return;
-  Arena& arena = request_.arena();
+  Arena& arena = arena_;
   block_->add(arena.copy(name), arena.copy(value));
 }
 
@@ -154,19 +154,19 @@ HeadPoll ClientExchange::poll_head() {
 // -- the protocol --
 
 PeerExchange* ClientProtocol::try_open(const PeerCall& call) const {
-  StreamLease lease = call.request.worker().state<PeerPool>().try_lease(call.target);
-  return lease ? call.place.make<ClientExchange>(call.request.arena(), call, std::move(lease)) : nullptr;
+  StreamLease lease = call.worker.state<PeerPool>().try_lease(call.target);
+  return lease ? call.place.make<ClientExchange>(call.arena, call, std::move(lease)) : nullptr;
 }
 
 Task<Result<PeerExchange*>> ClientProtocol::open(PeerCall call, uint64_t deadline_ms) const {
-  Worker& worker = call.request.worker();
+  Worker& worker = call.worker;
   if (!worker.has_room()) {
-    call.request.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
+    call.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
     co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
   }
   auto lease = co_await worker.state<PeerPool>().lease(call.target, deadline_ms);
   if (!lease) co_return lease.error();
-  co_return call.place.make<ClientExchange>(call.request.arena(), call, std::move(*lease));
+  co_return call.place.make<ClientExchange>(call.arena, call, std::move(*lease));
 }
 
 }  // namespace fairlead::http::h2

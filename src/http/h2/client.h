@@ -55,7 +55,7 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   Error closed_error();
   Error refused_error() const { return Error{Fault::closed, Side::upstream, 0, "upstream refused the stream"}; }
 
-  Request& request_;
+  Arena& arena_;
   const AttemptTarget& target_;
   const AttemptRequest& what_;
   ResponseHead& head_;
@@ -86,5 +86,7 @@ class ClientProtocol final : public PeerProtocol {
 };
 
 extern const ClientProtocol client_protocol;
+// What it is called in a handshake (RFC 9113 section 3.2), behind its length.
+constexpr std::string_view alpn_protocol = "\x02h2";
 
 }  // namespace fairlead::http::h2

@@ -82,10 +82,22 @@ class PeerLink final : public Link, private SessionEvents {
 
 struct LeaseWaiter : Link {
   LeaseWaiter(Loop& loop, const AttemptTarget& to) : decided(loop), target(to) {}
+  // `failure`: of the connection that was made for `of`, whose arena holds its text.
+  void fail(const Error& failure, const TlsTarget* of);
   Event decided;
   const AttemptTarget& target;
   StreamLease lease;
   Error error;  // if decided without a lease
+};
+
+// What a connection on its way needs of the target it is made for, which need not last so long.
+struct LinkPlan : Link {
+  explicit LinkPlan(const AttemptTarget& target);
+  Arena::Owner arena;
+  Addr address;
+  ConnectOptions connect;
+  uint64_t connect_timeout_ms;
+  PeerLink::Rules rules;
 };
 
 // The connections to one peer, and who waits for one. Lives while there are any.
@@ -105,19 +117,22 @@ class PeerGroup {
   void connect_if_needed();
   // Room was made on some connection.
   void serve_waiters();
+  // Some connection stands whose handshake has not ended.
+  bool is_handshaking() const;
   Loop& loop() const { return pool_.worker_.loop(); }
 
  private:
-  Task<Unit> run_link(AttemptTarget target);
-  void fail_waiters(const Error& error);
+  Task<Unit> run_link(const AttemptTarget& target);
+  Task<std::unique_ptr<PooledConnection>> open_link(LinkPlan& plan);
+  void fail_waiters(const Error& error, const TlsTarget* of);
   void forget_if_empty();
 
   PeerPool& pool_;
   std::string key_;
   List<PeerLink> links_;  // that take streams
   List<LeaseWaiter> waiters_;
+  List<LinkPlan> plans_;  // of connections on their way
   size_t runners_ = 0;    // tasks of run_link
-  size_t connecting_ = 0;
 };
 
 // -- the connection --
@@ -240,13 +255,23 @@ void PeerGroup::serve_waiters() {
   }
 }
 
-void PeerGroup::fail_waiters(const Error& error) {
-  while (LeaseWaiter* first = waiters_.pop_front()) {
-    first->error = error;
-    const TlsTarget* tls = first->target.connect.tls;
-    if (tls) first->error.what = tls->arena->copy_z(error.what);  // it may be a text of the connection's
-    first->decided.set();
+void LeaseWaiter::fail(const Error& failure, const TlsTarget* of) {
+  error = failure;
+  if (TlsTarget* tls = target.connect.tls) {
+    tls->is_handshaking = of->is_handshaking;
+    error.what = tls->arena->copy_z(failure.what);
   }
+  decided.set();
+}
+
+void PeerGroup::fail_waiters(const Error& error, const TlsTarget* of) {
+  while (LeaseWaiter* first = waiters_.pop_front()) first->fail(error, of);
+}
+
+bool PeerGroup::is_handshaking() const {
+  for (const LinkPlan* plan = plans_.front(); plan; plan = plans_.next(*plan))
+    if (plan->connect.tls && plan->connect.tls->is_handshaking) return true;
+  return false;
 }
 
 void PeerGroup::enqueue(LeaseWaiter& waiter) {
@@ -257,52 +282,66 @@ void PeerGroup::enqueue(LeaseWaiter& waiter) {
 void PeerGroup::connect_if_needed() {
   const LeaseWaiter* first = waiters_.front();
   if (!first) return;
-  uint64_t waiting = 0, connections = connecting_;
+  uint64_t waiting = 0, connecting = 0, connections = 0;
   for (LeaseWaiter* one = waiters_.front(); one; one = waiters_.next(*one)) ++waiting;
   for (PeerLink* link = links_.front(); link; link = links_.next(*link)) ++connections;
+  for (LinkPlan* plan = plans_.front(); plan; plan = plans_.next(*plan)) ++connecting;
   const PeerLimits& limits = *first->target.limits;
-  if (limits.connections_max && connections >= limits.connections_max) return;
-  if (waiting <= connecting_ * std::min(limits.streams_max, expected_streams)) return;
+  if (limits.connections_max && connections + connecting >= limits.connections_max) return;
+  if (waiting <= connecting * std::min(limits.streams_max, expected_streams)) return;
   ++runners_;
-  ++connecting_;
   pool_.links_.spawn(run_link(first->target));
 }
 
-// The request for which a connection is opened may be gone before it stands: nothing of its is pointed to from then on.
-static void keep_texts(ConnectOptions& options, Arena& arena) {
-  options.greeting = arena.copy(options.greeting);
-  if (options.tls) options.tls = options.tls->copy_to(arena);
-}
-
-// Its own frame keeps the connection; what `target` points to is the caller's and is not looked at behind the first wait.
-Task<Unit> PeerGroup::run_link(AttemptTarget target) {
+LinkPlan::LinkPlan(const AttemptTarget& target) : address(target.address), connect(target.connect) {
+  constexpr size_t arena_bytes = 1024;
+  connect_timeout_ms = target.connect_timeout_ms;
   const PeerLimits& limits = *target.limits;
-  Worker& worker = pool_.worker_;
-  PeerLink::Rules rules;
   rules.session.stream_window_bytes = static_cast<uint32_t>(limits.window.bytes);
   rules.session.head_list_bytes_max = static_cast<uint32_t>(target.head_bytes_max);
   rules.session.send_timeout_ms = target.send_timeout_ms;
   rules.idle = target.pool ? target.pool->limits() : PoolLimits{.idle_max = 0};
+  if (target.keep.idle_timeout_ms) rules.idle.idle_timeout_ms = target.keep.idle_timeout_ms;
+  if (target.keep.requests_max) rules.idle.requests_max = target.keep.requests_max;
   rules.ping_interval_ms = limits.ping_interval;
   rules.ping_timeout_ms = limits.ping_timeout;
-  PoolKey key = PoolKey::of(key_);
-  uint64_t deadline = worker.loop().deadline(target.connect_timeout_ms);
-  constexpr size_t arena_bytes = 512;
-  Arena::Owner arena = Arena::open(arena_bytes);
-  keep_texts(target.connect, *arena);
+  if (!connect.tls && connect.greeting.empty()) return;
+  arena = Arena::open(arena_bytes);
+  connect.greeting = arena->copy(connect.greeting);
+  if (connect.tls) connect.tls = connect.tls->copy_to(*arena);
+}
+
+// A connection for those that wait; none: they have been told why, unless another one may come.
+Task<std::unique_ptr<PooledConnection>> PeerGroup::open_link(LinkPlan& plan) {
+  Worker& worker = pool_.worker_;
+  uint64_t deadline = worker.loop().deadline(plan.connect_timeout_ms);
   ConnectionSlot slot(worker);  // before the wait: whoever looks meanwhile must see it taken
-  auto connected = co_await connect(worker.loop(), target.address, target.connect, key, deadline);
-  --connecting_;
+  auto connected = co_await connect(worker.loop(), plan.address, plan.connect, PoolKey::of(key_), deadline);
+  plan.unlink();
   if (connected) {
     (*connected)->slot = std::move(slot);
-    Logger logger(*conf<ErrorLogConf>(worker.generation().root()).log);
-    PeerLink link(*this, logger, std::move(*connected), rules);
+    co_return std::move(*connected);
+  }
+  if (plans_.empty() && links_.empty()) fail_waiters(connected.error(), plan.connect.tls);
+  co_return nullptr;
+}
+
+// Its own frame keeps the connection; `target` is the caller's and is not looked at behind the first wait.
+Task<Unit> PeerGroup::run_link(const AttemptTarget& target) {
+  PeerLink::Rules rules;
+  std::unique_ptr<PooledConnection> connection;
+  {
+    LinkPlan plan(target);
+    rules = plan.rules;
+    plans_.push_back(plan);
+    connection = co_await open_link(plan);
+  }
+  if (connection) {
+    Logger logger(*conf<ErrorLogConf>(pool_.worker_.generation().root()).log);
+    PeerLink link(*this, logger, std::move(connection), rules);
     links_.push_back(link);
     serve_waiters();
-    arena.reset();
     co_await link.run();
-  } else if (connecting_ == 0 && links_.empty()) {
-    fail_waiters(connected.error());
   }
   --runners_;
   forget_if_empty();
@@ -347,6 +386,7 @@ Task<Result<StreamLease>> PeerPool::lease(const AttemptTarget& target, uint64_t 
   WaitStatus status = co_await waiter.decided.wait(deadline_ms);
   if (waiter.lease) co_return std::move(waiter.lease);
   if (status == WaitStatus::ready) co_return waiter.error;
+  if (target.connect.tls) target.connect.tls->is_handshaking = group_of(target.key).is_handshaking();
   co_return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"};
 }
 

@@ -115,7 +115,7 @@ bool HeadReader::finish_target() {
   if (target == "*") head_.form = TargetForm::asterisk;
   else if (target[0] != '/') return fail(400, "client sent invalid :path header", target);
   const char* end = target.data() + target.size();
-  if (scan::find_blank_or_control(target.data(), end) != end) return fail(400, "client sent invalid :path header", target);
+  if (scan::find_blank_or_control(target.data(), target.data(), end) != end) return fail(400, "client sent invalid :path header", target);
   head_.request_uri = target;
   size_t query = target.find('?');
   head_.path = target.substr(0, query);
@@ -158,7 +158,7 @@ bool HeadReader::finish_framing(bool has_body) {
       return fail(400, "client sent invalid \"Content-Length\" header", length->value);
     head_.framing.content_length = static_cast<int64_t>(*bytes);
   } else {
-    head_.framing.chunked = has_body && !head_.is_extended_connect;  // what follows that is no body
+    head_.framing.chunked = has_body && !head_.is_extended_connect && head_.method != Method::connect;  // what follows those is no body
   }
   if (const Headers::Field* expect = headers.find(KnownHeader::expect)) head_.expect_continue = equal_nocase(expect->value, "100-continue");
   // RFC 9113 section 8.2.3: what the compression split belongs together.

@@ -182,6 +182,8 @@ Task<bool> ServerConnection::run() {
   ended_ = true;
   leave_idle();
   if (session_.violation()) log(session_.violation());
+  const char* failure = end == Session::ReadEnd::broken ? client_.transport().failure_text() : nullptr;
+  if (failure) sink_.broken(failure, "processing HTTP/2 connection");
   session_.send();
   bool closed_by_client = end == Session::ReadEnd::ended || end == Session::ReadEnd::broken;
   if (!closed_by_client) (void)co_await session_.flushed(client_.loop().deadline(rules_.session.send_timeout_ms));

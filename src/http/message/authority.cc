@@ -21,20 +21,17 @@ size_t literal_end(std::string_view text) {
 
 // `classes` gets the scan classes of all its bytes.
 size_t name_end(std::string_view text, unsigned& classes) {
-  char before = 0;
   size_t at = 0;
-  for (; at < text.size() && text[at] != ':'; ++at) {
-    char byte = text[at];
-    unsigned own = scan::class_of(byte);
-    if (!(own & scan::host_byte)) [[unlikely]] {
-      bool escaped = byte == '%' && at + 2 < text.size() && hex_value(text[at + 1]) >= 0 && hex_value(text[at + 2]) >= 0;
-      if (!escaped) return std::string_view::npos;
-    }
-    if (byte == '.' && before == '.') return std::string_view::npos;
-    before = byte;
+  for (; at < text.size(); ++at) {
+    unsigned own = scan::class_of(text[at]);
     classes |= own;
+    if (own & scan::host_byte) [[likely]] continue;
+    if (text[at] == ':') break;
+    bool escaped = text[at] == '%' && at + 2 < text.size() && hex_value(text[at + 1]) >= 0 && hex_value(text[at + 2]) >= 0;
+    if (!escaped) return std::string_view::npos;
   }
-  return at;
+  bool has_dot = (classes & scan::dot) != 0;
+  return has_dot && text.substr(0, at).find("..") != std::string_view::npos ? std::string_view::npos : at;
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ bool is_token(std::string_view text) {
 
 bool is_field_value(std::string_view text) {
   const char* end = text.data() + text.size();
-  return scan::find_control(text.data(), end) == end;
+  return scan::find_control(text.data(), text.data(), end) == end;
 }
 
 bool list_names(std::string_view list, std::string_view token) {
@@ -119,9 +119,9 @@ void Headers::shrink_to(uint32_t size) {
   size_ = size;
   bytes_ = 0;
   std::memset(slots_, 0, sizeof(slots_));
-  for (const Field& field : *this) {
-    bytes_ += field.name.size() + field.value.size() + 4;
-    if (field.known != KnownHeader::other) note_slot(field);
+  for (uint32_t i = 0; i < size_; ++i) {
+    bytes_ += fields_[i].name.size() + fields_[i].value.size() + 4;
+    if (fields_[i].known != KnownHeader::other) note_slot(fields_[i].known, i);
   }
 }
 

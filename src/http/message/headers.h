@@ -49,10 +49,10 @@ class Headers {
   void add(KnownHeader known, std::string_view value) { add(known, header_name(known), value); }
   void add(KnownHeader known, std::string_view name, std::string_view value) {
     if (size_ == room_) grow();
-    Field* field = new (fields_ + size_) Field{name, value, known};
-    ++size_;
+    new (fields_ + size_) Field{name, value, known};
     bytes_ += name.size() + value.size() + 4;
-    if (known != KnownHeader::other) note_slot(*field);
+    if (known != KnownHeader::other) note_slot(known, size_);
+    ++size_;
   }
 
   // The first such field, or nullptr. Pointers hold until the next change of the list.
@@ -109,10 +109,9 @@ class Headers {
   static constexpr uint8_t slot_overflow = 255;  // the first one stands at this index - 1 or behind
 
   void grow();
-  void note_slot(const Field& field) {
-    uint8_t& slot = slots_[static_cast<unsigned>(field.known)];
-    size_t index = static_cast<size_t>(&field - fields_) + 1;
-    if (slot == 0) slot = index < slot_overflow ? static_cast<uint8_t>(index) : slot_overflow;
+  void note_slot(KnownHeader known, uint32_t index) {
+    uint8_t& slot = slots_[static_cast<unsigned>(known)];
+    if (slot == 0) slot = index + 1 < slot_overflow ? static_cast<uint8_t>(index + 1) : slot_overflow;
   }
   const Field* find_from(size_t index, KnownHeader known) const;
   std::string_view join_from(const Field* first) const;

@@ -23,6 +23,7 @@ enum ByteClass : uint8_t {
   method_byte = 16,     // A-Z _ -
   host_byte = 32,       // reg-name of RFC 3986 section 3.2.2, without '%'
   upper_case = 64,      // A-Z
+  dot = 128,            // '.'
 };
 
 struct ByteClasses {
@@ -38,6 +39,7 @@ struct ByteClasses {
     for (unsigned byte = 'a'; byte <= 'z'; ++byte) of[byte] = name_plain | host_byte;
     for (unsigned byte = 'A'; byte <= 'Z'; ++byte) of[byte] = name_plain | method_byte | host_byte | upper_case;
     for (char byte : std::string_view(".~!$&'()*+,;=")) of[static_cast<uint8_t>(byte)] |= host_byte;
+    of[static_cast<uint8_t>('.')] |= dot;
   }
 };
 inline constexpr ByteClasses byte_classes;
@@ -46,51 +48,75 @@ constexpr unsigned class_of(char byte) { return byte_classes.of[static_cast<uint
 constexpr bool is_token_byte(char byte) { return (class_of(byte) & (name_plain | name_underscore | name_token)) != 0; }
 constexpr bool is_control(char byte) { return static_cast<uint8_t>(byte) < 0x20 || byte == 0x7f; }
 
-// The first control character other than HTAB, or `end`.
-inline const char* find_control(const char* at, const char* end) {
+namespace detail {
+
 #if defined(__SSE2__)
-  const __m128i high = _mm_set1_epi8(0x1f), del = _mm_set1_epi8(0x7f), tab = _mm_set1_epi8('\t');
+using Bytes = __m128i;
+inline Bytes load(const char* at) { return _mm_loadu_si128(reinterpret_cast<const Bytes*>(at)); }
+inline Bytes all(char byte) { return _mm_set1_epi8(byte); }
+inline Bytes up_to(Bytes bytes, char most) { return _mm_cmpeq_epi8(_mm_min_epu8(bytes, all(most)), bytes); }  // unsigned
+inline Bytes equal(Bytes bytes, char byte) { return _mm_cmpeq_epi8(bytes, all(byte)); }
+#endif
+
+// The first byte of [at, end) that `wanted` says yes to, or `end`. Its `in` says it of sixteen at once, as a byte of ones each. The last
+// step of a run looks at bytes before it again rather than at one after the other: `base`, not behind `at`, is where the memory begins.
+template <class Wanted>
+[[gnu::always_inline]] inline const char* find(const char* base, const char* at, const char* end, Wanted wanted) {
+#if defined(__SSE2__)
   for (; end - at >= 16; at += 16) {
-    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, high), bytes);  // unsigned <= 0x1f
-    __m128i hits = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low), _mm_cmpeq_epi8(bytes, del));
-    int mask = _mm_movemask_epi8(hits);
-    if (mask != 0) return at + __builtin_ctz(static_cast<unsigned>(mask));
+    int hits = _mm_movemask_epi8(wanted.in(load(at)));
+    if (hits != 0) return at + __builtin_ctz(static_cast<unsigned>(hits));
+  }
+  if (end - base >= 16) {
+    const char* last = end - 16;
+    unsigned hits = static_cast<unsigned>(_mm_movemask_epi8(wanted.in(load(last)))) >> (at - last);  // `at` is behind `last`
+    return hits != 0 ? at + __builtin_ctz(hits) : end;
   }
 #endif
-  while (at < end && (!is_control(*at) || *at == '\t')) ++at;
+  while (at < end && !wanted(*at)) ++at;
   return at;
 }
 
-// The first control character or space, or `end`.
-inline const char* find_blank_or_control(const char* at, const char* end) {
+struct Control {  // but HTAB
+  bool operator()(char byte) const { return is_control(byte) && byte != '\t'; }
 #if defined(__SSE2__)
-  const __m128i high = _mm_set1_epi8(0x20), del = _mm_set1_epi8(0x7f);
-  for (; end - at >= 16; at += 16) {
-    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, high), bytes), _mm_cmpeq_epi8(bytes, del));
-    int mask = _mm_movemask_epi8(hits);
-    if (mask != 0) return at + __builtin_ctz(static_cast<unsigned>(mask));
+  Bytes in(Bytes bytes) const {
+    return _mm_or_si128(_mm_andnot_si128(equal(bytes, '\t'), up_to(bytes, 0x1f)), equal(bytes, 0x7f));
   }
 #endif
-  while (at < end && !is_control(*at) && *at != ' ') ++at;
-  return at;
+};
+
+struct BlankOrControl {
+  bool operator()(char byte) const { return is_control(byte) || byte == ' '; }
+#if defined(__SSE2__)
+  Bytes in(Bytes bytes) const { return _mm_or_si128(up_to(bytes, ' '), equal(bytes, 0x7f)); }
+#endif
+};
+
+struct NameEnd {
+  bool operator()(char byte) const { return class_of(byte) == 0; }
+#if defined(__SSE2__)
+  Bytes in(Bytes bytes) const { return _mm_or_si128(_mm_or_si128(up_to(bytes, ' '), equal(bytes, 0x7f)), equal(bytes, ':')); }
+#endif
+};
+
+}  // namespace detail
+
+// All give `end` if there is none. `base`: where the readable bytes begin, at or before `at`.
+
+// The first control character other than HTAB.
+inline const char* find_control(const char* base, const char* at, const char* end) {
+  return detail::find(base, at, end, detail::Control());
 }
 
-// The first byte that can be in no header name, however lenient one is (control, space, colon), or `end`: those of class 0.
-inline const char* find_name_end(const char* at, const char* end) {
-#if defined(__SSE2__)
-  const __m128i high = _mm_set1_epi8(0x20), del = _mm_set1_epi8(0x7f), colon = _mm_set1_epi8(':');
-  for (; end - at >= 16; at += 16) {
-    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, high), bytes);
-    __m128i hits = _mm_or_si128(low, _mm_or_si128(_mm_cmpeq_epi8(bytes, del), _mm_cmpeq_epi8(bytes, colon)));
-    int mask = _mm_movemask_epi8(hits);
-    if (mask != 0) return at + __builtin_ctz(static_cast<unsigned>(mask));
-  }
-#endif
-  while (at < end && class_of(*at) != 0) ++at;
-  return at;
+// The first control character or space.
+inline const char* find_blank_or_control(const char* base, const char* at, const char* end) {
+  return detail::find(base, at, end, detail::BlankOrControl());
+}
+
+// The first byte that can be in no header name, however lenient one is (control, space, colon): those of class 0.
+inline const char* find_name_end(const char* base, const char* at, const char* end) {
+  return detail::find(base, at, end, detail::NameEnd());
 }
 
 }  // namespace fairlead::http::scan

@@ -16,7 +16,9 @@ static bool is_msie6(std::string_view version) {
 Browser browser_of(std::string_view user_agent) {
   Browser browser;
   size_t msie = user_agent.find("MSIE ");
-  if (msie != std::string_view::npos && !says(user_agent, "Opera")) {
+  constexpr size_t version_bytes = 3;  // "6.0"
+  bool has_version = msie != std::string_view::npos && msie + 5 + version_bytes <= user_agent.size();
+  if (has_version && !says(user_agent, "Opera")) {
     browser.msie = true;
     browser.msie6 = is_msie6(user_agent.substr(msie + 5));
   } else if (says(user_agent, "Gecko/")) {  // Firefox and its kin

@@ -13,22 +13,40 @@ std::string_view root_path(Request& request) {
   return request.arena().join({request.generation().request().prefix, path});
 }
 
-std::string_view map_path(Request& request, std::string_view uri) {
+bool climbs(std::string_view text) {
+  for (size_t at = text.find("/.."); at != std::string_view::npos; at = text.find("/..", at + 1))
+    if (at + 3 == text.size() || text[at + 3] == '/') return true;
+  return false;
+}
+
+// Whether what the request brought climbs out of what the configuration gave: `base` alone, or all of it if a pattern made it.
+static bool leads_outside(const Template& root, std::string_view base, std::string_view path, bool is_pattern) {
+  if (is_pattern && !root.is_literal() && root.source().find("..") == std::string_view::npos) return climbs(path);
+  return climbs(path.substr(base.empty() ? 0 : base.size() - 1));
+}
+
+std::string_view map_path(Request& request, std::string_view uri, unsigned* refusal) {
   const CoreConf& core = conf<CoreConf>(request);
   std::string_view rest = uri;
+  bool is_pattern = false;
   if (core.is_alias) {
     const Location& place = *core.alias_of;
-    bool regex = place.match == Location::Match::regex;
-    if (request.left_location || (!regex && place.name.size() > uri.size())) {
+    is_pattern = place.match == Location::Match::regex;
+    if (request.left_location || (!is_pattern && place.name.size() > uri.size())) {
       request.logger.error("\"alias\" cannot be used in location \"{}\" where URI was rewritten", place.name);
+      if (refusal) *refusal = 500;
       return {};
     }
-    if (!regex) rest.remove_prefix(place.name.size());
+    if (!is_pattern) rest.remove_prefix(place.name.size());
     else if (!request.alias_takes_uri) rest = {};
   }
-  std::string_view path = request.arena().join({root_path(request), rest, std::string_view("\0", 1)});
+  std::string_view base = root_path(request);
+  std::string_view path = request.arena().join({base, rest, std::string_view("\0", 1)});
   path.remove_suffix(1);
-  return path;
+  if (!leads_outside(core.root, base, path, is_pattern)) return path;
+  request.logger.error("\"{}\" leads outside of \"{}\"", uri, base);
+  if (refusal) *refusal = 404;
+  return {};
 }
 
 }  // namespace fairlead::http

@@ -10,10 +10,15 @@
 
 namespace fairlead::http {
 
-// The path of `uri` below root or alias, absolute, in the request's arena; a zero byte follows it. Empty if an alias cannot be used, as
-// its location was left by a rewrite: that is logged, and a 500. In a regex location `alias` is the whole path, unless try_files has
-// made it the folder.
-std::string_view map_path(Request& request, std::string_view uri);
+// The path of `uri` below root or alias, absolute, in the request's arena; a zero byte follows it. In a regex location `alias` is the whole
+// path, unless try_files has made it the folder. Empty, and logged, if there is none; `refusal` is then the status that a request for
+// the file ends with: 500 if the location of an alias was left by a rewrite, 404 if the URI climbs out of the folder. A client's own URI
+// has no ".." left, but one that follows an alias may begin with it (location /a, alias /b/, URI /a../c), and texts of the configuration
+// can bring one in.
+std::string_view map_path(Request& request, std::string_view uri, unsigned* refusal = nullptr);
+
+// Whether the path has a segment ".." behind a slash.
+bool climbs(std::string_view path);
 
 // `root` or `alias` alone, evaluated and absolute: what $document_root says. Not zero-terminated.
 std::string_view root_path(Request& request);

@@ -43,6 +43,19 @@ void debug_head(const Request& request) {
   for (const Headers::Field& field : request.head.headers) request.logger.debug("http header: \"{}: {}\"", field.name, field.value);
 }
 
+// RFC 9110 section 9.3.6. Its target is no path: locations are searched for "/". Whatever becomes of it, what the client has sent behind
+// the head was meant for somebody else and is no request of this connection.
+Verdict prepare_connect(Request& request) {
+  request.response.keep_alive = false;
+  request.uri = "/";
+  if (!request.server->takes_connect) return Verdict::status(405);
+  if (request.head.has_body() || request.head.port == 0) {
+    request.logger.info("client sent a CONNECT request {}", request.head.has_body() ? "with a body" : "without a port");
+    return Verdict::status(400);
+  }
+  return request.facts.listen.is_secure ? check_secure(request) : Verdict::next();
+}
+
 }  // namespace
 
 Verdict prepare(Request& request) {
@@ -52,7 +65,8 @@ Verdict prepare(Request& request) {
   request.logger = Logger(*conf<ErrorLogConf>(request).log, request.facts.number, &request);
   if (request.facts.is_debugged) request.logger.force();
   if (request.logger.enabled(LogLevel::debug)) debug_head(request);
-  if (request.head.method == Method::trace || request.head.method == Method::connect) return Verdict::status(405);
+  if (request.head.method == Method::connect) return prepare_connect(request);
+  if (request.head.method == Method::trace) return Verdict::status(405);
   if (request.head.form == TargetForm::asterisk) {
     request.uri = "*";
     return Verdict::status(400);

@@ -17,7 +17,7 @@ bool PeerConnection::is_unread() const {
 void PeerConnection::give_back(bool reusable) {
   if (reusable && target_.pool) {
     ++pooled_->requests;
-    target_.pool->put(std::move(pooled_));
+    target_.pool->put(std::move(pooled_), target_.keep);
   }
   pooled_.reset();
 }
@@ -29,11 +29,11 @@ PeerExchange* ConnectionProtocol::try_open(const PeerCall& call) const {
 }
 
 Task<Result<PeerExchange*>> ConnectionProtocol::open(PeerCall call, uint64_t deadline_ms) const {
-  Worker& worker = call.request.worker();
+  Worker& worker = call.worker;
   const AttemptTarget& target = call.target;
   while (!worker.has_room() && target.pool && target.pool->close_oldest()) continue;
   if (!worker.has_room()) {
-    call.request.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
+    call.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
     co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
   }
   ConnectionSlot slot(worker);  // before the wait: whoever looks meanwhile must see it taken

@@ -16,6 +16,9 @@
 #include "http/message/message.h"
 #include "http/request/exchange.h"
 
+namespace fairlead {
+class Worker;
+}
 namespace fairlead::http::h2 {
 struct PeerLimits;
 }
@@ -23,13 +26,13 @@ namespace fairlead::http {
 
 struct ForwardConf;
 class PeerProtocol;
-class Request;
 
 // Where to and within which limits. Times in milliseconds, 0: none.
 struct AttemptTarget {
   Addr address;
   PoolKey key;               // address, protocol, local address: what makes two connections interchangeable
   ConnPool* pool = nullptr;  // nullptr: no reuse
+  KeepLimits keep;           // of the connection afterwards, instead of the pool's
   const h2::PeerLimits* limits = nullptr;  // of connections that carry several exchanges at once
   ConnectOptions connect;
   uint64_t connect_timeout_ms = 60'000;
@@ -149,7 +152,9 @@ struct InterimHook {
 
 // What an exchange is opened for. All of it outlives the exchange.
 struct PeerCall {
-  Request& request;
+  Worker& worker;
+  Arena& arena;          // of whoever calls: what is made for the exchange lies there, and outlives it
+  const Logger& logger;
   const AttemptTarget& target;
   const AttemptRequest& what;
   ResponseHead& reply;  // empty; poll_head() fills it

@@ -28,8 +28,16 @@ void compile_plan(Location& location) {
     const auto& entries = location.plan.phases[static_cast<size_t>(phase)];
     return std::any_of(entries.begin(), entries.end(), [](const PhaseEntry* entry) { return entry->run != nullptr; });
   };
+  auto has = [&](std::initializer_list<Phase> phases) {
+    return std::any_of(phases.begin(), phases.end(),
+                       [&](Phase phase) { return !location.plan.phases[static_cast<size_t>(phase)].empty(); });
+  };
+  location.plan.has_server_entries = has({Phase::post_read, Phase::server_rewrite});
+  location.plan.has_location_entries = has({Phase::rewrite, Phase::preaccess, Phase::access, Phase::precontent});
   location.plan.server_phases_wait = waits(Phase::post_read) || waits(Phase::server_rewrite);
-  location.plan.location_phases_wait = waits(Phase::rewrite) || waits(Phase::preaccess) || waits(Phase::access) || waits(Phase::precontent);
+  bool may_delay = conf<CoreConf>(*location.block).auth_delay != 0;
+  location.plan.location_phases_wait =
+      waits(Phase::rewrite) || waits(Phase::preaccess) || waits(Phase::access) || waits(Phase::precontent) || may_delay;
   std::stable_sort(location.plan.filters.begin(), location.plan.filters.end(),
                    [](const ResponseFilter* a, const ResponseFilter* b) { return a->stage < b->stage; });
 }
@@ -94,6 +102,14 @@ static Verdict check_access(Request& request) {
   return sum.sum();
 }
 
+// auth_delay: passwords are not tried out at the speed of the network. A client that leaves does not keep the time.
+static Task<Unit> delay_denial(Request& request) {
+  request.logger.info("delaying unauthorized request");
+  AbortScope abortable(request);
+  co_await Sleep(request.loop(), conf<CoreConf>(request).auth_delay);
+  co_return Unit();
+}
+
 // Whoever may make the request may make what it leads to: a subrequest has no access phase, as in nginx.
 static Task<Verdict> run_access(Request& request) {
   if (request.is_subrequest) co_return Verdict::next();
@@ -104,7 +120,9 @@ static Task<Verdict> run_access(Request& request) {
     else verdict = co_await entry->run(request);
     if (sum.add(verdict)) break;
   }
-  co_return sum.sum();
+  Verdict verdict = sum.sum();
+  if (verdict.is_status() && verdict.status() == 401 && conf<CoreConf>(request).auth_delay != 0) co_await delay_denial(request);
+  co_return verdict;
 }
 
 // What follows from the location alone, before its rewrite phase: internal locations, the size of the body, the missing slash.
@@ -150,6 +168,7 @@ static Verdict run_server_script(Request& request) {
 static bool wants_post_read(const Request& request) { return request.redirects == 0 && !request.is_subrequest; }
 
 static Verdict check_server_phases(Request& request) {
+  if (!request.location->plan.has_server_entries) return run_server_script(request);
   if (wants_post_read(request)) {
     Verdict verdict = check_entries(request, Phase::post_read);
     if (!verdict.is_next()) return verdict;
@@ -170,6 +189,7 @@ static Task<Verdict> run_server_phases(Request& request) {
 }
 
 static Verdict check_location_phases(Request& request) {
+  if (!request.location->plan.has_location_entries) return Verdict::next();
   for (Phase phase : {Phase::rewrite, Phase::preaccess}) {
     Verdict verdict = check_entries(request, phase);
     if (!verdict.is_next()) return verdict;
@@ -204,7 +224,10 @@ static Task<Verdict> run_content(Request& request) {
   co_return Verdict::status(403);
 }
 
+static Task<Verdict> refuse_connect() { co_return Verdict::status(405); }
+
 static Task<Verdict> content_of(Request& request) {
+  if (request.method == Method::connect && !request.location->takes_connect) return refuse_connect();
   return request.location->content ? request.location->content(request) : run_content(request);
 }
 

@@ -30,6 +30,7 @@ struct TryRecord {
   std::string_view group;           // the upstream's name, or the host
   std::string_view url_scheme, url_path;  // around `peer` they make "http://127.0.0.1:80/path", for the error log
   uint64_t started_ms = 0;
+  int64_t queue_ms = -1;            // in the queue for a peer, before the try; -1: in none
   int64_t connect_ms = -1;          // -1: the phase was not reached
   int64_t header_ms = -1;
   int64_t response_ms = -1;
@@ -47,6 +48,7 @@ struct Response : Outgoing {
   uint16_t status() const { return head.status; }
   std::string_view content_type;       // with its charset; goes out as Content-Type
   std::string_view content_type_given; // by an X-Accel-Redirect: goes before whatever the new location says, error pages excepted
+  std::string_view charset_given;      // by an X-Accel-Charset: the charset to send it in
   int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
   std::string_view etag;
   // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
@@ -54,6 +56,8 @@ struct Response : Outgoing {
   std::string_view content_type_of_reply;
   bool foreign_location = false;       // Location is a peer's own: a relative one stays what it is
   bool allow_ranges = false;           // byte ranges of this body make sense
+  bool one_range_only = false;         // ... and it can be cut in one place: several ranges get the whole
+  bool is_piece = false;               // of another response's body, byte for byte: what filters do is done to the whole
   // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
   uint64_t rate_bytes = 0;
   bool is_error_page = false;

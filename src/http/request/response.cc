@@ -82,7 +82,8 @@ static bool is_kept_for_nobody(const Request& request, const CoreConf& core) {
 
 // The response of a subrequest becomes a part of another one: what belongs to the one that the client gets is done there.
 static bool runs_for(const Request& request, Stage stage) {
-  return !request.is_subrequest || stage == Stage::store || stage == Stage::script || stage == Stage::content;
+  if (!request.is_subrequest || stage == Stage::store) return true;
+  return !request.response.is_piece && (stage == Stage::script || stage == Stage::content);
 }
 
 // False: a filter refused the response.

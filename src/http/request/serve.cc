@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "core/conf/error_log.h"
 #include "event/events_conf.h"
@@ -41,6 +42,11 @@ class Sink final : public RequestSink {
   }
   ClientFacts& facts() override { return facts_; }
   void reading(bool begins) override { count(facts_.worker.row().reading, begins); }
+  void broken(std::string_view reason, std::string_view doing) override {
+    facts_.doing = doing;
+    facts_.logger().info("{}", reason);
+    facts_.doing = {};
+  }
   void idle(bool begins) override {
     is_idle_ = begins;
     count(facts_.worker.row().waiting, begins);
@@ -67,7 +73,7 @@ class Sink final : public RequestSink {
   bool is_idle_ = false;
 };
 
-enum class Protocol : uint8_t { none, h1, h2 };
+enum class Protocol : uint8_t { h1, h2 };
 
 // Which protocol a client begins with on an address that takes both in the clear. A connection that sends nothing is left to HTTP/1.
 Task<Protocol> begun_protocol(Connection& client, const h1::ServerRules& rules, RequestSink& sink) {
@@ -122,20 +128,19 @@ void debug_accept(const ClientFacts& facts, int fd) {
 
 }  // namespace
 
-// From accept to close: the connection itself, what modules do before any protocol, the protocol.
-// What comes before the first request where an address asks for it: hooks of modules, TLS, the choice of a protocol. None: the
+// What comes before the first request where an address asks for it: hooks of modules, TLS, the choice of a protocol. Nothing: the
 // connection is over. A frame of its own, gone before the connection idles.
-static Task<Protocol> open_client(ClientFacts& facts, Sink& sink, std::unique_ptr<SecureClient>& secure) {
+static Task<std::optional<Protocol>> open_client(ClientFacts& facts, Sink& sink, std::unique_ptr<SecureClient>& secure) {
   const ListenAddress& address = facts.listen;
   Connection& client = *facts.connection;
   if (!address.hooks.empty()) {
     bool goes_on = co_await run_connection_hooks(facts);
-    if (!goes_on) co_return Protocol::none;
+    if (!goes_on) co_return std::nullopt;
   }
   if (address.is_secure) {
     secure = std::make_unique<SecureClient>(facts);
     bool is_open = co_await secure->open(client, sink);
-    if (!is_open) co_return Protocol::none;
+    if (!is_open) co_return std::nullopt;
   }
   if (facts.alpn == "h2") co_return Protocol::h2;
   if (address.is_secure || !address.speaks_h2()) co_return Protocol::h1;
@@ -163,7 +168,7 @@ Watch* HttpServer::watch_accepted(const Accepted& accepted, const ListenAddress&
   return *watch;
 }
 
-// Its frame lives as long as the connection: what is only needed at the beginning has frames of its own.
+// From accept to close. Its frame lives as long as the connection: what is only needed at the beginning has frames of its own.
 Task<Unit> HttpServer::serve(Accepted accepted) {
   add_to(worker_.row().accepted);
   const ListenAddress& address = group_.address_of(accepted.fd);
@@ -181,10 +186,10 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
 
   Sink sink(facts, client);
   std::unique_ptr<SecureClient> secure;  // outlives the use of `facts`, not the connection
-  Protocol protocol = Protocol::h1;
+  std::optional<Protocol> protocol = Protocol::h1;
   if (needs_opening(address)) protocol = co_await open_client(facts, sink, secure);
-  if (protocol == Protocol::none) co_return Unit();
-  co_await serve_requests(protocol, client, secure.get(), sink);
+  if (!protocol) co_return Unit();
+  co_await serve_requests(*protocol, client, secure.get(), sink);
   connection_logger(facts).debug("close http connection: {}, requests: {}", accepted.fd, facts.requests);
   co_return Unit();
 }

@@ -58,6 +58,7 @@ http {{
         location / {{
             default_type application/grpc;
             add_trailer grpc-status 0;
+            rewrite ^ /check break;
             error_page 405 =200 /check;
         }}
     }}

@@ -24,7 +24,7 @@ http {{
         listen 127.0.0.1:{port} http2;
         http2_max_concurrent_streams 256;
         location /local {{ return 200 "{body}"; }}
-        location /proxied {{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+        location /proxied {{ proxy_pass http://origin/; proxy_http_version 1.1; proxy_set_header Connection ""; }}
         {location}
     }}
 }}
@@ -52,7 +52,7 @@ def measured(subject, path, options):
 def compare(options, path):
     rounds, running = {}, {}
     with subjects.Origin() as origin:
-        makers = subjects.makers(options, haproxy=False, conf=CONF, keepalive=2 * options.streams, connections=4096)
+        makers = subjects.makers(options, haproxy=False, conf=CONF, keepalive=options.connections * options.streams, connections=4096)
         try:
             for name, make in makers.items():
                 running[name] = make(origin.port).start()

@@ -11,13 +11,14 @@ import bodies
 import conns
 import cpu
 import idle
+import instructions
 import latency
+import lua
 import size
 import start
 import subjects
 import syscalls
-
-MIB = 1048576
+import wakes
 
 
 def figures(options):
@@ -39,6 +40,9 @@ def figures(options):
               ("cpu per request, user, of nginx's", small["fairlead/nginx"]["pooled_user_us"], 0.50),
               ("cpu per request, total, of haproxy's", small["fairlead/haproxy"]["total_us"], None)]
     found.append(("data system calls per request", keep("syscalls", syscalls.measure(options), syscalls)["fairlead"]["data"], 4.01))
+    if options.binary and instructions.can_count():
+        counted = keep("instructions", instructions.measure(options), instructions)
+        found.append(("user instructions per request, of nginx's", counted["fairlead"] / counted["nginx"], None))
     set_load(3, 3, 16)
     big = keep("bodies", bodies.measure(options), bodies)
     found += [(f"cpu per {title} body, of nginx's", big[name]["ratio"]["fairlead/nginx"]["total_us"], 1.05) for name, title in bodies.SIZES]
@@ -56,15 +60,22 @@ def figures(options):
                   ("us of processor that a known token adds", asked["jwt"]["added_total_us"], None)]
     quiet = keep("idle", idle.measure(options), idle, 10000)["fairlead"]
     found.append(("KiB per idle connection", quiet["bytes_per_connection"] / 1024 if quiet["all_open"] else float("inf"), 0.9))
+    if options.binary:
+        set_load(2, 5)
+        hooks = keep("lua", lua.measure(options), lua)
+        for case in lua.CASES[1:]:
+            found.append((f"cpu of a Lua {case} hook, of nginx's", hooks[case]["ratio"]["fairlead/nginx"]["total_us"], None))
     set_load(1, 10)
     began = keep("start", start.measure(options), start)["fairlead"]
     found += [("ms from exec to first answer", began["median_start_ms"], 20.0)]
     if began["median_respawn_ms"] is not None:
-        found.append(("ms from SIGKILL of the worker to an answer", began["median_respawn_ms"], None))
+        found.append(("ms from SIGKILL of the worker to an answer", began["median_respawn_ms"], 20.0))
+    set_load(5, 1)
+    found.append(("wake-ups of the idle processes", keep("wakes", wakes.measure(options), wakes)["fairlead"]["wakes"], 0))
     weight = keep("size", size.measure(options), size)["fairlead"]
     found.append(("PSS of the sidecar, MB", weight["pss"] / 1e6, 5.0))
     if "stripped_bytes" in weight:
-        found.append(("stripped binary, MiB", weight["stripped_bytes"] / MIB, None))
+        found.append(("stripped binary, MB", weight["stripped_bytes"] / 1e6, 3.0))
     return found, details
 
 

@@ -116,6 +116,7 @@ class Running:
     """One started server: a process, a folder of its own, and a port."""
 
     name = "?"
+    start_seconds = 10.0
 
     def __init__(self, core):
         self.core = core
@@ -134,7 +135,7 @@ class Running:
     def start(self):
         self.run(self.command())
         try:
-            wait_for_port(self.port, self.process)
+            wait_for_port(self.port, self.process, self.start_seconds)
         except SystemExit as problem:
             said = open(self.prefix + "/output", errors="replace").read()[-2000:]
             self.stop()

@@ -165,7 +165,7 @@ class RunningServer {
     return static_cast<pid_t>(text.ends_with("\n") ? parse_decimal(trim_line(text)).value_or(0) : 0);
   }
   pid_t master() const { return pid_in("pid"); }
-  ReloadStatus status() const { return read_status(folder + "pid").value_or(ReloadStatus()); }
+  ServerStatus status() const { return read_status(folder + "pid").value_or(ServerStatus()); }
 
   std::string folder;
   Addr ip;

@@ -66,6 +66,10 @@ class TinyConfiguration final : public Configuration {
     if (name == "workers") settings_.worker_processes = static_cast<unsigned>(parse_decimal(value).value_or(1));
     if (name == "daemon") settings_.daemon = value == "on";
     if (name == "master") settings_.master_process = value == "on";
+    if (name == "delay") settings_.shutdown_delay_ms = parse_decimal(value).value_or(0);
+    if (name == "drain") settings_.term_drains = true;
+    if (name == "parent") settings_.quit_on_parent_exit = true;
+    if (name == "watch") settings_.config_watch = true;
     if (name == "env") settings_.environment.push_back(value);
     if (name == "pid") settings_.pid_path = value;
     if (name == "folder") settings_.working_directory = value;
@@ -85,6 +89,7 @@ class TinyConfiguration final : public Configuration {
     settings_.user_name = name;
     settings_.user = identity->user;
     settings_.group = identity->group;
+    settings_.groups = identity->groups;
     return Unit();
   }
 
@@ -113,6 +118,7 @@ class TinyWorker {
   int run() {
     if (configuration_->exit_at_once >= 0) return configuration_->exit_at_once;
     report(slot_.channel, WorkerReport::ready);
+    if (slot_.single) slot_.single->become_ready();
     while (running_) {
       std::vector<pollfd> waiting = {{signals_, POLLIN, 0}, {slot_.channel, POLLIN, 0}};
       for (int listening : sockets()) waiting.push_back({listening, POLLIN, 0});
@@ -191,6 +197,8 @@ class TinyProgram final : public Program {
   TinyProgram(std::string folder, std::string conf) : folder_(std::move(folder)), conf_(std::move(conf)) {}
 
   ConfResult<std::unique_ptr<Configuration>> load(Configuration*) override {
+    inputs_ = {};
+    inputs_.add_file(conf_);
     auto text = read_small_file(conf_ + ".tiny");
     if (!text) text = read_small_file(conf_);
     if (!text) return std::string("no configuration");
@@ -201,10 +209,13 @@ class TinyProgram final : public Program {
   int run_worker(Configuration& configuration, const WorkerSlot& slot) override {
     return TinyWorker(static_cast<TinyConfiguration&>(configuration), slot).run();
   }
+  const ConfInputs& inputs() const override { return inputs_; }
+  void announce_leave() override { Logger().notice("leave announced"); }
   void worker_exited(unsigned slot, pid_t pid, int) override { Logger().notice("slot {} lost {}", slot, pid); }
 
  private:
   std::string folder_, conf_;
+  ConfInputs inputs_;
 };
 
 // The main() of such a server; `-s` signals one.

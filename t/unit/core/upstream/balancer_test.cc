@@ -13,65 +13,12 @@
 #include "core/upstream/least_conn.h"
 #include "core/upstream/random.h"
 #include "core/upstream/round_robin.h"
+#include "pick_client.h"
 
 namespace fairlead {
 namespace {
 
-PeerSpec spec(uint16_t port, uint32_t weight = 1) {
-  PeerSpec made;
-  made.address = Addr::inet(0x7f000001, port);
-  made.name = made.server = made.address.text();
-  made.weight = weight;
-  return made;
-}
-
-PeerSpec backup(PeerSpec made) {
-  made.backup = true;
-  return made;
-}
-
-PeerSpec down(PeerSpec made) {
-  made.down = true;
-  return made;
-}
-
-// One request after another against one set.
-class Client {
- public:
-  Client(const Balancer& balancer, std::vector<PeerSpec> specs) : balancer_(balancer), set(std::move(specs)) {
-    set.set_index(balancer.prepare(set));
-  }
-  // A new request.
-  void begin(std::string_view key = {}) {
-    arena_ = Arena::open(256);
-    state = PickState();
-    key_ = key;
-  }
-  Pick pick(int64_t now_s = 1000) {
-    PickRequest request{state, *arena_, random_, now_s, key_, nullptr};
-    return balancer_.pick(set, request);
-  }
-  // The port, after the try ended so; 0: nothing picked.
-  int port(TryEnd end = TryEnd::ok, int64_t now_s = 1000) {
-    Pick picked = pick(now_s);
-    last = picked.status;
-    if (picked.status != PickStatus::picked) return 0;
-    int result = picked.lease->spec.address.port();
-    picked.lease.finish({end, now_s});
-    return result;
-  }
-
- private:
-  const Balancer& balancer_;
-  Arena::Owner arena_ = Arena::open(256);
-  Random random_{42};
-  std::string key_;
-
- public:
-  PeerSet set;
-  PickState state;
-  PickStatus last = PickStatus::picked;
-};
+using namespace pick_test;
 
 struct Methods : testing::Test {
   RoundRobin round_robin;

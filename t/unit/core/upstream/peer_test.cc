@@ -176,6 +176,18 @@ TEST_F(SharedTable, HoldsAsManyAsItWasMadeFor) {
   EXPECT_EQ(table->used(), 0u);
 }
 
+TEST_F(SharedTable, GroupsAndTwinsHaveStatesOfTheirOwn) {
+  PeerShare other{table, &peer_lock, 1, "other"};
+  auto twins = PeerSet::make_shared({spec(1), spec(1)}, share);
+  auto same = PeerSet::make_shared({spec(1)}, other);
+  ASSERT_TRUE(twins && same);
+  EXPECT_EQ(table->used(), 3u);
+  try_once(*twins, twins->all()[0], {TryEnd::failed, 100});
+  EXPECT_EQ(twins->all()[0].state->fails, 1u);
+  EXPECT_EQ(twins->all()[1].state->fails, 0u);
+  EXPECT_EQ(same->all()[0].state->fails, 0u);
+}
+
 TEST_F(SharedTable, KeepsTheStateOfKnownPeersOverAReload) {
   auto old = PeerSet::make_shared({spec(1, 3), spec(2)}, share);
   ASSERT_TRUE(old);

@@ -58,5 +58,26 @@ TEST(DnsReply, RefusesWhatItCannotReadToTheEnd) {
   EXPECT_FALSE(parse(message("x.test", type_a, {record("x.test", type_cname, 5, "\xc0\xff")})));
 }
 
+TEST(DnsReply, TakesServices) {
+  std::string good = message("_s._tcp.x.test", type_srv,
+                             {srv("_s._tcp.x.test", 30, {1, 65535, 8080}, "Host.TEST"), srv("_s._tcp.x.test", 20, {2, 0, 9}, "b.test"),
+                              srv("_s._tcp.x.test", 10, {0, 0, 0}, ""), a("host.test", 5, "10.0.0.1")});
+  auto reply = parse(good, DnsType::srv);
+  ASSERT_TRUE(reply);
+  ASSERT_EQ(reply->services.size(), 2u);  // the root is no target
+  EXPECT_EQ(reply->services[0].target, "host.test");
+  EXPECT_EQ(reply->services[0].priority, 1u);
+  EXPECT_EQ(reply->services[0].weight, 65535u);
+  EXPECT_EQ(reply->services[0].port, 8080u);
+  EXPECT_EQ(reply->services[1].target, "b.test");
+  EXPECT_EQ(reply->ttl_s, 10u);
+  EXPECT_TRUE(reply->addresses.empty());
+  EXPECT_EQ(parse(good, DnsType::srv, 1)->services.size(), 1u);
+  for (size_t cut = 0; cut < good.size(); ++cut) EXPECT_FALSE(parse(good.substr(0, cut), DnsType::srv)) << cut;
+  EXPECT_FALSE(parse(message("x.test", type_srv, {record("x.test", type_srv, 5, "123456")}), DnsType::srv));
+  EXPECT_FALSE(parse(message("x.test", type_srv, {record("x.test", type_srv, 5, "123456\xc0\xff")}), DnsType::srv));
+  EXPECT_EQ(parse(message("x.test", type_srv, {cname("x.test", 9, "y.test")}), DnsType::srv)->alias, "y.test");
+}
+
 }  // namespace
 }  // namespace fairlead

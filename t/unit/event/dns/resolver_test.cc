@@ -386,5 +386,35 @@ TEST(Resolver, TheSystemsOneReadsTheHostsFile) {
   EXPECT_EQ(Scene::text("localhost", lookup.take()), "127.0.0.1");
 }
 
+TEST(Resolver, AsksForServicesBesideAddresses) {
+  Scene scene([](const Asked& asked) {
+    Scripted reply = one_address(asked, 60);
+    if (asked.type == type_srv && asked.name == "_s._tcp.x.test") reply.records = {cname(asked.name, 60, "far.test")};
+    if (asked.type == type_srv && asked.name == "far.test") reply.records = {srv(asked.name, 60, {1, 2, 3}, "t.test")};
+    return reply;
+  });
+  for (int round = 0; round < 2; ++round) {
+    Child<Result<DnsServices>> lookup;
+    scene.loop->turn(0);
+    lookup.start(scene.resolver->resolve_service("_s._tcp.X.test.", scene.loop->deadline(5000)));
+    for (int i = 0; i < 2000 && !lookup.is_done(); ++i) scene.loop->turn(20);
+    auto answer = lookup.take();
+    ASSERT_TRUE(answer);
+    ASSERT_EQ(answer->services.size(), 1u);
+    EXPECT_EQ(answer->services[0].target, "t.test");
+    EXPECT_EQ(answer->services[0].port, 3u);
+    EXPECT_GT(answer->expires_ms, scene.loop->now_ms() + 50'000);
+  }
+  EXPECT_EQ(scene.server.asked().size(), 2u);  // with its alias, and once
+  EXPECT_EQ(scene.look_up("_s._tcp.x.test"), "10.0.0.1");
+  Child<Result<DnsServices>> lookup;
+  scene.loop->turn(0);
+  lookup.start(scene.resolver->resolve_service("none.test", scene.loop->deadline(5000)));
+  for (int i = 0; i < 2000 && !lookup.is_done(); ++i) scene.loop->turn(20);
+  auto none = lookup.take();
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().sys, dns_not_found);
+}
+
 }  // namespace
 }  // namespace fairlead

@@ -21,7 +21,7 @@
 
 namespace fairlead::dns_test {
 
-constexpr int type_a = 1, type_cname = 5, type_aaaa = 28;
+constexpr int type_a = 1, type_cname = 5, type_aaaa = 28, type_srv = 33;
 constexpr int rcode_ok = 0, rcode_servfail = 2, rcode_nxdomain = 3, rcode_refused = 5;
 
 inline std::string number(unsigned value, int bytes) {
@@ -54,6 +54,13 @@ inline std::string aaaa(const std::string& name, unsigned ttl_s, const std::stri
 }
 inline std::string cname(const std::string& name, unsigned ttl_s, const std::string& target) {
   return record(name, type_cname, ttl_s, labels(target));
+}
+// Priority, weight, port.
+struct SrvNumbers {
+  unsigned priority, weight, port;
+};
+inline std::string srv(const std::string& name, unsigned ttl_s, SrvNumbers is, const std::string& target) {
+  return record(name, type_srv, ttl_s, number(is.priority, 2) + number(is.weight, 2) + number(is.port, 2) + labels(target));
 }
 
 struct Asked {

@@ -99,6 +99,30 @@ TEST_F(ConnPoolTest, IdleTimeEndsEachAtItsOwnTime) {
   EXPECT_EQ(loop->timers().next_ms(), TimerWheel::never);
 }
 
+TEST_F(ConnPoolTest, OneMayBeKeptByLimitsOfItsOwn) {
+  ConnPool pool(*loop, PoolLimits{32, 10'000, 3, 3'600'000});
+  pool.put(make("a"));
+  pool.put(make("b"), {.idle_timeout_ms = 2'000});
+  pool.put(make("c"), {.idle_timeout_ms = 20'000});
+  pass(1'999);
+  EXPECT_EQ(pool.idle_count(), 3u);
+  pass(1);
+  EXPECT_TRUE(peer_sees_end(1));
+  EXPECT_EQ(pool.idle_count(), 2u);
+  pass(8'000);
+  EXPECT_TRUE(peer_sees_end(0));
+  EXPECT_EQ(pool.idle_count(), 1u);
+  pass(10'000);
+  EXPECT_EQ(pool.idle_count(), 0u);
+  EXPECT_EQ(loop->timers().next_ms(), TimerWheel::never);
+  for (uint64_t most : {0, 1, 4}) {
+    auto used = make("d");
+    used->requests = 3;
+    pool.put(std::move(used), {.requests_max = most});
+    EXPECT_EQ(pool.idle_count(), most == 4 ? 1u : 0u);
+  }
+}
+
 TEST_F(ConnPoolTest, RequestsAndAgeEndAConnection) {
   ConnPool pool(*loop, PoolLimits{32, 60'000, 3, 100'000});
   auto used = make("a");

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/otel/exporter.h"
+
+#include "core/base/format.h"
+#include "core/conf/error_log.h"
+#include "core/conf/generation.h"
+#include "event/dns/resolver_conf.h"
+#include "http/conf/http_block.h"
+#include "http/h1/client.h"
+#include "http/h2/client.h"
+#include "modules/otel/spans.h"
+
+namespace fairlead::http::otel {
+namespace {
+
+constexpr std::string_view grpc_path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+// How long the end of a worker waits for its last spans.
+constexpr uint64_t farewell_ms = 1000;
+
+const OtelConf& http_conf(Worker& worker) { return conf<OtelConf>(*http_block_of(worker.generation())->block); }
+
+// The frame of a gRPC message: no compression, four bytes of length (grpc/doc/PROTOCOL-HTTP2.md).
+std::string framed(std::string_view message) {
+  std::string frame(1, '\0');
+  for (int shift = 24; shift >= 0; shift -= 8) frame += static_cast<char>(message.size() >> shift);
+  return frame.append(message);
+}
+
+// What distinguishes the exporter's connections from those of requests to the same address.
+std::string key_text(const Addr& to, const PeerProtocol& protocol) { return format("otel {} {}", protocol.name, to.text()); }
+
+}  // namespace
+
+Exporter::Exporter(Worker& worker)
+    : worker_(worker),
+      conf_(http_conf(worker)),
+      interval_(*this),
+      pool_(worker.loop(), PoolLimits{.idle_max = 1}),
+      idle_(worker.loop()),
+      sending_(worker.loop()) {
+  idle_.set();
+}
+
+Logger Exporter::logger() const { return Logger(*conf<ErrorLogConf>(worker_.generation().root()).log); }
+
+bool Exporter::take(size_t count) {
+  if (waiting_.size() < conf_.exporter->batch_count) return true;
+  note_dropped(count);
+  return false;
+}
+
+void Exporter::added(size_t count) {
+  if (filling_.count == 0) worker_.loop().arm(interval_, conf_.exporter->interval_ms);
+  filling_.count += count;
+  if (filling_.count >= conf_.exporter->batch_size) send_filled();
+}
+
+void Exporter::note_dropped(size_t spans) {
+  if (dropped_ == 0) logger().warn("otel: the collector is slow, {} batches wait, spans are dropped", waiting_.size());
+  dropped_ += spans;
+  count("dropped", spans);
+}
+
+void Exporter::count(std::string_view result, size_t spans) {
+  Metrics* metrics = worker_.generation().metrics.get();
+  if (!metrics || !metrics->is_open()) return;
+  metrics->add(metrics->counter(conf<OtelConf>(worker_.generation().root()).spans, {result}), spans);
+}
+
+void Exporter::send_filled() {
+  interval_.disarm();
+  if (filling_.count == 0) return;
+  waiting_.push_back(std::exchange(filling_, Batch()));
+  if (!idle_.is_set()) return;
+  idle_.reset();
+  sending_.spawn(send_waiting());
+}
+
+Task<Unit> Exporter::send_waiting() {
+  while (!waiting_.empty()) {
+    Batch batch = std::move(waiting_.front());  // it makes room only when it is through
+    auto sent = co_await send(batch);
+    waiting_.pop_front();
+    count(sent ? "exported" : "failed", batch.count);
+    if (!sent) logger().error("otel: {} spans could not be exported: {}", batch.count, sent.error().what);
+    if (dropped_ != 0) logger().warn("otel: {} spans were dropped", std::exchange(dropped_, 0));
+  }
+  idle_.set();
+  co_return Unit();
+}
+
+Task<Result<Unit>> Exporter::send(const Batch& batch) {
+  auto to = co_await address();
+  if (!to) co_return to.error();
+  std::string body = write_export(conf_, batch.spans);
+  bool is_grpc = conf_.exporter->protocol == ExportProtocol::grpc;
+  if (is_grpc) body = framed(body);
+  const PeerProtocol& protocol = is_grpc ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol;
+  std::string key = key_text(*to, protocol);  // lives as long as the fetch
+  FetchPlan plan = plan_for(*to, key, std::move(body));
+  auto reply = co_await fetch(worker_, logger(), std::move(plan));
+  if (!reply) co_return reply.error();
+  co_return judge(*reply);
+}
+
+Task<Result<Addr>> Exporter::address() {
+  const ExporterConf& exporter = *conf_.exporter;
+  if (exporter.address.valid()) co_return exporter.address;
+  const ResolverConf& names = conf<ResolverConf>(*http_block_of(worker_.generation())->block);
+  Resolver* resolver = names.off ? nullptr : worker_.state<Resolvers>().of(names);
+  if (!resolver) co_return Error{Fault::unavailable, Side::upstream, 0, "no resolver defined"};
+  std::string host(exporter.host);
+  DnsFamilies families;
+  auto answer = co_await resolver->resolve(host, families, worker_.loop().deadline(names.timeout));
+  if (!answer) co_return answer.error();
+  if (answer->addresses.empty()) co_return Error{Fault::unavailable, Side::upstream, 0, "host not found"};
+  Addr found = answer->addresses.front();
+  found.set_port(exporter.port);
+  co_return found;
+}
+
+FetchPlan Exporter::plan_for(const Addr& to, std::string_view key, std::string body) const {
+  const ExporterConf& exporter = *conf_.exporter;
+  bool is_grpc = exporter.protocol == ExportProtocol::grpc;
+  FetchPlan plan{.protocol = is_grpc ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol};
+  plan.target.address = to;
+  plan.target.key = PoolKey::of(key);
+  plan.target.pool = &pool_;
+  plan.target.limits = &exporter.limits;
+  plan.target.connect_timeout_ms = exporter.timeout_ms;
+  plan.authority = exporter.authority;
+  plan.path = is_grpc ? grpc_path : exporter.path;
+  plan.fields.emplace_back("Content-Type", is_grpc ? "application/grpc" : "application/x-protobuf");
+  if (is_grpc) plan.fields.emplace_back("TE", "trailers");
+  plan.fields.emplace_back("User-Agent", "fairlead/" FAIRLEAD_VERSION);
+  for (const auto& field : exporter.headers) plan.fields.push_back(field);
+  plan.body = std::move(body);
+  plan.timeout_ms = exporter.timeout_ms;
+  return plan;
+}
+
+Result<Unit> Exporter::judge(const Fetched& reply) const {
+  if (reply.head->status != 200) return Error{Fault::unavailable, Side::upstream, 0, "the collector answered with another status than 200"};
+  if (conf_.exporter->protocol == ExportProtocol::http || reply.last_field("grpc-status") == "0") return Unit();
+  logger().info("otel: grpc-status {}: {}", reply.last_field("grpc-status"), reply.last_field("grpc-message"));
+  return Error{Fault::unavailable, Side::upstream, 0, "the collector's grpc-status is not 0"};
+}
+
+Task<Unit> Exporter::flush() {
+  send_filled();
+  co_await idle_.wait(worker_.loop().deadline(farewell_ms));
+  co_return Unit();
+}
+
+void Exporter::stop() {
+  interval_.disarm();
+  sending_.cancel();
+  pool_.clear();
+}
+
+}  // namespace fairlead::http::otel

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// Exporter: the spans of one worker on their way to the collector. A batch is filled, then waits to be sent, one after the other; when too
+// many wait, the collector is slow and spans are dropped, never held by a request. State of the worker (Worker::state<Exporter>).
+#pragma once
+
+#include <deque>
+#include <string>
+
+#include "core/shm/metric.h"
+#include "event/loop/nursery.h"
+#include "event/loop/sync.h"
+#include "event/net/conn_pool.h"
+#include "http/forward/fetch.h"
+#include "modules/otel/conf.h"
+
+namespace fairlead::http::otel {
+
+class Exporter {
+ public:
+  explicit Exporter(Worker& worker);
+  Exporter(const Exporter&) = delete;
+  Exporter& operator=(const Exporter&) = delete;
+
+  // Whether `count` more spans would be sent; otherwise they are counted as dropped and must not be written.
+  bool take(size_t count);
+  // Where they are written, as fields `spans` of ScopeSpans; then added().
+  std::string& spans() { return filling_.spans; }
+  void added(size_t count);
+  // Sends what there is and waits until it was taken or failed, for a bounded time.
+  Task<Unit> flush();
+  // Ends all work, where it is.
+  void stop();
+
+ private:
+  struct Batch {
+    std::string spans;
+    size_t count = 0;
+  };
+  struct Interval : Timer {
+    explicit Interval(Exporter& of) : Timer([](Timer& t) { static_cast<Interval&>(t).exporter.send_filled(); }), exporter(of) {}
+    Exporter& exporter;
+  };
+  void send_filled();
+  Task<Unit> send_waiting();
+  Task<Result<Unit>> send(const Batch& batch);
+  Task<Result<Addr>> address();
+  FetchPlan plan_for(const Addr& to, std::string_view key, std::string body) const;
+  Result<Unit> judge(const Fetched& reply) const;
+  void count(std::string_view result, size_t spans);
+  void note_dropped(size_t spans);
+  Logger logger() const;
+
+  Worker& worker_;
+  const OtelConf& conf_;        // of the http block
+  Batch filling_;
+  std::deque<Batch> waiting_;
+  uint64_t dropped_ = 0;        // since the last word about it in the log
+  Interval interval_;
+  mutable ConnPool pool_;
+  Event idle_;                  // nothing is being sent
+  Nursery sending_;             // behind what its task uses
+};
+
+}  // namespace fairlead::http::otel

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/h1/field_line.h"
+
+#include <algorithm>
+
+namespace fairlead::http::h1 {
+
+static LineKind finish_line(FieldLine& line, LineKind kind, const char* base, const char* stop) {
+  line.kind = kind;
+  line.stop = line.next = static_cast<size_t>(stop - base);
+  return kind;
+}
+
+LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const char* at, bool lone_lf) {
+  const char* base = buffer.data();
+  if (*at == '\n') return finish_line(line, lone_lf ? kind : LineKind::bad, base, at + 1);
+  if (*at != '\r') return finish_line(line, LineKind::bad, base, at + 1);
+  if (at + 1 == base + buffer.size()) return finish_line(line, LineKind::more, base, at + 1);
+  return finish_line(line, at[1] == '\n' ? kind : LineKind::bad, base, at + 2);
+}
+
+LineKind parse_any_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax) {
+  const char *base = buffer.data(), *end = base + buffer.size(), *at = base + from;
+  line.scanned = 0;
+  if (at == end) return finish_line(line, LineKind::more, base, end);
+  if (*at == '\r' || *at == '\n') return end_line(line, LineKind::end, buffer, at, syntax.lone_lf);
+
+  const char* name = at;
+  at = scan::find_name_end(base, at, end);
+  if (at == end) return finish_line(line, LineKind::more, base, end);
+  if (*at != ':' || at == name) return finish_line(line, LineKind::bad, base, at + 1);
+  line.name = {name, static_cast<size_t>(at - name)};
+  line.known = find_known_header(line.name);
+  line.name_classes = name_classes(line.name);
+
+  ++at;
+  while (at < end && (*at == ' ' || *at == '\t')) ++at;
+  const char* value = at;
+  at = scan::find_control(base, std::max(at, base + scanned), end);
+  while (at < end && *at != '\r' && *at != '\n' && syntax.controls && *at != '\0') at = scan::find_control(base, at + 1, end);
+  line.scanned = static_cast<size_t>(at - base);
+  if (at == end) return finish_line(line, LineKind::more, base, end);
+  LineKind kind = end_line(line, LineKind::field, buffer, at, syntax.lone_lf);
+  while (at > value && (at[-1] == ' ' || at[-1] == '\t')) --at;
+  line.value = {value, static_cast<size_t>(at - value)};
+  return kind;
+}
+
+}  // namespace fairlead::http::h1

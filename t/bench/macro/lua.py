@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Processor time per request with hooks in Lua: Debian's nginx with its Lua module and fairlead in turns in one run, as ratios.
+
+`access` reads a header field and a shared dictionary before a proxied request, `content` prints, `header_filter` sets a field of a
+`return`; `plain` is that `return` without Lua, so that what the hook costs can be told from the rest.
+"""
+
+import os
+
+import cpu
+import subjects
+
+MODULES = "/usr/lib/nginx/modules"
+CASES = ("plain", "header_filter", "content", "access")
+
+CONF = """\
+daemon off;
+master_process on;
+worker_processes 1;
+worker_rlimit_nofile {descriptors};
+pid {prefix}/logs/server.pid;
+error_log {prefix}/logs/error.log error;
+{main}
+events {{
+    worker_connections {connections};
+}}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+    client_body_temp_path {prefix}/client_body;
+    proxy_temp_path {prefix}/proxy;
+{http}
+    lua_shared_dict limits 1m;
+    init_worker_by_lua_block {{ ngx.shared.limits:set("127.0.0.1", 5) }}
+    upstream origin {{
+        server 127.0.0.1:{origin};
+        keepalive {keepalive};
+        keepalive_requests 1000000000;
+        keepalive_timeout 600s;
+    }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        default_type text/plain;
+        location = /ready {{ return 200 ready; }}
+        location = /plain {{ return 200 "a text of some length for the body"; }}
+        location = /header_filter {{
+            header_filter_by_lua_block {{ ngx.header["X-Served-By"] = "a sidecar" }}
+            return 200 "a text of some length for the body";
+        }}
+        location = /content {{
+            content_by_lua_block {{ ngx.print("a text of some length for the body") }}
+        }}
+        location = /access {{
+            access_by_lua_block {{
+                local host = ngx.req.get_headers()["host"]
+                local limit = ngx.shared.limits:get(ngx.var.remote_addr)
+                if not host or not limit then return ngx.exit(403) end
+            }}
+            proxy_pass http://origin/;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+{location}
+        }}
+    }}
+}}
+"""
+
+
+class LuaNginx(subjects.Nginx):
+    """Debian's Lua module is loaded at run time."""
+
+    main = subjects.Nginx.main + "".join(f"\nload_module {MODULES}/{m}.so;" for m in ("ndk_http_module", "ngx_http_lua_module"))
+
+
+def measure(options, cases=CASES):
+    """case -> what cpu.summary() gives."""
+    settings = {"conf": CONF, "keepalive": 2 * options.connections, "connections": 1024 + 4 * options.connections}
+    rounds = {case: {} for case in cases}
+    with subjects.Origin() as origin:
+        running = {}
+        try:
+            running["nginx"] = LuaNginx(origin.port, **settings).start()
+            running["fairlead"] = subjects.Fairlead(origin.port, os.path.abspath(options.binary), **settings).start()
+            for case in cases:
+                for subject in running.values():
+                    subjects.wrk(subject.port, "/" + case, options.connections, 1)
+                for _ in range(options.rounds):
+                    for name, subject in running.items():
+                        load = subjects.measured_load(subject, path="/" + case, connections=options.connections, seconds=options.seconds)
+                        rounds[case].setdefault(name, []).append(load)
+        finally:
+            for subject in running.values():
+                subject.stop()
+    return {case: cpu.summary(each) for case, each in rounds.items()}
+
+
+def show(results):
+    rows = []
+    for case, result in results.items():
+        mine, theirs, ratio = result["median"]["fairlead"], result["median"]["nginx"], result["ratio"]["fairlead/nginx"]
+        rows.append([case, theirs["total_us"], mine["total_us"], ratio["total_us"], ratio["pooled_total_us"], ratio["pooled_user_us"]])
+    subjects.table(rows, ["hook", "nginx us/req", "fairlead us/req", "ratio", "pooled", "user pooled"])
+
+
+def main():
+    parser = subjects.arguments(__doc__, seconds=2, rounds=5)
+    parser.add_argument("--case", action="append", choices=CASES)
+    options = parser.parse_args()
+    results = measure(options, options.case or CASES)
+    show(results)
+    subjects.finish(options, results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""otel_*: spans on the wire as a collector sees them. The messages are read by a decoder of our own, from opentelemetry-proto v1."""
+
+import re
+import struct
+import threading
+import time
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client, get, request
+from lib.ports import wait_until
+
+CONF = """
+worker_shutdown_timeout 20s;
+events {}
+http {
+    otel_exporter {
+        endpoint %%ENDPOINT%%;
+        interval 50ms;
+        %%EXPORTER%%
+    }
+    otel_service_name shop;
+    otel_resource_attr deployment.environment test;
+    otel_trace on;
+    log_format trace "$otel_trace_id $otel_span_id $otel_parent_id";
+    access_log %%PREFIX%%/logs/access.log trace;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        server_name shop.test;
+        location / { otel_trace_context propagate; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /named { otel_span_name "name $uri"; otel_span_attr user.id "u-$arg_id"; otel_span_attr b "2"; return 200 "x"; }
+        location /chosen { otel_trace $arg_on; return 200; }
+        location /never { otel_trace off; return 200; }
+        location /like_parent { otel_trace $otel_parent_sampled; otel_trace_context extract; return 200; }
+        location /bad { return 503; }
+        location /tries { otel_upstream_spans on; proxy_pass http://both; }
+        location /metrics { otel_trace off; metrics; }
+    }
+    upstream both { server 127.0.0.1:%%DEAD%% max_fails=0; server 127.0.0.1:%%UP%% backup; }
+}
+"""
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PATH = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+
+# ---- the wire format
+
+def fields_of(data):
+    """(number, value) of a message: integers and byte strings."""
+    at, found = 0, []
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7f) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+    while at < len(data):
+        tag = varint()
+        if tag & 7 == 0:
+            found.append((tag >> 3, varint()))
+        elif tag & 7 == 1:
+            found.append((tag >> 3, struct.unpack_from("<Q", data, at)[0]))
+            at += 8
+        else:
+            assert tag & 7 == 2, f"wire type {tag & 7}"
+            size = varint()
+            assert at + size <= len(data), "a field is longer than its message"
+            found.append((tag >> 3, data[at:at + size]))
+            at += size
+    return found
+
+
+def only(data, number, default=None):
+    values = [value for field, value in fields_of(data) if field == number]
+    assert len(values) <= 1
+    return values[0] if values else default
+
+
+def many(data, number):
+    return [value for field, value in fields_of(data) if field == number]
+
+
+def attributes_of(data, number):
+    found = {}
+    for pair in many(data, number):
+        ((kind, value),) = fields_of(only(pair, 2))
+        assert kind in (1, 3)
+        found[only(pair, 1).decode()] = value.decode() if kind == 1 else value
+    return found
+
+
+class Span:
+    def __init__(self, data):
+        self.trace, self.id, self.parent = only(data, 1).hex(), only(data, 2).hex(), only(data, 4, b"").hex()
+        self.state, self.name, self.kind = only(data, 3, b"").decode(), only(data, 5).decode(), only(data, 6)
+        self.start, self.end = only(data, 7), only(data, 8)
+        self.attributes = attributes_of(data, 9)
+        self.failed = only(only(data, 15, b""), 3) == 2
+
+
+class Export:
+    def __init__(self, data):
+        (resource_spans,) = many(data, 1)
+        self.resource = attributes_of(only(resource_spans, 1), 1)
+        (scope_spans,) = many(resource_spans, 2)
+        self.scope = (only(only(scope_spans, 1), 1).decode(), only(only(scope_spans, 1), 2).decode())
+        self.spans = [Span(span) for span in many(scope_spans, 2)]
+
+
+class Collector:
+    """What came, whether over gRPC or HTTP."""
+
+    def __init__(self):
+        self.exports, self.seen = [], []
+        self.go = threading.Event()
+        self.go.set()
+        self.status = "0"
+
+    def grpc(self, stream):
+        self.seen.append(stream)
+        flag, size = struct.unpack(">BI", stream.body[:5])
+        assert flag == 0 and size == len(stream.body) - 5
+        self.exports.append(Export(stream.body[5:]))
+        self.go.wait(20)
+        stream.reply(200, b"\0\0\0\0\0", [("content-type", "application/grpc")], [("grpc-status", self.status), ("grpc-message", "x")])
+
+    def http(self, asked):
+        self.seen.append(asked)
+        self.exports.append(Export(asked.body))
+        return up.reply(200, b"")
+
+    @property
+    def spans(self):
+        return [span for export in self.exports for span in export.spans]
+
+    def wait(self, count):
+        wait_until(lambda: len(self.spans) >= count, 10, f"{count} spans")
+        return self.spans
+
+
+@pytest.fixture
+def traced(server, upstream, h2_upstream):
+    def start(exporter="", protocol="grpc", **names):
+        collector = Collector()
+        if protocol == "grpc":
+            at = h2_upstream(collector.grpc)
+        else:
+            at = upstream(up.serve(collector.http))
+            exporter += "protocol http;"
+        u = upstream(up.serve(lambda request: up.reply(200, request.header("traceparent") or "none")))
+        dead = upstream()
+        dead.refuse()
+        endpoint = names.pop("endpoint", "127.0.0.1:%d") % at.port
+        s = server(CONF, ENDPOINT=endpoint, EXPORTER=exporter, UP=u.port, DEAD=dead.port, **names)
+        collector.upstream = at
+        s.wait_workers()
+        return s, collector
+    return start
+
+
+def counted(s, result):
+    found = re.search(rf'fairlead_otel_spans_total\{{result="{result}"\}} (\d+)', get(s.port, "/metrics").text)
+    return int(found.group(1)) if found else 0
+
+
+# ---- spans
+
+def test_a_request_is_a_span(traced):
+    s, collector = traced()
+    before = time.time_ns()
+    answer = get(s.port, "/a/b?c=d", host="shop.test:81", headers={"User-Agent": "tester", "traceparent": f"00-{TRACE}-{SPAN}-01",
+                                                                   "tracestate": "x=y"})
+    (span,) = collector.wait(1)
+    after = time.time_ns()
+    assert (span.trace, span.parent, span.state, span.kind, span.failed) == (TRACE, SPAN, "x=y", 2, False)
+    assert answer.text == f"00-{TRACE}-{span.id}-01"
+    assert span.name == "/"
+    assert before - 2_000_000_000 < span.start <= span.end < after + 1_000_000_000
+    host, port = "127.0.0.1", span.attributes.pop("net.sock.peer.port")
+    assert 0 < port < 65536
+    assert span.attributes == {
+        "http.method": "GET", "http.target": "/a/b?c=d", "http.route": "/", "http.scheme": "http", "http.flavor": "1.1",
+        "http.user_agent": "tester", "http.response_content_length": len(answer.text), "http.status_code": 200,
+        "net.host.name": "shop.test", "net.host.port": s.port, "net.sock.peer.addr": host}
+    (export,) = collector.exports
+    assert export.resource == {"service.name": "shop", "deployment.environment": "test"}
+    assert export.scope[0] == "fairlead"
+    wait_until(lambda: s.read("logs/access.log").split() == [span.trace, span.id, SPAN], 5, "the log line")
+
+
+def test_the_export_request_over_grpc(traced):
+    s, collector = traced('header Api-Key "secret";')
+    get(s.port, "/named")
+    collector.wait(1)
+    stream = collector.seen[0]
+    assert (stream.header(":method"), stream.path, stream.header(":scheme")) == ("POST", PATH, "http")
+    assert stream.header(":authority") == f"127.0.0.1:{collector.upstream.port}"
+    assert (stream.header("content-type"), stream.header("te"), stream.header("api-key")) == ("application/grpc", "trailers", "secret")
+    wait_until(lambda: counted(s, "exported") == 1, 5, "the count")
+
+
+@pytest.mark.parametrize("endpoint, path", [("127.0.0.1:%d", "/v1/traces"), ("http://localhost:%d/my/path", "/my/path")])
+def test_the_export_request_over_http(traced, endpoint, path):
+    s, collector = traced("header Api-Key secret;", "http", endpoint=endpoint)
+    get(s.port, "/named")
+    (span,) = collector.wait(1)
+    asked = collector.seen[0]
+    assert (asked.method, asked.target) == ("POST", path)
+    assert asked.header("Content-Type") == "application/x-protobuf" and asked.header("Api-Key") == "secret"
+    assert asked.header("Host") == (endpoint % collector.upstream.port).split("//")[-1].split("/")[0]
+    assert span.name == "name /named"
+    wait_until(lambda: counted(s, "exported") == 1, 5, "the count")
+
+
+def test_names_and_attributes_of_ones_own(traced):
+    s, collector = traced()
+    get(s.port, "/named/x?id=7")
+    (span,) = collector.wait(1)
+    assert span.name == "name /named/x" and span.attributes["user.id"] == "u-7" and span.attributes["b"] == "2"
+    assert span.parent == "" and span.trace != TRACE
+
+
+def test_a_failure_is_marked(traced):
+    s, collector = traced()
+    get(s.port, "/bad")
+    (span,) = collector.wait(1)
+    assert span.failed and span.attributes["http.status_code"] == 503
+
+
+def test_which_requests_are_recorded(traced):
+    s, collector = traced()
+    parent = f"00-{TRACE}-{SPAN}-0"
+    for path, fields in (("/never", {}), ("/chosen?on=0", {}), ("/chosen", {}), ("/like_parent", {"traceparent": parent + "0"}),
+                         ("/chosen?on=1", {}), ("/like_parent", {"traceparent": parent + "1"}), ("/chosen?on=on", {})):
+        get(s.port, path, headers=fields)
+    spans = collector.wait(3)
+    assert [span.attributes["http.target"] for span in spans] == ["/chosen?on=1", "/like_parent", "/chosen?on=on"]
+
+
+def test_tries_are_spans_where_they_are_wanted(traced):
+    s, collector = traced()
+    get(s.port, "/tries")
+    own, first, second = collector.wait(3)
+    assert own.kind == 2 and (first.kind, second.kind) == (3, 3)
+    assert first.trace == second.trace == own.trace and first.parent == second.parent == own.id
+    assert len({own.id, first.id, second.id}) == 3
+    assert (first.name, first.failed, first.attributes["upstream.fail_reason"]) == ("both", True, "UF")
+    assert (second.failed, second.attributes["http.status_code"]) == (False, 200)
+    assert own.start <= first.start <= first.end <= second.end <= own.end + 1_000_000
+
+
+def test_bytes_that_are_no_text_and_long_values(traced):
+    s, collector = traced("attribute_size 16;")
+    with Client(s.port) as client:
+        client.send(b"GET /named HTTP/1.1\r\nHost: h\r\nUser-Agent: a\xff\xc3\xa9\xe2\x82b" + b"z" * 100 + b"\r\nConnection: close\r\n\r\n")
+        client.read_reply()
+    (span,) = collector.wait(1)
+    assert span.attributes["http.user_agent"] == "a?\u00e9??b" + "z" * 9  # 16 bytes
+
+
+# ---- batches
+
+def test_a_full_batch_does_not_wait_for_the_interval(traced):
+    s, collector = traced("batch_size 3;")
+    s.reload(CONF.replace("interval 50ms", "interval 1h"))
+    with Client(s.port) as client:
+        for _ in range(7):
+            client.get("/named")
+        collector.wait(6)
+        assert [len(export.spans) for export in collector.exports] == [3, 3]
+    assert len(collector.upstream.connections) == 1
+
+
+def test_a_slow_collector_holds_nothing_up_and_the_rest_is_dropped_and_counted(traced):
+    s, collector = traced("batch_size 2; batch_count 2; timeout 60s;")
+    collector.go.clear()
+    with Client(s.port) as client:
+        begin = time.monotonic()
+        for _ in range(20):
+            assert client.get("/named").status == 200
+        assert time.monotonic() - begin < 10
+    s.wait_for_log(r"\[warn\].*otel: the collector is slow, 2 batches wait, spans are dropped")
+    assert counted(s, "dropped") == 16
+    collector.go.set()
+    collector.wait(4)
+    wait_until(lambda: counted(s, "exported") == 4, 5, "the exports")
+    s.wait_for_log(r"otel: 16 spans were dropped")
+    get(s.port, "/named")
+    collector.wait(5)
+
+
+def test_a_collector_that_is_not_there(traced):
+    s, collector = traced()
+    collector.upstream.stop()
+    assert get(s.port, "/named").status == 200
+    s.wait_for_log(r"\[error\].*otel: 1 spans could not be exported: ")
+    assert counted(s, "failed") == 1
+
+
+def test_a_collector_that_never_answers(traced):
+    s, collector = traced("timeout 300ms;")
+    collector.go.clear()
+    get(s.port, "/named")
+    s.wait_for_log(r"otel: 1 spans could not be exported: upstream timed out")
+    collector.go.set()
+
+
+def test_a_collector_that_refuses(traced):
+    s, collector = traced()
+    collector.status = "8"
+    get(s.port, "/named")
+    s.wait_for_log(r"otel: 1 spans could not be exported: the collector's grpc-status is not 0")
+
+
+def test_the_last_spans_are_sent_at_the_end(traced):
+    s, collector = traced()
+    s.reload(CONF.replace("interval 50ms", "interval 1h"))
+    for _ in range(3):
+        get(s.port, "/named")
+    time.sleep(0.1)
+    assert not collector.spans
+    s.quit()
+    assert len(collector.spans) == 3
+
+
+def test_a_request_with_a_body(traced):
+    s, collector = traced()
+    assert request(s.port, "POST", "/named", body="12345").status == 200
+    (span,) = collector.wait(1)
+    assert span.attributes["http.request_content_length"] == 5 and span.attributes["http.method"] == "POST"

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "http/message/scan.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace fairlead::http::scan {
+namespace {
+
+using Find = const char* (*)(const char*, const char*, const char*);
+
+size_t found(Find find, const std::string& text, size_t from) {
+  return static_cast<size_t>(find(text.data(), text.data() + from, text.data() + text.size()) - text.data());
+}
+
+// A byte at each place of texts of each length, sought from each place: steps of sixteen, the last step that looks back, single bytes.
+void expect_found(Find find, char sought) {
+  for (size_t size = 0; size < 40; ++size) {
+    for (size_t from = 0; from <= size; ++from) {
+      EXPECT_EQ(found(find, std::string(size, 'a'), from), size);
+      for (size_t at = 0; at < size; ++at) {
+        std::string text(size, 'a');
+        text[at] = sought;
+        EXPECT_EQ(found(find, text, from), at >= from ? at : size) << size << ' ' << from;
+      }
+    }
+  }
+}
+
+bool is_found(Find find, char byte) {
+  std::string alone(1, byte), many(20, 'a');
+  many[7] = byte;
+  EXPECT_EQ(found(find, alone, 0) == 0, found(find, many, 0) == 7) << static_cast<int>(byte);
+  return found(find, alone, 0) == 0;
+}
+
+TEST(Scan, finds_the_first_byte_wherever_it_stands) {
+  expect_found(find_control, '\n');
+  expect_found(find_blank_or_control, ' ');
+  expect_found(find_name_end, ':');
+}
+
+TEST(Scan, gives_the_first_of_several) {
+  EXPECT_EQ(found(find_control, "abc\rdef\nghijklmnopqrst\r", 0), 3u);
+  EXPECT_EQ(found(find_control, "abc\rdef\nghijklmnopqrst\r", 4), 7u);
+  EXPECT_EQ(found(find_name_end, "Host: a:b", 0), 4u);
+}
+
+TEST(Scan, knows_each_byte) {
+  for (int i = 0; i < 256; ++i) {
+    char byte = static_cast<char>(i);
+    EXPECT_EQ(is_found(find_control, byte), is_control(byte) && byte != '\t') << i;
+    EXPECT_EQ(is_found(find_blank_or_control, byte), is_control(byte) || byte == ' ') << i;
+    EXPECT_EQ(is_found(find_name_end, byte), is_control(byte) || byte == ' ' || byte == ':') << i;
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::http::scan
