@@ -4,6 +4,7 @@
 
 #include "core/base/format.h"
 #include "lua_prelude.h"
+#include "modules/lua/ffi_symbols.h"
 #include "modules/lua/scope.h"
 #include "modules/lua/vm.h"
 
@@ -21,6 +22,7 @@ static void run_prelude(lua_State* L, const prelude::Part& part) {
 }
 
 void open_api(lua_State* L, Vm& vm) {
+  keep_exported_symbols();
   lua_createtable(L, 0, 128);
   add_output(L);
   add_log(L);
@@ -38,7 +40,13 @@ void open_api(lua_State* L, Vm& vm) {
   add_balancer(L);
   add_sockets(L);
   add_udp(L);
+  add_request_socket(L);
   add_capture(L);
+  add_tls(L);
+  add_pipe(L);
+  add_errlog(L);
+  add_process(L);
+  add_upstream(L);
   add_worker(L, vm);
   lua_pushvalue(L, -1);
   lua_setglobal(L, "ngx");

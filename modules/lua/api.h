@@ -29,8 +29,14 @@ void add_threads(lua_State* L);    // thread, coroutine, sleep, semaphores
 void add_timers(lua_State* L);
 void add_balancer(lua_State* L);   // what require "ngx.balancer" gives
 void add_sockets(lua_State* L);    // socket: TCP
+void add_request_socket(lua_State* L);  // req.socket, behind add_body()
 void add_capture(lua_State* L);    // location
+void add_tls(lua_State* L);        // what require "ngx.ssl" and the like give
 void add_udp(lua_State* L);        // socket.udp, behind add_sockets()
+void add_pipe(lua_State* L);       // what require "ngx.pipe" gives
+void add_errlog(lua_State* L);     // what require "ngx.errlog" gives; the next two alike
+void add_process(lua_State* L);
+void add_upstream(lua_State* L);
 void add_worker(lua_State* L, Vm& vm);  // worker, config, constants
 
 // -- shared by parts --

@@ -19,6 +19,7 @@
 #include "http/request/spool.h"
 #include "modules/lua/api.h"
 #include "modules/lua/request_body.h"
+#include "modules/lua/request_state.h"
 #include "modules/lua/run.h"
 
 namespace fairlead::lua {
@@ -71,7 +72,7 @@ constexpr HookSet read_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, 
 
 int read_body(lua_State* L) {
   Scope& scope = allowed_scope(L, read_hooks);
-  if (scope.request->spooled_body) return 0;
+  if (scope.request->spooled_body || scope.request->slot<RequestState>().body_is_taken) return 0;
   Run& run = *scope.run;
   return run.wait_for(L, [&] { return wait_body(*run.request(), run); });
 }

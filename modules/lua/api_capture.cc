@@ -13,6 +13,7 @@
 #include "http/request/subrequest.h"
 #include "modules/lua/api.h"
 #include "modules/lua/field_table.h"
+#include "modules/lua/machine.h"
 #include "modules/lua/method_number.h"
 #include "modules/lua/request_state.h"
 #include "modules/lua/run.h"
@@ -50,6 +51,7 @@ void prepare(Part& part, Request& parent, const Asked& asked, Vm& vm) {
   Request& child = part.made.request();
   if (asked.copies_vars) child.take_assigned(parent);
   for (const AssignedVar* var = asked.vars; var; var = var->next) child.set_variable(var->index, var->text);
+  share_machine(child, parent);
   if (asked.ctx_ref == LUA_NOREF) return;
   RequestState& state = child.slot<RequestState>();
   state.vm = &vm;

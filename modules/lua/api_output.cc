@@ -24,8 +24,13 @@ int push_sent(lua_State* L, Output::Sent sent) {
   return 1;
 }
 
+// After ngx.req.socket(true) the bytes of the response are the script's own.
+bool is_raw(Scope& scope) { return scope.request->slot<RequestState>().is_raw; }
+int refuse_raw(lua_State* L) { return push_failure(L, "raw request socket acquired"); }
+
 int print_values(lua_State* L, bool line_end) {
   Scope& scope = allowed_scope(L, output_hooks);
+  if (is_raw(scope)) return refuse_raw(L);
   std::string& text = scope.vm.printed;
   text.clear();
   int count = lua_gettop(L);
@@ -58,6 +63,7 @@ Wait wait_drained(Output& output, lua_State* L) {
 
 int flush(lua_State* L) {
   Scope& scope = allowed_scope(L, output_hooks);
+  if (is_raw(scope)) return refuse_raw(L);
   Output& output = output_of(*scope.request);
   bool waits = lua_toboolean(L, 1);
   if (output.is_buffered()) return push_failure(L, "http 1.0 buffering");
@@ -69,9 +75,15 @@ int flush(lua_State* L) {
   return 1;
 }
 
-int eof(lua_State* L) { return push_sent(L, output_of(*allowed_scope(L, output_hooks).request).end()); }
+int eof(lua_State* L) {
+  Scope& scope = allowed_scope(L, output_hooks);
+  return is_raw(scope) ? refuse_raw(L) : push_sent(L, output_of(*scope.request).end());
+}
 
-int send_headers(lua_State* L) { return push_sent(L, output_of(*allowed_scope(L, output_hooks).request).send_head()); }
+int send_headers(lua_State* L) {
+  Scope& scope = allowed_scope(L, output_hooks);
+  return is_raw(scope) ? refuse_raw(L) : push_sent(L, output_of(*scope.request).send_head());
+}
 
 bool is_committed(Request& request) {
   Output* output = request.slot<RequestState>().output;
@@ -79,7 +91,8 @@ bool is_committed(Request& request) {
 }
 
 constexpr HookSet exit_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content, Hook::timer,
-                             Hook::header_filter, Hook::balancer);
+                             Hook::header_filter, Hook::balancer, Hook::ssl_client_hello, Hook::ssl_certificate,
+                             Hook::ssl_session_fetch, Hook::ssl_session_store, Hook::proxy_ssl_certificate, Hook::proxy_ssl_verify);
 
 int exit(lua_State* L) {
   Scope& scope = allowed_scope(L, exit_hooks);

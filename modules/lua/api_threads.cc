@@ -30,6 +30,16 @@ int sleep(lua_State* L) {
   return run.wait_for(L, [&] { return wait_asleep(run.loop(), ms); });
 }
 
+int on_abort(lua_State* L) {
+  Scope& scope = allowed_scope(L, output_hooks);
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  if (!conf<LuaConf>(*scope.request).check_client_abort) return push_failure(L, "lua_check_client_abort is off");
+  if (!scope.run->call_when_gone(L)) return push_failure(L, "duplicate call");
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
 // -- coroutines --
 
 int resume_by_lua(lua_State* L, lua_State* other, int arguments) {
@@ -223,6 +233,8 @@ constexpr luaL_Reg thread_functions[] = {{"spawn", spawn}, {"wait", thread_wait}
 void add_threads(lua_State* L) {
   lua_pushcfunction(L, sleep);
   lua_setfield(L, -2, "sleep");
+  lua_pushcfunction(L, on_abort);
+  lua_setfield(L, -2, "on_abort");
   lua_createtable(L, 0, 4);
   set_functions(L, thread_functions);
   lua_setfield(L, -2, "thread");

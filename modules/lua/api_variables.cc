@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // What belongs to the request and to a run: ngx.var, ngx.ctx, ngx.arg, the phase.
+#include "http/request/client_facts.h"
 #include "http/request/request.h"
 #include "core/conf/generation.h"
 #include "modules/lua/api.h"
@@ -72,25 +73,57 @@ int set_variable(lua_State* L) {
 
 // -- ngx.ctx --
 
+// The ngx.ctx of the hooks of a client's handshake, in the slots of its connection: requests begin with what is in it.
+struct HandshakeTable {
+  ~HandshakeTable() {
+    if (vm && vm->main()) luaL_unref(vm->main(), LUA_REGISTRYINDEX, ref);
+  }
+  Vm* vm = nullptr;
+  int ref = LUA_NOREF;
+};
+
 // The reference of the current run's table; where a request was redirected a new one begins.
 int& ctx_ref(lua_State* L) {
   Scope& scope = Scope::current();
   if (scope.run && !scope.request) return scope.run->ctx_ref;
   Request& request = request_of(L);
+  if (client_tls_hooks.has(scope.hook)) {
+    HandshakeTable& own = request.facts.slots.use<HandshakeTable>();
+    own.vm = &scope.vm;
+    return own.ref;
+  }
   RequestState& state = request.slot<RequestState>();
-  state.vm = &scope.vm;
-  if (state.ctx_ref != LUA_NOREF && state.ctx_redirects != request.redirects) {
-    luaL_unref(L, LUA_REGISTRYINDEX, state.ctx_ref);
+  bool is_other_vm = state.vm && state.vm != &scope.vm;  // lua_code_cache off in one of two locations
+  if (state.ctx_ref != LUA_NOREF && (is_other_vm || state.ctx_redirects != request.redirects)) {
+    luaL_unref(state.vm->main(), LUA_REGISTRYINDEX, state.ctx_ref);
     state.ctx_ref = LUA_NOREF;
   }
+  state.vm = &scope.vm;
   state.ctx_redirects = request.redirects;
   return state.ctx_ref;
+}
+
+// Into the table on top.
+void copy_handshake_table(lua_State* L) {
+  Scope& scope = Scope::current();
+  if (!scope.request || client_tls_hooks.has(scope.hook) || !scope.request->facts.is_secure) return;
+  const HandshakeTable* own = scope.request->facts.slots.find<HandshakeTable>();
+  if (!own || own->ref == LUA_NOREF) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, own->ref);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
 }
 
 int get_ctx(lua_State* L) {
   int& ref = ctx_ref(L);
   if (ref == LUA_NOREF) {
     lua_createtable(L, 0, 4);
+    copy_handshake_table(L);
     ref = luaL_ref(L, LUA_REGISTRYINDEX);
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, ref);

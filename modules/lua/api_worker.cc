@@ -31,6 +31,26 @@ int count(lua_State* L) {
   return 1;
 }
 
+// Of the workers of this configuration.
+int pids(lua_State* L) {
+  Worker* worker = Scope::current().vm.worker();
+  if (!worker) return luaL_error(L, "API disabled in the context of %s", hook_name(Scope::current().hook));
+  lua_newtable(L);
+  int count = 0;
+  uint32_t own = worker->row().generation;
+  for (BoardSlot slot = 0; worker->board() && slot < worker_slots_max; ++slot) {
+    const WorkerRow& row = worker->board()->row(slot);
+    if (slot == master_slot || row.state == WorkerState::free || row.generation != own) continue;
+    lua_pushinteger(L, row.pid);
+    lua_rawseti(L, -2, ++count);
+  }
+  if (count == 0) {
+    lua_pushinteger(L, getpid());
+    lua_rawseti(L, -2, 1);
+  }
+  return 1;
+}
+
 int exiting(lua_State* L) {
   Worker* worker = Scope::current().vm.worker();
   lua_pushboolean(L, worker && worker->is_draining());
@@ -67,7 +87,8 @@ constexpr Constant constants[] = {
 constexpr int compatible_number = 1031004;
 constexpr int api_number = 10027;
 
-constexpr luaL_Reg worker_functions[] = {{"pid", pid}, {"id", id}, {"count", count}, {"exiting", exiting}, {nullptr, nullptr}};
+constexpr luaL_Reg worker_functions[] = {{"pid", pid},     {"pids", pids},       {"id", id},
+                                         {"count", count}, {"exiting", exiting}, {nullptr, nullptr}};
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include "modules/lua/api.h"
 #include "modules/lua/conf.h"
 #include "modules/lua/hooks.h"
+#include "modules/lua/machine.h"
 #include "modules/lua/vm.h"
 
 namespace fairlead::lua {
@@ -34,7 +35,7 @@ class LuaChooser final : public PeerChooser {
 
 bool LuaChooser::choose(Session& session, const LastTry& last, PeerChoice& choice) const {
   http::Request& request = http::as_request(session);
-  Scope scope(vm_of(request.generation()), Hook::balancer, &request, request.logger);
+  Scope scope(vm_of(request), Hook::balancer, &request, request.logger);
   Choosing now{choice, last};
   choosing = &now;
   bool good = run_plain(scope, script_);

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "modules/lua/hooks.h"
+#include "modules/lua/machine.h"
 #include "modules/lua/vm.h"
 
 namespace fairlead::lua {
@@ -60,7 +61,7 @@ Poll BodyFilter::poll(Chunk& chunk) {
 
 // ngx.arg[1] and [2] lie in a table of the scope. False: the script failed.
 bool BodyFilter::run(Chunk& chunk, bool& last) {
-  Vm& vm = vm_of(request_.generation());
+  Vm& vm = vm_of(request_);
   lua_State* L = vm.main();
   Scope scope(vm, Hook::body_filter, &request_, request_.logger);
   scope.arg_ref = vm.push_arg_table(L);

@@ -11,6 +11,7 @@
 #include "core/conf/module.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
+#include "event/tls/client.h"
 #include "modules/lua/hook.h"
 
 namespace fairlead {
@@ -36,9 +37,11 @@ struct SharedZone {
   Zone* zone = nullptr;
 };
 
-struct LuaConf {
+// The base: lua_ssl_*, of sockets.
+struct LuaConf : TlsClientConf {
   // Of the main part alone.
   Vm* vm = nullptr;  // nullptr: no Lua in this configuration
+  TlsClients tls_clients;
   // Of `http`.
   Script* init = nullptr;
   Script* init_worker = nullptr;
@@ -50,6 +53,7 @@ struct LuaConf {
   Size memory_limit{0};          // 0: none
   Msec run_time_limit{60'000};   // 0: none
   bool jit = true;
+  Size capture_error_log{0};     // 0: nothing is kept
   // Of `upstream`.
   Script* balancer = nullptr;
   // Of any place.
@@ -61,6 +65,16 @@ struct LuaConf {
   Script* header_filter = nullptr;
   Script* body_filter = nullptr;
   Script* log = nullptr;
+  // Of servers and `http`; the last two of locations.
+  Script* ssl_client_hello = nullptr;
+  Script* ssl_certificate = nullptr;
+  Script* ssl_session_fetch = nullptr;
+  Script* ssl_session_store = nullptr;
+  Script* proxy_ssl_certificate = nullptr;
+  Script* proxy_ssl_verify = nullptr;
+  bool skip_default_verify = false;
+  TlsClient* tls = nullptr;  // what sockets are secured with
+  bool code_cache = true;
   bool need_request_body = false;
   bool use_default_type = true;
   bool http10_buffering = true;

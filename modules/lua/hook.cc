@@ -26,6 +26,12 @@ constexpr Names names[] = {
     {"log_by_lua", "log_by_lua*", "log"},
     {"balancer_by_lua", "balancer_by_lua*", "balancer"},
     {"ngx.timer", "ngx.timer", "timer"},
+    {"ssl_client_hello_by_lua", "ssl_client_hello_by_lua*", "ssl_client_hello"},
+    {"ssl_certificate_by_lua", "ssl_certificate_by_lua*", "ssl_cert"},
+    {"ssl_session_fetch_by_lua", "ssl_session_fetch_by_lua*", "ssl_session_fetch"},
+    {"ssl_session_store_by_lua", "ssl_session_store_by_lua*", "ssl_session_store"},
+    {"proxy_ssl_certificate_by_lua", "proxy_ssl_certificate_by_lua*", "proxy_ssl_cert"},
+    {"proxy_ssl_verify_by_lua", "proxy_ssl_verify_by_lua*", "proxy_ssl_verify"},
 };
 const Names& of(Hook hook) { return names[static_cast<unsigned>(hook)]; }
 

@@ -11,7 +11,7 @@ namespace fairlead::lua {
 
 enum class Hook : uint8_t {
   init, init_worker, exit_worker, set, server_rewrite, rewrite, access, precontent, content, header_filter, body_filter, log, balancer,
-  timer,
+  timer, ssl_client_hello, ssl_certificate, ssl_session_fetch, ssl_session_store, proxy_ssl_certificate, proxy_ssl_verify,
 };
 
 // "content_by_lua*", "ngx.timer": as errors name it.
@@ -33,6 +33,11 @@ class HookSet {
 
 // Where output, redirects and subrequests make sense.
 constexpr HookSet output_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content);
-constexpr HookSet yielding_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content, Hook::timer);
+constexpr HookSet yielding_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content, Hook::timer,
+                                 Hook::ssl_client_hello, Hook::ssl_certificate, Hook::ssl_session_fetch, Hook::proxy_ssl_certificate,
+                                 Hook::proxy_ssl_verify);
+// In handshakes with clients: there is a connection, and not yet a request.
+constexpr HookSet client_tls_hooks(Hook::ssl_client_hello, Hook::ssl_certificate, Hook::ssl_session_fetch, Hook::ssl_session_store);
+constexpr HookSet peer_tls_hooks(Hook::proxy_ssl_certificate, Hook::proxy_ssl_verify);
 
 }  // namespace fairlead::lua

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 #include "modules/lua/hooks.h"
-
-#include <optional>
+#include "modules/lua/machine.h"
 
 #include "event/worker.h"
 #include "http/request/read_body.h"
@@ -61,8 +60,15 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
   co_return co_await output_of(request).finish();
 }
 
+// The script had the connection to itself: what it sent is the answer.
+Verdict after_raw(Request& request, const Ending& ending) {
+  bool is_good = ending.kind == Ending::Kind::returned || (ending.kind == Ending::Kind::exited && ending.code >= 0 && ending.code != 444);
+  if (!is_good) request.exchange.abandon();
+  return Verdict::done();
+}
+
 Verdict refuse_script(Request& request, Vm::Loaded loaded) {
-  request.logger.error("{}", vm_of(request.generation()).text);
+  request.logger.error("{}", vm_of(request).text);
   return Verdict::status(loaded == Vm::Loaded::missing ? 404 : 500);
 }
 
@@ -72,13 +78,13 @@ Task<Verdict> run_hook(Request& request, Hook hook, const Script& script) {
     auto read = co_await http::read_body(request);
     if (!read) co_return Verdict::status(read.error().fault == Fault::too_large ? 413 : 400);
   }
-  std::optional<http::AbortScope> abortable;
-  if (own.check_client_abort) abortable.emplace(request);
-  Vm& vm = vm_of(request.generation());
+  Vm& vm = vm_of(request);
   Run run(vm, hook, &request, request.logger);
+  if (own.check_client_abort) run.ends_with_client.emplace(request.origin());
   Vm::Loaded loaded = vm.push_script(run.entry(), script, &request);
   if (loaded != Vm::Loaded::ok) co_return refuse_script(request, loaded);
   if (!run.start(0)) co_await run.finish();
+  if (request.slot<RequestState>().is_raw) co_return after_raw(request, run.ending());
   Output* output = request.slot<RequestState>().output;
   bool simple = run.ending().kind == Ending::Kind::returned && !must_answer(hook, output);
   if (simple) co_return after_return(hook);
@@ -94,7 +100,7 @@ bool is_set(const Block& block) { return conf<LuaConf>(block).*Member != nullptr
 // -- hooks that must not wait --
 
 Verdict run_log(Request& request) {
-  Scope scope(vm_of(request.generation()), Hook::log, &request, request.logger);
+  Scope scope(vm_of(request), Hook::log, &request, request.logger);
   run_plain(scope, *conf<LuaConf>(request).log);
   return Verdict::next();
 }
@@ -102,7 +108,7 @@ Verdict run_log(Request& request) {
 void run_header_filter(Request& request) {
   RequestState& state = request.slot<RequestState>();
   if (state.filter_refused) return;
-  Scope scope(vm_of(request.generation()), Hook::header_filter, &request, request.logger);
+  Scope scope(vm_of(request), Hook::header_filter, &request, request.logger);
   bool good = run_plain(scope, *conf<LuaConf>(request).header_filter);
   if (!good) {
     state.filter_refused = true;
@@ -136,7 +142,7 @@ constexpr http::ResponseFilter filters[] = {
 
 }  // namespace
 
-constexpr http::Hooks http_hooks = {.phases = phases, .filters = filters};
+constexpr http::Hooks http_hooks = {.phases = phases, .filters = filters, .tls = tls_hooks};
 
 Task<Verdict> run_content(Request& request) { return run_hook(request, Hook::content, *conf<LuaConf>(request).content); }
 

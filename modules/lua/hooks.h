@@ -26,6 +26,10 @@ Task<http::Verdict> run_content(http::Request& request);
 // set_by_lua: adds its statement to the rewrite script of the block.
 ConfResult<Unit> add_set_statement(Line& line, LuaConf& own);
 
+// ssl_*_by_lua and proxy_ssl_*_by_lua.
+constexpr size_t tls_hook_count = 6;
+extern const http::TlsHook tls_hooks[tls_hook_count];
+
 // balancer_by_lua: the script names the peers of the group the line stands in.
 void use_chooser(const Line& line, const Script& script);
 

@@ -13,7 +13,9 @@
 #include "http/conf/http_block.h"
 #include "http/conf/location.h"
 #include "modules/lua/block_end.h"
+#include "modules/lua/captured_log.h"
 #include "modules/lua/hooks.h"
+#include "modules/lua/machine.h"
 #include "modules/lua/shared_dict.h"
 #include "modules/lua/timers.h"
 #include "modules/lua/vm.h"
@@ -39,6 +41,20 @@ ConfResult<Unit> set_shared_dict(Line& line, LuaConf& own) {
   auto zone = declare_dict(line.generation(), line.word(1), *bytes);
   if (!zone) return zone.error();
   own.shared_dicts.push_back({line.word(1), *zone});
+  return Unit();
+}
+
+ConfResult<Unit> set_capture_log(Line& line, LuaConf& own) {
+  constexpr uint64_t bytes_min = 4096;
+  auto bytes = parse_size(line.word(1), SizeUnits::up_to_mega);
+  if (!bytes || *bytes < bytes_min) return format("invalid capture error log size \"{}\", minimum size is {}", line.word(1), bytes_min);
+  own.capture_error_log = Size{*bytes};
+  return Unit();
+}
+
+ConfResult<Unit> set_code_cache(Line& line, LuaConf& own) {
+  FL_TRY(ConfValue<bool>::parse(line, own.code_cache));
+  if (!own.code_cache) Logger().alert("lua_code_cache is off; this will hurt performance{}", at_place(line.place()));
   return Unit();
 }
 
@@ -76,6 +92,14 @@ constexpr Directive rows[] = {
     FL_HOOK(body_filter, anywhere, "Lua run on each piece of a response's body."),
     FL_HOOK(balancer, in_upstream, "Lua that names the peer of each try on the group."),
     FL_HOOK(log, anywhere, "Lua run when a request has ended, before the access log."),
+    FL_HOOK(ssl_client_hello, in_http | in_server, "Lua run when a client hello was read, before anything of it counts."),
+    FL_HOOK(ssl_certificate, in_http | in_server, "Lua run before a certificate is shown to a client; it may choose another."),
+    FL_HOOK(ssl_session_fetch, in_http, "Lua run when a client wants to resume a session (TLS 1.2): it may give it."),
+    FL_HOOK(ssl_session_store, in_http, "Lua run when a session was made with a client, to keep it."),
+    FL_HOOK(proxy_ssl_certificate, in_location, "Lua run when a peer of proxy_pass asks for a certificate; it may choose one."),
+    FL_HOOK(proxy_ssl_verify, in_location, "Lua run when the certificate of a peer of proxy_pass was verified; it has the last word."),
+    slot<LuaConf, &LuaConf::skip_default_verify>("lua_upstream_skip_openssl_default_verify", in_location,
+                                                 "The chain of a peer counts as good until proxy_ssl_verify_by_lua says otherwise."),
     custom<add_set_statement, LuaConf>("set_by_lua_block", in_server | in_server_if | in_places, words(1),
                                        "Lua whose value a variable gets, among the statements of the rewrite module.")
         .raw(block_end)
@@ -105,7 +129,13 @@ constexpr Directive rows[] = {
                                           "What Lua's own objects may take in a worker (memory of FFI is not counted); 0: no limit."),
     slot<LuaConf, &LuaConf::run_time_limit>("lua_run_time_limit", in_http,
                                             "Processor time that a script may use without waiting before it is ended; 0: no limit."),
+    custom<set_capture_log, LuaConf, &LuaConf::capture_error_log>("lua_capture_error_log", in_http, words(1),
+                                                                  "Memory for the newest lines of the error log, see ngx.errlog.")
+        .takes("size"),
     slot<LuaConf, &LuaConf::jit>("lua_jit", in_http, "Whether Lua is compiled to machine code."),
+    custom<set_code_cache, LuaConf, &LuaConf::code_cache>("lua_code_cache", anywhere, words(1),
+                                                          "Off: each request has a Lua machine of its own, its files are read anew.")
+        .takes("on | off"),
     slot<LuaConf, &LuaConf::need_request_body>("lua_need_request_body", anywhere, "Read the request's body before a script runs."),
     slot<LuaConf, &LuaConf::use_default_type>("lua_use_default_type", anywhere,
                                               "Give responses of scripts the type of default_type if they have none."),
@@ -123,6 +153,22 @@ constexpr Directive rows[] = {
     slot<LuaConf, &LuaConf::socket_keepalive_timeout>("lua_socket_keepalive_timeout", in_http_any,
                                                       "How long a script's connection may idle in its pool."),
     slot<LuaConf, &LuaConf::socket_log_errors>("lua_socket_log_errors", in_http_any, "Log failures of scripts' sockets as errors."),
+    custom<set_tls_client_trusted, LuaConf, &TlsClientConf::trusted_certificate>("lua_ssl_trusted_certificate", in_http_any, words(1),
+                                                                                 "Authorities whose peers scripts' sockets trust.")
+        .takes("file"),
+    slot<LuaConf, &TlsClientConf::verify_depth>("lua_ssl_verify_depth", in_http_any, "Longest chain of a peer of scripts' sockets."),
+    slot<LuaConf, &TlsClientConf::protocols>("lua_ssl_protocols", in_http_any, "Versions of TLS of scripts' sockets."),
+    slot<LuaConf, &TlsClientConf::ciphers>("lua_ssl_ciphers", in_http_any, "Their ciphers up to TLS 1.2, in OpenSSL's format."),
+    custom<set_tls_client_crl, LuaConf, &TlsClientConf::crl>("lua_ssl_crl", in_http_any, words(1), "Revoked certificates of their peers.")
+        .takes("file"),
+    custom<set_tls_client_certificate, LuaConf, &TlsClientConf::certificate>("lua_ssl_certificate", in_http_any, words(1),
+                                                                             "The certificate that they show, in PEM.")
+        .takes("file"),
+    custom<set_tls_client_key, LuaConf, &TlsClientConf::key>("lua_ssl_certificate_key", in_http_any, words(1), "Its key.").takes("file"),
+    custom<set_tls_key_log, LuaConf, &TlsClientConf::key_log>("lua_ssl_key_log", in_http_any, words(1),
+                                                              "File for the secrets of their handshakes (SSLKEYLOGFILE format).")
+        .takes("file"),
+    slot<LuaConf, &TlsClientConf::commands>("lua_ssl_conf_command", in_http_any, "A command of OpenSSL's configuration for them."),
     custom<accept, LuaConf>("lua_load_resty_core", in_http, words(1), "Accepted and without meaning: the API is always there.")
         .takes("on | off"),
     custom<accept, LuaConf>("lua_thread_cache_max_entries", in_http, words(1), "Accepted and without meaning: the cache sizes itself.")
@@ -132,8 +178,7 @@ constexpr Directive rows[] = {
 };
 #undef FL_HOOK
 
-
-// -- the machine's life --
+// -- the TLS of sockets --
 
 bool is_used(Block& root) {
   bool used = false;
@@ -141,26 +186,39 @@ bool is_used(Block& root) {
   return used;
 }
 
-ConfResult<Unit> run_init(Vm& vm, const Script& script) {
-  Scope scope(vm, Hook::init, nullptr, Logger());
-  lua_State* L = vm.main();
-  if (vm.push_script(L, script, nullptr) != Vm::Loaded::ok) return format("init_by_lua error: {}", vm.text);
-  if (vm.call(L, 0, 0)) return Unit();
-  std::string reason = format("init_by_lua error: {}", lua_tostring(L, -1));
-  lua_pop(L, 1);
-  return reason;
+// Every place has a client; those with equal settings share one.
+ConfResult<Unit> make_clients(Generation& generation) {
+  if (!is_used(generation.root())) return Unit();
+  TlsClients& all = conf<LuaConf>(generation.root()).tls_clients;
+  ConfResult<Unit> made = Unit();
+  each_block(generation.root(), [&](Block& block) {
+    LuaConf& own = conf<LuaConf>(block);
+    if (!made || own.tls) return;
+    for (const Template* source : {&own.certificate, &own.key})
+      if (source->is_set() && !source->is_literal())
+        made = format("variables are not supported in \"lua_ssl_certificate\"{}\n", at_place(block.place()));
+    if (!made) return;
+    auto client = all.of(generation, own, "lua_ssl");
+    if (client) own.tls = *client;
+    else made = std::move(client.error());
+    if (client) keep_hot(generation, block, **client);
+  });
+  return made;
 }
+
+// -- the machine's life --
 
 ConfResult<Unit> make_machine(Generation& generation) {
   http::HttpBlock* http = http::http_block_of(generation);
   if (!http || !is_used(generation.root())) return Unit();
   const LuaConf& own = conf<LuaConf>(*http->block);
   Vm* vm = generation.arena().make<Vm>(generation, *http->block);
-  FL_TRY(vm->open());
   conf<LuaConf>(generation.root()).vm = vm;
-  if (own.init) FL_TRY(run_init(*vm, *own.init));
-  vm->guard_globals();
-  return Unit();
+  if (own.capture_error_log) {
+    vm->captured_log = generation.arena().make<CapturedLog>(own.capture_error_log);
+    vm->captured_log->follow(generation.root());
+  }
+  return start_machine(*vm);
 }
 
 Vm* machine_of(Worker& worker) { return conf<LuaConf>(worker.generation().root()).vm; }
@@ -202,6 +260,7 @@ extern constinit const Module lua_module = {
     .conf = conf_of<lua::LuaConf>,
     .directives = lua::rows,
     .after = lua::runs_after,
+    .generation = lua::make_clients,
     .ready = lua::make_machine,
     .event = &lua::event_hooks,
     .http = &lua::http_hooks,

@@ -4,6 +4,7 @@
 # LuaJIT (OpenResty's branch, or the stock one), and the parts of the API that are written in Lua: prelude/*.lua become texts of a header.
 pkg_check_modules(LUAJIT REQUIRED IMPORTED_TARGET luajit)
 target_link_libraries(fairlead_modules PUBLIC PkgConfig::LUAJIT)
+target_link_options(fairlead_modules PUBLIC LINKER:--dynamic-list=${CMAKE_CURRENT_SOURCE_DIR}/lua/exported_symbols.list)
 
 file(GLOB preludes CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/lua/prelude/*.lua)
 list(SORT preludes)

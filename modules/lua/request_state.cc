@@ -10,7 +10,7 @@ namespace fairlead::lua {
 
 RequestState::~RequestState() {
   while (Owned* each = owned.pop_front()) each->close_for_end();
-  if (ctx_ref != LUA_NOREF) luaL_unref(vm->main(), LUA_REGISTRYINDEX, ctx_ref);
+  if (ctx_ref != LUA_NOREF && vm->main()) luaL_unref(vm->main(), LUA_REGISTRYINDEX, ctx_ref);
 }
 
 Output& output_of(http::Request& request) {

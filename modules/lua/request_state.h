@@ -6,6 +6,8 @@
 
 #include <lua.hpp>
 
+#include <memory>
+
 #include "core/base/list.h"
 
 namespace fairlead::http { class Request; }
@@ -30,12 +32,14 @@ struct RequestState {
   RequestState(const RequestState&) = delete;
   RequestState& operator=(const RequestState&) = delete;
 
-  Vm* vm = nullptr;
+  std::shared_ptr<Vm> own_vm;  // with lua_code_cache off
+  Vm* vm = nullptr;            // of ctx_ref
   int ctx_ref = LUA_NOREF;
   int ctx_redirects = 0;       // a redirect begins a new ngx.ctx
   Output* output = nullptr;
   bool no_type = false;        // the script took the default Content-Type away
   bool is_raw = false;         // the connection was handed to the script (ngx.req.socket(true))
+  bool body_is_taken = false;  // a socket reads it (ngx.req.socket())
   bool filter_refused = false; // a header filter made another response of this one: it is not asked again
   List<Owned> owned;
 };

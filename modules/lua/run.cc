@@ -9,6 +9,7 @@
 namespace fairlead::lua {
 
 PromiseBase* LightThread::done(PromiseBase&) {
+  if (std::exchange(awaits_gone, false)) ++run.live_;
   values = wait.promise().take();
   wait.reset();
   run.make_ready(*this);
@@ -79,6 +80,7 @@ void Run::step(LightThread& thread) {
     {
       Scope scope(vm_, hook_, request_, logger_, this);
       MemoryLimit limited(true);
+      scope.handshake = handshake;
       status = lua_resume(thread.active, std::exchange(thread.values, 0));
     }
     if (status == LUA_YIELD) {
@@ -260,6 +262,31 @@ int Run::spawn(lua_State* L, int arguments) {
   others_.push_back(std::move(thread));
   ++live_;
   return yielded;
+}
+
+Wait Run::wait_gone() {
+  co_await http::ClientGone(*request_);
+  co_return 0;
+}
+
+bool Run::call_when_gone(lua_State* L) {
+  if (std::exchange(has_gone_call_, true)) return false;
+  lua_State* made = lua_newthread(L);
+  lua_insert(L, -2);
+  lua_xmove(L, made, 1);
+  int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  auto thread = std::make_unique<LightThread>(*this, Vm::Thread{made, anchor});
+  thread->parent = &entry_;
+  thread->awaits_gone = true;
+  thread->state = LightThread::State::waiting;
+  LightThread& waiting = *thread;
+  others_.push_back(std::move(thread));
+  ends_with_client.reset();
+  // Waits for nothing of Lua's, so it may be started here; a client that is gone already makes it ready at once.
+  waiting.wait = wait_gone();
+  waiting.wait.promise().set_completion(&waiting);
+  if (waiting.wait.promise().run()) waiting.done(waiting.wait.promise());
+  return true;
 }
 
 LightThread* Run::find_thread(lua_State* L) {

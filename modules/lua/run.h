@@ -12,11 +12,13 @@
 #include <lua.hpp>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/base/list.h"
 #include "event/loop/loop.h"
 #include "event/loop/task.h"
+#include "http/request/request.h"
 #include "modules/lua/request_state.h"
 #include "modules/lua/scope.h"
 #include "modules/lua/vm.h"
@@ -50,6 +52,7 @@ class LightThread final : public Link, public Completion {
   State state = State::ready;
   bool joins = false;                // waits for one of `joined`
   bool succeeded = false;            // when done
+  bool awaits_gone = false;          // is not counted before the client leaves
   std::vector<LightThread*> joined;
 };
 
@@ -77,7 +80,8 @@ class Run {
 
   // -- for functions of the API, called from Lua: `return run.wait_for(L, task)` --
 
-  // The task is started when Lua has been left. May raise (yielding is not possible across a C call): `make` is called behind that.
+  // The task is started when Lua has been left. May raise (yielding is not possible across a C call): `make` is called behind that, when
+  // the arguments are no longer on the stack.
   template <class Make>
   int wait_for(lua_State* L, Make&& make) {
     int yielded = lua_yield(L, 0);
@@ -90,6 +94,8 @@ class Run {
   // Resumes `other` with `arguments` values on top of L, in place of the coroutine L.
   int resume(lua_State* L, lua_State* other, int arguments);
   int spawn(lua_State* L, int arguments);
+  // Starts a light thread with the function on top of L when the client leaves. False: there is one already.
+  bool call_when_gone(lua_State* L);
   int join(lua_State* L);
   int kill(lua_State* L);
   // "running", "suspended", ... of a coroutine; nullptr: ask Lua.
@@ -110,12 +116,16 @@ class Run {
   // Of a timer's run: its ngx.ctx, and what is closed with it.
   int ctx_ref = LUA_NOREF;
   List<Owned> owned;
+  TlsHandshake* handshake = nullptr;  // of a hook in one
+  // A client that leaves ends the request and this run with it (lua_check_client_abort), unless the script has a function for that.
+  std::optional<http::AbortScope> ends_with_client;
 
  private:
   friend class LightThread;
   enum class Ask : uint8_t { yield, wait, resume, end, spawn, join };
   class Pause;
 
+  Wait wait_gone();
   void run_ready();
   void step(LightThread& thread);
   bool take_yield(LightThread& thread);
@@ -146,6 +156,7 @@ class Run {
   size_t live_ = 1;      // threads not done
   size_t drop_at_ = 16;  // objects of dead threads are looked for when there are so many
   PromiseBase* paused_ = nullptr;
+  bool has_gone_call_ = false;
   bool ended_ = false;
   Ending ending_;
   // What the function of the API that yielded asked for.

@@ -22,7 +22,6 @@ constexpr int exit_status = 3;
 
 // What the signal handler reads; set while no tick can come.
 struct Watched {
-  lua_State* machine = nullptr;
   uint64_t limit_ms = 0;
   int log_descriptor = STDERR_FILENO;
   uint64_t entry = 0;  // at the last tick
@@ -52,7 +51,7 @@ void RunLimit::on_tick(int) {
   if (entry % 2 == 0 || watched.ticks < ticks_per_limit) return;
   if (watched.ticks == ticks_per_limit) {
     armed_.store(true, std::memory_order_relaxed);
-    lua_sethook(watched.machine, raise_limit, LUA_MASKCOUNT, 1);
+    lua_sethook(machine_.load(std::memory_order_relaxed), raise_limit, LUA_MASKCOUNT, 1);
   } else if (watched.ticks >= 2 * ticks_per_limit) {
     constexpr char line[] = "[alert] lua: a compiled script does not end (lua_run_time_limit): the worker ends, its requests with it\n";
     if (write(watched.log_descriptor, line, sizeof line - 1) < 0) {}
@@ -62,12 +61,11 @@ void RunLimit::on_tick(int) {
 
 void RunLimit::disarm() {
   armed_.store(false, std::memory_order_relaxed);
-  if (watched.machine) lua_sethook(watched.machine, nullptr, 0, 0);
+  lua_sethook(machine_.load(std::memory_order_relaxed), nullptr, 0, 0);
 }
 
 void RunLimit::start(Vm& vm, uint64_t limit_ms) {
   if (limit_ms == 0) return;
-  watched.machine = vm.main();
   watched.limit_ms = limit_ms;
   auto files = vm.generation().log_files();
   if (!files.empty()) watched.log_descriptor = files.front()->descriptor();

@@ -25,15 +25,20 @@ class RunLimit {
   static void stop();
 
   // Around each outermost entry into Lua.
-  static void enter() { entry_.store(entry_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  static void enter(lua_State* machine) {
+    machine_.store(machine, std::memory_order_relaxed);
+    count();
+  }
   static void leave() {
-    enter();
+    count();
     if (armed_.load(std::memory_order_relaxed)) disarm();
   }
 
  private:
   static void on_tick(int);
   static void disarm();
+  static void count() { entry_.store(entry_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  static inline std::atomic<lua_State*> machine_{nullptr};  // that was entered last
   static inline std::atomic<uint64_t> entry_{0};  // odd: inside
   static inline std::atomic<bool> armed_{false};
 };

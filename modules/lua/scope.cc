@@ -11,6 +11,12 @@
 
 namespace fairlead::lua {
 
+Scope::Scope(Vm& of_vm, Hook in_hook, http::Request* of_request, Logger with_logger, Run* of_run)
+    : vm(of_vm), hook(in_hook), request(of_request), run(of_run), logger(with_logger), before_(current_) {
+  current_ = this;
+  if (!before_) RunLimit::enter(of_vm.main());
+}
+
 Scope& request_scope(lua_State* L) {
   Scope& scope = Scope::current();
   if (scope.request) return scope;

@@ -22,6 +22,7 @@
 
 namespace fairlead {
 class Worker;
+struct TlsHandshake;
 namespace http { class Request; }
 }  // namespace fairlead
 
@@ -32,11 +33,7 @@ class Vm;
 
 class Scope {
  public:
-  Scope(Vm& of_vm, Hook in_hook, http::Request* of_request, Logger with_logger, Run* of_run = nullptr)
-      : vm(of_vm), hook(in_hook), request(of_request), run(of_run), logger(with_logger), before_(current_) {
-    current_ = this;
-    if (!before_) RunLimit::enter();
-  }
+  Scope(Vm& of_vm, Hook in_hook, http::Request* of_request, Logger with_logger, Run* of_run = nullptr);
   ~Scope() {
     current_ = before_;
     if (!before_) RunLimit::leave();
@@ -57,6 +54,7 @@ class Scope {
   int exit_code = no_exit;
   // Of set_by_lua and body_filter_by_lua: what ngx.arg gives and takes. The hook that opened the scope fills them.
   int arg_ref = LUA_NOREF;
+  TlsHandshake* handshake = nullptr;  // of ssl_*_by_lua and proxy_ssl_*_by_lua
 
   // What sockets made here belong to: the request, else the run (of a timer).
   const void* owner() const { return request ? static_cast<const void*>(request) : static_cast<const void*>(run); }

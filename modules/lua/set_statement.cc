@@ -8,6 +8,7 @@
 #include "http/request/script.h"
 #include "modules/lua/conf.h"
 #include "modules/lua/hooks.h"
+#include "modules/lua/machine.h"
 #include "modules/lua/vm.h"
 
 namespace fairlead::lua {
@@ -30,7 +31,7 @@ class SetByLua final : public http::ScriptStatement {
 };
 
 ScriptStep SetByLua::run(Request& request, Verdict& verdict) const {
-  Vm& vm = vm_of(request.generation());
+  Vm& vm = vm_of(request);
   lua_State* L = vm.main();
   Scope scope(vm, Hook::set, &request, request.logger);
   scope.arg_ref = vm.push_arg_table(L);

@@ -2,70 +2,13 @@
 // Copyright (C) The Fairlead authors
 #include "modules/lua/tcp_socket.h"
 
-#include <algorithm>
-#include <cerrno>
-
+#include "core/base/format.h"
 #include "event/net/connector.h"
+#include "event/tls/peer.h"
 #include "event/worker.h"
 #include "modules/lua/socket_names.h"
 
 namespace fairlead::lua {
-
-// -- reading --
-
-bool ReadStep::feed(std::string_view unread, size_t& consumed) {
-  consumed = 0;
-  switch (what_.kind) {
-    case Reading::Kind::bytes:
-      consumed = std::min(unread.size(), what_.bytes - result.size());
-      result.append(unread.substr(0, consumed));
-      return result.size() == what_.bytes;
-    case Reading::Kind::any:
-      consumed = std::min(unread.size(), what_.bytes);
-      result.append(unread.substr(0, consumed));
-      return consumed > 0;
-    case Reading::Kind::all:
-      consumed = unread.size();
-      result.append(unread);
-      return false;
-    case Reading::Kind::line: return feed_line(unread, consumed);
-    case Reading::Kind::until: return feed_until(unread, consumed);
-  }
-  return false;
-}
-
-// All carriage returns go, wherever in the line.
-bool ReadStep::feed_line(std::string_view unread, size_t& consumed) {
-  size_t end = unread.find('\n');
-  bool whole = end != std::string_view::npos;
-  for (char byte : unread.substr(0, end))
-    if (byte != '\r') result += byte;
-  consumed = whole ? end + 1 : unread.size();
-  return whole;
-}
-
-// Bytes with which the pattern might begin are left unread until more is known.
-bool ReadStep::feed_until(std::string_view unread, size_t& consumed) {
-  const std::string& pattern = what_.pattern;
-  size_t room = what_.bytes ? what_.bytes - result.size() : SIZE_MAX;
-  size_t at = unread.find(pattern);
-  if (at != std::string_view::npos && at <= room) {
-    // With a size, data that ends right before the pattern is given first, the end by the next call.
-    if (what_.bytes && at == room && at > 0) {
-      result.append(unread.substr(0, at));
-      consumed = at;
-      return true;
-    }
-    result.append(unread.substr(0, what_.inclusive ? at + pattern.size() : at));
-    consumed = at + pattern.size();
-    if (until_) until_->met = true;
-    return true;
-  }
-  size_t safe = at != std::string_view::npos ? at : unread.size() >= pattern.size() ? unread.size() - pattern.size() + 1 : 0;
-  consumed = std::min(safe, room);
-  result.append(unread.substr(0, consumed));
-  return what_.bytes && result.size() == what_.bytes;
-}
 
 // -- pools --
 
@@ -90,24 +33,6 @@ void SocketPools::put(const std::string& name, std::unique_ptr<PooledConnection>
 
 // -- the socket --
 
-namespace {
-
-std::string text_of(const Error& error) {
-  switch (error.fault) {
-    case Fault::timeout: return "timeout";
-    case Fault::closed: return "closed";
-    default: break;
-  }
-  return error.sys ? system_text(error.sys) : error.what;
-}
-
-}  // namespace
-
-std::string TcpSocket::fail(const Error& error, bool closes) {
-  if (closes) connection_.reset();
-  return text_of(error);
-}
-
 Task<std::string> TcpSocket::connect(ConnectTo to) {
   BusyFlag busy(is_connecting);
   connection_ = worker_.state<SocketPools>().take(to.pool);
@@ -126,41 +51,84 @@ Task<std::string> TcpSocket::connect(ConnectTo to) {
   co_return std::string();
 }
 
-Task<std::string> TcpSocket::send(Chain bytes) {
-  BusyFlag busy(is_writing);
-  Task<Result<Unit>> writing = connection_->connection.write(bytes, timeouts.send_ms);
-  auto written = co_await writing;
-  if (written) co_return std::string();
-  writing.reset();
-  co_return fail(written.error(), true);
+// -- TLS --
+
+SSL* TcpSocket::ssl() const {
+  if (!connection_) return nullptr;
+  // Only secure() puts a layer on a connection of ours.
+  auto* tls = connection_->connection.has_layer() ? static_cast<TlsTransport*>(&connection_->connection.transport()) : nullptr;
+  return tls ? &tls->ssl() : nullptr;
 }
 
-// A time-out leaves the socket open: the script may read on.
+std::string TcpSocket::verify(SSL& ssl, const SecureWith& with) const {
+  X509* shown = SSL_get0_peer_certificate(&ssl);
+  if (!shown) return "no peer certificate";
+  VerifyResult result = verify_result(ssl);
+  if (!result.is_good()) return format("{}: {}", result.code, result.text());
+  if (with.name.empty() || has_name(*shown, with.name)) return {};
+  return "certificate host mismatch";
+}
+
+// The first thing wrong with a chain is what scripts are told; the handshake goes on all the same.
+static int stop_at_first(int good, X509_STORE_CTX*) { return good; }
+
+// Certificates and keys are shared by count: what a script was given by ngx.ssl stays its own.
+static bool use_certificate(SSL& ssl, const KeyPair& pair) {
+  if (!pair.key) return true;
+  bool good = SSL_use_certificate(&ssl, pair.certificate.get()) == 1;
+  for (size_t i = 0; good && i < pair.chain.size(); ++i) good = SSL_add1_chain_cert(&ssl, pair.chain[i].get()) == 1;
+  return good && SSL_use_PrivateKey(&ssl, pair.key.get()) == 1;
+}
+
+Task<std::string> TcpSocket::secure(TlsClient& tls, SecureWith with) {
+  if (ssl()) co_return std::string();
+  BusyFlag busy(is_connecting);
+  SslPtr made(SSL_new(tls.current()));
+  if (!made) co_return "SSL_new() failed";
+  SSL_set_connect_state(made.get());
+  SSL_set_verify(made.get(), SSL_VERIFY_NONE, &stop_at_first);
+  if (!with.name.empty() && !is_address_text(with.name)) SSL_set_tlsext_host_name(made.get(), with.name.c_str());
+  if (with.session) SSL_set_session(made.get(), with.session.get());
+  if (with.asks_for_status) SSL_set_tlsext_status_type(made.get(), TLSEXT_STATUSTYPE_ocsp);
+  if (!use_certificate(*made, certificate)) {
+    take_openssl_errors();
+    co_return "bad client certificate or key";
+  }
+  constexpr size_t record_bytes = 16384;
+  Connection& over = connection_->connection;
+  auto layer = std::make_unique<TlsTransport>(over.transport(), std::move(made), record_bytes);
+  TlsTransport& transport = *layer;
+  over.add_layer(std::move(layer));
+  auto done = co_await transport.handshake(nullptr, worker_.loop().deadline(timeouts.connect_ms));
+  std::string wrong;
+  if (!done) wrong = done.error().fault == Fault::timeout ? "timeout" : done.error().fault == Fault::closed ? "closed" : "handshake failed";
+  else if (with.verifies) wrong = verify(transport.ssl(), with);
+  if (!done && !transport.failure().empty()) failure = transport.failure();
+  if (!wrong.empty()) connection_.reset();
+  co_return std::move(wrong);
+}
+
+// -- bytes --
+
+// The other direction may still wait for the connection: who ends last drops it.
+void TcpSocket::lose(bool& own_part) {
+  own_part = false;
+  lost_ = is_reading || is_writing;
+  if (!lost_) connection_.reset();
+}
+
+Task<std::string> TcpSocket::send(Chain bytes) {
+  BusyFlag busy(is_writing);
+  StreamOutcome sent = co_await send_to(connection_->connection, *this, std::move(bytes));
+  if (sent.is_over || lost_) lose(is_writing);
+  co_return std::move(sent.wrong);
+}
+
 Task<std::string> TcpSocket::receive(ReadStep& step) {
   BusyFlag busy(is_reading);
-  for (;;) {
-    Connection& from = connection_->connection;
-    size_t consumed;
-    bool complete = step.feed(from.unread(), consumed);
-    from.consume(consumed);
-    if (complete) {
-      from.release_if_empty();
-      co_return std::string();
-    }
-    IoResult got = from.fill(std::max(buffer_bytes, from.unread().size() * 2));
-    if (got.status == IoStatus::ok) continue;
-    if (got.status == IoStatus::end) {
-      step.result.append(from.unread());
-      connection_.reset();
-      co_return "closed";
-    }
-    if (got.status == IoStatus::failed) {
-      step.result.append(from.unread());
-      co_return fail(from.error_of(got, "recv() failed"), true);
-    }
-    WaitStatus status = co_await from.readable(worker_.loop().deadline(timeouts.read_ms));
-    if (status == WaitStatus::timeout) co_return "timeout";
-  }
+  StreamOutcome got = co_await receive_from(connection_->connection, *this, step);
+  if (got.is_over || lost_) lose(is_reading);
+  co_return std::move(got.wrong);
 }
 
 std::string TcpSocket::keep(uint64_t idle_ms, size_t size) {

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// TcpSocket: a connection that a script opened (ngx.socket.tcp), without Lua: connecting, reading by patterns, sending, and the
-// pools of idle
-// ones. Shared by the userdata of Lua and the task that works on it; it belongs to the request or run that made it and is closed with it.
+// TcpSocket: a connection that a script opened (ngx.socket.tcp), without Lua: connecting, TLS, and the pools of idle ones.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "event/net/conn_pool.h"
 #include "event/net/socket.h"
-#include "modules/lua/request_state.h"
+#include "event/tls/client.h"
+#include "event/tls/pem.h"
+#include "modules/lua/byte_socket.h"
 
 namespace fairlead {
 class Block;
@@ -22,34 +22,6 @@ class Worker;
 }  // namespace fairlead
 
 namespace fairlead::lua {
-
-// What a read is to give.
-struct Reading {
-  enum class Kind : uint8_t { bytes, line, all, any, until } kind = Kind::line;
-  size_t bytes = 0;         // of bytes; of any: at most; of until: pieces of this size, 0: whole
-  std::string pattern;      // of until
-  bool inclusive = false;   // the pattern is given, too
-};
-
-// A pattern's reader between its calls.
-struct UntilState {
-  bool met = false;  // the pattern was met by a call with a size: the next one gives nothing
-};
-
-// One read, fed with what arrived. Plain.
-class ReadStep {
- public:
-  ReadStep(const Reading& what, UntilState* until) : what_(what), until_(until) {}
-  // Looks at the unread bytes, says in `consumed` how many of them it took. True: `result` is complete.
-  bool feed(std::string_view unread, size_t& consumed);
-  std::string result;
-
- private:
-  bool feed_line(std::string_view unread, size_t& consumed);
-  bool feed_until(std::string_view unread, size_t& consumed);
-  const Reading& what_;
-  UntilState* until_;
-};
 
 // Idle connections by the name of their pool; each pool has the size that its first user gave it. State of the worker.
 class SocketPools {
@@ -68,55 +40,56 @@ class SocketPools {
   std::unordered_map<std::string, std::unique_ptr<Pool>> pools_;
 };
 
-struct SocketTimeouts {
-  uint64_t connect_ms = 60'000, send_ms = 60'000, read_ms = 60'000;
-};
-
 struct ConnectTo {
   std::string host;     // as given; or "unix:/path"
   uint16_t port = 0;
   std::string pool;     // the name of the pool
 };
 
-class TcpSocket final : public Owned {
+// What a handshake is to be.
+struct SecureWith {
+  SslSessionPtr session;     // to be resumed
+  std::string name;          // sent, and wanted in the certificate; empty: none
+  bool verifies = false;
+  bool asks_for_status = false;
+};
+
+class TcpSocket final : public ByteSocket {
  public:
+  static constexpr const char* type_name = "fairlead.tcp";
+
   // `owner`: the request or run; `place`: whose `resolver` is asked.
-  TcpSocket(Worker& worker, const Block& place, const void* owner) : worker_(worker), place_(place), owner_(owner) {}
-  ~TcpSocket() = default;
-  void close_for_end() override {
-    connection_.reset();
-    owner_ = nullptr;  // the next request may lie where this one did
-  }
+  TcpSocket(Worker& worker, const Block& place, const void* owner) : ByteSocket(owner), worker_(worker), place_(place) {}
 
   // The reason of a failure, as scripts see it; empty: it went well.
   Task<std::string> connect(ConnectTo to);
-  // Everything is with the kernel, or why not.
-  Task<std::string> send(Chain bytes);
-  // `step` is complete, or why not; it keeps what was read so far.
-  Task<std::string> receive(ReadStep& step);
+  // A handshake as its client, with the context of `tls`. A connection that is over TLS already stays as it is.
+  Task<std::string> secure(TlsClient& tls, SecureWith with);
+  Task<std::string> receive(ReadStep& step) override;
+  Task<std::string> send(Chain bytes) override;
   // Into its pool; empty: done.
   std::string keep(uint64_t idle_ms, size_t size);
 
-  bool is_open() const { return connection_ != nullptr; }
-  void close() { connection_.reset(); }
-  // nullptr: it has ended.
-  const void* owner() const { return owner_; }
+  bool is_open() const override { return connection_ && !lost_; }
+  void close() override { connection_.reset(); }
   uint64_t reused() const { return connection_->requests; }
   Connection& connection() { return connection_->connection; }
+  // nullptr: the connection is in the clear.
+  SSL* ssl() const;
 
-  SocketTimeouts timeouts;
   ConnectOptions options;
-  size_t buffer_bytes = 4096;
-  bool is_connecting = false, is_reading = false, is_writing = false;
+  std::string failure;  // of the last handshake, in OpenSSL's words, for the log
+  KeyPair certificate;  // shown to peers in place of the configuration's; without a key: none
 
  private:
-  std::string fail(const Error& error, bool closes);
+  std::string verify(SSL& ssl, const SecureWith& with) const;
+  void lose(bool& own_part);
 
   Worker& worker_;
   const Block& place_;
-  const void* owner_;
   std::string pool_;
   std::unique_ptr<PooledConnection> connection_;
+  bool lost_ = false;  // it ended while the other direction was at work
 };
 
 }  // namespace fairlead::lua

@@ -30,10 +30,11 @@ class Timers::Held {
 
  private:
   struct Stack {
-    explicit Stack(Vm& of) : vm(of), thread(of.take_thread()) {}
+    explicit Stack(Vm& of) : kept(of.weak_from_this().lock()), vm(of), thread(of.take_thread()) {}
     ~Stack() { vm.give_thread(thread, true); }
     Stack(const Stack&) = delete;
     Stack& operator=(const Stack&) = delete;
+    std::shared_ptr<Vm> kept;  // a request's own machine
     Vm& vm;
     Vm::Thread thread;
   };

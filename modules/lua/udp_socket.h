@@ -5,6 +5,7 @@
 // that works on it; it belongs to the request or run that made it and is closed with it.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -19,8 +20,9 @@ class Worker;
 
 namespace fairlead::lua {
 
-class UdpSocket final : public Owned {
+class UdpSocket final : public Owned, public std::enable_shared_from_this<UdpSocket> {
  public:
+  static constexpr const char* type_name = "fairlead.udp";
   static constexpr size_t datagram_bytes_max = 8192;  // of one receive()
 
   UdpSocket(Worker& worker, const Block& place, const void* owner) : worker_(worker), place_(place), owner_(owner) {}

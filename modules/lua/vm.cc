@@ -18,16 +18,21 @@ namespace fairlead::lua {
 static constexpr size_t spare_threads_max = 256;
 static constexpr size_t variables_max = 4096;
 
-Vm::Vm(Generation& generation, const Block& http) : generation_(generation), http_(http), conf_(fairlead::conf<LuaConf>(http)) {
-  regexes_ = generation.arena().make<RegexCache>(conf_.regex_cache_max, conf_.regex_match_limit);
-}
+Vm::Vm(Generation& generation, const Block& http, Caching caching)
+    : generation_(generation),
+      http_(http),
+      conf_(fairlead::conf<LuaConf>(http)),
+      regexes_(std::make_unique<RegexCache>(conf_.regex_cache_max, conf_.regex_match_limit)),
+      caching_(caching) {}
 
 Vm::~Vm() { close(); }
 
 void Vm::close() {
   if (!main_) return;
   if (real_allocate_) lua_setallocf(main_, real_allocate_, real_state_);
-  lua_close(std::exchange(main_, nullptr));
+  Scope scope(*this, Hook::exit_worker, nullptr, Logger());  // of finalizers that scripts wrote
+  lua_close(main_);
+  main_ = nullptr;
 }
 
 Vm& vm_of(Generation& generation) { return *fairlead::conf<LuaConf>(generation.root()).vm; }
@@ -116,7 +121,8 @@ static int load_text(lua_State* L, const Script& script) {
 }
 
 Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session) {
-  if (script.function >= 0) {
+  bool caches = caching_ == Caching::on && (!script.is_file || script.path.is_literal());
+  if (caches && script.function >= 0) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, script.function);
     return Loaded::ok;
   }
@@ -138,7 +144,7 @@ Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session)
     lua_pop(L, 1);
     return Loaded::failed;
   }
-  if (!script.is_file || script.path.is_literal()) {
+  if (caches) {
     lua_pushvalue(L, -1);
     script.function = luaL_ref(L, LUA_REGISTRYINDEX);
   }

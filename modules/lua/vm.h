@@ -2,11 +2,13 @@
 // Copyright (C) The Fairlead authors
 //
 // Vm: the Lua machine of one generation. Made in the master, where init_by_lua runs; each worker has it by copy (fork). Compiles scripts,
-// keeps coroutines for use again, bounds memory. Owned by the generation's arena.
+// keeps coroutines for use again, bounds memory. Owned by the generation's arena; with lua_code_cache off each request has one of its own,
+// shared with the timers that it made.
 #pragma once
 
 #include <lua.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,6 +27,7 @@ class Worker;
 
 namespace fairlead::lua {
 
+class CapturedLog;
 class RegexCache;
 
 // A variable as scripts name it: one with an index (used in the configuration), or a module's that nobody has used.
@@ -35,10 +38,11 @@ struct VariableRef {
   bool exists = true;
 };
 
-class Vm {
+class Vm : public std::enable_shared_from_this<Vm> {
  public:
+  enum class Caching : uint8_t { on, off };  // off: scripts are compiled anew each time (lua_code_cache)
   // `http`: the block of that name.
-  Vm(Generation& generation, const Block& http);
+  Vm(Generation& generation, const Block& http, Caching caching = Caching::on);
   ~Vm();
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
@@ -85,6 +89,8 @@ class Vm {
   std::string text;
   // What is being printed: kept while the head is settled, whose filters build texts of their own (and may not print).
   std::string printed;
+  // lua_capture_error_log; nullptr: nothing is kept.
+  CapturedLog* captured_log = nullptr;
   // Bytes of Lua's own objects, and the limit (0: none).
   size_t used_bytes() const { return used_bytes_; }
 
@@ -106,7 +112,8 @@ class Vm {
   std::vector<Thread> spare_;
   std::vector<int> spare_arg_tables_;
   std::unordered_map<std::string, VariableRef> variables_;
-  RegexCache* regexes_ = nullptr;
+  std::unique_ptr<RegexCache> regexes_;
+  const Caching caching_;
 };
 
 // The machine of a generation; it must have one.

@@ -52,6 +52,8 @@ class Worker {
   WorkerRow& row() { return row_; }
   // The board that the row is part of; it outlives the worker.
   void use_board(const WorkerSlots& board) { board_ = &board; }
+  // nullptr: there is none.
+  const WorkerSlots* board() const { return board_; }
   // The number of its slot among the workers of the configuration, from 0.
   void use_index(unsigned index) { index_ = index; }
   unsigned index() const { return index_; }

@@ -12,6 +12,9 @@
 #include "event/loop/task.h"
 #include "http/request/verdict.h"
 
+namespace fairlead {
+struct TlsHandshake;
+}
 namespace fairlead::http {
 
 class Request;
@@ -49,10 +52,30 @@ struct ForwardHook {
   bool (*applies)(const Block& block) = nullptr;
 };
 
+// In handshakes. With a client (the first four) there is no request yet: the hook gets one with an empty head that stands for the
+// connection and ends with the hook. `applies` is asked of the server that the point names.
+enum class TlsPoint : uint8_t {
+  client_hello,      // was read, nothing of it counts yet; of the address's default server
+  session_fetch,     // behind that, if it names a session (TLS 1.2); of the address's default server
+  certificate,       // is about to be used, not on a resumed session; of the server that was chosen
+  session_store,     // a session was made; `note`. Of the server that was chosen
+  peer_certificate,  // is about to be chosen, if the peer asks for one; of the request's location
+  peer_verify,       // the peer's certificate was verified; of the request's location
+};
+struct TlsHook {
+  TlsPoint at;
+  // False: the handshake fails; the reason has been logged.
+  Task<bool> (*run)(Request& request, TlsHandshake& handshake) = nullptr;
+  // Called from within OpenSSL.
+  void (*note)(Request& request, TlsHandshake& handshake) = nullptr;
+  bool (*applies)(const Block& block) = nullptr;
+};
+
 struct Hooks {
   std::span<const PhaseEntry> phases;
   std::span<const ResponseFilter> filters;
   std::span<const ForwardHook> forward;
+  std::span<const TlsHook> tls = {};
 };
 
 // The function that answers requests of a location, set by a directive (proxy_pass, stub_status).

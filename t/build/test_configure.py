@@ -121,6 +121,40 @@ def test_the_module_list_is_what_is_present(tree):
     assert subprocess.run([build + "/x"]).returncode == 2
 
 
+def with_luajit(tree, header):
+    tree.write("luajit.h", header)
+    tree.program("pkg-config", f'case $1 in --exists) exit 0 ;; esac\necho {tree.folder}\n')
+
+
+def test_which_luajit_it_is(tree):
+    with_luajit(tree, "#define OPENRESTY_LUAJIT\n")
+    assert "stock LuaJIT" not in tree.configure().stdout
+    with_luajit(tree, "")
+    assert "stock LuaJIT, not OpenResty's branch" in tree.configure().stdout
+    assert "stock LuaJIT" not in tree.configure("--without-lua").stdout
+
+
+def test_lua_without_luajit_is_refused_by_name(tree):
+    tree.program("pkg-config", "exit 1\n")
+    done = tree.configure()
+    assert done.returncode == 1 and "LuaJIT is missing: ./configure --deps installs it, --without-lua leaves Lua out" in done.stderr
+    assert tree.configure("--without-lua").returncode == 0
+
+
+def test_stock_luajit_is_kept(tree):
+    with_packages(tree, dpkg='case "$*" in *libluajit-5.1-dev*) printf "install ok installed" ;; *) exit 1 ;; esac\n')
+    assert tree.configure("--deps").returncode == 0
+    calls = tree.read("bin/apt-get.calls")
+    assert "g++ cmake" in calls and "luajit" not in calls
+
+
+def test_stock_luajit_where_there_is_no_other(tree):
+    with_packages(tree)
+    tree.program("apt-cache", "exit 100\n")
+    assert tree.configure("--deps").returncode == 0
+    assert " libluajit-5.1-dev " in tree.read("bin/apt-get.calls") and "luajit2" not in tree.read("bin/apt-get.calls")
+
+
 NOTHING_INSTALLED = "exit 1\n"
 APT = 'echo "$@" >>"$0.calls"; cp "$FAIRLEAD_POLICY_RC_D" "$0.policy"\ncase "$*" in *install*) echo nginx >"$0.enabled" ;; esac\n'
 SYSTEMCTL = ('apt=$(dirname "$0")/apt-get.enabled\ncase $1 in\n'
@@ -131,6 +165,7 @@ SYSTEMCTL = ('apt=$(dirname "$0")/apt-get.enabled\ncase $1 in\n'
 def with_packages(tree, apt=APT, dpkg=NOTHING_INSTALLED):
     tree.program("dpkg-query", dpkg)
     tree.program("apt-get", apt)
+    tree.program("apt-cache", "exit 0\n")
     tree.program("systemctl", SYSTEMCTL)
     tree.program("id", "echo 0\n")
 

@@ -265,6 +265,12 @@ ngx.socket.connect = function(host, port, options)
   return socket
 end
 
+for _, name in ipairs { "errlog", "pipe", "process", "upstream" } do
+  preload("ngx." .. name, ngx["_" .. name])
+  ngx["_" .. name].version = "0.1.28"
+  ngx["_" .. name] = nil
+end
+
 preload("ngx.balancer", ngx._balancer)
 ngx._balancer.version = "0.1"
 ngx._balancer = nil

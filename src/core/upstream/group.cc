@@ -17,6 +17,9 @@ namespace {
 
 // The zone of a group holds its peer states; several groups may share it.
 constexpr char zone_owner = 0;
+// Changes of peers at run time, of all groups in one zone, at most.
+constexpr char edits_zone_owner = 0;
+constexpr uint32_t peer_edits_max = 256;
 
 UpstreamsConf& upstreams_of_line(const Line& line) { return own_conf<UpstreamsConf>(*line.block().enclosing(in_main)); }
 
@@ -160,6 +163,10 @@ ConfResult<Unit> set_zone(Line& line, UpstreamsConf&) {
   auto zone = line.generation().zones.declare(line.word(1), bytes, &zone_owner);
   if (!zone) return zone.error();
   group_of(line).zone = *zone;
+  std::string_view beside = line.arena().join({line.word(1), " (edits)"});
+  auto edits = line.generation().zones.declare(beside, PeerEdits::bytes_for(peer_edits_max) + zone_bytes_min, &edits_zone_owner);
+  if (!edits) return edits.error();
+  group_of(line).edits_zone = *edits;
   return Unit();
 }
 

@@ -15,6 +15,7 @@
 #include "core/conf/template.h"
 #include "core/upstream/balancer.h"
 #include "core/upstream/names.h"
+#include "core/upstream/peer_edits.h"
 
 namespace fairlead {
 
@@ -60,6 +61,8 @@ struct GroupSpec {
   QueueLimits queue;
   KeepaliveLimits keepalive;
   Zone* zone = nullptr;
+  Zone* edits_zone = nullptr;          // beside it: changes of peers at run time
+  PeerEditing edits;                   // in it; empty without a zone
   std::vector<PeerSpec> peers;         // what is known when the configuration is loaded: literals and names that resolved
   PeerShare share;                     // of the zone, if there is one (core/upstream/peer_zone.h)
   ZoneNames* zone_names = nullptr;     // likewise; where what is known of the names is kept

@@ -95,6 +95,23 @@ void keep_names(Generation& generation, ZoneNames& names, Zone& zone) {
   names.keep(wanted, generation.number());
 }
 
+// Edits are changed one by one, each whole as soon as it counts: nothing is to be repaired but that workers look again.
+void repair_edits(void* zone) {
+  if (PeerEdits* edits = static_cast<Zone*>(zone)->root<PeerEdits>()) edits->note_change();
+}
+
+PeerEdits* make_edits(Zone& zone) {
+  ShmLockGuard guard = zone.lock();
+  if (PeerEdits* there = zone.root<PeerEdits>()) return there;
+  for (size_t bytes = zone.slab().capacity_bytes(); bytes >= PeerEdits::bytes_for(1); bytes -= Slab::page_bytes) {
+    void* memory = zone.slab().allocate(bytes);
+    if (!memory) continue;
+    zone.set_root(memory);
+    return PeerEdits::create(memory, bytes);
+  }
+  return nullptr;
+}
+
 template <class Function>
 void each_table(Generation& generation, Function function) {
   Zone* last = nullptr;
@@ -118,6 +135,9 @@ ConfResult<Unit> attach_peer_zones(Generation& generation) {
     group->zone_names = contents->names;
     if (group->has_names()) take_names(*group);
     group->share.lock = generation.arena().make<ZonePeerLock>(*group->zone);
+    group->edits_zone->set_repair({&repair_edits, group->edits_zone});
+    group->edits.table = make_edits(*group->edits_zone);
+    group->edits.lock = generation.arena().make<ZonePeerLock>(*group->edits_zone);
     auto held = PeerSet::make_shared(group->peers, group->share);
     if (!held) return format("no memory in upstream zone \"{}\"", group->zone->name());
     group->held = std::make_unique<PeerSet>(std::move(*held));

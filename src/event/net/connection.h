@@ -42,6 +42,7 @@ class Connection {
     layer_ = std::move(layer);
     transport_ = layer_.get();
   }
+  bool has_layer() const { return layer_ != nullptr; }
   Side side() const { return side_; }
 
   // -- plain calls: they never wait --

@@ -31,10 +31,20 @@ static PoolLimits limits_of(const KeepaliveLimits& keepalive) {
   return PoolLimits{keepalive.idle_max, keepalive.timeout_ms, keepalive.requests_max, keepalive.time_ms};
 }
 
+static std::vector<PeerSpec> edited(const PeerEditing& edits, std::string_view group, std::vector<PeerSpec> specs) {
+  if (!edits.table) return specs;
+  if (edits.lock) edits.lock->lock();
+  edits.table->apply(group, specs);
+  if (edits.lock) edits.lock->unlock();
+  return specs;
+}
+
 Upstream::Upstream(Loop& loop, const GroupSpec& group_spec)
     : spec(group_spec),
-      peers(prepared(group_spec, make_set(group_spec, group_spec.peers))),
+      peers(prepared(group_spec, make_set(group_spec, edited(group_spec.edits, group_spec.name, group_spec.peers)))),
       pool(loop, limits_of(group_spec.keepalive)),
+      edits_(group_spec.edits),
+      edits_seen_(edits_.table ? edits_.table->version() : 0),
       names_noted_(loop) {
   if (spec.queue.most > 0) queue = std::make_unique<PeerQueue>(loop, spec.queue);
   for (const ServerLine& line : spec.servers) {
@@ -44,7 +54,8 @@ Upstream::Upstream(Loop& loop, const GroupSpec& group_spec)
 }
 
 void Upstream::use_known() {
-  PeerSet next = make_set(spec, peers_of(spec, known_));
+  if (edits_.table) edits_seen_ = edits_.table->version();
+  PeerSet next = make_set(spec, edited(edits_, spec.name, peers_of(spec, known_)));
   next.carry_over(peers.peek());
   peers.replace(prepared(spec, std::move(next)));
   if (queue) queue->wake();
@@ -103,6 +114,88 @@ void Upstream::take_from_zone() {
   if (changed) use_known();
   for (size_t i = 0; i < answered_.size(); ++i)
     if (answered_[i]) note_answer(i);
+}
+
+// -- changes at run time --
+
+// Holds the table while it is changed; then this worker takes the change up, the others before they next look.
+class Upstream::EditsGuard {
+ public:
+  explicit EditsGuard(Upstream& upstream) : upstream_(upstream), table(upstream.own_edits()) {
+    if (upstream_.edits_.lock) upstream_.edits_.lock->lock();
+  }
+  ~EditsGuard() {
+    if (changed_) table.note_change();
+    if (upstream_.edits_.lock) upstream_.edits_.lock->unlock();
+    if (changed_) upstream_.use_known();
+  }
+  EditsGuard(const EditsGuard&) = delete;
+  EditsGuard& operator=(const EditsGuard&) = delete;
+  // The edit of that peer, which is going to be changed. nullptr: there is no room for one.
+  PeerEdit* use(std::string_view peer) {
+    PeerEdit* edit = table.use(upstream_.spec.name, peer);
+    changed_ = edit != nullptr;
+    return edit;
+  }
+
+ private:
+  Upstream& upstream_;
+  bool changed_ = false;
+
+ public:
+  PeerEdits& table;
+};
+
+PeerEdits& Upstream::own_edits() {
+  constexpr uint32_t edits_max = 64;
+  if (!edits_.table) {
+    own_edits_ = std::make_unique<unsigned char[]>(PeerEdits::bytes_for(edits_max));
+    edits_.table = PeerEdits::create(own_edits_.get(), PeerEdits::bytes_for(edits_max));
+  }
+  return *edits_.table;
+}
+
+bool Upstream::has_peer(std::string_view name) const {
+  for (const Peer& peer : peers.peek().all())
+    if (is_named(peer.spec, name)) return true;
+  return false;
+}
+
+ConfResult<Unit> Upstream::add_peer(const PeerSpec& peer) {
+  take_edits();
+  std::string name = peer.address.text();
+  if (has_peer(name)) return std::string("peer exists already");
+  EditsGuard guard(*this);
+  PeerEdit* edit = guard.use(name);
+  if (!edit) return std::string("too many changes");
+  edit->change = PeerChange{~0u, peer.weight, peer.max_conns, peer.max_fails, peer.fail_timeout_s, peer.down, peer.drain};
+  edit->backup = peer.backup;
+  edit->is_added = true;
+  return Unit();
+}
+
+ConfResult<Unit> Upstream::remove_peer(std::string_view peer) {
+  take_edits();
+  if (!has_peer(peer)) return std::string("no such peer");
+  EditsGuard guard(*this);
+  PeerEdit* edit = guard.use(peer);
+  if (!edit) return std::string("too many changes");
+  edit->is_added = false;
+  edit->is_removed = false;
+  for (const PeerSpec& configured : peers_of(spec, known_))
+    if (is_named(configured, peer)) edit->is_removed = true;
+  edit->is_used = edit->is_removed;  // of one that was added nothing is left to say
+  return Unit();
+}
+
+ConfResult<Unit> Upstream::change_peer(std::string_view peer, const PeerChange& change) {
+  take_edits();
+  if (!has_peer(peer)) return std::string("no such peer");
+  EditsGuard guard(*this);
+  PeerEdit* edit = guard.use(peer);
+  if (!edit) return std::string("too many changes");
+  edit->change.add(change);
+  return Unit();
 }
 
 Upstreams::Upstreams(Worker& worker)

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/base/live.h"
@@ -39,6 +40,19 @@ class Upstream {
     if (spec.zone_names && spec.zone_names->version() != zone_version_) [[unlikely]] take_from_zone();
   }
 
+  // -- changes at run time: seen by all workers if the group has a zone, else by this one alone --
+
+  bool has_shared_edits() const { return spec.edits.table != nullptr; }
+  // Another worker may have changed something: to be called before the peers are looked at.
+  void take_edits() {
+    if (edits_.table && edits_.table->version() != edits_seen_) [[unlikely]] use_known();
+  }
+  // `peer`: a peer's name or the address of its `server` line. The reasons: "no such peer", "peer exists already", "too many changes".
+  // A peer that was removed serves its running requests to their end. A spec that is added has an address and no name.
+  ConfResult<Unit> add_peer(const PeerSpec& peer);
+  ConfResult<Unit> remove_peer(std::string_view peer);
+  ConfResult<Unit> change_peer(std::string_view peer, const PeerChange& change);
+
   // Names of the group are asked for, for the first time until `deadline_ms` (Loop::now_ms).
   void expect_names(uint64_t deadline_ms) { names_deadline_ms_ = deadline_ms; }
   // No more waiting for first answers: they are there, good or bad, or it took too long.
@@ -48,6 +62,9 @@ class Upstream {
   Event::Wait names_known() { return names_noted_.wait(names_deadline_ms_); }
 
  private:
+  class EditsGuard;
+  PeerEdits& own_edits();
+  bool has_peer(std::string_view name) const;
   void take_from_zone();
   // True: it is in the zone.
   bool store(size_t line, const NamedAddresses& known);
@@ -57,6 +74,9 @@ class Upstream {
   std::vector<NamedAddresses> known_;  // by server line; empty for literal ones
   std::vector<bool> answered_;         // likewise; true for literal ones
   uint64_t zone_version_ = 0;          // that known_ was brought up to
+  PeerEditing edits_;
+  std::unique_ptr<unsigned char[]> own_edits_;  // without a zone, once something was changed
+  uint32_t edits_seen_ = 0;
   Event names_noted_;
   uint64_t names_deadline_ms_ = 0;  // 0: there are none
 };

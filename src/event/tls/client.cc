@@ -5,10 +5,13 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include "core/base/addr.h"
+#include <cerrno>
+
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "event/loop/child.h"
 #include "event/tls/conf_source.h"
+#include "event/tls/handshake.h"
 #include "event/tls/peer.h"
 
 namespace fairlead {
@@ -24,12 +27,6 @@ std::string_view host_of(std::string_view text) {
   return text.substr(0, text.find(':'));
 }
 
-bool is_address(std::string_view host) {
-  bool is_bare_v6 = host.find(':') != std::string_view::npos;
-  auto parsed = parse_addr(is_bare_v6 ? format("[{}]", host) : std::string(host), 1, AddrUse::connect);
-  return parsed && !parsed->is_name();
-}
-
 // `list`: each behind its length.
 bool holds_protocol(std::string_view list, std::string_view wanted) {
   while (!list.empty()) {
@@ -41,6 +38,13 @@ bool holds_protocol(std::string_view list, std::string_view wanted) {
 }
 
 int keep_verify_result(int, X509_STORE_CTX*) { return 1; }
+
+int on_certificate_wanted(SSL* ssl, void*) {
+  TlsTransport& tls = TlsTransport::of(ssl);
+  if (tls.certificate_is_answered) return 1;
+  tls.question = TlsTransport::Question::certificate;
+  return -1;
+}
 
 void write_key_log(const SSL* ssl, const char* line) {
   auto* sink = static_cast<LogSink*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
@@ -125,6 +129,7 @@ TlsTarget* TlsTarget::copy_to(Arena& to) const {
   for (size_t i = 0; i < names.size(); ++i) names[i] = to.copy(sans[i]);
   copy->sans = names;
   copy->arena = &to;
+  copy->questions = nullptr;
   return copy;
 }
 
@@ -135,7 +140,7 @@ TlsTarget* TlsClient::target(Session& session, std::string_view host, std::strin
   target->arena = &arena;
   target->protocols = protocols;
   target->name = host_of(conf_.name.is_set() ? conf_.name.evaluate(session) : host);
-  if (conf_.server_name && !target->name.empty() && !is_address(target->name)) target->server_name = target->name;
+  if (conf_.server_name && !target->name.empty() && !is_address_text(target->name)) target->server_name = target->name;
   if (has_variables(conf_.certificate) || has_variables(conf_.key)) {
     target->certificate = conf_.certificate.evaluate(session);
     target->key = conf_.key.evaluate(session);
@@ -167,6 +172,7 @@ Task<ConfResult<SslPtr>> TlsClient::open(const TlsTarget& target) {
     auto used = use_pair(*ssl, **pair, target.certificate);
     if (!used) co_return std::move(used.error());
   }
+  if (target.questions && target.questions->asks_for_certificate()) SSL_set_cert_cb(ssl.get(), &on_certificate_wanted, nullptr);
   auto kept = sessions_.find(std::string(target.sessions_key));
   if (kept != sessions_.end()) SSL_set_session(ssl.get(), kept->second.get());
   co_return std::move(ssl);
@@ -184,11 +190,7 @@ int TlsClient::keep_session(SSL* ssl, SSL_SESSION* session) {
 }
 
 bool TlsClient::has_wanted_name(X509& certificate, const TlsTarget& target) const {
-  if (conf_.sans.empty()) {
-    std::string name(target.name);
-    if (is_address(name)) return X509_check_ip_asc(&certificate, name.c_str(), 0) == 1;
-    return X509_check_host(&certificate, name.data(), name.size(), 0, nullptr) == 1;
-  }
+  if (conf_.sans.empty()) return has_name(certificate, target.name);
   std::vector<std::string> uris = alternative_names(certificate, AlternativeName::uri);
   for (size_t i = 0; i < target.sans.size(); ++i) {
     std::string_view wanted = target.sans[i];
@@ -205,12 +207,11 @@ bool TlsClient::has_wanted_name(X509& certificate, const TlsTarget& target) cons
   return false;
 }
 
-Result<Unit> TlsClient::verify(const TlsTransport& tls, const TlsTarget& target) const {
+Result<Unit> TlsClient::verify(const TlsTransport& tls, const TlsTarget& target, const VerifyResult& result) const {
   auto refuse = [&](const std::string& reason) { return Error{Fault::denied, Side::upstream, 0, target.arena->copy_z(reason)}; };
   SSL& ssl = tls.ssl();
-  if (conf_.verify) {
-    VerifyResult result = verify_result(ssl);
-    if (!result.is_good()) return refuse(format("upstream SSL certificate verify error: ({}:{})", result.code, result.text()));
+  if (conf_.verify && !result.is_good()) {
+    return refuse(format("upstream SSL certificate verify error: ({}:{})", result.code, result.text()));
   }
   if (conf_.verify || !conf_.sans.empty()) {
     X509* certificate = SSL_get0_peer_certificate(&ssl);
@@ -224,6 +225,25 @@ Result<Unit> TlsClient::verify(const TlsTransport& tls, const TlsTarget& target)
   return Unit();
 }
 
+// Hooks may have a result of their own for the chain; a bad one then holds whatever the configuration wants verified.
+Task<Result<Unit>> TlsClient::verify_asking(TlsTransport& tls, const TlsTarget& target, uint64_t deadline_ms) const {
+  SSL& ssl = tls.ssl();
+  if (!target.questions) co_return verify(tls, target, verify_result(ssl));
+  TlsHandshake handshake(ssl);
+  handshake.verify_result = SSL_get_verify_result(&ssl);
+  Deadline<bool> asked(tls.watch().loop(), target.questions->verify(handshake), deadline_ms);
+  std::optional<bool> good = co_await asked;
+  if (!good) co_return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"};
+  if (!*good) co_return Error{Fault::denied, Side::upstream, 0, "upstream SSL certificate was refused"};
+  VerifyResult result = verify_result(ssl);
+  if (handshake.overrules) result.code = handshake.verify_result;
+  if (handshake.overrules && !result.is_good()) {
+    std::string reason = format("upstream SSL certificate verify error: ({}:{})", result.code, result.text());
+    co_return Error{Fault::denied, Side::upstream, 0, target.arena->copy_z(reason)};
+  }
+  co_return verify(tls, target, result);
+}
+
 Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& target, uint64_t deadline_ms) {
   target.is_handshaking = true;
   auto ssl = co_await open(target);
@@ -234,7 +254,7 @@ Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& targe
   tls.owner = this;
   if (conf_.session_reuse) tls.label = target.sessions_key;
   connection.add_layer(std::move(made));
-  auto done = co_await tls.handshake(nullptr, deadline_ms);
+  auto done = co_await tls.handshake(target.questions, deadline_ms);
   if (!done) {
     Error error = done.error();
     sessions_.erase(std::string(target.sessions_key));
@@ -243,7 +263,7 @@ Task<Result<Unit>> TlsClient::handshake(Connection& connection, TlsTarget& targe
     else if (error.fault == Fault::timeout) error.what = "upstream timed out";
     co_return error;
   }
-  auto verified = verify(tls, target);
+  auto verified = co_await verify_asking(tls, target, deadline_ms);
   if (!verified) {
     sessions_.erase(std::string(target.sessions_key));
     co_return verified.error();

@@ -21,6 +21,19 @@
 namespace fairlead {
 
 class TlsClient;
+struct TlsHandshake;
+struct VerifyResult;
+
+// Who has a say in the handshake of one connection to a peer besides its configuration. Alive until the handshake has ended.
+class TlsClientQuestions : public TlsQuestions {
+ public:
+  virtual bool asks_for_certificate() const = 0;
+  // The peer's certificate was verified (whatever the result). False: the connection is given up.
+  virtual Task<bool> verify(TlsHandshake& handshake) = 0;
+
+ protected:
+  ~TlsClientQuestions() = default;
+};
 
 // What one connection is to be; made per try, in the arena of its session, which it does not outlive: copy_to() makes one that does.
 struct TlsTarget {
@@ -36,9 +49,10 @@ struct TlsTarget {
   std::string_view sessions_key;          // what sessions are kept under: the peer and the identity; empty: none are kept
   Arena* arena = nullptr;                 // for reasons that the log shows
   BlockingPool* files = nullptr;          // where certificates with variables are loaded
+  TlsClientQuestions* questions = nullptr;
   bool is_handshaking = false;            // the connection stands, the handshake has not ended
 
-  // Its texts, and the reasons to come, lie in `to`.
+  // Its texts, and the reasons to come, lie in `to`; it has no questions.
   TlsTarget* copy_to(Arena& to) const;
 };
 
@@ -66,7 +80,8 @@ class TlsClient final : public HotTls {
   ConfResult<SslContextPtr> build() const;
   // A fresh SSL for one connection, or the reason why not.
   Task<ConfResult<SslPtr>> open(const TlsTarget& target);
-  Result<Unit> verify(const TlsTransport& tls, const TlsTarget& target) const;
+  Result<Unit> verify(const TlsTransport& tls, const TlsTarget& target, const VerifyResult& result) const;
+  Task<Result<Unit>> verify_asking(TlsTransport& tls, const TlsTarget& target, uint64_t deadline_ms) const;
   bool has_wanted_name(X509& certificate, const TlsTarget& target) const;
   static int keep_session(SSL* ssl, SSL_SESSION* session);
 

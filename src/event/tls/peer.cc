@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <span>
 
+#include "core/base/addr.h"
 #include "core/base/encoding.h"
 #include "core/base/format.h"
 #include "event/tls/pem.h"
@@ -214,6 +215,17 @@ bool VerifyResult::is_untrusted_only() const {
 
 const char* VerifyResult::text() const { return X509_verify_cert_error_string(code); }
 VerifyResult verify_result(SSL& ssl) { return {SSL_get_verify_result(&ssl)}; }
+bool is_address_text(std::string_view host) {
+  bool is_bare_v6 = host.find(':') != std::string_view::npos;
+  auto parsed = parse_addr(is_bare_v6 ? format("[{}]", host) : std::string(host), 1, AddrUse::connect);
+  return parsed && !parsed->is_name();
+}
+
+bool has_name(X509& certificate, std::string_view name) {
+  if (is_address_text(name)) return X509_check_ip_asc(&certificate, std::string(name).c_str(), 0) == 1;
+  return X509_check_host(&certificate, name.data(), name.size(), 0, nullptr) == 1;
+}
+
 bool has_peer_certificate(SSL& ssl) { return SSL_get0_peer_certificate(&ssl) != nullptr; }
 
 }  // namespace fairlead

@@ -27,6 +27,12 @@ TlsAccept* accept_of(SSL* ssl) { return static_cast<TlsAccept*>(TlsTransport::of
 // Before anything else of the hello counts: which server it is for. So versions, certificates and sessions are that server's from the
 // start.
 int on_client_hello(SSL* ssl, int* alert, void*) {
+  TlsAccept& accept = *accept_of(ssl);
+  TlsTransport& tls = TlsTransport::of(ssl);
+  if (accept.asks_about_hello() && !tls.hello_is_answered) {
+    tls.question = TlsTransport::Question::hello;
+    return SSL_CLIENT_HELLO_RETRY;
+  }
   const unsigned char* bytes = nullptr;
   size_t count = 0;
   char room[server_name_bytes_max];
@@ -35,12 +41,13 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
     auto sent = server_name_of({reinterpret_cast<const char*>(bytes), count});
     if (sent) name = normalised_name(*sent, room);
   }
-  const TlsServer* server = accept_of(ssl)->choose(name);
+  const TlsServer* server = accept.choose(name);
   if (!server || server->conf().reject_handshake) {
     *alert = SSL_AD_UNRECOGNIZED_NAME;
     return SSL_CLIENT_HELLO_ERROR;
   }
   server->take_over(*ssl);
+  accept.settle(*ssl);
   return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -75,9 +82,15 @@ int keep_verify_result(int, X509_STORE_CTX*) { return 1; }
 
 int verify_mode(VerifyClient verify) { return verify == VerifyClient::off ? SSL_VERIFY_NONE : SSL_VERIFY_PEER; }
 
+SslSessionPtr find_session(SSL& ssl, std::string_view id) { return accept_of(&ssl)->find_session(id); }
+// Behind the handshake, too: by then whoever accepted may be gone.
+void note_session(SSL& ssl, SSL_SESSION& session) {
+  if (TlsAccept* accept = accept_of(&ssl)) accept->session_made(ssl, session);
+}
+
 int on_certificate_wanted(SSL* ssl, void*) {
   TlsTransport& tls = TlsTransport::of(ssl);
-  if (tls.is_answered) return 1;
+  if (tls.certificate_is_answered || !accept_of(ssl)->asks_for_certificate()) return 1;
   tls.question = TlsTransport::Question::certificate;
   return -1;
 }
@@ -106,6 +119,8 @@ static void set_session_identity(SSL_CTX& context, const TlsServerConf& conf) {
 static constexpr char any_certificate[] = "";
 
 int TlsServer::on_status_wanted(SSL* ssl, void* server) {
+  const unsigned char* chosen = nullptr;
+  if (SSL_get_tlsext_status_ocsp_resp(ssl, &chosen) > 0) return SSL_TLSEXT_ERR_OK;  // set for this handshake alone
   const TlsServer& self = *static_cast<const TlsServer*>(server);
   X509* certificate = SSL_get_certificate(ssl);
   auto found = self.staples_.find(any_certificate);
@@ -123,7 +138,6 @@ void TlsServer::staple(X509& certificate, std::string response, int64_t valid_un
 }
 
 void TlsServer::set_stapling(SSL_CTX& context) const {
-  if (!conf_.stapling) return;
   SSL_CTX_set_tlsext_status_cb(&context, &TlsServer::on_status_wanted);
   SSL_CTX_set_tlsext_status_arg(&context, const_cast<TlsServer*>(this));
 }
@@ -133,9 +147,8 @@ ConfResult<SslContextPtr> TlsServer::build() const {
   if (!made) return std::move(made.error());
   SSL_CTX& context = **made;
   set_protocols(context, conf_.protocols);
-  if (has_variables_) {
-    SSL_CTX_set_cert_cb(&context, &on_certificate_wanted, nullptr);
-  } else {
+  SSL_CTX_set_cert_cb(&context, &on_certificate_wanted, nullptr);
+  if (!has_variables_) {
     for (size_t i = 0; i < conf_.certificates.size(); ++i) {
       std::string_view source = conf_.certificates[i].literal();
       auto pair = load_pair(source, conf_.keys[i].literal(), conf_.passwords);
@@ -157,7 +170,8 @@ ConfResult<SslContextPtr> TlsServer::build() const {
   FL_TRY(set_dh_parameters(context, conf_.dh_parameters));
   FL_TRY(set_curves(context, conf_.curves));
   set_session_identity(context, conf_);
-  sessions_->install(context);
+  static constexpr TlsSessions::Listener told = {&find_session, &note_session};
+  sessions_->install(context, told);
   set_stapling(context);
   if (conf_.early_data) SSL_CTX_set_max_early_data(&context, early_data_bytes_max);
   SSL_CTX_set_client_hello_cb(&context, &on_client_hello, nullptr);

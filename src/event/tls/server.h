@@ -29,6 +29,14 @@ class TlsAccept : public TlsQuestions {
   // Application protocols that the chosen server speaks, the preferred one first, each behind its length (RFC 7301); empty: ALPN is
   // ignored.
   virtual std::string_view protocols() const = 0;
+  // Whether answer_hello() and find_certificate() are to be asked; the second for the server that was chosen.
+  virtual bool asks_about_hello() const { return false; }
+  virtual bool asks_for_certificate() const = 0;
+  // The server was chosen and its parameters hold: the last word about them.
+  virtual void settle(SSL&) {}
+  // A session that the client wants to resume and that answer_hello() found; nullptr: it is looked for where sessions are kept. `id`: its.
+  virtual SslSessionPtr find_session(std::string_view) { return nullptr; }
+  virtual void session_made(SSL&, SSL_SESSION&) {}
 
  protected:
   ~TlsAccept() = default;

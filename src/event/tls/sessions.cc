@@ -87,13 +87,19 @@ std::string_view id_of(const SSL_SESSION* session) {
 }
 
 int on_new_session(SSL* ssl, SSL_SESSION* session) {
-  sessions_of(ssl).keep(*ssl, *session, now());
+  TlsSessions& sessions = sessions_of(ssl);
+  if (sessions.is_shared()) sessions.keep(*ssl, *session, now());
+  sessions.listener().made(*ssl, *session);
   return 0;  // the reference stays OpenSSL's
 }
 
 SSL_SESSION* on_wanted_session(SSL* ssl, const unsigned char* id, int bytes, int* copy) {
   *copy = 0;
-  return sessions_of(ssl).find({reinterpret_cast<const char*>(id), static_cast<size_t>(bytes)}, now()).release();
+  TlsSessions& sessions = sessions_of(ssl);
+  std::string_view wanted(reinterpret_cast<const char*>(id), static_cast<size_t>(bytes));
+  SslSessionPtr found = sessions.listener().find(*ssl, wanted);
+  if (!found && sessions.is_shared()) found = sessions.find(wanted, now());
+  return found.release();
 }
 
 void on_bad_session(SSL_CTX* context, SSL_SESSION* session) { sessions_of(context).forget(id_of(session)); }
@@ -159,7 +165,8 @@ ConfResult<TicketKey> load_ticket_key(std::string_view path) {
 
 void TlsSessions::attach(SSL& ssl) { SSL_set_ex_data(&ssl, sessions_index(), this); }
 
-void TlsSessions::install(SSL_CTX& context) {
+void TlsSessions::install(SSL_CTX& context, const Listener& listener) {
+  listener_ = &listener;
   SSL_CTX_set_app_data(&context, this);
   SSL_CTX_set_timeout(&context, static_cast<long>(settings_.timeout_s));
   if (!settings_.tickets) SSL_CTX_set_options(&context, SSL_OP_NO_TICKET);
@@ -176,11 +183,11 @@ void TlsSessions::install(SSL_CTX& context) {
     case Kind::shared:
       if (settings_.cache.builtin_sessions == 0) mode |= SSL_SESS_CACHE_NO_INTERNAL;
       else SSL_CTX_sess_set_cache_size(&context, static_cast<long>(settings_.cache.builtin_sessions));
-      SSL_CTX_sess_set_new_cb(&context, &on_new_session);
-      SSL_CTX_sess_set_get_cb(&context, &on_wanted_session);
       SSL_CTX_sess_set_remove_cb(&context, &on_bad_session);
       break;
   }
+  SSL_CTX_sess_set_new_cb(&context, &on_new_session);
+  SSL_CTX_sess_set_get_cb(&context, &on_wanted_session);
   SSL_CTX_set_session_cache_mode(&context, mode);
   if (settings_.tickets && (!keys_.empty() || settings_.cache.zone))
     SSL_CTX_set_tlsext_ticket_key_evp_cb(&context, &on_ticket<unsigned char*, EVP_CIPHER_CTX*, EVP_MAC_CTX*, int>);

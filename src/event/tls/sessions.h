@@ -44,13 +44,21 @@ struct SessionSettings {
 // turned out to be for: so each SSL is told of the sessions of its first server.
 class TlsSessions {
  public:
+  // Who is told of sessions besides, by the SSL: OpenSSL has one place for each of these calls.
+  struct Listener {
+    SslSessionPtr (*find)(SSL& ssl, std::string_view id);
+    void (*made)(SSL& ssl, SSL_SESSION& session);
+  };
   TlsSessions(const SessionSettings& settings, std::vector<TicketKey> keys) : settings_(settings), keys_(std::move(keys)) {}
   TlsSessions(const TlsSessions&) = delete;
   TlsSessions& operator=(const TlsSessions&) = delete;
-  void install(SSL_CTX& context);
+  // `listener`: static.
+  void install(SSL_CTX& context, const Listener& listener);
   void attach(SSL& ssl);
 
   // For the callbacks. Seconds since 1970 as `now_s`.
+  const Listener& listener() const { return *listener_; }
+  bool is_shared() const { return settings_.cache.zone != nullptr; }
   bool keep(SSL& ssl, SSL_SESSION& session, int64_t now_s);
   SslSessionPtr find(std::string_view id, int64_t now_s);
   void forget(std::string_view id);
@@ -62,6 +70,7 @@ class TlsSessions {
  private:
   SessionSettings settings_;
   std::vector<TicketKey> keys_;  // of files: the first encrypts
+  const Listener* listener_ = nullptr;
 };
 
 template <>

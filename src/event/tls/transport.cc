@@ -11,6 +11,8 @@
 #include <cstring>
 #include <unordered_set>
 
+#include "event/loop/child.h"
+
 namespace fairlead {
 
 // The largest plaintext of one record (RFC 8446 section 5.1).
@@ -239,7 +241,8 @@ TlsTransport::Step TlsTransport::early_step() {
   switch (SSL_get_error(ssl_.get(), 0)) {
     case SSL_ERROR_WANT_READ: return Step::need_read;
     case SSL_ERROR_WANT_WRITE: return Step::need_write;
-    case SSL_ERROR_WANT_X509_LOOKUP: return Step::ask;
+    case SSL_ERROR_WANT_X509_LOOKUP:
+    case SSL_ERROR_WANT_CLIENT_HELLO_CB: return Step::ask;
     default: return Step::failed;
   }
 }
@@ -260,7 +263,8 @@ TlsTransport::Step TlsTransport::step() {
   switch (SSL_get_error(ssl_.get(), returned)) {
     case SSL_ERROR_WANT_READ: return Step::need_read;
     case SSL_ERROR_WANT_WRITE: return Step::need_write;
-    case SSL_ERROR_WANT_X509_LOOKUP: return Step::ask;
+    case SSL_ERROR_WANT_X509_LOOKUP:
+    case SSL_ERROR_WANT_CLIENT_HELLO_CB: return Step::ask;
     default: return Step::failed;
   }
 }
@@ -276,21 +280,31 @@ Result<Unit> TlsTransport::handshake_failed() {
   return Error{Fault::malformed, side, 0, "SSL_do_handshake() failed"};
 }
 
+// False: the handshake is over; with `question` still set it took too long.
+Task<bool> TlsTransport::ask(TlsQuestions& questions, uint64_t deadline_ms) {
+  bool is_hello = question == Question::hello;
+  Task<bool> answer = is_hello ? questions.answer_hello(*ssl_) : questions.find_certificate(*ssl_);
+  Deadline<bool> bounded(below_.watch().loop(), std::move(answer), deadline_ms);
+  std::optional<bool> answered = co_await bounded;
+  if (!answered) co_return false;
+  question = Question::none;
+  (is_hello ? hello_is_answered : certificate_is_answered) = true;
+  co_return *answered;
+}
+
 Task<Result<Unit>> TlsTransport::handshake(TlsQuestions* questions, uint64_t deadline_ms) {
   for (;;) {
     Step next = step();
     if (next == Step::done) co_return Unit();
     if (next == Step::failed) co_return handshake_failed();
     if (next == Step::ask) {
-      FL_ASSERT(questions && question == Question::certificate);
-      bool found = co_await questions->find_certificate(*ssl_);
-      question = Question::none;
-      is_answered = true;
-      if (!found) {
-        broken_ = true;
-        co_return Error{Fault::unavailable, Side::local, 0, "no certificate for the handshake"};
-      }
-      continue;
+      FL_ASSERT(questions && question != Question::none);
+      bool answered = co_await ask(*questions, deadline_ms);
+      if (answered) continue;
+      broken_ = true;
+      Side side = SSL_is_server(ssl_.get()) ? Side::client : Side::upstream;
+      if (question == Question::none) co_return Error{Fault::unavailable, Side::local, 0, "the handshake was refused"};
+      co_return Error{Fault::timeout, side, ETIMEDOUT, "timed out in SSL handshake"};
     }
     Direction direction = next == Step::need_read ? Direction::read : Direction::write;
     WaitStatus status = co_await IoWait(watch(), direction, deadline_ms);

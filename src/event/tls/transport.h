@@ -20,6 +20,9 @@ namespace fairlead {
 // handshake pause; handshake() then awaits the answer. One per connection, alive until its handshake has ended.
 class TlsQuestions {
  public:
+  // The client hello was read and nothing of it counts yet: SSL_client_hello_get0_ext() and the like tell what is in it. False: the
+  // handshake fails; the reason has been logged.
+  virtual Task<bool> answer_hello(SSL&) { co_return true; }
   // The certificate to present is needed and not known yet: sets it on `ssl`. False: the handshake fails; the reason has been logged.
   virtual Task<bool> find_certificate(SSL& ssl) = 0;
 
@@ -47,9 +50,10 @@ class TlsTransport final : public Transport {
   SSL& ssl() const { return *ssl_; }
   // For OpenSSL's callbacks: the transport of an SSL, and its place for a question.
   static TlsTransport& of(const SSL* ssl);
-  enum class Question : uint8_t { none, certificate };
+  enum class Question : uint8_t { none, hello, certificate };
   Question question = Question::none;
-  bool is_answered = false;  // what was asked for has been set
+  // What was asked for has been set.
+  bool hello_is_answered = false, certificate_is_answered = false;
   // As a server, before handshake(): early data may be taken (RFC 8446 section 4.2.10); the handshake counts as done once there is some.
   void take_early_data() { early_ = Early::offered; }
   // What the callbacks of its contexts may look at; set by whoever made the SSL.
@@ -68,6 +72,7 @@ class TlsTransport final : public Transport {
   friend struct TlsBio;
   enum class Step : uint8_t { done, failed, ask, need_read, need_write };
   Step step();
+  Task<bool> ask(TlsQuestions& questions, uint64_t deadline_ms);
   // What a failed call means; `call` for the log. Sets `wait` if it is to be made again.
   IoResult failed(int returned, const char* call, Direction& wait);
   Result<Unit> handshake_failed();

@@ -26,6 +26,12 @@ struct Plan {
   std::vector<const PhaseEntry*> phases[phase_count];
   std::vector<const ResponseFilter*> filters;
   std::vector<const ForwardHook*> forward;
+  std::vector<const TlsHook*> tls;
+  bool has_tls(TlsPoint at) const {
+    for (const TlsHook* hook : tls)
+      if (hook->at == at) return true;
+    return false;
+  }
   bool server_phases_wait = false, location_phases_wait = false;
   bool has_server_entries = false, has_location_entries = false;  // of those phases
 };

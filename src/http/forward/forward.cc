@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/escape.h"
 #include "core/base/format.h"
+#include "http/forward/peer_tls.h"
 #include "http/forward/picker.h"
 #include "http/forward/replay.h"
 #include "http/forward/retry.h"
@@ -39,6 +40,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
     to.connect.tls = plan.tls->target(request, plan.tls_host, plan.alpn_protocols);
     to.connect.tls->must_choose = !plan.alpn_protocols.empty();
     key = request.arena().join({key, "|", to.connect.tls->identity});
+    ask_hooks(request, *to.connect.tls, key);
     to.connect.tls->sessions_key = key;
     to.connect.tls->files = &request.worker().files();
   }

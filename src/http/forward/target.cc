@@ -11,6 +11,7 @@
 namespace fairlead::http {
 
 void Target::use(Upstream& upstream) {
+  upstream.take_edits();
   name = upstream.spec.name;
   group = &upstream.spec;
   balancer = upstream.spec.balancer.get();

@@ -91,6 +91,14 @@ Task<WaitStatus> ServerExchange::writable(uint64_t timeout_ms) {
   co_return co_await client_.writable(client_.loop().deadline(timeout_ms));
 }
 
+Connection* ServerExchange::take_connection() {
+  if (!sender_.out().empty()) return nullptr;
+  if (!head_written_) sender_.begin(SendFraming::none);
+  head_written_ = finished_ = true;
+  keep_alive_ = false;
+  return &client_;
+}
+
 namespace {
 
 enum class HeadStep : uint8_t { done, failed, need_read, closed, timed_out };

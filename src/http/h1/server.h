@@ -38,6 +38,7 @@ class ServerExchange final : public Exchange {
   void alert_gone(Resumable* resumable) override { client_.watch().alert(resumable); }
   void abandon() override { client_.mark_broken(); }
   bool is_broken() const override { return client_.is_broken(); }
+  Connection* take_connection() override;
   void reset_on_close() override { client_.reset_on_close(); }
 
   // After the response: whether another request may follow, as far as this exchange is concerned.

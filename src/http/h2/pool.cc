@@ -379,6 +379,8 @@ StreamLease PeerPool::try_lease(const AttemptTarget& target) {
 }
 
 Task<Result<StreamLease>> PeerPool::lease(const AttemptTarget& target, uint64_t deadline_ms) {
+  if (target.connect.tls && target.connect.tls->questions)
+    co_return Error{Fault::unavailable, Side::local, 0, "hooks of handshakes are not asked about connections that requests share"};
   LeaseWaiter waiter(worker_.loop(), target);
   group_of(target.key).enqueue(waiter);
   WaitStatus status = co_await waiter.decided.wait(deadline_ms);

@@ -61,6 +61,9 @@ class Exchange {
   // stream.
   virtual void abandon() = 0;
   virtual bool is_broken() const = 0;
+  // Hands the client's connection over: from now on its bytes in both directions are the caller's, and it ends with the request. What was
+  // read of the body is gone. nullptr: the connection is shared with other requests, or bytes of the response still wait for it.
+  virtual Connection* take_connection() { return nullptr; }
   // Ahead of abandon(), for a client that took too long: an abrupt end where the protocol knows a gentle one (reset_timedout_connection).
   virtual void reset_on_close() {}
 };

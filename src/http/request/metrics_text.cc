@@ -95,6 +95,7 @@ void add_peers(const Upstreams& upstreams, std::vector<FamilySamples>& to) {
   tries.family = &peer_tries_family;
   for (const auto& upstream : upstreams.all()) {
     if (!upstream) continue;
+    upstream->take_edits();
     auto set = upstream->peers.use();
     PeerGuard guard(*set);
     for (const Peer& peer : set->all()) {

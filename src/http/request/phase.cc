@@ -21,6 +21,8 @@ void compile_plan(Location& location) {
       if (!filter.applies || filter.applies(*location.block)) location.plan.filters.push_back(&filter);
     for (const ForwardHook& hook : module->http->forward)
       if (!hook.applies || hook.applies(*location.block)) location.plan.forward.push_back(&hook);
+    for (const TlsHook& hook : module->http->tls)
+      if (!hook.applies || hook.applies(*location.block)) location.plan.tls.push_back(&hook);
   }
   auto waits = [&](Phase phase) {
     const auto& entries = location.plan.phases[static_cast<size_t>(phase)];

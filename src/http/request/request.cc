@@ -24,6 +24,12 @@ Request::Request(Arena& own_arena, RequestHead& request_head, Exchange& client_e
 
 Request::~Request() = default;
 
+Request& Request::origin() {
+  Session* at = this;
+  while (at->parent) at = at->parent;
+  return static_cast<Request&>(*at);
+}
+
 Worker& Request::worker() const { return facts.worker; }
 
 std::string_view Request::host() const {
@@ -65,9 +71,18 @@ void Request::append(LogText& to) const {
   if (const Headers::Field* referer = head.headers.find(KnownHeader::referer)) to.append_format(", referrer: \"{}\"", referer->value);
 }
 
+ClientGone::ClientGone(Request& request) : Resumable(&ClientGone::on_turn), request_(request.origin()) {}
+
+void ClientGone::on_turn(Resumable& self) {
+  auto& waiter = static_cast<ClientGone&>(self);
+  waiter.request_.loop().resume(waiter.frame_);
+}
+
 void UntilGone::on_gone(Resumable& self) {
   auto& gone = static_cast<UntilGone&>(self);
-  if (gone.done_ || gone.request_.abort_scopes_ == 0) return;
+  if (gone.done_) return;
+  while (ClientGone* waiter = gone.request_.gone_waiters_.pop_front()) gone.request_.loop().ready(*waiter);
+  if (gone.request_.abort_scopes_ == 0) return;
   gone.task_.reset();
   gone.request_.loop().resume(gone.frame_);
 }

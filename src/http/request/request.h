@@ -20,6 +20,7 @@ class Worker;
 namespace fairlead::http {
 
 class Body;
+class ClientGone;
 class Spool;
 struct ClientFacts;
 
@@ -79,6 +80,8 @@ class Request : public Session, public LogContext {
   Connection& client() { return exchange.connection(); }
   Loop& loop() { return client().loop(); }
   Worker& worker() const;
+  // The client's own request: this one, or the one that this subrequest is a part of.
+  Request& origin();
 
   Server* server = nullptr;
   Location* location = nullptr;
@@ -124,7 +127,9 @@ class Request : public Session, public LogContext {
   friend class UntilGone;
   friend class AbortScope;
   friend class AbortPause;
+  friend class ClientGone;
   int abort_scopes_ = 0;
+  List<ClientGone> gone_waiters_;
   Resumable* until_gone_ = nullptr;
 };
 
@@ -173,6 +178,27 @@ class AbortPause {
  private:
   Request& request_;
   int scopes_;
+};
+
+// co_await ClientGone(request): until the client has gone. Nothing is destroyed for that, and nothing is kept from it: see AbortScope. Of a
+// subrequest it is the client of the request it is a part of.
+class ClientGone : public Resumable {
+ public:
+  explicit ClientGone(Request& request);
+  ClientGone(const ClientGone&) = delete;
+  ClientGone& operator=(const ClientGone&) = delete;
+  bool await_ready() const { return request_.exchange.is_gone(); }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> frame) {
+    frame_ = &frame.promise();
+    request_.gone_waiters_.push_back(*this);
+  }
+  void await_resume() const {}
+
+ private:
+  static void on_turn(Resumable& self);
+  Request& request_;
+  PromiseBase* frame_ = nullptr;
 };
 
 // co_await UntilGone(request, task): runs `task`; if the client goes away while an AbortScope lives, destroys it. True: it ran to its

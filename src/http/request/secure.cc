@@ -10,6 +10,7 @@
 #include "http/request/sink.h"
 #include "http/request/client_facts.h"
 #include "http/request/request.h"
+#include "event/tls/handshake.h"
 #include "event/tls/peer.h"
 #include "event/tls/revocation.h"
 
@@ -83,18 +84,90 @@ Task<ConfResult<Unit>> SecureClient::use_certificates(SSL& ssl, Request& request
   co_return Unit();
 }
 
+namespace {
+
+// A request that stands for the connection, for variables and hooks.
+class ConnectionRequest {
+ public:
+  ConnectionRequest(Connection& client, const ClientFacts& facts, Server& server)
+      : arena_(Arena::open(arena_bytes)), head_(*arena_), exchange_(client), request_(*arena_, head_, exchange_, facts) {
+    request_.server = &server;
+    request_.enter(*server.root);
+    request_.logger = facts.logger();
+  }
+  Request& request() { return request_; }
+
+ private:
+  static constexpr size_t arena_bytes = 2048;
+  Arena::Owner arena_;
+  RequestHead head_;
+  NoExchange exchange_;
+  Request request_;
+};
+
+// A session's identity that may be looked up: TLS 1.3 sends one, too, that means nothing (RFC 8446 section 4.1.2).
+bool names_session(SSL& ssl) {
+  const unsigned char* bytes = nullptr;
+  if (SSL_client_hello_get0_session_id(&ssl, &bytes) == 0) return false;
+  size_t extension_bytes = 0;
+  return SSL_client_hello_get0_ext(&ssl, TLSEXT_TYPE_psk, &bytes, &extension_bytes) == 0;
+}
+
+}  // namespace
+
+Task<bool> run_tls_hooks(TlsPoint at, Request& request, TlsHandshake& handshake) {
+  for (const TlsHook* hook : request.location->plan.tls) {
+    if (hook->at != at) continue;
+    bool good = co_await hook->run(request, handshake);
+    if (!good) co_return false;
+  }
+  co_return true;
+}
+
+bool SecureClient::asks_about_hello() const {
+  const Plan& plan = facts_.listen.hosts.default_server->root->plan;
+  return plan.has_tls(TlsPoint::client_hello) || plan.has_tls(TlsPoint::session_fetch);
+}
+
+Task<bool> SecureClient::answer_hello(SSL& ssl) {
+  ConnectionRequest own(*client_, facts_, *facts_.listen.hosts.default_server);
+  TlsHandshake handshake(ssl);
+  bool good = co_await run_tls_hooks(TlsPoint::client_hello, own.request(), handshake);
+  if (good && names_session(ssl)) good = co_await run_tls_hooks(TlsPoint::session_fetch, own.request(), handshake);
+  protocols_ = handshake.protocols;
+  found_session_ = std::move(handshake.found);
+  co_return good;
+}
+
+void SecureClient::settle(SSL& ssl) {
+  if (protocols_) set_protocols(ssl, Flags<TlsProtocol>{protocols_});
+}
+
+SslSessionPtr SecureClient::find_session(std::string_view) { return std::move(found_session_); }
+
+void SecureClient::session_made(SSL& ssl, SSL_SESSION& session) {
+  if (!server_->root->plan.has_tls(TlsPoint::session_store)) return;
+  ConnectionRequest own(*client_, facts_, *server_);
+  TlsHandshake handshake(ssl);
+  handshake.made = &session;
+  for (const TlsHook* hook : server_->root->plan.tls)
+    if (hook->at == TlsPoint::session_store) hook->note(own.request(), handshake);
+}
+
+bool SecureClient::asks_for_certificate() const {
+  const TlsServer* own = server_->tls;
+  return (own && own->has_variable_certificates()) || server_->root->plan.has_tls(TlsPoint::certificate);
+}
+
 Task<bool> SecureClient::find_certificate(SSL& ssl) {
-  constexpr size_t arena_bytes = 2048;
-  Arena::Owner arena = Arena::open(arena_bytes);
-  RequestHead head(*arena);
-  NoExchange exchange(*client_);
-  Request request(*arena, head, exchange, facts_);
-  request.server = server_;
-  request.enter(*server_->root);
-  request.logger = facts_.logger();
-  auto used = co_await use_certificates(ssl, request);
-  if (!used) request.logger.error("{}", used.error());
-  co_return static_cast<bool>(used);
+  ConnectionRequest own(*client_, facts_, *server_);
+  if (server_->tls && server_->tls->has_variable_certificates()) {
+    auto used = co_await use_certificates(ssl, own.request());
+    if (!used) own.request().logger.error("{}", used.error());
+    if (!used) co_return false;
+  }
+  TlsHandshake handshake(ssl);
+  co_return co_await run_tls_hooks(TlsPoint::certificate, own.request(), handshake);
 }
 
 Task<bool> SecureClient::open(Connection& client, RequestSink& sink) {

@@ -28,7 +28,13 @@ class SecureClient final : public TlsAccept {
 
   const TlsServer* choose(std::string_view server_name) override;
   std::string_view protocols() const override { return server_->alpn_protocols; }
+  bool asks_about_hello() const override;
+  Task<bool> answer_hello(SSL& ssl) override;
+  bool asks_for_certificate() const override;
   Task<bool> find_certificate(SSL& ssl) override;
+  void settle(SSL& ssl) override;
+  SslSessionPtr find_session(std::string_view id) override;
+  void session_made(SSL& ssl, SSL_SESSION& session) override;
 
   // -- after the handshake --
   TlsTransport& transport() const { return *transport_; }
@@ -49,9 +55,14 @@ class SecureClient final : public TlsAccept {
   Server* server_;
   std::string name_;
   std::string revocation_;
+  uint32_t protocols_ = 0;        // TlsProtocol bits that a hook restricted the handshake to; 0: none did
+  SslSessionPtr found_session_;
   Connection* client_ = nullptr;
   TlsTransport* transport_ = nullptr;  // the connection's layer
 };
+
+// Runs the hooks that the request's place has at a point of a handshake, in order. False: one of them refused.
+Task<bool> run_tls_hooks(TlsPoint at, Request& request, TlsHandshake& handshake);
 
 // Whether a request to a `listen ... ssl` may go on: plain HTTP (497), a server that the handshake was not for (421), a client certificate
 // that did not verify (495) or is missing (496). Plain; next() if all is well.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "modules/lua/tcp_socket.h"
+#include "modules/lua/byte_socket.h"
 
 #include <gtest/gtest.h>
 

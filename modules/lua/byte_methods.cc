@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/byte_methods.h"
+
+#include <cmath>
+#include <utility>
+
+namespace fairlead::lua {
+
+using SocketRef = std::shared_ptr<ByteSocket>;
+
+const char* why_not(const ByteSocket& socket, bool must_be_open) {
+  if (socket.is_connecting) return "socket busy connecting";
+  return must_be_open && !socket.is_open() ? "closed" : nullptr;
+}
+
+uint64_t check_milliseconds(lua_State* L, int index) {
+  double ms = luaL_optnumber(L, index, 0);
+  if (!(ms >= 0)) luaL_error(L, "bad timeout value");
+  return static_cast<uint64_t>(std::fmin(ms, 1e12));
+}
+
+void log_socket_failure(Run& run, std::string_view what) {
+  if (conf<LuaConf>(place_of(run)).socket_log_errors) run.logger().error("{}", what);
+}
+
+int push_socket_result(lua_State* L, const std::string& wrong) {
+  if (!wrong.empty()) return push_failure(L, wrong);
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
+namespace byte_methods {
+
+// -- send --
+
+static Wait wait_sent(SocketRef socket, Chain bytes, Run& run, lua_State* L) {
+  size_t count = bytes.size();
+  std::string wrong = co_await socket->send(std::move(bytes));
+  if (wrong == "timeout") log_socket_failure(run, "lua tcp socket write timed out");
+  if (!wrong.empty()) co_return push_failure(L, wrong);
+  lua_pushinteger(L, static_cast<lua_Integer>(count));
+  co_return 1;
+}
+
+int send(lua_State* L, ByteSocket& socket) {
+  Run& run = waiting_run(L);
+  if (lua_gettop(L) != 2) return luaL_error(L, "expecting 2 arguments (including the object), but got %d", lua_gettop(L));
+  std::string& text = run.vm().text;
+  text.clear();
+  const char* bad = nullptr;
+  if (!append_value(L, 2, text, bad)) return luaL_argerror(L, 2, bad);
+  if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
+  if (socket.is_writing) return push_failure(L, "socket busy writing");
+  return run.wait_for(L, [&] {
+    Chain bytes;
+    bytes.push_back(Slice::copy_of(text));
+    return wait_sent(socket.shared_from_this(), std::move(bytes), run, L);
+  });
+}
+
+// -- receive --
+
+static Wait wait_received(SocketRef socket, Reading what, Run& run, lua_State* L) {
+  ReadStep step(what, nullptr);
+  std::string wrong = co_await socket->receive(step);
+  bool whole = wrong.empty() || (what.kind == Reading::Kind::all && wrong == "closed");
+  if (whole) {
+    push_text(L, step.result);
+    co_return 1;
+  }
+  if (wrong == "timeout") log_socket_failure(run, "lua tcp socket read timed out");
+  push_failure(L, wrong);
+  push_text(L, step.result);
+  co_return 3;
+}
+
+static int start_reading(lua_State* L, ByteSocket& socket, Reading::Kind kind, size_t bytes) {
+  Run& run = waiting_run(L);
+  if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
+  if (socket.is_reading) return push_failure(L, "socket busy reading");
+  return run.wait_for(L, [&] { return wait_received(socket.shared_from_this(), Reading{kind, bytes, {}, false}, run, L); });
+}
+
+int receive(lua_State* L, ByteSocket& socket) {
+  if (lua_type(L, 2) == LUA_TNUMBER || (lua_type(L, 2) == LUA_TSTRING && lua_isnumber(L, 2))) {
+    lua_Number bytes = lua_tonumber(L, 2);
+    if (bytes < 0) return luaL_argerror(L, 2, "bad number argument");
+    if (bytes >= 1) return start_reading(L, socket, Reading::Kind::bytes, static_cast<size_t>(bytes));
+    lua_pushliteral(L, "");
+    return 1;
+  }
+  std::string_view form = lua_isnoneornil(L, 2) ? std::string_view("*l") : check_text(L, 2);
+  if (form == "*a") return start_reading(L, socket, Reading::Kind::all, 0);
+  if (form != "*l") return luaL_argerror(L, 2, lua_pushfstring(L, "bad pattern argument: %s", form.data()));
+  return start_reading(L, socket, Reading::Kind::line, 0);
+}
+
+int receive_any(lua_State* L, ByteSocket& socket) {
+  lua_Integer most = luaL_checkinteger(L, 2);
+  if (most < 1) return luaL_argerror(L, 2, "bad max argument");
+  return start_reading(L, socket, Reading::Kind::any, static_cast<size_t>(most));
+}
+
+// -- receiveuntil --
+
+namespace {
+
+// Keeps an object of Lua alive, until the wait has ended or was cancelled.
+class Anchor {
+ public:
+  Anchor(lua_State* main, int ref) : main_(main), ref_(ref) {}
+  Anchor(Anchor&& other) noexcept : main_(other.main_), ref_(std::exchange(other.ref_, LUA_NOREF)) {}
+  Anchor& operator=(Anchor&&) = delete;
+  ~Anchor() { luaL_unref(main_, LUA_REGISTRYINDEX, ref_); }
+
+ private:
+  lua_State* main_;
+  int ref_;
+};
+
+struct UntilCall {
+  SocketRef socket;
+  Reading what;
+  UntilState* state;
+  Anchor anchor;  // of the state's userdata
+};
+
+}  // namespace
+
+static Wait wait_until(UntilCall call, Run& run, lua_State* L) {
+  ReadStep step(call.what, call.state);
+  std::string wrong = co_await call.socket->receive(step);
+  if (!wrong.empty()) {
+    if (wrong == "timeout") log_socket_failure(run, "lua tcp socket read timed out");
+    push_failure(L, wrong);
+    push_text(L, step.result);
+    co_return 3;
+  }
+  bool only_end = call.what.bytes && call.state->met && step.result.empty();
+  if (!call.what.bytes || only_end) call.state->met = false;
+  if (only_end) lua_pushnil(L);
+  else push_text(L, step.result);
+  co_return 1;
+}
+
+int receive_next(lua_State* L, ByteSocket& socket) {
+  lua_Integer size = luaL_optinteger(L, 2, 0);
+  auto* state = static_cast<UntilState*>(lua_touserdata(L, lua_upvalueindex(4)));
+  if (state->met) {
+    state->met = false;
+    lua_pushnil(L);
+    return 1;
+  }
+  Run& run = waiting_run(L);
+  if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
+  if (socket.is_reading) return push_failure(L, "socket busy reading");
+  lua_pushvalue(L, lua_upvalueindex(4));
+  int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  return run.wait_for(L, [&] {
+    size_t bytes;
+    const char* pattern = lua_tolstring(L, lua_upvalueindex(2), &bytes);
+    Reading what{Reading::Kind::until, static_cast<size_t>(size > 0 ? size : 0), std::string(pattern, bytes),
+                 lua_toboolean(L, lua_upvalueindex(3)) != 0};
+    UntilCall call{socket.shared_from_this(), std::move(what), state, Anchor(run.vm().main(), anchor)};
+    return wait_until(std::move(call), run, L);
+  });
+}
+
+int receive_until(lua_State* L, lua_CFunction next) {
+  std::string_view pattern = check_text(L, 2);
+  if (pattern.empty()) return push_failure(L, "pattern is empty");
+  bool inclusive = false;
+  if (lua_istable(L, 3)) {
+    lua_getfield(L, 3, "inclusive");
+    inclusive = lua_toboolean(L, -1);
+  }
+  lua_settop(L, 2);
+  lua_pushboolean(L, inclusive);
+  new (lua_newuserdata(L, sizeof(UntilState))) UntilState();
+  lua_pushcclosure(L, next, 4);
+  return 1;
+}
+
+// -- times --
+
+int set_timeout(lua_State* L, ByteSocket& socket) {
+  uint64_t ms = check_milliseconds(L, 2);
+  if (ms) socket.timeouts = SocketTimeouts{ms, ms, ms};
+  return 0;
+}
+
+int set_timeouts(lua_State* L, ByteSocket& socket) {
+  uint64_t connect_ms = check_milliseconds(L, 2), send_ms = check_milliseconds(L, 3), read_ms = check_milliseconds(L, 4);
+  if (connect_ms) socket.timeouts.connect_ms = connect_ms;
+  if (send_ms) socket.timeouts.send_ms = send_ms;
+  if (read_ms) socket.timeouts.read_ms = read_ms;
+  return 0;
+}
+
+}  // namespace byte_methods
+}  // namespace fairlead::lua

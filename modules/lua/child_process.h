@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// ChildProcess: a program that a script started (ngx.pipe), with its standard streams on pipes. Without Lua. Shared by the userdata of Lua
+// and the tasks that work on it; when nobody holds it any more, the program is killed and reaped.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "event/loop/loop.h"
+#include "event/loop/task.h"
+#include "modules/lua/byte_socket.h"
+
+namespace fairlead::lua {
+
+// Our end of one pipe.
+class PipeEnd {
+ public:
+  PipeEnd() = default;
+  ~PipeEnd() { close(); }
+  PipeEnd(const PipeEnd&) = delete;
+  PipeEnd& operator=(const PipeEnd&) = delete;
+
+  // Takes the descriptor. False: it cannot be watched.
+  bool open(Loop& loop, int fd);
+  void close();
+  bool is_open() const { return watch_ != nullptr; }
+  // As scripts see the reason; empty: `step` is complete, or all was written.
+  Task<std::string> read(ReadStep& step, uint64_t timeout_ms);
+  Task<std::string> write(std::string bytes, uint64_t timeout_ms);
+
+  size_t buffer_bytes = 4096;
+  bool is_busy = false;
+
+ private:
+  Watch* watch_ = nullptr;
+  std::string unread_;
+};
+
+class ChildProcess {
+ public:
+  static constexpr const char* type_name = "fairlead.process";
+
+  struct Program {
+    std::vector<std::string> arguments;    // the first names it, looked for in PATH
+    std::vector<std::string> environment;  // empty: our own
+    bool merges_stderr = false;            // stderr goes where stdout goes
+    size_t buffer_bytes = 4096;
+  };
+  // The reason of a failure; empty: it runs.
+  std::string start(Loop& loop, const Program& program);
+
+  ChildProcess() = default;
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  pid_t pid() const { return pid_; }
+  // Until it has ended, once: then `status` is what waitpid() gives.
+  Task<std::string> wait(int& status, uint64_t timeout_ms);
+  bool was_reaped() const { return reaped_; }
+  bool is_waited_for() const { return waiting_; }
+  // 0, or the system's error.
+  int kill(int signal) const;
+
+  PipeEnd input, output, errors;  // its stdin, stdout and stderr
+
+ private:
+  Watch* ended_ = nullptr;  // of a descriptor that stands for the process
+  pid_t pid_ = -1;
+  bool reaped_ = false;
+  bool waiting_ = false;
+};
+
+}  // namespace fairlead::lua

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/request_socket.h"
+
+#include "event/loop/child.h"
+#include "http/conf/core_conf.h"
+#include "modules/lua/socket_names.h"
+
+namespace fairlead::lua {
+
+// More bytes in unread_, or why not.
+Task<std::string> RequestSocket::more_of_body() {
+  http::Body& body = request_.exchange.request_body();
+  // Only the socket's time counts: a late byte is no failure of the body, the script may read on.
+  const http::CoreConf& core = conf<http::CoreConf>(request_);
+  request_.exchange.limit_body(core.client_max_body_size ? core.client_max_body_size : UINT64_MAX, 0);
+  uint64_t deadline = request_.loop().deadline(timeouts.read_ms);
+  for (;;) {
+    http::Chunk chunk;
+    switch (body.poll(chunk)) {
+      case http::Poll::ready:
+        unread_.append(chunk.bytes.view());
+        co_return std::string();
+      case http::Poll::end:
+        open_ = false;
+        co_return "closed";
+      case http::Poll::failed:
+        open_ = false;
+        co_return body.error().fault == Fault::closed ? "client aborted" : text_of(body.error());
+      case http::Poll::pending: break;
+    }
+    Deadline<Result<Unit>> waiting(request_.loop(), body.ready(), deadline);
+    std::optional<Result<Unit>> waited = co_await waiting;
+    if (!waited) co_return "timeout";
+  }
+}
+
+Task<std::string> RequestSocket::receive_body(ReadStep& step) {
+  for (;;) {
+    size_t consumed;
+    bool complete = step.feed(unread_, consumed);
+    unread_.erase(0, consumed);
+    if (complete) co_return std::string();
+    std::string wrong = co_await more_of_body();
+    if (wrong.empty()) continue;
+    if (!open_) step.result.append(std::exchange(unread_, std::string()));
+    co_return std::move(wrong);
+  }
+}
+
+Task<std::string> RequestSocket::receive(ReadStep& step) {
+  BusyFlag busy(is_reading);
+  if (!raw_) {
+    std::string wrong = co_await receive_body(step);
+    co_return std::move(wrong);
+  }
+  StreamOutcome got = co_await receive_from(*raw_, *this, step);
+  if (got.is_over) open_ = false;
+  co_return std::move(got.wrong);
+}
+
+Task<std::string> RequestSocket::send(Chain bytes) {
+  BusyFlag busy(is_writing);
+  StreamOutcome sent = co_await send_to(*raw_, *this, std::move(bytes));
+  if (sent.is_over) open_ = false;
+  co_return std::move(sent.wrong);
+}
+
+}  // namespace fairlead::lua

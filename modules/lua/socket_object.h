@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+//
+// How scripts hold a socket: a userdata with a share of it, of one metatable per type (Socket::type_name); whatever waits on the socket
+// holds another share.
+#pragma once
+
+#include <lua.hpp>
+
+#include <memory>
+#include <new>
+
+#include "http/request/request.h"
+#include "modules/lua/run.h"
+
+namespace fairlead::lua {
+
+// The first argument; raises unless it is a socket of this type and of whoever runs now.
+template <class Socket>
+Socket& check_socket(lua_State* L) {
+  Socket& socket = **static_cast<std::shared_ptr<Socket>*>(luaL_checkudata(L, 1, Socket::type_name));
+  if (socket.owner() != Scope::current().owner()) luaL_error(L, "bad request");
+  return socket;
+}
+
+// Pushes what `make()` makes (a shared pointer), owned by the request or run.
+template <class Socket, class Make>
+void push_socket(lua_State* L, Scope& scope, Make make) {
+  auto* held = new (lua_newuserdata(L, sizeof(std::shared_ptr<Socket>))) std::shared_ptr<Socket>(make());
+  if (scope.request) scope.request->slot<RequestState>().owned.push_back(**held);
+  else scope.run->owned.push_back(**held);
+  luaL_getmetatable(L, Socket::type_name);
+  lua_setmetatable(L, -2);
+}
+
+template <class Socket>
+int collect_socket(lua_State* L) {
+  using Held = std::shared_ptr<Socket>;
+  static_cast<Held*>(lua_touserdata(L, 1))->~Held();
+  return 0;
+}
+
+// Leaves the table of methods on the stack.
+template <class Socket>
+void begin_socket_type(lua_State* L) {
+  luaL_newmetatable(L, Socket::type_name);
+  lua_pushcfunction(L, &collect_socket<Socket>);
+  lua_setfield(L, -2, "__gc");
+  lua_createtable(L, 0, 16);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__index");
+  lua_remove(L, -2);
+}
+
+// Whose `resolver`, lua_socket_* and lua_ssl_* hold.
+inline const Block& place_of(Scope& scope) { return scope.request ? *scope.request->block : scope.vm.http_block(); }
+inline const Block& place_of(Run& run) { return run.request() ? *run.request()->block : run.vm().http_block(); }
+// A time argument in milliseconds; raises for a negative one.
+uint64_t check_milliseconds(lua_State* L, int index);
+// Unless lua_socket_log_errors is off.
+void log_socket_failure(Run& run, std::string_view what);
+// nil and the text, at the end of a wait; or 1.
+int push_socket_result(lua_State* L, const std::string& wrong);
+
+}  // namespace fairlead::lua

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""ngx.req.socket: a script that reads the body by itself, or has the whole connection; ngx.on_abort."""
+
+import threading
+
+from lib import upstreams as up
+from lib.client import Client, get
+from lib.h2client import H2Client
+
+CONF = r"""
+events {}
+http {
+    lua_socket_log_errors off;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
+        location / { content_by_lua_block { SCRIPT } }
+        location /abort { lua_check_client_abort on; content_by_lua_block { SCRIPT } }
+        location /up { proxy_pass http://127.0.0.1:%%UP%%; }
+    }
+}
+"""
+POST = "POST / HTTP/1.1\r\nHost: a\r\n"
+
+
+def start(server, script, **names):
+    return server(CONF.replace("SCRIPT", script), **{"UP": 1, **names})
+
+
+def test_the_body_in_pieces(server):
+    s = start(server, """
+        local s = assert(ngx.req.socket()) s:settimeout(5000)
+        ngx.say(s:receive(3)) ngx.say(s:receive()) local f = s:receiveuntil("--") ngx.say(f()) ngx.say(#s:receiveany(1))
+        ngx.say(s:receive(9)) ngx.say(s:receive(1)) ngx.say(ngx.req.socket())
+        ngx.req.read_body() ngx.say(ngx.req.get_body_data())""", allow_log=["aborted: runtime error: .*no body"])
+    client = Client(s.port).send(POST + "Content-Length: 22\r\n\r\nab")
+    client.send_pieces(b"cdef\r\nuntil--rest of", 3)
+    assert client.read_reply("POST").body == b"abc\ndef\nuntil\n1\nnilclosedest of\nnilclosed\nnilduplicate call\nnil\n"
+    # The connection goes on: the body was read to its end.
+    assert client.send(POST + "Content-Length: 0\r\n\r\n").read_reply("POST").status == 500
+
+
+def test_a_chunked_body_is_decoded(server):
+    s = start(server, 'local s = assert(ngx.req.socket()) ngx.say(s:receive("*a")) ngx.say(s:receive("*a"))')
+    client = Client(s.port).send(POST + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n")
+    assert client.read_reply("POST").body == b"abcdefg\nnilclosed\n"
+
+
+def test_through_http2(server):
+    s = start(server, 'local s = assert(ngx.req.socket()) ngx.say(s:receive("*a")) ngx.say(ngx.req.socket(true))')
+    client = H2Client(s.port)
+    stream = client.start("/", "POST", end=False)
+    client.send(stream, b"x" * 100000, end=True)
+    assert client.wait(stream).body == b"x" * 100000 + b"\nnilhttp v2 not supported yet\n"
+
+
+def test_a_late_body_times_out_and_can_be_read_on(server):
+    s = start(server, """
+        local s = ngx.req.socket() s:settimeout(50) ngx.say(s:receive(4)) ngx.flush(true) s:settimeout(5000) ngx.say(s:receive(2))""")
+    client = Client(s.port).send(POST + "Content-Length: 4\r\n\r\nab")
+    assert b"niltimeoutab\n" in client.reader.until(b"timeoutab\n")
+    client.send("cd")
+    assert b"cd\n" in client.reader.until(b"cd\n")
+
+
+def test_what_gives_no_socket(server):
+    s = start(server, """
+        if ngx.is_subrequest then return ngx.say((select(2, pcall(ngx.req.socket)))) end
+        ngx.say(ngx.req.socket()) ngx.print(ngx.location.capture("/sub").body)""")
+    assert get(s.port, "/").body == b"nilno body\nattempt to read the request body in a subrequest\n"
+    s = start(server, 'ngx.req.read_body() ngx.say(ngx.req.socket())')
+    assert Client(s.port).send(POST + "Content-Length: 1\r\n\r\na").read_reply("POST").body == b"nilrequest body already exists\n"
+
+
+def test_a_raw_socket_answers_by_itself(server):
+    s = start(server, """
+        local s = assert(ngx.req.socket(true))
+        ngx.log(ngx.NOTICE, "say: ", select(2, ngx.say("x")), ", again: ", select(2, ngx.req.socket(true)))
+        s:send("HTTP/1.1 200 mine\\r\\nContent-Length: 2\\r\\n\\r\\nhi") ngx.log(ngx.NOTICE, "line: ", s:receive())""")
+    client = Client(s.port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.read_reply().body == b"hi"
+    client.send("more\r\n")
+    assert client.read_until_close() == b""
+    s.wait_for_log("say: raw request socket acquired, again: duplicate call")
+    s.wait_for_log("line: more")
+
+
+def test_an_upgrade_speaks_both_ways(server):
+    s = start(server, """
+        ngx.status = 101 ngx.header.Upgrade = "echo" ngx.header.Connection = "Upgrade"
+        ngx.send_headers() ngx.flush(true)
+        local s = assert(ngx.req.socket(true)) s:settimeout(5000)
+        local t = ngx.thread.spawn(function() for i = 1, 3 do s:send("tick" .. i .. "\\n") ngx.sleep(0.01) end end)
+        while true do
+            local line, err = s:receive()
+            if not line then return ngx.log(ngx.NOTICE, "ended: ", err) end
+            s:send("echo " .. line .. "\\n")
+        end""")
+    client = Client(s.port).send("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nfirst\n")
+    head = client.reader.until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101") and b"Upgrade: echo" in head
+    client.send("second\n")
+    got = b""
+    while got.count(b"\n") < 5:
+        got += client.reader.until(b"\n")
+    assert sorted(got.split(b"\n")[:-1]) == [b"echo first", b"echo second", b"tick1", b"tick2", b"tick3"]
+    client.half_close()
+    s.wait_for_log("ended: closed")
+
+
+def test_an_abort_calls_the_function(server, upstream):
+    left = threading.Event()
+    u = upstream([up.request(), up.wait_for(left), up.send(up.reply(content=b"late"))])
+    s = start(server, """
+        ngx.say(ngx.on_abort(function() ngx.log(ngx.NOTICE, "gone") end)) ngx.flush(true)
+        ngx.log(ngx.NOTICE, "again: ", select(2, ngx.on_abort(function() end)))
+        ngx.log(ngx.NOTICE, "went on: ", ngx.location.capture("/up").body)""", UP=u.port)
+    client = Client(s.port).send("GET /abort HTTP/1.1\r\nHost: a\r\n\r\n")
+    u.wait_requests(1)
+    client.reset()
+    s.wait_for_log("gone, client")
+    left.set()
+    s.wait_for_log("again: duplicate call")
+    s.wait_for_log("went on: late")
+
+
+def test_the_function_may_end_the_request(server, upstream):
+    u = upstream([up.request(), up.read_to_end()])
+    s = start(server, """
+        ngx.on_abort(function() ngx.log(ngx.NOTICE, "gone") ngx.exit(499) end)
+        ngx.location.capture("/up") ngx.log(ngx.NOTICE, "went on")""", UP=u.port)
+    client = Client(s.port).send("GET /abort HTTP/1.1\r\nHost: a\r\n\r\n")
+    u.wait_requests(1)
+    client.reset()
+    s.wait_for_log("gone, client")
+    u.connections[0].socket  # the subrequest was cancelled with the request: its connection ends
+    s.wait_for_log('"GET /abort HTTP/1.1" 499|gone')
+    assert "went on" not in s.log()
+
+
+def test_no_abort_calls_nothing(server):
+    s = start(server, 'ngx.say(ngx.on_abort(function() ngx.log(ngx.NOTICE, "gone") end))')
+    assert get(s.port, "/").body == b"nillua_check_client_abort is off\n"
+    assert get(s.port, "/abort").body == b"1\n"
+    assert "gone" not in s.log()

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""sslhandshake of ngx.socket.tcp: verification, names, sessions, certificates of the client, pools."""
+
+import datetime
+import ssl
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from lib import upstreams as up
+from lib.certs import Authority
+from lib.client import get
+
+CONF = r"""
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        lua_ssl_trusted_certificate %%CA%%;
+        location / { content_by_lua_block {
+            local ssl = require "ngx.ssl"
+            local function connected() local s = ngx.socket.tcp() assert(s:connect("127.0.0.1", %%UP%%)) return s end
+            local function read(path) local f = io.open(path) local text = f:read("*a") f:close() return text end
+            SCRIPT
+        } }
+    }
+}
+"""
+OTHER = 'location / {'
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path / "ca")
+
+
+def run(server, u, authority, script, settings="", **names):
+    conf = CONF.replace("SCRIPT", script).replace(OTHER, settings + OTHER)
+    s = server(conf, **{"UP": u.port, "CA": authority.path, **names})
+    return s, get(s.port, "/").body.decode()
+
+
+def secure(upstream, authority, *scripts, leaf=None, **how):
+    return upstream(*scripts or [up.serve(lambda r: up.reply(content=b"ok"))],
+                    tls=authority.server_context(leaf or authority.leaf("a.test"), **how))
+
+
+def test_a_verified_peer_is_spoken_to(server, upstream, authority):
+    u = secure(upstream, authority)
+    _, text = run(server, u, authority, """
+        local s = connected()
+        ngx.say(type(s:sslhandshake(nil, "a.test", true)), " ", s:getsslpointer() ~= nil)
+        s:send("GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n") ngx.say(s:receive())
+        ngx.say(s:sslhandshake(false)) ngx.say(connected():sslhandshake(false, "a.test", true))""")
+    assert text == "userdata true\nHTTP/1.1 200 X\ntrue\ntrue\n"
+
+
+def test_what_does_not_verify(server, upstream, authority, tmp_path):
+    u = secure(upstream, authority)
+    s, text = run(server, u, authority, """
+        ngx.say(connected():sslhandshake(nil, "b.test", true)) ngx.say(connected():sslhandshake(nil, nil, true) ~= nil)""")
+    assert text == "nilcertificate host mismatch\ntrue\n"
+    s.wait_for_log('lua ssl certificate does not match host "b.test"')
+    other = Authority(tmp_path / "other", name="Other CA")
+    u = secure(upstream, other, leaf=other.leaf("a.test"))
+    s, text = run(server, u, authority, """
+        local s = connected() ngx.say(s:sslhandshake(nil, "a.test", true)) ngx.say(s:send("x"))
+        ngx.say(connected():sslhandshake(nil, "a.test") ~= nil)""")
+    assert text == "nil20: unable to get local issuer certificate\nnilclosed\ntrue\n"
+    s.wait_for_log(r"lua ssl certificate verify error: \(20: unable to get local issuer certificate\)")
+
+
+def test_no_tls_and_no_answer(server, upstream, authority):
+    u = upstream([up.read(10), up.send(b"plainly not TLS\r\n"), up.close()], [up.read_to_end()])
+    s, text = run(server, u, authority, """
+        ngx.say(connected():sslhandshake()) local s = connected() s:settimeout(50) ngx.say(s:sslhandshake())
+        ngx.say(pcall(s.sslhandshake, s, "no session"))""")
+    lines = text.splitlines()
+    assert lines[:2] == ["nilhandshake failed", "niltimeout"] and "fairlead.tls_session expected" in lines[2]
+    s.wait_for_log("lua ssl handshake timed out")
+
+
+def test_a_session_is_resumed(server, upstream, authority):
+    context = authority.server_context(authority.leaf("a.test"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    reused = []
+    u = upstream([up.request(), lambda seen: reused.append(seen.socket.session_reused), up.send(up.reply(content=b"ok"))], tls=context)
+    _, text = run(server, u, authority, """
+        local session
+        for i = 1, 2 do
+            local s = connected() session = assert(s:sslhandshake(session, "a.test", true))
+            s:send("GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n") ngx.say(s:receive()) s:close()
+        end""")
+    assert text == "HTTP/1.1 200 X\n" * 2 and reused == [False, True]
+
+
+def test_a_certificate_for_the_peer(server, upstream, authority):
+    u = secure(upstream, authority, client_ca=True)
+    certificate, key = authority.leaf("client.test", client=True)
+    script = """
+        local s = connected() SET s:sslhandshake(nil, "a.test", true) s:settimeout(5000)
+        s:send("GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n") ngx.say((s:receive()))"""
+    own = """s:setclientcert(ssl.parse_pem_cert(read("%%CERT%%")), ssl.parse_pem_priv_key(read("%%KEY%%")))"""
+    names = {"CERT": certificate, "KEY": key}
+    assert run(server, u, authority, script.replace("SET", own), **names)[1] == "HTTP/1.1 200 X\n"
+    assert run(server, u, authority, script.replace("SET", ""), **names)[1] == "nil\n"
+    everywhere = "lua_ssl_certificate %%CERT%%; lua_ssl_certificate_key %%KEY%%; "
+    assert run(server, u, authority, script.replace("SET", ""), everywhere, **names)[1] == "HTTP/1.1 200 X\n"
+    _, text = run(server, u, authority, """
+        local s = connected() ngx.say(pcall(s.setclientcert, s, 1, 2)) ngx.say(pcall(s.setclientcert, s, nil, 2))""")
+    assert "fairlead.certificates expected" in text and "must be supplied with corresponding private key" in text
+
+
+def test_versions_are_those_of_the_configuration(server, upstream, authority):
+    context = authority.server_context(authority.leaf("a.test"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    u = upstream([up.request(), up.send(up.reply(content=b"ok"))], tls=context)
+    script = 'ngx.say(connected():sslhandshake(false, "a.test", true))'
+    assert run(server, u, authority, script, "lua_ssl_protocols TLSv1.2; ")[1] == "nilhandshake failed\n"
+    settings = "lua_ssl_protocols TLSv1.2 TLSv1.3; lua_ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; "
+    assert run(server, u, authority, script, settings)[1] == "true\n"
+
+
+def test_a_secure_connection_from_the_pool(server, upstream, authority):
+    u = secure(upstream, authority)
+    _, text = run(server, u, authority, """
+        for i = 1, 2 do
+            local s = connected() ngx.say(s:getreusedtimes(), " ", s:sslhandshake(false, "a.test", true))
+            s:send("GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n") local f = s:receiveuntil("ok") f() s:setkeepalive()
+        end""")
+    assert text == "0 true\n1 true\n" and len(u.connections) == 1
+
+
+def test_depth_ciphers_and_the_key_log(server, upstream, authority):
+    u = secure(upstream, authority, leaf=authority.leaf("a.test"))
+    script = 'ngx.say(connected():sslhandshake(false, "a.test", true))'
+    settings = "lua_ssl_protocols TLSv1.2; lua_ssl_verify_depth 3; lua_ssl_ciphers "
+    assert run(server, u, authority, script, settings + "ECDHE-RSA-AES256-GCM-SHA384; ")[1] == "nilhandshake failed\n"
+    assert run(server, u, authority, script, settings + "ECDHE-ECDSA-AES256-GCM-SHA384; ")[1] == "true\n"
+    s, text = run(server, u, authority, script, "lua_ssl_key_log %%PREFIX%%/logs/keys; ")
+    assert text == "true\n" and s.read("logs/keys").count("CLIENT_") > 0
+
+
+def revoke(authority, certificate):
+    """The path of a list of the authority's that revokes the certificate."""
+    with open(certificate, "rb") as f:
+        number = x509.load_pem_x509_certificate(f.read()).serial_number
+    now = datetime.datetime.utcnow()
+    entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now - datetime.timedelta(days=1)).build()
+    made = (x509.CertificateRevocationListBuilder().issuer_name(authority.name).last_update(now - datetime.timedelta(days=1))
+            .next_update(now + datetime.timedelta(days=1)).add_revoked_certificate(entry).sign(authority.key, hashes.SHA256()))
+    path = f"{authority.folder}/crl.pem"
+    with open(path, "wb") as f:
+        f.write(made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_a_revoked_peer(server, upstream, authority):
+    certificate, key = authority.leaf("a.test")
+    u = upstream(up.serve(lambda r: up.reply(content=b"ok")), tls=authority.server_context((certificate, key)))
+    _, text = run(server, u, authority, 'ngx.say(connected():sslhandshake(false, "a.test", true))',
+                  "lua_ssl_crl %%CRL%%; ", CRL=revoke(authority, certificate))
+    assert text == "nil23: certificate revoked\n"
