@@ -198,10 +198,9 @@ ConfResult<Unit> make_clients(Generation& generation) {
       if (source->is_set() && !source->is_literal())
         made = format("variables are not supported in \"lua_ssl_certificate\"{}\n", at_place(block.place()));
     if (!made) return;
-    auto client = all.of(generation, own, "lua_ssl");
+    auto client = all.of(generation, block, own, "lua_ssl");
     if (client) own.tls = *client;
     else made = std::move(client.error());
-    if (client) keep_hot(generation, block, **client);
   });
   return made;
 }
