@@ -16,7 +16,7 @@ add_custom_command(
   VERBATIM)
 # A library of its own: the code is not ours, so neither are its warnings.
 add_library(fairlead_check_proto OBJECT ${check_folder}/check.pb.cc ${check_folder}/check.pb.h)
-target_compile_options(fairlead_check_proto PRIVATE -w)
+target_compile_options(fairlead_check_proto PRIVATE -w -Os -ffunction-sections)
 target_include_directories(fairlead_check_proto SYSTEM PRIVATE ${PROTOBUF_INCLUDE})
 target_sources(fairlead_modules PRIVATE $<TARGET_OBJECTS:fairlead_check_proto>)
 target_include_directories(fairlead_modules SYSTEM PRIVATE ${check_folder} ${PROTOBUF_INCLUDE})

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/base/format.h"
+
 namespace fairlead {
 namespace {
 
@@ -49,7 +51,7 @@ void append_number(double number, std::string& to) {
     to.append(number > 0 ? "+Inf" : "-Inf");
   } else {
     char digits[32];
-    to.append(digits, std::to_chars(digits, digits + sizeof(digits), number).ptr);
+    to.append(format_into(digits, sizeof(digits), "{}", number));
   }
 }
 
