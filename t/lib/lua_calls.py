@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
 """The functions of the Lua API, one row each: a call that works and what it gives, one that does not and what that gives, and where it may
-be called. Tests run them here (lua/test_lua_api.py) and through the original (differential/test_lua_phases.py).
+be called. Tests run them here (lua/test_lua_api.py) and through the original (differential/test_lua_calls.py).
 
 Results are written as SERIALIZE says: values with ", " between them, "raises: TEXT" for an error, without its place.
 """
@@ -25,6 +25,24 @@ class Call(NamedTuple):
         """One that calls the function: `good` may only look at it."""
         return self.bad if self.good.startswith("type(") and self.bad else self.good
 
+
+# The beginning of a server, and its upstream: each hook has a location, where it calls this() of the configuration; /said?HOOK%20I
+# shows what that kept in the dictionary `said`.
+SERVER = r"""upstream u { server 0.0.0.1; balancer_by_lua_block {
+        this() require("ngx.balancer").set_current_peer("127.0.0.1", %%PORT_0%%) } }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /set { set_by_lua_block $x { this() return "" } return 200; }
+        location /rewrite { rewrite_by_lua_block { this() } content_by_lua_block { } }
+        location /access { access_by_lua_block { this() } content_by_lua_block { } }
+        location /content { content_by_lua_block { this() } }
+        location /header_filter { header_filter_by_lua_block { this() } content_by_lua_block { ngx.print("x") } }
+        location /body_filter { body_filter_by_lua_block { this() } content_by_lua_block { ngx.print("x") } }
+        location /log { log_by_lua_block { this() } content_by_lua_block { } }
+        location /balancer { proxy_pass http://u/other; }
+        location /other { content_by_lua_block { } }
+        location /said { content_by_lua_block { ngx.print(ngx.shared.said:get(ngx.unescape_uri(ngx.var.args)) or "never") } }
+"""
 
 SERIALIZE = r"""
     function told(f)

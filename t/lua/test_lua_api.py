@@ -6,7 +6,7 @@ The rows are those of lib/lua_calls.py; a function without a row fails the last 
 import pytest
 
 from lib.client import get
-from lib.lua_calls import CALLS, SERIALIZE
+from lib.lua_calls import CALLS, SERIALIZE, SERVER
 
 CONF = r"""
 error_log logs/error.log notice;
@@ -31,19 +31,7 @@ http {
         say_all()
     }
     init_worker_by_lua_block { say_all() ngx.timer.at(0, say_all) }
-    upstream u { server 0.0.0.1; balancer_by_lua_block { this() require("ngx.balancer").set_current_peer("127.0.0.1", %%PORT_0%%) } }
-    server {
-        listen 127.0.0.1:%%PORT_0%%;
-        location /set { set_by_lua_block $x { this() return "" } return 200; }
-        location /rewrite { rewrite_by_lua_block { this() } content_by_lua_block { } }
-        location /access { access_by_lua_block { this() } content_by_lua_block { } }
-        location /content { content_by_lua_block { this() } }
-        location /header_filter { header_filter_by_lua_block { this() } content_by_lua_block { ngx.print("x") } }
-        location /body_filter { body_filter_by_lua_block { this() } content_by_lua_block { ngx.print("x") } }
-        location /log { log_by_lua_block { this() } content_by_lua_block { } }
-        location /balancer { proxy_pass http://u/other; }
-        location /other { content_by_lua_block { } }
-        location /said { content_by_lua_block { ngx.print(ngx.shared.said:get(ngx.unescape_uri(ngx.var.args)) or "never") } }
+    SERVER
         location /functions { content_by_lua_block {
             local found = {}
             local function walk(prefix, t)
@@ -99,7 +87,7 @@ def told():
     """told(hook, expression): what the expression gave there."""
     from lib.fairlead import Server
     quoted = ", ".join("[=[" + e + "]=]" for e in INDEX)
-    with Server(CONF.replace("SERIALIZE", SERIALIZE).replace("CALLS", quoted), allow_log=("runtime error",)) as s:
+    with Server(CONF.replace("SERVER", SERVER).replace("SERIALIZE", SERIALIZE).replace("CALLS", quoted), allow_log=("runtime error",)) as s:
         def tell(hook, expression):
             number = INDEX[expression]
             if hook not in AT_START:
