@@ -13,7 +13,7 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # the servers under test are forke
 grpc = pytest.importorskip("grpc")
 
 from lib.certs import Authority  # noqa: E402
-from lib.ports import TIME_SCALE, claim_port, release_port, wait_until  # noqa: E402
+from lib.ports import TIME_SCALE, claim_port, release_port  # noqa: E402
 
 CONF = """
 events {}
@@ -46,7 +46,7 @@ class Service(grpc.GenericRpcHandler):
     """Bytes in, bytes out: /SERVICE/Echo, Count (server streaming), Sum (client streaming), Chat (both), Fail, Wait."""
 
     def __init__(self, name):
-        self.name, self.calls, self.cancelled = name, [], threading.Event()
+        self.name, self.calls, self.waits, self.cancelled = name, [], threading.Event(), threading.Event()
 
     def service(self, details):
         self.calls.append(details.method)
@@ -77,8 +77,10 @@ class Service(grpc.GenericRpcHandler):
         context.abort(getattr(grpc.StatusCode, message.decode()), "no \u00e9 today")
 
     def wait(self, _, context):
-        context.add_callback(self.cancelled.set)
         self.left = context.time_remaining()
+        if not context.add_callback(self.cancelled.set):  # the call ended before this thread came to it
+            self.cancelled.set()
+        self.waits.set()
         self.cancelled.wait(SECONDS)
         return b""
 
@@ -158,15 +160,15 @@ def test_errors_pass_with_their_words(world, status):
 def test_the_deadline_reaches_the_service_and_ends_the_call(world):
     channel, service, _ = world
     with pytest.raises(grpc.RpcError) as error:
-        channel.unary_unary("/s/Wait")(b"", timeout=0.5)
+        channel.unary_unary("/s/Wait")(b"", timeout=0.5 * TIME_SCALE)
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert service.cancelled.wait(SECONDS) and 0 < service.left <= 0.5
+    assert service.cancelled.wait(SECONDS) and 0 < service.left <= 0.5 * TIME_SCALE
 
 
 def test_a_cancelled_call_is_cancelled_at_the_service(world):
     channel, service, _ = world
     call = channel.unary_unary("/s/Wait").future(b"", timeout=SECONDS)
-    wait_until(lambda: service.calls, 5, "the call")
+    assert service.waits.wait(SECONDS)  # a call that is cancelled before its handler runs is never seen by it
     call.cancel()
     assert service.cancelled.wait(SECONDS)
 
