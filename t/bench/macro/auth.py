@@ -14,42 +14,23 @@ import subjects
 
 WAYS = ("off", "http", "grpc", "jwt", "jwt_uncached")
 
-CONF = """\
-daemon off;
-worker_processes 1;
-pid {{prefix}}/logs/server.pid;
-error_log {{prefix}}/logs/error.log error;
-{{main}}
-events {{{{ worker_connections 1024; }}}}
-http {{{{
-    access_log off;
-    keepalive_requests 1000000000;
-    {cache}
-    upstream policy_http {{{{ server 127.0.0.1:{http}; keepalive 64; keepalive_requests 1000000000; }}}}
-    upstream policy_grpc {{{{ server 127.0.0.1:{grpc}; }}}}
-    server {{{{
-        listen 127.0.0.1:{{port}};
-        location = /ready {{{{ return 200 ready; }}}}
-        location /off {{{{ try_files /none =204; }}}}
-        location /http {{{{ ext_authz http://policy_http; ext_authz_timeout 5s; try_files /none =204; }}}}
-        location /grpc {{{{ ext_authz grpc://policy_grpc; ext_authz_timeout 5s; try_files /none =204; }}}}
-        location /jwt {{{{ auth_jwt x token=$arg_t; auth_jwt_key_file {{prefix}}/keys.json; try_files /none =204; }}}}
-    }}}}
-}}}}
+CONF = subjects.HEAD + """\
+    CACHE
+    upstream policy_http {{ server 127.0.0.1:HTTP; keepalive 64; keepalive_requests 1000000000; }}
+    upstream policy_grpc {{ server 127.0.0.1:GRPC; }}
+    server {{
+        listen 127.0.0.1:{port};
+        location = /ready {{ return 200 ready; }}
+        location /off {{ try_files /none =204; }}
+        location /http {{ ext_authz http://policy_http; ext_authz_timeout 5s; try_files /none =204; }}
+        location /grpc {{ ext_authz grpc://policy_grpc; ext_authz_timeout 5s; try_files /none =204; }}
+        location /jwt {{ auth_jwt x token=$arg_t; auth_jwt_key_file {prefix}/keys.json; try_files /none =204; }}
+    }}
+}}
 """
 
 # The reply to Check is a file: a frame with a CheckResponse whose status is there and 0.
-POLICY_CONF = """\
-daemon off;
-worker_processes 1;
-pid {prefix}/logs/server.pid;
-error_log {prefix}/logs/error.log error;
-{main}
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    keepalive_requests 1000000000;
-{http}
+POLICY_CONF = subjects.HEAD + """\
     server {{ listen 127.0.0.1:{port}; location / {{ return 200 ""; }} }}
     server {{
         listen 127.0.0.1:{origin} http2;
@@ -72,6 +53,9 @@ def b64(content):
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
+KEYS = {"keys": [{"kty": "oct", "k": b64(SECRET)}]}
+
+
 def token():
     head, payload = (b64(json.dumps(part).encode()) for part in ({"alg": "HS256"}, {"sub": "bench", "exp": 4102444800}))
     return f"{head}.{payload}.{b64(hmac.new(SECRET, f'{head}.{payload}'.encode(), hashlib.sha256).digest())}"
@@ -90,8 +74,9 @@ class Policy(subjects.Nginx):
 
 
 def subject(options, policy, cache):
-    made = subjects.Fairlead(0, os.path.abspath(options.binary), conf=CONF.format(http=policy.port, grpc=policy.grpc_port, cache=cache))
-    made.write("keys.json", json.dumps({"keys": [{"kty": "oct", "k": b64(SECRET)}]}))
+    conf = CONF.replace("HTTP", str(policy.port)).replace("GRPC", str(policy.grpc_port)).replace("CACHE", cache)
+    made = subjects.Fairlead(0, os.path.abspath(options.binary), conf=conf)
+    made.write("keys.json", json.dumps(KEYS))
     return made
 
 

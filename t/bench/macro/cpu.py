@@ -15,24 +15,31 @@ def pooled(rounds, key):
     return sum(r[key] * r["requests"] for r in rounds) / requests
 
 
+def in_turns(options, makers, loads):
+    """`makers`: name -> function that gives a subject not yet started; `loads`: case -> what wrk() takes. case -> name -> rounds."""
+    rounds, running = {case: {} for case in loads}, {}
+    try:
+        for name, make in makers.items():
+            running[name] = make().start()
+        for case, load in loads.items():
+            for subject in running.values():
+                subjects.wrk(subject.port, connections=options.connections, seconds=1, **load)
+            for _ in range(options.rounds):
+                for name, subject in running.items():
+                    seen = subjects.measured_load(subject, connections=options.connections, seconds=options.seconds, **load)
+                    rounds[case].setdefault(name, []).append(seen)
+    finally:
+        for subject in running.values():
+            subject.stop()
+    return rounds
+
+
 def compare(options, path="/", haproxy=True, location=""):
-    rounds = {}
     with subjects.Origin() as origin:
         makers = subjects.makers(options, haproxy, location=location,
                                  keepalive=2 * options.connections, connections=1024 + 4 * options.connections)
-        running = {}
-        try:
-            for name, make in makers.items():
-                running[name] = make(origin.port).start()
-                subjects.wrk(running[name].port, path, options.connections, 1)
-            for _ in range(options.rounds):
-                for name, subject in running.items():
-                    load = subjects.measured_load(subject, path=path, connections=options.connections, seconds=options.seconds)
-                    rounds.setdefault(name, []).append(load)
-        finally:
-            for subject in running.values():
-                subject.stop()
-    return rounds
+        started = {name: lambda make=make: make(origin.port) for name, make in makers.items()}
+        return in_turns(options, started, {path: {"path": path}})[path]
 
 
 def summary(rounds):

@@ -15,32 +15,10 @@ import subjects
 MODULES = "/usr/lib/nginx/modules"
 CASES = ("plain", "header_filter", "content", "access")
 
-CONF = """\
-daemon off;
-master_process on;
-worker_processes 1;
-worker_rlimit_nofile {descriptors};
-pid {prefix}/logs/server.pid;
-error_log {prefix}/logs/error.log error;
-{main}
-events {{
-    worker_connections {connections};
-}}
-http {{
-    access_log off;
-    keepalive_requests 1000000000;
-    keepalive_timeout 600s;
-    client_body_temp_path {prefix}/client_body;
-    proxy_temp_path {prefix}/proxy;
-{http}
+CONF = subjects.HEAD + """\
     lua_shared_dict limits 1m;
     init_worker_by_lua_block {{ ngx.shared.limits:set("127.0.0.1", 5) }}
-    upstream origin {{
-        server 127.0.0.1:{origin};
-        keepalive {keepalive};
-        keepalive_requests 1000000000;
-        keepalive_timeout 600s;
-    }}
+""" + subjects.ORIGIN_GROUP + """\
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         default_type text/plain;
@@ -78,22 +56,10 @@ class LuaNginx(subjects.Nginx):
 def measure(options, cases=CASES):
     """case -> what cpu.summary() gives."""
     settings = {"conf": CONF, "keepalive": 2 * options.connections, "connections": 1024 + 4 * options.connections}
-    rounds = {case: {} for case in cases}
     with subjects.Origin() as origin:
-        running = {}
-        try:
-            running["nginx"] = LuaNginx(origin.port, **settings).start()
-            running["fairlead"] = subjects.Fairlead(origin.port, os.path.abspath(options.binary), **settings).start()
-            for case in cases:
-                for subject in running.values():
-                    subjects.wrk(subject.port, "/" + case, options.connections, 1)
-                for _ in range(options.rounds):
-                    for name, subject in running.items():
-                        load = subjects.measured_load(subject, path="/" + case, connections=options.connections, seconds=options.seconds)
-                        rounds[case].setdefault(name, []).append(load)
-        finally:
-            for subject in running.values():
-                subject.stop()
+        makers = {"nginx": lambda: LuaNginx(origin.port, **settings),
+                  "fairlead": lambda: subjects.Fairlead(origin.port, os.path.abspath(options.binary), **settings)}
+        rounds = cpu.in_turns(options, makers, {case: {"path": "/" + case} for case in cases})
     return {case: cpu.summary(each) for case, each in rounds.items()}
 
 

@@ -10,6 +10,7 @@ import auth
 import bodies
 import conns
 import cpu
+import features
 import idle
 import instructions
 import latency
@@ -62,6 +63,10 @@ def figures(options):
     found.append(("KiB per idle connection", quiet["bytes_per_connection"] / 1024 if quiet["all_open"] else float("inf"), 0.9))
     if options.binary:
         set_load(2, 5)
+        local = keep("features", features.measure(options), features)
+        found += [(f"cpu of {case}, of nginx's", local[case]["ratio"]["fairlead/nginx"]["total_us"], 1.0) for case in features.LOADS]
+        found.append(("cpu of a known token, of an auth_request", local["auth_jwt"]["median"]["fairlead"]["total_us"] /
+                      local["auth_request"]["median"]["fairlead"]["total_us"], None))
         hooks = keep("lua", lua.measure(options), lua)
         for case in lua.CASES[1:]:
             found.append((f"cpu of a Lua {case} hook, of nginx's", hooks[case]["ratio"]["fairlead/nginx"]["total_us"], None))

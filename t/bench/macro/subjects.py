@@ -181,9 +181,9 @@ class Running:
         return path
 
 
-# Spelled out so that nginx 1.22 and Fairlead do the same work whatever their defaults are. /metrics is there because Fairlead counts per
-# server, upstream and peer as soon as something shows it.
-PROXY_CONF = """\
+# Spelled out so that nginx 1.22 and Fairlead do the same work whatever their defaults are. HEAD and ORIGIN_GROUP open every configuration
+# of both; what follows is the benchmark's.
+HEAD = """\
 daemon off;
 master_process on;
 worker_processes 1;
@@ -201,12 +201,19 @@ http {{
     client_body_temp_path {prefix}/client_body;
     proxy_temp_path {prefix}/proxy;
 {http}
+"""
+
+ORIGIN_GROUP = """\
     upstream origin {{
         server 127.0.0.1:{origin};
         keepalive {keepalive};
         keepalive_requests 1000000000;
         keepalive_timeout 600s;
     }}
+"""
+
+# /metrics is there because Fairlead counts per server, upstream and peer as soon as something shows it.
+PROXY_CONF = HEAD + ORIGIN_GROUP + """\
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         location = /ready {{
@@ -306,25 +313,8 @@ class Haproxy(Running):
         return [HAPROXY, "-db", "-f", self.conf]
 
 
-ORIGIN_CONF = """\
-daemon off;
-master_process on;
-worker_processes 1;
-worker_rlimit_nofile 20000;
-pid {prefix}/logs/server.pid;
-error_log {prefix}/logs/error.log error;
-{main}
-events {{
-    worker_connections 16384;
-}}
-http {{
-    access_log off;
-    keepalive_requests 1000000000;
-    keepalive_timeout 600s;
+ORIGIN_CONF = HEAD + """\
     sendfile on;
-    client_body_temp_path {prefix}/client_body;
-    proxy_temp_path {prefix}/proxy;
-{http}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         root {prefix}/files;
@@ -348,7 +338,8 @@ class Origin(Running):
         for name, size in (("64k", 64 << 10), ("1m", 1 << 20)):
             self.write("files/" + name, "x" * size)
         self.conf = self.write("origin.conf", ORIGIN_CONF.format(
-            prefix=self.prefix, port=self.port, small="x" * 256, main=Nginx.main, http=NGINX_ONLY_PATHS.format(prefix=self.prefix)))
+            prefix=self.prefix, port=self.port, small="x" * 256, main=Nginx.main, http=NGINX_ONLY_PATHS.format(prefix=self.prefix),
+            connections=16384, descriptors=20000))
 
     def command(self):
         return [NGINX, "-p", self.prefix + "/", "-c", self.conf]
@@ -359,12 +350,13 @@ def _microseconds(text):
     return float(number) * {"us": 1, "ms": 1e3, "s": 1e6, "m": 60e6}[unit]
 
 
-def wrk(port, path="/", connections=32, seconds=4.0):
-    """One run of load from the load's core; gives requests, per second, p50/p90/p99 in microseconds. Any error of any request ends
-    the benchmark: a ratio over failed requests means nothing."""
+def wrk(port, path="/", connections=32, seconds=4.0, fields=()):
+    """One run of load from the load's core; gives requests, per second, p50/p90/p99 in microseconds. `fields` are header lines. Any error
+    of any request ends the benchmark: a ratio over failed requests means nothing."""
     whole = max(1, round(seconds))
+    more = [word for line in fields for word in ("-H", line)]
     out = subprocess.run(
-        [WRK, "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "10s", "--latency", f"http://127.0.0.1:{port}{path}"],
+        [WRK, "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "10s", "--latency", *more, f"http://127.0.0.1:{port}{path}"],
         capture_output=True, text=True, timeout=whole + 60, preexec_fn=pin(LOAD_CORE)).stdout
     requests = re.search(r"(\d+) requests in ([\d.]+\w+),", out)
     if not requests or "Socket errors" in out or "Non-2xx" in out or int(requests.group(1)) == 0:

@@ -24,22 +24,23 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */
 class Client:
     """One keepalive connection that waits for each whole reply."""
 
-    def __init__(self, port):
+    def __init__(self, port, request=REQUEST):
+        self.request = request
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self):
-        self.socket.sendall(REQUEST)
+        self.socket.sendall(self.request)
 
     def receive(self):
         got = b""
         while b"\r\n\r\n" not in got:
             got += self._some()
         head, _, body = got.partition(b"\r\n\r\n")
-        length = int(re.search(rb"(?i)\r\ncontent-length: (\d+)", head).group(1))
-        while len(body) < length:
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        while not body.endswith(b"\r\n0\r\n\r\n") if length is None else len(body) < int(length.group(1)):
             body += self._some()
-        if not head.startswith(b"HTTP/1.1 200") or len(body) != length:
+        if not head.startswith(b"HTTP/1.1 200") or length and len(body) != int(length.group(1)):
             raise SystemExit(f"unexpected reply {head!r}")
 
     def _some(self):
