@@ -18,8 +18,6 @@
 namespace fairlead::http::fault {
 namespace {
 
-constexpr uint32_t in_fault = 1u << 26;  // the context of this module's own block
-
 struct FaultConf {
   const Fault* fault = nullptr;
   FamilyId injected = 0;  // of the registry; set in the main block, if metrics are shown
@@ -28,7 +26,7 @@ struct FaultConf {
 ConfResult<Unit> set_fault(Line& line, FaultConf& own) {
   Fault* fault = line.arena().make<Fault>();
   own.fault = fault;
-  Block* block = line.open_block(in_fault);
+  Block* block = line.open_block(in_own_block);
   block->set_object(fault);
   return line.read_block(*block);
 }
@@ -197,21 +195,22 @@ constexpr Directive rows[] = {
     custom<set_fault, FaultConf, &FaultConf::fault>("fault", in_http_any, words(0),
                                                     "Faults done to requests on purpose; replaces those of outer blocks, none if empty.")
         .block(),
-    custom<set_delay, FaultConf>("delay", in_fault, words(1, 2), "Requests wait this long.").takes("time [percent]"),
-    custom<set_abort, FaultConf>("abort", in_fault, words(1, 2), "Requests are answered with a status, after the delay.")
+    custom<set_delay, FaultConf>("delay", in_own_block, words(1, 2), "Requests wait this long.").takes("time [percent]"),
+    custom<set_abort, FaultConf>("abort", in_own_block, words(1, 2), "Requests are answered with a status, after the delay.")
         .takes("status [percent]"),
-    custom<set_grpc_abort, FaultConf>("grpc_abort", in_fault, words(1, 2), "Requests are answered with a status of gRPC.")
+    custom<set_grpc_abort, FaultConf>("grpc_abort", in_own_block, words(1, 2), "Requests are answered with a status of gRPC.")
         .takes("grpc-status [percent]"),
-    custom<set_rate, FaultConf>("rate", in_fault, words(1, 2), "Responses are sent with so many bytes per second.").takes("size [percent]"),
-    custom<set_max_active, FaultConf>("max_active", in_fault, words(1),
+    custom<set_rate, FaultConf>("rate", in_own_block, words(1, 2), "Responses are sent with so many bytes per second.")
+        .takes("size [percent]"),
+    custom<set_max_active, FaultConf>("max_active", in_own_block, words(1),
                                       "Most requests of a worker that may have a fault at a time; beyond it they get none. Default 100.")
         .takes("number"),
-    custom<set_headers, FaultConf>("headers", in_fault, words(1),
+    custom<set_headers, FaultConf>("headers", in_own_block, words(1),
                                    "Whether requests may ask for a fault by Envoy's fields x-envoy-fault-*, and most of how many.")
         .takes("on | off | percent"),
-    custom<set_max_delay, FaultConf>("max_delay", in_fault, words(1), "Longest delay that a request may ask for. Default 60s.")
+    custom<set_max_delay, FaultConf>("max_delay", in_own_block, words(1), "Longest delay that a request may ask for. Default 60s.")
         .takes("time"),
-    custom<set_conditions, FaultConf>("if", in_fault, words_from(1), "Faults are done only if one of the texts is neither empty nor 0.")
+    custom<set_conditions, FaultConf>("if", in_own_block, words_from(1), "Faults are done only if one of the texts is neither empty nor 0.")
         .takes("string ..."),
 };
 

@@ -16,10 +16,6 @@
 namespace fairlead::http::rbac {
 namespace {
 
-// Contexts of this module's own blocks.
-constexpr uint32_t in_rbac = 1u << 24;
-constexpr uint32_t in_policy = 1u << 25;
-
 constexpr std::string_view check_name = "rbac";
 
 struct RbacConf {
@@ -29,7 +25,7 @@ struct RbacConf {
 ConfResult<Unit> set_rbac(Line& line, RbacConf& own) {
   Rules* rules = line.arena().make<Rules>();
   own.rules = rules;
-  Block* block = line.open_block(in_rbac);
+  Block* block = line.open_block(in_own_block);
   block->set_object(rules);
   return line.read_block(*block);
 }
@@ -50,7 +46,7 @@ ConfResult<Unit> add_policy(Line& line, RbacConf&) {
   policy.name = line.word(1);
   policy.denies = List == &Rules::deny;
   if (policy.name == "default") return std::string("the name \"default\" stands for no policy");
-  Block* block = line.open_block(in_policy);
+  Block* block = line.open_block(in_own_inner_block);
   block->set_object(&policy);
   FL_TRY(line.read_block(*block));
   (line.block().object<Rules>()->*List).push_back(std::move(policy));
@@ -149,28 +145,28 @@ constexpr std::string_view pattern_list = "pattern ... | ~ regex ...";
 constexpr Directive rows[] = {
     custom<set_rbac, RbacConf, &RbacConf::rules>("rbac", in_http_any, words(0), "Who may ask for what; replaces the rules of outer blocks.")
         .block(),
-    custom<set_default, RbacConf>("default", in_rbac, words(1),
+    custom<set_default, RbacConf>("default", in_own_block, words(1),
                                   "What holds where no policy matches. Without it: deny if there is an allow policy, else allow.")
         .takes("allow | deny"),
-    custom<set_shadow, RbacConf>("shadow", in_rbac, words(1), "Decisions are logged and counted but not enforced.").takes("on | off"),
-    custom<add_policy<&Rules::allow>, RbacConf>("allow", in_rbac, words(1), "A policy: requests that it matches are let in.")
+    custom<set_shadow, RbacConf>("shadow", in_own_block, words(1), "Decisions are logged and counted but not enforced.").takes("on | off"),
+    custom<add_policy<&Rules::allow>, RbacConf>("allow", in_own_block, words(1), "A policy: requests that it matches are let in.")
         .block().many().takes("name"),
-    custom<add_policy<&Rules::deny>, RbacConf>("deny", in_rbac, words(1),
+    custom<add_policy<&Rules::deny>, RbacConf>("deny", in_own_block, words(1),
                                               "A policy: requests that it matches get 403, whatever allows them.")
         .block().many().takes("name"),
-    custom<add_policy<&Rules::log>, RbacConf>("log", in_rbac, words(1), "A policy: requests that it matches are logged and counted.")
+    custom<add_policy<&Rules::log>, RbacConf>("log", in_own_block, words(1), "A policy: requests that it matches are logged and counted.")
         .block().many().takes("name"),
-    custom<add_from, RbacConf>("from", in_policy, words_from(1),
+    custom<add_from, RbacConf>("from", in_own_inner_block, words_from(1),
                                "Names of the client's verified certificate: URIs, DNS names, the subject; * is any.")
         .many().takes(pattern_list),
-    custom<add_networks, RbacConf>("networks", in_policy, words_from(1), "Networks that the client's address is in.")
+    custom<add_networks, RbacConf>("networks", in_own_inner_block, words_from(1), "Networks that the client's address is in.")
         .many().takes("network ..."),
-    custom<add_methods, RbacConf>("methods", in_policy, words_from(1), "Methods of the request.").many().takes("method ..."),
-    custom<add_paths, RbacConf>("paths", in_policy, words_from(1), "Paths, normalised: whole, or up to a * at the end.")
+    custom<add_methods, RbacConf>("methods", in_own_inner_block, words_from(1), "Methods of the request.").many().takes("method ..."),
+    custom<add_paths, RbacConf>("paths", in_own_inner_block, words_from(1), "Paths, normalised: whole, or up to a * at the end.")
         .many().takes(pattern_list),
-    custom<add_hosts, RbacConf>("hosts", in_policy, words_from(1), "Hosts of the request; *.name are all below it.")
+    custom<add_hosts, RbacConf>("hosts", in_own_inner_block, words_from(1), "Hosts of the request; *.name are all below it.")
         .many().takes(pattern_list),
-    custom<add_field, RbacConf>("headers", in_policy, words(1, 3),
+    custom<add_field, RbacConf>("headers", in_own_inner_block, words(1, 3),
                                 "A header field that is there, has a value, or is not there. All lines must hold.")
         .many().takes("name [value | ~ regex] | ! name"),
 };

@@ -23,6 +23,9 @@ class Block {
 
   Block* parent() const { return parent_; }
   uint32_t context() const { return context_; }
+  // The module that opened it.
+  uint16_t owner() const { return owner_; }
+  void set_owner(uint16_t module) { owner_ = module; }
   Place place() const { return place_; }
   std::span<Block* const> children() const { return children_; }
   // The nearest block outwards, this one included, of one of `contexts`, or nullptr.
@@ -52,6 +55,7 @@ class Block {
 
   Block* parent_;
   uint32_t context_;
+  uint16_t owner_ = no_conf_index;
   Place place_;
   Arena& arena_;
   std::vector<void*> confs_;

@@ -33,7 +33,12 @@ enum Context : uint32_t {
   in_stream = 1u << 9,
   in_stream_server = 1u << 10,
   in_stream_upstream = 1u << 11,
+  // A block of a module's own, and a block within that. Rows for these stand only in blocks that their own module opened, so any module may
+  // use them without knowing of others that do.
+  in_own_block = 1u << 30,
+  in_own_inner_block = 1u << 31,
 };
+constexpr uint32_t in_any_own_block = in_own_block | in_own_inner_block;
 constexpr uint32_t in_http_any = in_http | in_server | in_location;
 constexpr uint32_t in_http_and_if = in_http_any | in_location_if;
 constexpr uint32_t in_stream_any = in_stream | in_stream_server;

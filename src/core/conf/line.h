@@ -29,8 +29,9 @@ struct Place {
 
 class Line {
  public:
-  Line(Reader& reader, Block& block, std::span<const std::string_view> all_words, Place place)
-      : reader_(reader), block_(block), words_(all_words), place_(place) {}
+  // `module`: whose row it is.
+  Line(Reader& reader, Block& block, uint16_t module, std::span<const std::string_view> all_words, Place place)
+      : reader_(reader), block_(block), module_(module), words_(all_words), place_(place) {}
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
 
@@ -62,6 +63,7 @@ class Line {
  private:
   Reader& reader_;
   Block& block_;
+  uint16_t module_;
   std::span<const std::string_view> words_;
   Place place_;
 };

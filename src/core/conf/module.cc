@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/format.h"
+#include "core/conf/block.h"
 
 namespace fairlead {
 
@@ -53,6 +54,11 @@ static ConfResult<std::vector<const Module*>> in_running_order(std::vector<const
   return placed;
 }
 
+static bool clash(const ModuleList::Row& a, const ModuleList::Row& b) {
+  uint32_t shared = a.directive->contexts & b.directive->contexts;
+  return a.module == b.module ? shared != 0 : (shared & ~in_any_own_block) != 0;
+}
+
 ConfResult<Unit> ModuleList::assign(std::vector<const Module*> all) {
   auto ordered = in_running_order(std::move(all));
   if (!ordered) return ordered.error();
@@ -64,11 +70,15 @@ ConfResult<Unit> ModuleList::assign(std::vector<const Module*> all) {
       rows_.push_back(Row{&modules_[m]->directives[r], static_cast<uint16_t>(m), static_cast<uint16_t>(r)});
   }
   std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) { return a.directive->name < b.directive->name; });
-  for (size_t i = 1; i < rows_.size(); ++i) {
-    const Directive &a = *rows_[i - 1].directive, &b = *rows_[i].directive;
-    if (a.name == b.name && (a.contexts & b.contexts)) return format("directive \"{}\" is there twice for one context", a.name);
-  }
+  for (size_t i = 1; i < rows_.size(); ++i)
+    for (size_t j = i; j-- > 0 && rows_[j].directive->name == rows_[i].directive->name;)
+      if (clash(rows_[j], rows_[i])) return format("directive \"{}\" is there twice for one context", rows_[i].directive->name);
   return Unit();
+}
+
+bool ModuleList::Row::may_stand_in(const Block& block) const {
+  if (!(directive->contexts & block.context())) return false;
+  return !(block.context() & in_any_own_block) || block.owner() == module;
 }
 
 const Module* ModuleList::find(std::string_view name) const {
@@ -105,11 +115,11 @@ static size_t edit_distance(std::string_view a, std::string_view b, size_t most)
   return above[b.size()];
 }
 
-std::string_view ModuleList::nearest(std::string_view name, uint32_t context) const {
+std::string_view ModuleList::nearest(std::string_view name, const Block& block) const {
   size_t best = std::min<size_t>(3, name.size() / 3 + 1) + 1;
   std::string_view found;
   for (const Row& row : rows_) {
-    if (!(row.directive->contexts & context)) continue;
+    if (!row.may_stand_in(block)) continue;
     size_t distance = edit_distance(name, row.directive->name, best);
     if (distance >= best) continue;
     best = distance;

@@ -74,10 +74,11 @@ class ModuleList {
     const Directive* directive = nullptr;
     uint16_t module = 0;
     uint16_t row = 0;
+    bool may_stand_in(const Block& block) const;
   };
   std::span<const Row> rows(std::string_view name) const;
-  // The nearest name to a misspelt one among those allowed in `context`, or nothing.
-  std::string_view nearest(std::string_view name, uint32_t context) const;
+  // The nearest name to a misspelt one among those allowed in `block`, or nothing.
+  std::string_view nearest(std::string_view name, const Block& block) const;
 
  private:
   std::vector<const Module*> modules_;

@@ -110,11 +110,11 @@ ConfResult<Unit> Reader::read_statements(Block& block, bool nested) {
 ConfResult<const ModuleList::Row*> Reader::find_row(const Block& block, std::string_view name) {
   std::span<const ModuleList::Row> rows = modules().rows(name);
   for (const ModuleList::Row& row : rows)
-    if (row.directive->contexts & block.context()) return &row;
+    if (row.may_stand_in(block)) return &row;
   if (!rows.empty()) return located(format("\"{}\" directive is not allowed here", name));
   if (std::string_view reason = why_left_out(name); !reason.empty())
     return located(format("unknown directive \"{}\"", name), format("left out: {}", reason));
-  std::string_view nearest = modules().nearest(name, block.context());
+  std::string_view nearest = modules().nearest(name, block);
   std::string hint = nearest.empty() ? std::string() : format("did you mean \"{}\"?", nearest);
   return located(format("unknown directive \"{}\"", name), hint);
 }
@@ -156,7 +156,7 @@ ConfResult<Unit> Reader::read_statement(Block& block, Statement& statement) {
   Place place{source_->is_command_line ? std::string_view("command line") : source_->name, source_->is_command_line ? 0 : source_->line};
   uint32_t line_before = source_->line;
   const Source* source_before = source_;
-  Line line(*this, block, statement.words, place);
+  Line line(*this, block, row.module, statement.words, place);
   auto set = row.directive->set(line, conf);
   if (set) return Unit();
   FL_ASSERT(source_ == source_before);
@@ -223,7 +223,11 @@ std::string Line::directive_reason(std::string_view reason) const { return forma
 void Line::warn(std::string_view text) const { generation().warn(format("{}{}", text, at_place(place_))); }
 void Line::warn_duplicate_value(size_t index) const { warn(format("duplicate value \"{}\"", word(index))); }
 
-Block* Line::open_block(uint32_t context) const { return arena().make<Block>(&block_, context, place_, arena()); }
+Block* Line::open_block(uint32_t context) const {
+  Block* block = arena().make<Block>(&block_, context, place_, arena());
+  block->set_owner(module_);
+  return block;
+}
 ConfResult<Unit> Line::read_block(Block& inner) const { return reader_.read_block(inner); }
 ConfResult<Unit> Line::read_lines(const EachLine& each) const { return reader_.read_lines(each); }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/conf/block.h"
 #include "core/conf/value.h"
 
 namespace fairlead {
@@ -30,6 +31,8 @@ constinit const Module b = {.name = "b", .conf = conf_of<ConfB>, .directives = r
 constinit const Module c = {.name = "c"};
 constinit const Module cyclic = {.name = "c", .after = after_a};
 constinit const Module clash = {.name = "d", .directives = rows_clash};
+
+ConfResult<Unit> set_nothing(Line&, ConfA&) { return Unit(); }
 
 std::string order(const ModuleList& list) {
   std::string names;
@@ -62,9 +65,35 @@ TEST(ModuleList, Rows) {
   ASSERT_TRUE(list.assign({&a, &b, &c}));
   EXPECT_EQ(list.rows("same").size(), 2u);
   EXPECT_TRUE(list.rows("sam").empty());
-  EXPECT_EQ(list.nearest("smae", in_http), "same");
-  EXPECT_EQ(list.nearest("smae", in_main), "");
-  EXPECT_EQ(list.nearest("other", in_http), "");
+  Arena::Owner arena = Arena::open(1024);
+  Block main(nullptr, in_main, {}, *arena), http(&main, in_http, {}, *arena);
+  EXPECT_EQ(list.nearest("smae", http), "same");
+  EXPECT_EQ(list.nearest("smae", main), "");
+  EXPECT_EQ(list.nearest("other", http), "");
+}
+
+// Two modules with blocks of their own do not see each other's rows, though the contexts are the same.
+TEST(ModuleList, RowsOfOwnBlocks) {
+  static constexpr Directive of_d[] = {custom<set_nothing, ConfA>("inside", in_own_block, words(0))};
+  static constexpr Directive of_e[] = {custom<set_nothing, ConfA>("inside", in_own_block | in_own_inner_block, words(0)),
+                                       custom<set_nothing, ConfA>("further", in_own_inner_block, words(0))};
+  static constexpr Directive twice[] = {custom<set_nothing, ConfA>("inside", in_own_block, words(0)),
+                                        custom<set_nothing, ConfA>("inside", in_own_block, words(0))};
+  static constexpr Module d = {.name = "d", .directives = of_d}, e = {.name = "e", .directives = of_e};
+  static constexpr Module f = {.name = "f", .directives = twice};
+  ModuleList list;
+  ASSERT_TRUE(list.assign({&d, &e}));
+  Arena::Owner arena = Arena::open(1024);
+  Block main(nullptr, in_main, {}, *arena), own(&main, in_own_block, {}, *arena);
+  own.set_owner(1);
+  std::span<const ModuleList::Row> rows = list.rows("inside");
+  ASSERT_EQ(rows.size(), 2u);
+  for (const ModuleList::Row& row : rows) EXPECT_EQ(row.may_stand_in(own), row.module == 1);
+  EXPECT_FALSE(list.rows("further")[0].may_stand_in(own));
+  EXPECT_EQ(list.nearest("insied", own), "inside");
+  own.set_owner(0);
+  EXPECT_EQ(list.nearest("furthre", own), "");
+  EXPECT_EQ(list.assign({&f}).error(), "directive \"inside\" is there twice for one context");
 }
 
 }  // namespace
