@@ -44,7 +44,7 @@ Result<PeerSet> PeerSet::make_shared(std::vector<PeerSpec> specs, const PeerShar
     PeerGuard guard(set);
     for (Peer& peer : set.peers_) {
       PeerName name{peer.spec.address, peer.spec.name, peer.spec.server, share.group, set.twins_before(peer)};
-      peer.state = share.table->acquire(make_peer_key(name), peer.spec.weight);
+      peer.state = share.table->acquire(make_peer_key(name), peer.spec.weight, share.slot);
       complete = complete && peer.state;
     }
   }
@@ -73,7 +73,7 @@ PeerSet::~PeerSet() {
   if (!share_ || maker_pid_ != getpid()) return;
   PeerGuard guard(*this);
   for (Peer& peer : peers_) {
-    if (peer.state) share_->table->release(peer.state);
+    if (peer.state) share_->table->release(peer.state, share_->slot);
   }
 }
 

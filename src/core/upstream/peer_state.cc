@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "core/base/hash.h"
 
@@ -22,18 +23,21 @@ PeerKey make_peer_key(const PeerName& of) {
   return md5(bytes);
 }
 
-// `slot_conns` continues behind the record: one number per worker slot. Marks: a freed record stays on the probe path of those behind it.
+// `slots` continues behind the record: one entry per worker slot. Marks: a freed record stays on the probe path of those behind it.
 struct PeerTable::Record {
   enum Mark : uint32_t { never_used, in_use, freed };
   PeerState state;  // first: record_of()
   PeerKey key;
   Mark mark;
-  uint32_t references;
-  uint32_t slot_conns[1];
+  uint32_t references;  // of all slots
+  struct BySlot {
+    uint32_t conns;
+    uint32_t references;
+  } slots[1];
 };
 
 size_t PeerTable::record_bytes(uint32_t slots) {
-  size_t bytes = sizeof(Record) + sizeof(uint32_t) * (slots > 0 ? slots - 1 : 0);
+  size_t bytes = sizeof(Record) + sizeof(Record::BySlot) * (slots > 0 ? slots - 1 : 0);
   return (bytes + 15) / 16 * 16;
 }
 
@@ -59,7 +63,8 @@ PeerTable::Record* PeerTable::record(uint32_t index) {
 
 PeerTable::Record* PeerTable::record_of(PeerState* state) { return reinterpret_cast<Record*>(state); }
 
-PeerState* PeerTable::acquire(const PeerKey& key, uint32_t weight) {
+PeerState* PeerTable::acquire(const PeerKey& key, uint32_t weight, uint32_t slot) {
+  FL_ASSERT(slot < slots_);
   uint64_t start;
   std::memcpy(&start, key.data(), sizeof start);
   Record* vacant = nullptr;
@@ -68,6 +73,7 @@ PeerState* PeerTable::acquire(const PeerKey& key, uint32_t weight) {
     if (at->mark == Record::in_use) {
       if (at->key != key) continue;
       ++at->references;
+      ++at->slots[slot].references;
       at->state.set_weight(weight);
       return &at->state;
     }
@@ -80,28 +86,34 @@ PeerState* PeerTable::acquire(const PeerKey& key, uint32_t weight) {
   vacant->state.set_weight(weight);
   vacant->key = key;
   vacant->mark = Record::in_use;
-  vacant->references = 1;
+  vacant->references = vacant->slots[slot].references = 1;
   ++used_;
   return &vacant->state;
 }
 
-void PeerTable::release(PeerState* state) {
-  Record* at = record_of(state);
-  FL_ASSERT(at->mark == Record::in_use && at->references > 0);
-  if (--at->references > 0) return;
-  at->mark = Record::freed;
+void PeerTable::free_if_unused(Record& record) {
+  if (record.references > 0) return;
+  record.mark = Record::freed;
   --used_;
+}
+
+void PeerTable::release(PeerState* state, uint32_t slot) {
+  Record& at = *record_of(state);
+  FL_ASSERT(at.mark == Record::in_use && slot < slots_ && at.slots[slot].references > 0 && at.references > 0);
+  --at.slots[slot].references;
+  --at.references;
+  free_if_unused(at);
 }
 
 void PeerTable::count_conn(PeerState* state, uint32_t slot) {
   FL_ASSERT(slot < slots_);
   ++state->conns;
-  ++record_of(state)->slot_conns[slot];
+  ++record_of(state)->slots[slot].conns;
 }
 
 void PeerTable::discount_conn(PeerState* state, uint32_t slot) {
   FL_ASSERT(slot < slots_);
-  uint32_t& own = record_of(state)->slot_conns[slot];
+  uint32_t& own = record_of(state)->slots[slot].conns;
   FL_ASSERT(own > 0 && state->conns > 0);
   --own;
   --state->conns;
@@ -112,9 +124,10 @@ void PeerTable::clear_slot(uint32_t slot) {
   for (uint32_t i = 0; i < capacity_; ++i) {
     Record* at = record(i);
     if (at->mark != Record::in_use) continue;
-    if (at->slot_conns[slot] == 0) continue;
-    at->state.lose_conns(at->state.conns - std::min(at->state.conns, at->slot_conns[slot]));
-    at->slot_conns[slot] = 0;
+    Record::BySlot lost = std::exchange(at->slots[slot], {});
+    if (lost.conns > 0) at->state.lose_conns(at->state.conns - std::min(at->state.conns, lost.conns));
+    at->references -= std::min(at->references, lost.references);
+    free_if_unused(*at);
   }
 }
 
@@ -126,7 +139,12 @@ void PeerTable::repair() {
     ++used_;
     PeerState& state = at->state;
     uint32_t conns = 0;
-    for (uint32_t slot = 0; slot < slots_; ++slot) conns += at->slot_conns[slot];
+    at->references = 0;
+    for (uint32_t slot = 0; slot < slots_; ++slot) {
+      conns += at->slots[slot].conns;
+      at->references += at->slots[slot].references;
+    }
+    free_if_unused(*at);
     state.lose_conns(conns);
     state.effective_weight = std::clamp<int64_t>(state.effective_weight, 0, state.weight);
     state.current_weight = 0;

@@ -64,8 +64,8 @@ struct PeerState {
   }
 };
 
-// A fixed number of states in memory somebody else owns, found by key. Each record also counts the connections of each worker slot, so
-// that those of a killed worker can be taken away.
+// A fixed number of states in memory somebody else owns, found by key. Each record also counts the connections and the references of each
+// worker slot, so that those of a killed worker can be taken away.
 class PeerTable {
  public:
   // The bytes that `peers` records for `slots` workers need; a set needs as many records as it has peers, and during a reload as many
@@ -76,14 +76,14 @@ class PeerTable {
   // The table that create() made there.
   static PeerTable* at(void* memory);
 
-  // The state of `key`, one more reference: the one that is there, or a new one. nullptr: full.
-  PeerState* acquire(const PeerKey& key, uint32_t weight);
-  // Gives one reference back; the last one frees the record.
-  void release(PeerState* state);
+  // The state of `key`, one more reference of `slot`: the one that is there, or a new one. nullptr: full.
+  PeerState* acquire(const PeerKey& key, uint32_t weight, uint32_t slot);
+  // Gives one reference of `slot` back; the last one frees the record.
+  void release(PeerState* state, uint32_t slot);
 
   void count_conn(PeerState* state, uint32_t slot);
   void discount_conn(PeerState* state, uint32_t slot);
-  // The worker in `slot` is gone: its connections are not.
+  // The worker in `slot` is gone, and with it what it counted: its connections, and references that it did not give back.
   void clear_slot(uint32_t slot);
   // After a lock owner died: makes every number hold its invariants again (connections = sum of slots, weights in range).
   void repair();
@@ -97,6 +97,7 @@ class PeerTable {
   PeerTable(uint32_t capacity, uint32_t slots) : capacity_(capacity), slots_(slots) {}
   static size_t record_bytes(uint32_t slots);
   Record* record(uint32_t index);
+  void free_if_unused(Record& record);
   static Record* record_of(PeerState* state);
 
   uint64_t magic_ = magic;

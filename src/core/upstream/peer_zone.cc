@@ -15,8 +15,8 @@ namespace fairlead {
 namespace {
 
 // Slots of a table: for the workers of four generations that drain at once, and for all that there may be on a machine with many
-// processors. Each costs four bytes a peer. A zone keeps those it was made with: if later configurations have more workers, those beyond
-// share the last one, and what a killed one of them had in flight stays counted until the zone is made anew.
+// processors. Each costs eight bytes a peer. A zone keeps those it was made with: if later configurations have more workers, those beyond
+// share the last one, and what a killed one of them had in flight or held stays counted until the zone is made anew.
 constexpr uint32_t table_slots_min = 64;
 uint32_t slots_for(Generation& generation) {
   uint32_t workers = conf<ProcessConf>(generation.root()).settings.worker_processes;

@@ -226,9 +226,11 @@ TEST_F(SharedTable, ReusesFreedRecordsAndStillFindsThoseBehind) {
 }
 
 TEST_F(SharedTable, AKilledWorkerLeavesNoConnections) {
+  share.slot = 0;  // the master's, who made the set
   auto set = PeerSet::make_shared({spec(1), spec(2)}, share);
   ASSERT_TRUE(set);
   const Peer& peer = set->all()[0];
+  share.slot = 1;
   set->begin_try(peer);
   set->begin_try(peer);
   share.slot = 2;
@@ -238,6 +240,27 @@ TEST_F(SharedTable, AKilledWorkerLeavesNoConnections) {
   EXPECT_EQ(peer.state->conns, 1u);
   set->end_try(peer, {});
   EXPECT_EQ(peer.state->conns, 0u);
+  share.slot = 0;
+}
+
+// Names that lead elsewhere make new sets in a worker: what one that was killed held must not fill the table.
+TEST_F(SharedTable, AKilledWorkerLeavesNoReferences) {
+  constexpr uint32_t master = 0, worker = 2;
+  PeerKey kept{1};
+  PeerState* state = table->acquire(kept, 1, master);
+  for (unsigned char round = 0; round < 20; ++round) {
+    PeerKey own{2, round};
+    EXPECT_EQ(table->acquire(kept, 1, worker), state);
+    ASSERT_TRUE(table->acquire(own, 1, worker) && table->acquire(own, 1, worker)) << "round " << round;
+    EXPECT_EQ(table->used(), 2u);
+    table->clear_slot(worker);
+    EXPECT_EQ(table->used(), 1u);
+  }
+  EXPECT_EQ(table->acquire(kept, 1, worker), state) << "the master holds it";
+  table->release(state, master);
+  EXPECT_EQ(table->used(), 1u);
+  table->clear_slot(worker);
+  EXPECT_EQ(table->used(), 0u);
 }
 
 TEST_F(SharedTable, RepairRestoresTheSums) {
