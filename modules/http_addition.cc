@@ -8,6 +8,7 @@
 #include "core/conf/module.h"
 #include "core/conf/value.h"
 #include "http/hooks.h"
+#include "http/request/gzip_rules.h"
 #include "http/request/media_types.h"
 #include "http/request/subrequest.h"
 
@@ -97,10 +98,7 @@ void add(Request& request) {
   response.head.framing.content_length = no_length;
   response.allow_ranges = false;
   response.head.headers.remove(KnownHeader::accept_ranges);
-  response.head.headers.remove(KnownHeader::last_modified);
-  response.head.headers.remove(KnownHeader::etag);  // it names what it was, not what it is now
-  response.last_modified = -1;
-  response.etag = {};
+  weaken_tag(request);
   if (!head_only) response.body = request.arena().make<AddedBody>(request, *response.body, own);
 }
 

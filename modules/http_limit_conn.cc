@@ -113,18 +113,20 @@ struct Outcome {
   std::string_view text;
 };
 
-bool is_full(Request& request, const Limit& limit) {
+enum class Room : uint8_t { not_limited, taken, none };
+
+Room take_room(Request& request, const Limit& limit) {
   auto key = limit_key(request, limit.zone->key);
-  if (!key) return false;
+  if (!key) return Room::not_limited;
   std::string_view kept = request.arena().copy(*key);
   {
     ShmLockGuard guard = limit.zone->zone->lock();
     auto [count, fresh] = Counts::in(*limit.zone->zone).find_or_insert<is_unused>(kept);
-    if (!count || count->requests >= limit.most) return true;
+    if (!count || count->requests >= limit.most) return Room::none;
     ++count->requests;
   }
   request.arena().make<Held>(*limit.zone->zone, kept);
-  return false;
+  return Room::taken;
 }
 
 Verdict check(Request& request) {
@@ -133,9 +135,10 @@ Verdict check(Request& request) {
   Outcome& outcome = outermost->slot<Outcome>();
   if (!outcome.text.empty()) return Verdict::next();
   const LimitConnConf& own = conf<LimitConnConf>(request);
-  outcome.text = "PASSED";
   for (const Limit& limit : own.limits) {
-    if (!is_full(request, limit)) continue;
+    Room room = take_room(request, limit);
+    if (room == Room::taken) outcome.text = "PASSED";
+    if (room != Room::none) continue;
     std::string_view dry = own.dry_run ? ", dry run," : "";
     request.logger.write(own.log_level, "limiting connections{} by zone \"{}\"", dry, limit.zone->zone->name());
     outcome.text = own.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";

@@ -179,9 +179,10 @@ uint64_t wait_ms(const Limit& limit, uint64_t excess) {
 struct Outcome {
   std::string_view text;
 };
-constexpr uint64_t refused = UINT64_MAX;
+constexpr uint64_t refused = UINT64_MAX, not_limited = UINT64_MAX - 1;
 
-// The time to wait, or `refused`. All limits are looked at before any bucket is filled; the last one both at once.
+// The time to wait, `refused`, or `not_limited` if every key is empty. All limits are looked at before any bucket is filled; the last one
+// both at once.
 uint64_t ask_all(Request& request, const LimitReqConf& own) {
   uint64_t now_ms = request.loop().now_ms(), longest = 0, longest_excess = 0;
   const Limit* slowest = nullptr;
@@ -214,7 +215,8 @@ uint64_t ask_all(Request& request, const LimitReqConf& own) {
     request.logger.write(level, "delaying request{}, excess: {}.{:03}, by zone \"{}\"", own.dry_run ? ", dry run" : "",
                          longest_excess / 1000, longest_excess % 1000, slowest->zone->zone->name());
   }
-  return longest;
+  bool is_limited = std::any_of(all.begin(), all.end(), [](const Asked& asked) { return asked.is_counted; });
+  return is_limited ? longest : not_limited;
 }
 
 Outcome& outcome_of(Session& session) {
@@ -229,6 +231,10 @@ Verdict decide(Request& request, uint64_t& wait) {
   if (!outcome.text.empty()) return Verdict::next();
   const LimitReqConf& own = conf<LimitReqConf>(request);
   wait = ask_all(request, own);
+  if (wait == not_limited) {
+    wait = 0;
+    return Verdict::next();
+  }
   if (wait == refused) {
     wait = 0;
     outcome.text = own.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";

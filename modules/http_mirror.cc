@@ -104,7 +104,7 @@ Task<std::vector<Chunk>> copy_body(Request& request) {
 void send_copy(Request& request, const Mirror& mirror, std::vector<Chunk> body) {
   DetachedPlan plan;
   plan.what.uri = mirror.target.uri;
-  plan.what.args = mirror.target.args;
+  plan.what.args = mirror.target.args.empty() ? request.args : mirror.target.args;
   plan.what.method = request.method;
   plan.what.method_text = request.method_text;
   plan.body = std::move(body);

@@ -28,7 +28,7 @@ struct GzipConf {
   Size min_length{20};
   Size postpone{0};
   int window_bits = 15;
-  int memory_level = 9;
+  int memory_level = 8;
   MediaTypes types;
 };
 
