@@ -65,6 +65,7 @@ void begin_slices(Request& request) {
   response.head.framing.content_length = static_cast<int64_t>(range->length);
   response.allow_ranges = true;
   response.one_range_only = true;
+  response.outlasts_reply = true;
   SliceBody::Plan plan{slice_bytes, *range, 0, range->length, response.etag};
   response.body = request.arena().make<SliceBody>(request, *response.body, plan);
 }

@@ -57,18 +57,19 @@ bool SliceBody::cut(Chunk& chunk) {
 Poll SliceBody::poll(Chunk& chunk) {
   if (error_.fault != Fault::none) return Poll::failed;
   waits_for_slice_ = false;
-  if (!begun_ && plan_.begin < at_) {  // the range that the first slice was chosen for was not taken: from the begin, then
-    at_ = plan_.begin / plan_.slice_bytes * plan_.slice_bytes;
-    first_ended_ = true;
+  if (!begun_) {
+    skips_first_ = plan_.begin < plan_.first.begin || plan_.begin >= plan_.first.end;
+    if (skips_first_) at_ = plan_.begin / plan_.slice_bytes * plan_.slice_bytes;
   }
   begun_ = true;
-  while (at_ < plan_.end) {
+  while (skips_first_ || at_ < plan_.end) {
     Poll polled = poll_source(chunk);
     if (polled == Poll::pending || polled == Poll::failed) return polled;
     if (polled == Poll::ready) {
-      if (cut(chunk)) return Poll::ready;
+      if (!skips_first_ && cut(chunk)) return Poll::ready;
       continue;
     }
+    skips_first_ = false;
     slice_.reset();
     waits_for_slice_ = true;
     return Poll::pending;

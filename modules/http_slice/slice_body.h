@@ -47,7 +47,8 @@ class SliceBody final : public http::Body {
   Plan plan_;
   uint64_t at_;                                // of the whole: the next byte that comes
   bool begun_ = false;
-  bool first_ended_ = false;                   // or it is of no use
+  bool first_ended_ = false;
+  bool skips_first_ = false;                   // nothing of it is wanted: the range is another one than it was asked for
   std::unique_ptr<http::Subrequest> slice_;    // being made, or being given
   size_t next_ = 0;                            // of the pieces of its body
   bool waits_for_slice_ = false;

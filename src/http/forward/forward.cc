@@ -40,7 +40,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
     to.connect.tls = plan.tls->target(request, plan.tls_host, plan.alpn_protocols);
     to.connect.tls->must_choose = !plan.alpn_protocols.empty();
     key = request.arena().join({key, "|", to.connect.tls->identity});
-    ask_hooks(request, *to.connect.tls, key);
+    if (plan.asks_tls_hooks) ask_hooks(request, *to.connect.tls, key);
     to.connect.tls->sessions_key = key;
     to.connect.tls->files = &request.worker().files();
   }
@@ -75,6 +75,7 @@ class Try {
         plan_(plan),
         target_(target),
         lease_(std::move(lease)),
+        peer_(&*lease_),
         attempt_target_(attempt_target_of(request, plan, *lease_, target)),
         record(request.add_try()),
         attempt(request, plan.protocol, attempt_target_) {
@@ -107,7 +108,8 @@ class Try {
     for (const ForwardHook* hook : request_.location->plan.forward)
       if (hook->end) hook->end(request_, record);
   }
-  const Peer& peer() const { return *lease_; }
+  static void let_go(void* one) { static_cast<Try*>(one)->finish(TryEnd::ok); }
+  const Peer& peer() const { return *peer_; }
   void note_reply() { lease_.note_reply(); }
 
  private:
@@ -115,6 +117,7 @@ class Try {
   const ForwardPlan& plan_;
   Target& target_;
   PeerLease lease_;
+  const Peer* peer_;
   AttemptTarget attempt_target_;
   bool finished_ = false;
 
@@ -192,6 +195,7 @@ Task<Next> condition_of_reply(const ForwardPlan& plan, Attempt& attempt, bool ma
 
 // A reply that ended early is no failure of the peer for max_fails, as in nginx, but the log and the metrics tell of it. True: it did.
 bool note_cut(Request& request, Attempt& attempt, TryRecord& record) {
+  if (!attempt.exchange()) return false;
   Outcome cut;
   if (attempt.head.status != 101) cut.error = attempt.body().error();
   if (cut.error.fault == Fault::none) return false;
@@ -267,6 +271,8 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
       if (ran) {
         picker.note_reply(one.attempt.head.headers, one.peer());
         Relay relay{request, plan, one.attempt, one.record};
+        relay.let_go = &Try::let_go;
+        relay.of_try = &one;
         if (!try_relay(relay)) relay.verdict = co_await finish_relay(relay);
         if (!note_cut(request, one.attempt, one.record)) picker.note_end(one.peer());
         one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);

@@ -54,6 +54,7 @@ struct ForwardPlan {
   bool judges_trailers = false;
   const void* module_plan = nullptr;
   TlsClient* tls = nullptr;                // peers are spoken to with TLS; nullptr: in the clear
+  bool asks_tls_hooks = true;              // the location's hooks for handshakes with peers have a say
   std::string_view tls_host;               // of the URL, with its port: the name that peers must have unless the configuration says another
   std::string_view alpn_protocols;         // offered to peers, who have to choose one, each behind its length; empty: none
   uint64_t time_ms = 0;                    // for all tries together, where that is less than conf.request_timeout; 0: no limit
@@ -78,6 +79,9 @@ struct Relay {
   Verdict verdict = Verdict::done();
   bool sent = false;             // the client has all it gets
   StoredBody* stored = nullptr;  // keeps a copy (proxy_store); in the request's arena
+  // Ends the try before the response does: what the peer had to say has been read (Response::outlasts_reply).
+  void (*let_go)(void* of_try) = nullptr;
+  void* of_try = nullptr;
 };
 // Plain: true if that is all, with `verdict` settled; false: something has to be waited for, call finish_relay().
 bool try_relay(Relay& relay);

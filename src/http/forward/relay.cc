@@ -128,24 +128,30 @@ struct ReadingAhead {
 // Counts what passes, for $upstream_response_length, holds it back to proxy_limit_rate, and drops trailers unless they are wanted.
 class ReplyBody final : public Body {
  public:
-  // `rate`: bytes a second, 0 for no limit.
-  ReplyBody(Request& request, Body& source, TryRecord& record, uint64_t rate, bool trailers)
-      : loop_(request.loop()),
-        source_(source),
-        record_(record),
+  // `relay`: as long as the body is polled. `rate`: bytes a second, 0 for no limit.
+  ReplyBody(Relay& relay, uint64_t rate)
+      : loop_(relay.request.loop()),
+        relay_(relay),
+        source_(relay.attempt.body()),
         rate_(rate),
-        trailers_(trailers),
-        is_head_(request.head.method == Method::head) {}
+        trailers_(relay.plan.conf.pass_trailers),
+        is_head_(relay.request.head.method == Method::head) {}
   Poll poll(Chunk& chunk) override {
+    if (is_over_) return Poll::end;
     if (rate_ && next_ms_ > loop_.now_ms()) return Poll::pending;
     Poll polled = source_.poll(chunk);
+    if (polled == Poll::end && relay_.request.response.outlasts_reply) {
+      is_over_ = true;
+      relay_.let_go(relay_.of_try);
+    }
     if (polled != Poll::ready) return polled;
-    record_.body_bytes += chunk.size();
+    relay_.record.body_bytes += chunk.size();
     // The next read waits until the time that these bytes take at that rate is over.
     if (rate_) next_ms_ = std::max(next_ms_, loop_.now_ms()) + chunk.size() * 1000 / rate_;
     return polled;
   }
   Task<Result<Unit>> ready() override {
+    if (is_over_) co_return Unit();
     uint64_t now = loop_.now_ms();
     if (rate_ && next_ms_ > now) {
       co_await Sleep(loop_, next_ms_ - now);
@@ -156,19 +162,20 @@ class ReplyBody final : public Body {
   // The answer to HEAD has no body, but what a GET would get may have any size.
   std::optional<uint64_t> size() const override {
     if (is_head_) return std::nullopt;
-    return source_.size();
+    return is_over_ ? std::optional<uint64_t>(0) : source_.size();
   }
-  Error error() const override { return source_.error(); }
-  const Headers* trailers() const override { return trailers_ ? source_.trailers() : nullptr; }
+  Error error() const override { return is_over_ ? Error() : source_.error(); }
+  const Headers* trailers() const override { return trailers_ && !is_over_ ? source_.trailers() : nullptr; }
 
  private:
   Loop& loop_;
+  Relay& relay_;
   Body& source_;
-  TryRecord& record_;
   uint64_t rate_;
   uint64_t next_ms_ = 0;  // nothing is read before
   bool trailers_;
   bool is_head_;
+  bool is_over_ = false;  // and the source is gone
 };
 
 // proxy_limit_rate of this request; what is no size limits nothing.
@@ -221,7 +228,7 @@ bool try_relay(Relay& relay) {
   response.head.headers.adopt(reply.headers);
   if (!request.generation().shows_upstream_fields) request.upstream_headers = &response.head.headers;
   note_facts(response, response.head.headers);
-  response.body = request.arena().make<ReplyBody>(request, relay.attempt.body(), relay.record, rate_of(request, conf), conf.pass_trailers);
+  response.body = request.arena().make<ReplyBody>(relay, rate_of(request, conf));
   if (place) response.body = relay.stored = request.arena().make<StoredBody>(request, *response.body, conf.temp_path, std::move(*place));
   if (conf.force_ranges && reply.status == 200 && reply.framing.content_length != no_length) {
     response.head.headers.remove(KnownHeader::accept_ranges);
@@ -229,7 +236,7 @@ bool try_relay(Relay& relay) {
   }
   relay.sent = try_send(request, relay.verdict);
   if (!relay.sent || relay.stored) return false;
-  request.upstream_trailers = relay.attempt.body().trailers();
+  if (relay.attempt.exchange()) request.upstream_trailers = relay.attempt.body().trailers();
   return true;
 }
 
@@ -247,7 +254,7 @@ Task<Verdict> finish_relay(Relay& relay) {
   Verdict verdict = relay.verdict;
   if (!relay.sent) verdict = co_await send_rest(relay);
   if (relay.stored) co_await relay.stored->drain();
-  relay.request.upstream_trailers = relay.attempt.body().trailers();
+  if (relay.attempt.exchange()) relay.request.upstream_trailers = relay.attempt.body().trailers();
   co_return verdict;
 }
 

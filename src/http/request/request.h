@@ -57,6 +57,7 @@ struct Response : Outgoing {
   bool foreign_location = false;       // Location is a peer's own: a relative one stays what it is
   bool allow_ranges = false;           // byte ranges of this body make sense
   bool one_range_only = false;         // ... and it can be cut in one place: several ranges get the whole
+  bool outlasts_reply = false;         // it goes on when the peer's reply has ended: so does not the try on that peer
   bool is_piece = false;               // of another response's body, byte for byte: what filters do is done to the whole
   // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
   uint64_t rate_bytes = 0;
