@@ -4,24 +4,59 @@
 
 namespace fairlead {
 
-static constexpr LeftOut table[] = {
+namespace {
+
+constexpr std::string_view commercial = "only the commercial nginx has it";
+constexpr std::string_view no_cache = "responses are not kept: there is no cache";
+
+// Sorted by name.
+constexpr LeftOut directives[] = {
     {"connection_pool_size", "a connection holds memory only while it needs it"},
     {"debug_points", "a broken invariant always ends the worker with a core file"},
+    {"epoll_events", "it was never documented; the loop takes as many events at once as it finds"},
+    {"error_log_tag", commercial},
+    {"grpc_allow_upstream", commercial},
+    {"grpc_bind_dynamic", commercial},
+    {"grpc_request_dynamic", commercial},
+    {"gzip_no_buffer", "it was never documented; what is there is compressed and sent at once"},
+    {"http2_pool_size", "a connection holds memory only while it needs it"},
+    {"http2_streams_index_size", "nghttp2 finds its streams itself"},
+    {"ntlm", commercial},
+    {"open_file_cache_events", "it was never documented; an entry is checked after open_file_cache_valid"},
     {"post_action", "it was never documented; access_log or mirror do what it was used for"},
     {"postpone_output", "what is there is gathered and sent at once"},
-    {"proxy_allow_upstream", "only the commercial nginx has it"},
-    {"proxy_bind_dynamic", "only the commercial nginx has it"},
-    {"proxy_request_dynamic", "only the commercial nginx has it"},
+    {"proxy_allow_upstream", commercial},
+    {"proxy_bind_dynamic", commercial},
+    {"proxy_cache*", no_cache},
+    {"proxy_no_cache", no_cache},
+    {"proxy_request_dynamic", commercial},
     {"subrequest_output_buffer_size", "what a subrequest answers is not kept in one buffer"},
+    {"tunnel_bind_dynamic", commercial},
     {"worker_aio_requests", "the kernel's asynchronous reads are not used; see \"aio threads\""},
 };
 
-std::span<const LeftOut> left_out_directives() { return table; }
+constexpr LeftOut variables[] = {
+    {"proxy_internal_*", "they are nginx's own, not for configurations"},
+    {"upstream_cache_*", no_cache},
+    {"upstream_last_server_name", commercial},
+};
 
-std::string_view why_left_out(std::string_view name) {
-  for (const LeftOut& entry : table)
-    if (entry.name == name) return entry.reason;
+bool is_named(const LeftOut& entry, std::string_view name) {
+  if (!entry.name.ends_with('*')) return entry.name == name;
+  return name.starts_with(entry.name.substr(0, entry.name.size() - 1));
+}
+
+std::string_view reason_in(std::span<const LeftOut> entries, std::string_view name) {
+  for (const LeftOut& entry : entries)
+    if (is_named(entry, name)) return entry.reason;
   return {};
 }
+
+}  // namespace
+
+std::span<const LeftOut> left_out_directives() { return directives; }
+std::span<const LeftOut> left_out_variables() { return variables; }
+std::string_view why_left_out(std::string_view name) { return reason_in(directives, name); }
+std::string_view why_variable_left_out(std::string_view name) { return reason_in(variables, name); }
 
 }  // namespace fairlead

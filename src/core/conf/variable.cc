@@ -5,6 +5,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/block.h"
+#include "core/conf/left_out.h"
 #include "core/conf/module.h"
 
 namespace fairlead {
@@ -65,7 +66,11 @@ ConfResult<Unit> VariableTable::finish() {
   for (auto& entry : entries_) {
     if (entry->get) continue;
     const VariableDef* def = built_in(entry->name);
-    if (!def) return format("unknown \"{}\" variable{}", entry->name, at_place(entry->place));
+    if (!def) {
+      std::string_view reason = why_variable_left_out(entry->name);
+      std::string hint = reason.empty() ? std::string() : format(", left out: {}", reason);
+      return format("unknown \"{}\" variable{}{}", entry->name, at_place(entry->place), hint);
+    }
     entry->get = def->get;
     entry->set = def->set;
     entry->flags = def->flags;
