@@ -16,6 +16,7 @@
 #include "core/conf/value.h"
 #include "http/conf/location.h"
 #include "http/conf/server.h"
+#include "http/request/audit.h"
 #include "http/request/request.h"
 
 namespace fairlead {
@@ -133,7 +134,9 @@ Value get_invalid_referer(Session& session, uintptr_t) {
   bool any_listed = own.is_set && (!own.valid->hosts.empty() || !own.valid->patterns.empty() || !own.valid->server_patterns.empty());
   if (!any_listed) return Value{""};
   const Headers::Field* referer = request.head.headers.find(KnownHeader::referer);
-  return Value{(referer ? is_valid(referer->value, own) : own.takes_none) ? "" : "1"};
+  bool valid = referer ? is_valid(referer->value, own) : own.takes_none;
+  audit(request, {"referer", valid ? Decided::allowed : Decided::denied, referer ? "referer" : "none", {}});
+  return Value{valid ? "" : "1"};
 }
 
 constexpr uint32_t contexts = in_server | in_location;

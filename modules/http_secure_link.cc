@@ -13,6 +13,7 @@
 #include "core/base/text.h"
 #include "core/conf/block.h"
 #include "core/conf/template.h"
+#include "http/request/audit.h"
 #include "http/request/request.h"
 
 namespace fairlead {
@@ -51,7 +52,6 @@ Value check_secret(Request& request, std::string_view secret) {
 
 // "1": the sum is right and the time has not come; "0": it has; missing: the sum is wrong.
 Value check_link(Request& request, const SecureLinkConf& own) {
-  if (!own.link.is_set() || !own.hashed.is_set()) return Value::missing();
   std::string_view text = own.link.evaluate(request);
   int64_t expires = 0;
   size_t comma = text.find(',');
@@ -70,10 +70,17 @@ Value check_link(Request& request, const SecureLinkConf& own) {
   return Value{expires && expires < clock().seconds() ? "0" : "1"};
 }
 
+// Asked once per request: the variable keeps its value. What it means for the request is the configuration's matter.
 Value get_secure_link(Session& session, uintptr_t) {
   Request& request = as_request(session);
   const SecureLinkConf& own = conf<SecureLinkConf>(request);
-  return own.secret.data() ? check_secret(request, own.secret) : check_link(request, own);
+  bool has_secret = own.secret.data() != nullptr;
+  if (!has_secret && (!own.link.is_set() || !own.hashed.is_set())) return Value::missing();
+  Value value = has_secret ? check_secret(request, own.secret) : check_link(request, own);
+  bool is_expired = !has_secret && value.found && value.text == "0";
+  bool is_good = value.found && !is_expired;
+  audit(request, {"secure_link", is_good ? Decided::allowed : Decided::denied, is_expired ? "expired" : "sum", {}});
+  return value;
 }
 
 Value get_expires(Session& session, uintptr_t) {

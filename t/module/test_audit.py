@@ -20,6 +20,9 @@ http {
         location /near { allow 127.0.0.1; deny all; try_files /none =204; }
         location /far { deny all; try_files /none =204; }
         location /any { satisfy any; deny all; auth_basic x; auth_basic_user_file users; try_files /none =204; }
+        location /link { secure_link $arg_sum,$arg_until; secure_link_md5 "$arg_until word"; return 200 "$secure_link$secure_link"; }
+        location /word/ { secure_link_secret word; return 200 "$secure_link"; }
+        location /from { valid_referers none own.test; return 200 "$invalid_referer$invalid_referer"; }
         location = /auth { internal; proxy_set_header X-Uri $request_uri; proxy_pass http://127.0.0.1:%%UP%%; }
     }
 }
@@ -46,6 +49,13 @@ def s(server, upstream):
     ("/asked?503", {}, 500, "error", "auth_request", "status", "failed", "-"),
     ("/open?503", {}, 204, "warn", "auth_request", "status", "failed_open", "-"),
     ("/near", {}, 204, "info", "access", "address", "allowed", "-"),
+    ("/link?sum=9QnPquT2CV_6SjQBcLSG7g&until=9999999999", {}, 200, "info", "secure_link", "sum", "allowed", "-"),
+    ("/link?sum=9QnPquT2CV_6SjQBcLSG7g&until=9999999998", {}, 200, "error", "secure_link", "sum", "denied", "-"),
+    ("/link?sum=PARrO6S84OgIrnSx8X1M3A&until=1", {}, 200, "error", "secure_link", "expired", "denied", "-"),
+    ("/word/00/link", {}, 200, "error", "secure_link", "sum", "denied", "-"),
+    ("/from", {"Referer": "http://own.test/"}, 200, "info", "referer", "referer", "allowed", "-"),
+    ("/from", {"Referer": "http://evil.test/"}, 200, "error", "referer", "referer", "denied", "-"),
+    ("/from", {}, 200, "info", "referer", "none", "allowed", "-"),
     ("/far", {}, 403, "error", "access", "address", "denied", "-"),
 ])
 def test_one_line_and_one_count(s, target, fields, status, level, check, rule, decision, identity):
