@@ -24,6 +24,7 @@ http {
         location /few/ { alias %%PREFIX%%/html/d/; autoindex on; autoindex_max_entries 3; random_index off; }
         location /off/ { alias %%PREFIX%%/html/d/; }
         location /any/ { alias %%PREFIX%%/html/r/; random_index on; }
+        location /any/first/ { alias %%PREFIX%%/html/r/; random_index on; random_index_max_entries 1; }
         location /any/none/ { alias %%PREFIX%%/html/d/sub/; random_index on; autoindex on; }
     }
 }
@@ -109,6 +110,9 @@ def test_random_index(s):
         seen = {client.get("/any/").text for _ in range(60)}
     assert seen == {"one", "two"}
     assert "Index of /any/none/" in get(s.port, "/any/none/").text
+    with Client(s.port) as client:
+        assert len({client.get("/any/first/").text for _ in range(20)}) == 1, "only the first entry is read"
+    s.wait_for_log('"/any/first/" has more than 1 entries, see random_index_max_entries')
     assert request(s.port, "POST", "/any/").status == 405
 
 
