@@ -100,7 +100,7 @@ void build_grpc(Request& subrequest, AttemptRequest& what, const void*) {
   what.has_body = true;
   RequestFields& fields = *subrequest.arena().make<RequestFields>(subrequest.arena());
   what.fields = &fields;
-  h2::RequestWriter to(fields, "POST", "http", call.path);
+  h2::RequestWriter to(fields, "POST", call.conf.service.is_secure ? "https" : "http", call.path);
   to.field("Host", call.conf.service.authority);
   to.field("content-type", "application/grpc");
   to.field("te", "trailers");
@@ -111,12 +111,17 @@ void build_grpc(Request& subrequest, AttemptRequest& what, const void*) {
 // What answers the subrequest: the service.
 Task<Verdict> ask_service(Request& subrequest) {
   static const h2::PeerLimits limits;
-  const Service& service = call_of(subrequest).conf.service;
+  const ExtAuthzConf& own = call_of(subrequest).conf;
+  const Service& service = own.service;
   const PeerProtocol& protocol = service.speaks_grpc ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol;
   ForwardPlan& plan = ForwardPlan::make(subrequest, call_conf(), protocol);
   plan.group = service.group;
   plan.limits = &limits;
-  plan.url_scheme = service.speaks_grpc ? "grpc://" : "http://";
+  plan.url_scheme = service.scheme;
+  plan.tls = own.tls;
+  plan.tls_host = service.authority;
+  plan.asks_tls_hooks = false;  // those are for the location's own peers
+  if (service.speaks_grpc && service.is_secure) plan.alpn_protocols = h2::alpn_protocol;
   plan.url_path = call_of(subrequest).path;
   plan.build = service.speaks_grpc ? &build_grpc : &build_http;
   plan.renew = &renew;

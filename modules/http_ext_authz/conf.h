@@ -9,6 +9,7 @@
 
 #include "core/conf/directive.h"
 #include "core/upstream/group.h"
+#include "event/tls/client.h"
 #include "http/forward/request_head.h"
 #include "http/request/body_beginning.h"
 
@@ -17,7 +18,9 @@ namespace fairlead::http::ext_authz {
 struct Service {
   bool is_set = false;         // else nobody is asked
   bool speaks_grpc = false;    // else HTTP/1.1
+  bool is_secure = false;      // over TLS
   const GroupSpec* group = nullptr;
+  std::string_view scheme;     // "grpcs://"
   bool has_port = false;
   std::string_view authority;  // as written: the call's :authority
   std::string_view prefix;     // HTTP: before the path of the request
@@ -40,7 +43,7 @@ struct ContextEntry {
   Template value;
 };
 
-struct ExtAuthzConf {
+struct ExtAuthzConf : TlsServiceConf {
   Service service;
   Msec timeout{200};
   OnFailure on_failure;
@@ -51,10 +54,12 @@ struct ExtAuthzConf {
   std::vector<ContextEntry> context;
   BodyShare body;
   Size response_bytes_max{64 * 1024};
+  TlsClient* tls = nullptr;   // of a secure service; made when the configuration is complete
+  TlsClients clients;         // of the main block: all of them
 };
 
-extern const std::array<Directive, 9> rows;
-// Names of groups, once all are known.
+extern const std::array<Directive, 25> rows;
+// Names of groups and clients of TLS, once all is known.
 ConfResult<Unit> bind_services(Generation& generation);
 
 }  // namespace fairlead::http::ext_authz

@@ -2,6 +2,9 @@
 // Copyright (C) The Fairlead authors
 //
 // The directives of ext_authz.
+#include <algorithm>
+#include <iterator>
+
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
@@ -11,28 +14,39 @@
 namespace fairlead::http::ext_authz {
 namespace {
 
-// "http://host[:port][/prefix]", "grpc://host:port", with "unix:/path" as a host (then ":/prefix").
+struct Scheme {
+  std::string_view text;
+  bool is_grpc, is_secure;
+  uint16_t port;  // 0: it has to be given
+};
+constexpr Scheme schemes[] = {{"http://", false, false, 80}, {"https://", false, true, 443}, {"grpc://", true, false, 0},
+                              {"grpcs://", true, true, 0}};
+
+// "http://host[:port][/prefix]", "grpc://host:port", or with an s behind them, with "unix:/path" as a host (then ":/prefix").
 ConfResult<Unit> set_service(Line& line, ExtAuthzConf& own) {
   own.service = Service();
   std::string_view url = line.word(1);
   if (url == "off") return Unit();
   Service& service = own.service;
+  auto begins_so = [&](const Scheme& scheme) { return starts_with_nocase(url, scheme.text); };
+  const auto* scheme = std::find_if(std::begin(schemes), std::end(schemes), begins_so);
+  if (scheme == std::end(schemes)) return std::string("invalid URL prefix");
   service.is_set = true;
-  service.speaks_grpc = starts_with_nocase(url, "grpc://");
-  if (!service.speaks_grpc && !starts_with_nocase(url, "http://")) return std::string("invalid URL prefix");
-  std::string_view rest = url.substr(7);
+  service.scheme = scheme->text;
+  service.speaks_grpc = scheme->is_grpc;
+  service.is_secure = scheme->is_secure;
+  std::string_view rest = url.substr(scheme->text.size());
   bool is_local = rest.starts_with("unix:");
   size_t end = is_local ? rest.find(':', 5) : rest.find('/');
   std::string_view address = rest.substr(0, end);
   if (end != std::string_view::npos) service.prefix = rest.substr(is_local ? end + 1 : end);
   while (service.prefix.ends_with('/')) service.prefix.remove_suffix(1);
   if (service.speaks_grpc && end != std::string_view::npos) return format("invalid host in upstream \"{}\"", rest);
-  uint16_t default_port = service.speaks_grpc ? 0 : 80;
-  auto parsed = parse_addr(address, default_port, AddrUse::connect);
+  auto parsed = parse_addr(address, scheme->port, AddrUse::connect);
   if (!parsed) return format("{} in upstream \"{}\"", parsed.error(), rest);
   service.has_port = parsed->has_port;
   service.authority = is_local ? std::string_view("localhost") : address;
-  auto group = implicit_group(line, address, default_port);
+  auto group = implicit_group(line, address, scheme->port);
   if (!group) return group.error();
   service.group = *group;
   return Unit();
@@ -76,13 +90,12 @@ ConfResult<Unit> add_context(Line& line, ExtAuthzConf& own) {
   return Unit();
 }
 
-}  // namespace
-
-constinit const std::array<Directive, 9> rows = {
+constexpr std::array own_rows = {
     custom<set_service, ExtAuthzConf, &ExtAuthzConf::service>(
         "ext_authz", in_http_any, words(1),
-        "The policy service that decides who may come in: asked by HTTP with the request's method and path, or by gRPC (Envoy's Check).")
-        .takes("http://address[/prefix] | grpc://address | off"),
+        "The policy service that decides who may come in: asked by HTTP with the request's method and path, or by gRPC (Envoy's Check), "
+        "either of them over TLS.")
+        .takes("http[s]://address[/prefix] | grpc[s]://address | off"),
     slot<ExtAuthzConf, &ExtAuthzConf::timeout>("ext_authz_timeout", in_http_any,
                                                "How long the service may take; after that it has failed. 0: no limit."),
     custom<set_on_failure, ExtAuthzConf, &ExtAuthzConf::on_failure>(
@@ -110,12 +123,27 @@ constinit const std::array<Directive, 9> rows = {
         "The longest answer of a service; a denial by HTTP that is longer goes on without its body."),
 };
 
+// The TlsClient of a block whose service is spoken to with TLS. Blocks with equal settings share one.
+ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
+  ExtAuthzConf& own = fairlead::conf<ExtAuthzConf>(block);
+  if (own.tls || !own.service.is_secure) return Unit();
+  auto client = fairlead::conf<ExtAuthzConf>(generation.root()).clients.of(generation, block, own, "ext_authz_ssl");
+  if (!client) return std::move(client.error());
+  own.tls = *client;
+  return Unit();
+}
+
+}  // namespace
+
+constinit const std::array<Directive, 25> rows = join(own_rows, tls_client_directives<ExtAuthzConf, "ext_authz_ssl", in_http_any>);
+
 ConfResult<Unit> bind_services(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     Service& service = fairlead::conf<ExtAuthzConf>(block).service;
     if (bound && service.group && service.group->is_implicit)
       bound = bind_group(generation, service.group, service.has_port, service.speaks_grpc);
+    if (bound) bound = bind_tls(generation, block);
   });
   return bound;
 }

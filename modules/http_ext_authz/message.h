@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// envoy.service.auth.v3 Check as bytes: the request of a call and its reply, with gRPC's framing. Behind it is the runtime of Protocol
-// Buffers, which only message.cc knows. Pure functions. Private to this folder.
+// envoy.service.auth.v3 Check as bytes: the request of a call and its reply, with gRPC's framing. Pure functions. Private to this folder.
 #pragma once
 
 #include <span>
@@ -35,8 +34,5 @@ std::string encode_check(const Asked& asked);
 
 // The framed message of a reply whose grpc-status is 0.
 Answer decode_check(std::string_view framed);
-
-// With '!' in place of each byte that is not part of UTF-8: what a strict reader takes for a string.
-std::string as_utf8(std::string_view text);
 
 }  // namespace fairlead::http::ext_authz

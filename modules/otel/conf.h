@@ -11,6 +11,7 @@
 #include "core/base/addr.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
+#include "event/tls/client.h"
 #include "http/h2/peer_conf.h"
 #include "modules/otel/context.h"
 
@@ -33,6 +34,8 @@ struct ExporterConf {
   std::string_view path;             // with ExportProtocol::http
   Addr address;                      // valid if the host is one
   ExportProtocol protocol = ExportProtocol::grpc;
+  bool is_secure = false;            // over TLS, as the ssl_* of the block say
+  bool is_grpc_url = false;          // by its scheme
   NamedTexts headers;
   uint64_t interval_ms = 5000;
   uint64_t batch_size = 512;
@@ -40,9 +43,13 @@ struct ExporterConf {
   uint64_t timeout_ms = 10'000;
   uint64_t text_bytes_max = 1024;    // of an attribute's value
   h2::PeerLimits limits;             // of the connection to the collector
+  const Block* block = nullptr;      // otel_exporter { }
+  TlsClient* tls = nullptr;          // if it is secure; made when the configuration is complete
+  TlsClients clients;                // holds it
 };
 
-struct OtelConf {
+// What it derives from is set in otel_exporter { } alone.
+struct OtelConf : TlsServiceConf {
   Template trace;                    // otel_trace; not set: off
   ContextMode mode = ContextMode::ignore;
   uint8_t formats = 0;               // trace_context: bits of Format
@@ -50,7 +57,7 @@ struct OtelConf {
   std::vector<SpanAttribute> attributes;
   bool upstream_spans = false;
   // Of the http block.
-  const ExporterConf* exporter = nullptr;
+  ExporterConf* exporter = nullptr;
   std::string_view service_name = "unknown_service:nginx";
   NamedTexts resource;
   uint32_t spans = 0;                // FamilyId; of the main part

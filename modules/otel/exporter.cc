@@ -2,7 +2,11 @@
 // Copyright (C) The Fairlead authors
 #include "modules/otel/exporter.h"
 
+#include <algorithm>
+
 #include "core/base/format.h"
+#include "core/base/protobuf.h"
+#include "core/base/utf8.h"
 #include "core/conf/error_log.h"
 #include "core/conf/generation.h"
 #include "event/dns/resolver_conf.h"
@@ -17,15 +21,10 @@ namespace {
 constexpr std::string_view grpc_path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 // How long the end of a worker waits for its last spans.
 constexpr uint64_t farewell_ms = 1000;
+constexpr size_t arena_bytes = 1024;      // of one export: keys, names
+constexpr size_t reason_bytes_max = 512;  // of what a collector says, in the log
 
 const OtelConf& http_conf(Worker& worker) { return conf<OtelConf>(*http_block_of(worker.generation())->block); }
-
-// The frame of a gRPC message: no compression, four bytes of length (grpc/doc/PROTOCOL-HTTP2.md).
-std::string framed(std::string_view message) {
-  std::string frame(1, '\0');
-  for (int shift = 24; shift >= 0; shift -= 8) frame += static_cast<char>(message.size() >> shift);
-  return frame.append(message);
-}
 
 // What distinguishes the exporter's connections from those of requests to the same address.
 std::string key_text(const Addr& to, const PeerProtocol& protocol) { return format("otel {} {}", protocol.name, to.text()); }
@@ -80,9 +79,11 @@ void Exporter::send_filled() {
 Task<Unit> Exporter::send_waiting() {
   while (!waiting_.empty()) {
     Batch batch = std::move(waiting_.front());  // it makes room only when it is through
-    auto sent = co_await send(batch);
+    Arena::Owner arena = Arena::open(arena_bytes);
+    auto sent = co_await send(batch, *arena);
     waiting_.pop_front();
-    count(sent ? "exported" : "failed", batch.count);
+    if (sent && *sent != 0) count("rejected", *sent);
+    count(sent ? "exported" : "failed", sent ? batch.count - *sent : batch.count);
     if (!sent) logger().error("otel: {} spans could not be exported: {}", batch.count, sent.error().what);
     if (dropped_ != 0) logger().warn("otel: {} spans were dropped", std::exchange(dropped_, 0));
   }
@@ -90,18 +91,15 @@ Task<Unit> Exporter::send_waiting() {
   co_return Unit();
 }
 
-Task<Result<Unit>> Exporter::send(const Batch& batch) {
+Task<Result<size_t>> Exporter::send(const Batch& batch, Arena& arena) {
   auto to = co_await address();
   if (!to) co_return to.error();
-  std::string body = write_export(conf_, batch.spans);
-  bool is_grpc = conf_.exporter->protocol == ExportProtocol::grpc;
-  if (is_grpc) body = framed(body);
-  const PeerProtocol& protocol = is_grpc ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol;
-  std::string key = key_text(*to, protocol);  // lives as long as the fetch
-  FetchPlan plan = plan_for(*to, key, std::move(body));
+  FetchPlan plan = plan_for(*to, arena);
+  plan.body = write_export(conf_, batch.spans);
+  if (conf_.exporter->protocol == ExportProtocol::grpc) plan.body = grpc_framed(plan.body);
   auto reply = co_await fetch(worker_, logger(), std::move(plan));
   if (!reply) co_return reply.error();
-  co_return judge(*reply);
+  co_return judge(*reply, batch.count);
 }
 
 Task<Result<Addr>> Exporter::address() {
@@ -120,10 +118,19 @@ Task<Result<Addr>> Exporter::address() {
   co_return found;
 }
 
-FetchPlan Exporter::plan_for(const Addr& to, std::string_view key, std::string body) const {
+FetchPlan Exporter::plan_for(const Addr& to, Arena& arena) const {
   const ExporterConf& exporter = *conf_.exporter;
   bool is_grpc = exporter.protocol == ExportProtocol::grpc;
   FetchPlan plan{.protocol = is_grpc ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol};
+  std::string_view key = arena.copy(key_text(to, plan.protocol));
+  if (exporter.tls) {
+    TlsTarget& tls = *exporter.tls->target(arena, exporter.authority, is_grpc ? h2::alpn_protocol : std::string_view());
+    tls.must_choose = is_grpc;
+    key = arena.join({key, "|", tls.identity});
+    tls.sessions_key = key;
+    plan.target.connect.tls = &tls;
+    plan.scheme = "https";
+  }
   plan.target.address = to;
   plan.target.key = PoolKey::of(key);
   plan.target.pool = &pool_;
@@ -135,16 +142,23 @@ FetchPlan Exporter::plan_for(const Addr& to, std::string_view key, std::string b
   if (is_grpc) plan.fields.emplace_back("TE", "trailers");
   plan.fields.emplace_back("User-Agent", "fairlead/" FAIRLEAD_VERSION);
   for (const auto& field : exporter.headers) plan.fields.push_back(field);
-  plan.body = std::move(body);
   plan.timeout_ms = exporter.timeout_ms;
   return plan;
 }
 
-Result<Unit> Exporter::judge(const Fetched& reply) const {
+// A collector that took the export may have rejected spans of it. An answer that is no message counts as consent: the spans are there.
+Result<size_t> Exporter::judge(const Fetched& reply, size_t sent) const {
+  bool is_grpc = conf_.exporter->protocol == ExportProtocol::grpc;
   if (reply.head->status != 200) return Error{Fault::unavailable, Side::upstream, 0, "the collector answered with another status than 200"};
-  if (conf_.exporter->protocol == ExportProtocol::http || reply.last_field("grpc-status") == "0") return Unit();
-  logger().info("otel: grpc-status {}: {}", reply.last_field("grpc-status"), reply.last_field("grpc-message"));
-  return Error{Fault::unavailable, Side::upstream, 0, "the collector's grpc-status is not 0"};
+  if (is_grpc && reply.last_field("grpc-status") != "0") {
+    logger().info("otel: grpc-status {}: {}", reply.last_field("grpc-status"), reply.last_field("grpc-message"));
+    return Error{Fault::unavailable, Side::upstream, 0, "the collector's grpc-status is not 0"};
+  }
+  std::optional<Rejected> rejected = read_response(is_grpc ? grpc_unframed(reply.body).message : std::string_view(reply.body));
+  if (!rejected || (rejected->spans == 0 && rejected->why.empty())) return size_t{0};
+  size_t count = std::min<uint64_t>(rejected->spans, sent);
+  logger().warn("otel: the collector rejected {} of {} spans: \"{}\"", count, sent, as_utf8(rejected->why, '?', reason_bytes_max));
+  return count;
 }
 
 Task<Unit> Exporter::flush() {

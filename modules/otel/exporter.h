@@ -44,10 +44,11 @@ class Exporter {
   };
   void send_filled();
   Task<Unit> send_waiting();
-  Task<Result<Unit>> send(const Batch& batch);
+  // How many spans the collector rejected. What points to texts, its error too, does so into `arena`.
+  Task<Result<size_t>> send(const Batch& batch, Arena& arena);
   Task<Result<Addr>> address();
-  FetchPlan plan_for(const Addr& to, std::string_view key, std::string body) const;
-  Result<Unit> judge(const Fetched& reply) const;
+  FetchPlan plan_for(const Addr& to, Arena& arena) const;
+  Result<size_t> judge(const Fetched& reply, size_t sent) const;
   void count(std::string_view result, size_t spans);
   void note_dropped(size_t spans);
   Logger logger() const;

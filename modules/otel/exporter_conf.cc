@@ -18,10 +18,17 @@ constexpr uint64_t batch_size_max = 65'536, batch_count_max = 1024;
 
 ExporterConf& exporter_of(Line& line) { return *line.block().object<ExporterConf>(); }
 
+struct Scheme {
+  std::string_view text;
+  bool is_grpc, is_secure;
+};
+constexpr Scheme schemes[] = {{"http://", false, false}, {"https://", false, true}, {"grpc://", true, false}, {"grpcs://", true, true}};
+
 ConfResult<Unit> finish_exporter(ExporterConf& exporter) {
   if (exporter.host.empty()) return std::string("\"otel_exporter\" requires \"endpoint\"");
   bool is_grpc = exporter.protocol == ExportProtocol::grpc;
   if (exporter.port == 0) exporter.port = is_grpc ? grpc_port : http_port;
+  if (exporter.is_grpc_url && !is_grpc) return std::string("an endpoint by \"grpc\" with \"protocol http\"");
   if (is_grpc && !exporter.path.empty()) return std::string("an endpoint of gRPC has no path");
   if (exporter.path.empty() && !is_grpc) exporter.path = "/v1/traces";
   if (exporter.address.is_ip()) exporter.address.set_port(exporter.port);
@@ -33,17 +40,23 @@ ConfResult<Unit> finish_exporter(ExporterConf& exporter) {
 ConfResult<Unit> set_exporter(Line& line, OtelConf& own) {
   ExporterConf* exporter = line.arena().make<ExporterConf>();
   own.exporter = exporter;
-  Block* block = line.open_block(in_exporter);
+  Block* block = line.open_block(in_own_block);
+  exporter->block = block;
   block->set_object(exporter);
   FL_TRY(line.read_block(*block));
+  if (own_conf<OtelConf>(*block).has_variables()) return std::string("variables cannot be used in \"otel_exporter\"");
   return finish_exporter(*exporter);
 }
 
 ConfResult<Unit> set_endpoint(Line& line, OtelConf&) {
   ExporterConf& exporter = exporter_of(line);
   std::string_view text = line.word(1);
-  if (starts_with_nocase(text, "https://")) return std::string("TLS to a collector is not supported: \"https\"");
-  if (starts_with_nocase(text, "http://")) text.remove_prefix(7);
+  for (const Scheme& scheme : schemes) {
+    if (!starts_with_nocase(line.word(1), scheme.text)) continue;
+    text.remove_prefix(scheme.text.size());
+    exporter.is_secure = scheme.is_secure;
+    exporter.is_grpc_url = scheme.is_grpc;
+  }
   size_t slash = text.starts_with("unix:") ? text.size() : std::min(text.find('/'), text.size());
   exporter.path = text.substr(slash);
   exporter.authority = text.substr(0, slash);
@@ -52,6 +65,14 @@ ConfResult<Unit> set_endpoint(Line& line, OtelConf&) {
   exporter.host = parsed->host;
   exporter.address = parsed->addr;
   exporter.port = parsed->port;
+  return Unit();
+}
+
+ConfResult<Unit> bind_exporter(Generation& generation, ExporterConf& exporter) {
+  if (!exporter.is_secure) return Unit();
+  auto client = exporter.clients.of(generation, *exporter.block, conf<OtelConf>(*exporter.block), "ssl");
+  if (!client) return std::move(client.error());
+  exporter.tls = *client;
   return Unit();
 }
 

@@ -128,10 +128,13 @@ Value get_sampled(Session& session, uintptr_t) {
 
 constexpr std::string_view result_labels[] = {"result"};
 
-ConfResult<Unit> add_metrics(Generation& generation) {
+ConfResult<Unit> complete(Generation& generation) {
+  HttpBlock* http = http_block_of(generation);
+  ExporterConf* exporter = http ? conf<OtelConf>(*http->block).exporter : nullptr;
+  if (exporter) FL_TRY(bind_exporter(generation, *exporter));
   if (!generation.metrics) return Unit();
   auto added = generation.metrics->add(
-      {"fairlead_otel_spans", MetricKind::counter, "Spans by what became of them: exported, failed, dropped.", result_labels});
+      {"fairlead_otel_spans", MetricKind::counter, "Spans by what became of them: exported, rejected, failed, dropped.", result_labels});
   if (!added) return added.error();
   conf<OtelConf>(generation.root()).spans = *added;
   return Unit();
@@ -190,7 +193,7 @@ extern constinit const Module otel_module = {
     .directives = http::otel::rows,
     .variables = http::otel::variables,
     .after = http::otel::after,
-    .generation = http::otel::add_metrics,
+    .generation = http::otel::complete,
     .event = &http::otel::event_hooks,
     .http = &http::otel::http_hooks,
 };

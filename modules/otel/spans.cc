@@ -4,18 +4,19 @@
 
 #include "core/base/clock.h"
 #include "core/base/format.h"
+#include "core/base/protobuf.h"
 #include "core/conf/session_vars.h"
 #include "event/net/upstreams.h"
 #include "event/worker.h"
 #include "http/conf/location.h"
 #include "http/request/client_facts.h"
-#include "modules/otel/protobuf.h"
 #include "modules/otel/trace.h"
 
 namespace fairlead::http::otel {
 namespace {
 
 constexpr size_t name_bytes_max = 1024;  // of a span or an attribute
+constexpr char no_character = '?';          // in place of a byte that is not UTF-8
 
 // Field numbers, by message.
 namespace any_value { constexpr uint32_t text = 1, integer = 3; }
@@ -29,6 +30,8 @@ namespace scope_field { constexpr uint32_t name = 1, version = 2; }
 namespace resource_spans { constexpr uint32_t resource = 1, scope_spans = 2; }
 namespace resource_field { constexpr uint32_t attributes = 1; }
 namespace export_field { constexpr uint32_t resource_spans = 1; }
+namespace response_field { constexpr uint32_t partial_success = 1; }
+namespace partial_field { constexpr uint32_t rejected_spans = 1, error_message = 2; }
 
 enum class Kind : uint8_t { server = 2, client = 3 };
 constexpr uint64_t status_error = 2;
@@ -38,7 +41,7 @@ class Attributes {
  public:
   Attributes(ProtoWriter& to, uint32_t field, size_t text_bytes_max) : to_(to), field_(field), text_bytes_max_(text_bytes_max) {}
   void add(std::string_view key, std::string_view value) {
-    write(key, [&] { to_.text(any_value::text, value, text_bytes_max_); });
+    write(key, [&] { to_.text(any_value::text, value, no_character, text_bytes_max_); });
   }
   void add_if(std::string_view key, std::string_view value) {
     if (!value.empty()) add(key, value);
@@ -51,7 +54,7 @@ class Attributes {
   template <class Value>
   void write(std::string_view key, Value value) {
     to_.message(field_, [&] {
-      to_.text(key_value::key, key, name_bytes_max);
+      to_.text(key_value::key, key, no_character, name_bytes_max);
       to_.message(key_value::value, value);
     });
   }
@@ -105,9 +108,9 @@ void write_own(Request& request, const OtelConf& own, const Trace& trace, ProtoW
   std::string_view name = own.span_name.is_set() ? own.span_name.evaluate(request) : request.location->name;
   to.bytes(span_field::trace_id, bytes_of(trace.own.trace_id));
   to.bytes(span_field::span_id, bytes_of(trace.own.span_id));
-  if (!trace.own.state.empty()) to.text(span_field::state, trace.own.state, name_bytes_max);
+  if (!trace.own.state.empty()) to.text(span_field::state, trace.own.state, no_character, name_bytes_max);
   if (trace.parent) to.bytes(span_field::parent_id, bytes_of(trace.parent->span_id));
-  to.text(span_field::name, name, name_bytes_max);
+  to.text(span_field::name, name, no_character, name_bytes_max);
   to.number(span_field::kind, static_cast<uint64_t>(Kind::server));
   write_times(to, request.started_ms, request.loop().now_ms());
   write_request_attributes(request, own, Attributes(to, span_field::attributes, own.exporter->text_bytes_max));
@@ -121,7 +124,7 @@ void write_try(Request& request, const OtelConf& own, const Trace& trace, const 
   to.bytes(span_field::trace_id, bytes_of(trace.own.trace_id));
   to.bytes(span_field::span_id, bytes_of(id));
   to.bytes(span_field::parent_id, bytes_of(trace.own.span_id));
-  to.text(span_field::name, record.group, name_bytes_max);
+  to.text(span_field::name, record.group, no_character, name_bytes_max);
   to.number(span_field::kind, static_cast<uint64_t>(Kind::client));
   uint64_t ended_ms = record.response_ms >= 0 ? record.started_ms + static_cast<uint64_t>(record.response_ms) : request.loop().now_ms();
   write_times(to, record.started_ms, ended_ms);
@@ -163,13 +166,29 @@ std::string write_export(const OtelConf& own, std::string_view spans) {
     });
     writer.message(resource_spans::scope_spans, [&] {
       writer.message(scope_spans::scope, [&] {
-        writer.text(scope_field::name, "fairlead", name_bytes_max);
-        writer.text(scope_field::version, FAIRLEAD_VERSION, name_bytes_max);
+        writer.text(scope_field::name, "fairlead", no_character, name_bytes_max);
+        writer.text(scope_field::version, FAIRLEAD_VERSION, no_character, name_bytes_max);
       });
       out += spans;
     });
   });
   return out;
+}
+
+std::optional<Rejected> read_response(std::string_view message) {
+  Rejected rejected;
+  ProtoReader response(message);
+  while (response.next()) {
+    if (response.field() != response_field::partial_success || response.is_number()) continue;
+    ProtoReader partial(response.bytes());
+    while (partial.next()) {
+      if (partial.field() == partial_field::rejected_spans) rejected.spans = partial.number();
+      if (partial.field() == partial_field::error_message) rejected.why = partial.bytes();
+    }
+    if (partial.is_broken()) return std::nullopt;
+  }
+  if (response.is_broken()) return std::nullopt;
+  return rejected;
 }
 
 }  // namespace fairlead::http::otel

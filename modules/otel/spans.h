@@ -5,6 +5,7 @@
 // but for the clock.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "http/request/request.h"
@@ -18,5 +19,14 @@ size_t span_count(const OtelConf& own, const Request& request);
 void write_spans(Request& request, std::string& to);
 // A whole ExportTraceServiceRequest around `spans`.
 std::string write_export(const OtelConf& own, std::string_view spans);
+
+// What a collector that took an export says about it (ExportTracePartialSuccess): so many spans were not wanted, or all were but it has a
+// word to say. Views into the message.
+struct Rejected {
+  uint64_t spans = 0;
+  std::string_view why;
+};
+// Of an ExportTraceServiceResponse. Nothing: that is none.
+std::optional<Rejected> read_response(std::string_view message);
 
 }  // namespace fairlead::http::otel

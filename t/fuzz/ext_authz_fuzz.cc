@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "core/base/utf8.h"
 #include "modules/http_ext_authz/message.h"
 
 namespace {
@@ -38,8 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     }
     case 1: judge(decode_check(input)); break;
     default: {
-      std::string once = as_utf8(input);
-      require(as_utf8(once) == once, "it is not its own normal form");
+      std::string once = fairlead::as_utf8(input, '!');
+      require(fairlead::is_utf8(once) && fairlead::as_utf8(once, '!') == once, "it is not its own normal form");
       Asked asked;
       asked.path = asked.body = input;
       asked.fields = {{input, input}, {"x", input}};

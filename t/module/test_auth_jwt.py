@@ -12,6 +12,7 @@ import pytest
 
 from lib import jwt
 from lib import upstreams as up
+from lib.certs import Authority
 from lib.client import get
 from lib.ports import wait_until
 
@@ -291,6 +292,34 @@ def test_a_dead_service_and_a_long_answer(r, keys):
     assert get(r.port, "/long", headers=signed({})).status == 500
     r.wait_for_log("a response of more than 1024 bytes")
     assert get(r.port, "/", headers=signed({})).status == 204
+
+
+TLS_CONF = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        proxy_ssl_trusted_certificate %%CERTS%%/ca.pem; proxy_ssl_verify on; proxy_ssl_server_name on;
+        proxy_ssl_certificate %%CERTS%%/sidecar.test.pem; proxy_ssl_certificate_key %%CERTS%%/sidecar.test.key;
+        location / { auth_jwt x; auth_jwt_key_request /keys; try_files /none =204; }
+        location /other { auth_jwt x; auth_jwt_key_request /false; try_files /none =204; }
+        location = /keys { internal; proxy_ssl_name keys.test; proxy_pass https://127.0.0.1:%%KEYS%%; }
+        location = /false { internal; proxy_ssl_name other.test; proxy_pass https://127.0.0.1:%%KEYS%%; }
+    }
+}
+"""
+
+
+def test_keys_over_tls_both_sides_known(server, upstream, tmp_path):
+    authority = Authority(tmp_path / "certs")
+    authority.leaf("sidecar.test", client=True)
+    context = authority.server_context(authority.leaf("keys.test"), client_ca=True)
+    u = upstream(up.serve(lambda r: up.reply(200, jwt.key_set(KEY))), tls=context)
+    s = server(TLS_CONF, KEYS=u.port, CERTS=authority.folder)
+    assert get(s.port, "/", headers=signed({})).status == 204
+    assert get(s.port, "/other", headers=signed({})).status == 500
+    s.wait_for_log('upstream SSL certificate does not match "other.test" while SSL handshaking to upstream')
+    s.wait_for_log('the keys of "/false" cannot be used: status 502')
 
 
 def test_requests_at_once_ask_once_and_survive_who_leaves(r, keys):

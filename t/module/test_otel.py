@@ -10,6 +10,7 @@ import time
 import pytest
 
 from lib import upstreams as up
+from lib.certs import Authority
 from lib.client import Client, get, request
 from lib.ports import wait_until
 
@@ -123,6 +124,7 @@ class Collector:
         self.go = threading.Event()
         self.go.set()
         self.status = "0"
+        self.answer = b""  # an ExportTraceServiceResponse
 
     def grpc(self, stream):
         self.seen.append(stream)
@@ -130,12 +132,13 @@ class Collector:
         assert flag == 0 and size == len(stream.body) - 5
         self.exports.append(Export(stream.body[5:]))
         self.go.wait(20)
-        stream.reply(200, b"\0\0\0\0\0", [("content-type", "application/grpc")], [("grpc-status", self.status), ("grpc-message", "x")])
+        stream.reply(200, struct.pack(">BI", 0, len(self.answer)) + self.answer, [("content-type", "application/grpc")],
+                     [("grpc-status", self.status), ("grpc-message", "x")])
 
     def http(self, asked):
         self.seen.append(asked)
         self.exports.append(Export(asked.body))
-        return up.reply(200, b"")
+        return up.reply(200, self.answer)
 
     @property
     def spans(self):
@@ -148,12 +151,12 @@ class Collector:
 
 @pytest.fixture
 def traced(server, upstream, h2_upstream):
-    def start(exporter="", protocol="grpc", **names):
+    def start(exporter="", protocol="grpc", tls=None, **names):
         collector = Collector()
         if protocol == "grpc":
-            at = h2_upstream(collector.grpc)
+            at = h2_upstream(collector.grpc, tls=tls)
         else:
-            at = upstream(up.serve(collector.http))
+            at = upstream(up.serve(collector.http), tls=tls)
             exporter += "protocol http;"
         u = upstream(up.serve(lambda request: up.reply(200, request.header("traceparent") or "none")))
         dead = upstream()
@@ -318,6 +321,90 @@ def test_a_collector_that_refuses(traced):
     collector.status = "8"
     get(s.port, "/named")
     s.wait_for_log(r"otel: 1 spans could not be exported: the collector's grpc-status is not 0")
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return bytes([number << 3, value])
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_collector_that_rejects_some(traced, protocol):
+    s, collector = traced("batch_size 3;", protocol)
+    collector.answer = field(1, field(1, 2) + field(2, b"too\nold"))
+    with Client(s.port) as client:
+        for _ in range(3):
+            client.get("/named")
+    s.wait_for_log(r'\[warn\].*otel: the collector rejected 2 of 3 spans: "too\\x0Aold"|\[warn\].*rejected 2 of 3 spans: "too.*old"')
+    wait_until(lambda: counted(s, "rejected") == 2, 5, "the count")
+    assert counted(s, "exported") == 1
+
+
+@pytest.mark.parametrize("answer, line", [
+    (field(1, field(2, b"please upgrade")), 'rejected 0 of 1 spans: "please upgrade"'), (field(1, field(1, 99)), "rejected 1 of 1 spans"),
+    (b"\x0a\xff", None), (field(7, b"x"), None)])
+def test_other_words_of_a_collector(traced, answer, line):
+    s, collector = traced()
+    collector.answer = answer
+    get(s.port, "/named")
+    wait_until(lambda: counted(s, "exported") + counted(s, "rejected") == 1, 5, "the count")
+    if line:
+        s.wait_for_log(line)
+    else:
+        assert "rejected" not in s.log()
+
+
+# ---- over TLS
+
+@pytest.fixture
+def authority(tmp_path):
+    made = Authority(tmp_path / "certs")
+    made.leaf("sidecar.test", client=True)
+    return made
+
+
+TRUST = "trusted_certificate %s/ca.pem;"
+SHOW = "ssl_certificate %s/sidecar.test.pem; ssl_certificate_key %s/sidecar.test.key;"
+
+
+def context_of(authority, protocol, name="localhost", **more):
+    return authority.server_context(authority.leaf(name), alpn=["h2"] if protocol == "grpc" else None, **more)
+
+
+@pytest.mark.parametrize("protocol, scheme", [("grpc", "https"), ("grpc", "grpcs"), ("http", "https")])
+def test_spans_over_tls_both_sides_known(traced, authority, protocol, scheme):
+    folder = authority.folder
+    s, collector = traced(TRUST % folder + SHOW % (folder, folder), protocol, context_of(authority, protocol, client_ca=True),
+                          endpoint=scheme + "://localhost:%d")
+    get(s.port, "/named")
+    collector.wait(1)
+    wait_until(lambda: counted(s, "exported") == 1, 5, "the count")
+    get(s.port, "/named")
+    collector.wait(2)
+    assert len(collector.upstream.connections) == 1
+    if protocol == "grpc":
+        assert collector.seen[0].header(":scheme") == "https"
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize("exporter, name, reason", [
+    ("", "localhost", r"upstream SSL certificate verify error: \("),
+    (TRUST, "other.test", 'upstream SSL certificate does not match "localhost"'),
+    (TRUST + "ssl_name third.test;", "localhost", 'upstream SSL certificate does not match "third.test"'),
+])
+def test_a_collector_that_is_not_believed(traced, authority, protocol, exporter, name, reason):
+    s, collector = traced(exporter.replace("%s", authority.folder), protocol, context_of(authority, protocol, name),
+                          endpoint="https://localhost:%d")
+    assert get(s.port, "/named").status == 200
+    s.wait_for_log(r"\[error\].*otel: 1 spans could not be exported: " + reason)
+    assert counted(s, "failed") == 1 and not collector.seen
+
+
+def test_a_collector_that_nobody_verifies(traced, authority):
+    s, collector = traced("ssl_verify off;", "grpc", context_of(authority, "grpc", "other.test"), endpoint="https://localhost:%d")
+    get(s.port, "/named")
+    collector.wait(1)
 
 
 def test_the_last_spans_are_sent_at_the_end(traced):

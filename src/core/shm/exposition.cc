@@ -6,30 +6,15 @@
 #include <cmath>
 
 #include "core/base/format.h"
+#include "core/base/utf8.h"
 
 namespace fairlead {
 namespace {
 
-// The bytes of the character of UTF-8 (RFC 3629) at the beginning of `text`, or 0 if it is none.
-size_t utf8_size(std::string_view text) {
-  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < size) return 0;
-  unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;  // no overlong forms
-  unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;  // no surrogates, nothing above U+10FFFF
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (size_t i = 2; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  return size;
-}
-
 // Both formats are UTF-8, and label values come from anywhere: a byte that is no character becomes U+FFFD.
 void append_escaped(std::string_view text, bool quotes, std::string& to) {
   while (!text.empty()) {
-    size_t size = utf8_size(text);
+    size_t size = utf8_character(text);
     if (size == 0) to.append("\xef\xbf\xbd");
     else if (text[0] == '\\') to.append("\\\\");
     else if (text[0] == '\n') to.append("\\n");

@@ -69,10 +69,7 @@ ConfResult<SslContextPtr> TlsClient::build() const {
   FL_TRY(set_ciphers(context, conf_.ciphers, false));
   SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, &keep_verify_result);
   SSL_CTX_set_verify_depth(&context, static_cast<int>(conf_.verify_depth));
-  if (conf_.verify && conf_.trusted_certificate.empty())
-    return format("no {0}_trusted_certificate for {0}_verify", prefix_);
-  FL_TRY(add_trusted(context, conf_.trusted_certificate, false));
-  FL_TRY(add_crls(context, conf_.crl));
+  FL_TRY(add_authorities(context));
   SSL_CTX_set_session_cache_mode(&context, conf_.session_reuse ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
   if (conf_.session_reuse) SSL_CTX_sess_set_new_cb(&context, &TlsClient::keep_session);
   if (conf_.key_log) {
@@ -81,6 +78,15 @@ ConfResult<SslContextPtr> TlsClient::build() const {
   }
   FL_TRY(run_commands(context, conf_.commands, false));
   return made;
+}
+
+ConfResult<Unit> TlsClient::add_authorities(SSL_CTX& context) const {
+  if (conf_.verify && conf_.trusted_certificate.empty()) {
+    if (!conf_.trusts_system) return format("no {0}_trusted_certificate for {0}_verify", prefix_);
+    if (!SSL_CTX_set_default_verify_paths(&context)) return openssl_failure("SSL_CTX_set_default_verify_paths()");
+  }
+  FL_TRY(add_trusted(context, conf_.trusted_certificate, false));
+  return add_crls(context, conf_.crl);
 }
 
 ConfResult<std::unique_ptr<TlsClient>> TlsClient::make(const TlsClientConf& conf, std::string_view prefix, uint64_t number) {
@@ -133,28 +139,49 @@ TlsTarget* TlsTarget::copy_to(Arena& to) const {
   return copy;
 }
 
-TlsTarget* TlsClient::target(Session& session, std::string_view host, std::string_view protocols) {
-  Arena& arena = session.arena();
+TlsTarget* TlsClient::new_target(Arena& arena, std::string_view name, std::string_view protocols) {
   TlsTarget* target = arena.make<TlsTarget>();
   target->client = this;
   target->arena = &arena;
   target->protocols = protocols;
-  target->name = host_of(conf_.name.is_set() ? conf_.name.evaluate(session) : host);
+  target->name = host_of(name);
   if (conf_.server_name && !target->name.empty() && !is_address_text(target->name)) target->server_name = target->name;
+  return target;
+}
+
+void TlsClient::identify(TlsTarget& target) const {
+  Arena& arena = *target.arena;
+  std::string_view own = arena.copy(format("tls {}.{}", number_, version_));
+  target.identity = arena.join({own, "|", target.name, "|", target.server_name.empty() ? "" : "sni", "|", target.certificate, "|",
+                                target.key, "|", target.protocols});
+  for (std::string_view san : target.sans) target.identity = arena.join({target.identity, "|", san});
+}
+
+TlsTarget* TlsClient::target(Session& session, std::string_view host, std::string_view protocols) {
+  Arena& arena = session.arena();
+  TlsTarget* target = new_target(arena, conf_.name.is_set() ? conf_.name.evaluate(session) : host, protocols);
   if (has_variables(conf_.certificate) || has_variables(conf_.key)) {
     target->certificate = conf_.certificate.evaluate(session);
     target->key = conf_.key.evaluate(session);
   }
-  std::string_view own = arena.copy(format("tls {}.{}", number_, version_));
-  target->identity = arena.join({own, "|", target->name, "|", target->server_name.empty() ? "" : "sni", "|", target->certificate, "|",
-                                 target->key, "|", protocols});
-  if (conf_.sans.empty()) return target;
-  auto sans = arena.make_array<std::string_view>(conf_.sans.size());
-  for (size_t i = 0; i < sans.size(); ++i) {
-    sans[i] = conf_.sans[i].name.evaluate(session);
-    target->identity = arena.join({target->identity, "|", sans[i]});
+  if (!conf_.sans.empty()) {
+    auto sans = arena.make_array<std::string_view>(conf_.sans.size());
+    for (size_t i = 0; i < sans.size(); ++i) sans[i] = conf_.sans[i].name.evaluate(session);
+    target->sans = sans;
   }
-  target->sans = sans;
+  identify(*target);
+  return target;
+}
+
+TlsTarget* TlsClient::target(Arena& arena, std::string_view host, std::string_view protocols) {
+  FL_ASSERT(!conf_.has_variables());
+  TlsTarget* target = new_target(arena, conf_.name.is_set() ? conf_.name.literal() : host, protocols);
+  if (!conf_.sans.empty()) {
+    auto sans = arena.make_array<std::string_view>(conf_.sans.size());
+    for (size_t i = 0; i < sans.size(); ++i) sans[i] = conf_.sans[i].name.literal();
+    target->sans = sans;
+  }
+  identify(*target);
   return target;
 }
 

@@ -64,6 +64,8 @@ class TlsClient final : public HotTls {
 
   // `host`: as the URL has it, with its port. `protocols`: for ALPN, see TlsTarget; must_choose is the caller's to set.
   TlsTarget* target(Session& session, std::string_view host, std::string_view protocols);
+  // For a connection that belongs to no session; the configuration must not have variables.
+  TlsTarget* target(Arena& arena, std::string_view host, std::string_view protocols);
   const TlsClientConf& conf() const { return conf_; }
   std::vector<std::string> sources() const override;
   ConfResult<SslContextPtr> load() const override { return build(); }
@@ -78,6 +80,9 @@ class TlsClient final : public HotTls {
   TlsClient(const TlsClientConf& conf, std::string_view prefix, uint64_t number)
       : conf_(conf), prefix_(prefix), number_(number), cache_(conf.certificate_cache) {}
   ConfResult<SslContextPtr> build() const;
+  ConfResult<Unit> add_authorities(SSL_CTX& context) const;
+  TlsTarget* new_target(Arena& arena, std::string_view name, std::string_view protocols);
+  void identify(TlsTarget& target) const;
   // A fresh SSL for one connection, or the reason why not.
   Task<ConfResult<SslPtr>> open(const TlsTarget& target);
   Result<Unit> verify(const TlsTransport& tls, const TlsTarget& target, const VerifyResult& result) const;

@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "event/tls/client_conf.h"
 
+#include <algorithm>
+
 #include "core/base/format.h"
 #include "core/base/log_sinks.h"
 #include "core/conf/generation.h"
@@ -43,6 +45,12 @@ ConfResult<Unit> set_tls_client_sans(Line& line, TlsClientConf& conf) {
 ConfResult<Unit> set_tls_key_log(Line& line, TlsClientConf& conf) {
   conf.key_log = &line.generation().file_sink(line.generation().absolute_path(line.word(1)));
   return Unit();
+}
+
+bool TlsClientConf::has_variables() const {
+  auto varies = [](const Template& text) { return text.is_set() && !text.is_literal(); };
+  return varies(certificate) || varies(key) || varies(name) ||
+         std::any_of(sans.begin(), sans.end(), [&](const TlsSan& san) { return varies(san.name); });
 }
 
 std::string TlsClientConf::identity() const {

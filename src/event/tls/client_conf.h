@@ -35,12 +35,25 @@ struct TlsClientConf {
   uint64_t verify_depth = 1;
   std::vector<TlsSan> sans;       // in place of the name, one must match
   std::string_view trusted_certificate, crl;
+  bool trusts_system = false;     // without trusted_certificate: whom the system trusts
   bool session_reuse = true;
   std::vector<TlsCommand> commands;
   LogSink* key_log = nullptr;
 
   // Everything that makes two of them interchangeable, as text.
   std::string identity() const;
+  // Some value depends on a request.
+  bool has_variables() const;
+};
+
+// The defaults towards a service of the operator's own (policies, collectors): verified, by the system's authorities unless others are
+// named, and told its name.
+struct TlsServiceConf : TlsClientConf {
+  TlsServiceConf() {
+    server_name = true;
+    verify = true;
+    trusts_system = true;
+  }
 };
 
 ConfResult<Unit> set_tls_client_certificate(Line& line, TlsClientConf& conf);

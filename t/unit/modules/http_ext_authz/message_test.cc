@@ -95,15 +95,5 @@ TEST(ExtAuthzMessage, DenialsAndWhatIsNoAnswer) {
   EXPECT_EQ(decode_check("\0\xff\xff\xff\xff\x0a\0"s).kind, Answer::Kind::failed) << "shorter";
 }
 
-TEST(ExtAuthzMessage, Utf8) {
-  EXPECT_EQ(as_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
-  EXPECT_EQ(as_utf8("\xff\xc3"), "!!");
-  EXPECT_EQ(as_utf8("\xc0\x80"), "!!") << "too long a form of zero";
-  EXPECT_EQ(as_utf8("\xe0\x80\x80"), "!!!");
-  EXPECT_EQ(as_utf8("\xed\xa0\x80"), "!!!") << "half of a pair";
-  EXPECT_EQ(as_utf8("\xf4\x90\x80\x80"), "!!!!");
-  EXPECT_EQ(as_utf8("\x80z"), "!z");
-}
-
 }  // namespace
 }  // namespace fairlead::http::ext_authz

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "modules/otel/protobuf.h"
+#include "core/base/utf8.h"
 
 #include <algorithm>
 
-namespace fairlead::http::otel {
+namespace fairlead {
 
-// RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF.
 size_t utf8_character(std::string_view text) {
+  if (text.empty()) return 0;
   auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
   auto follows = [&](size_t at) { return (byte(at) & 0xc0) == 0x80; };
   unsigned first = byte(0);
@@ -24,17 +24,26 @@ size_t utf8_character(std::string_view text) {
   return 0;
 }
 
-void ProtoWriter::text(uint32_t field, std::string_view value, size_t bytes_max) {
-  message(field, [&] {
-    size_t begin = out_.size();
-    while (!value.empty()) {
-      size_t size = utf8_character(value);
-      std::string_view character = size ? value.substr(0, size) : std::string_view("?");
-      if (out_.size() - begin + character.size() > bytes_max) return;
-      out_ += character;
-      value.remove_prefix(std::max<size_t>(size, 1));
-    }
-  });
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    size_t size = utf8_character(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
 }
 
-}  // namespace fairlead::http::otel
+std::string as_utf8(std::string_view text, char replacement, size_t bytes_max) {
+  std::string valid;
+  valid.reserve(std::min(text.size(), bytes_max));
+  while (!text.empty()) {
+    size_t size = utf8_character(text);
+    std::string_view character = size ? text.substr(0, size) : std::string_view(&replacement, 1);
+    if (character.size() > bytes_max - valid.size()) break;
+    valid += character;
+    text.remove_prefix(std::max<size_t>(size, 1));
+  }
+  return valid;
+}
+
+}  // namespace fairlead
