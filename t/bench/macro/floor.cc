@@ -98,8 +98,10 @@ int main(int count, char** words) {
     int ready = epoll_wait(epoll, events.data(), static_cast<int>(events.size()), -1);
     for (int i = 0; i < ready; ++i) {
       Side* side = static_cast<Side*>(events[static_cast<size_t>(i)].data.ptr);
-      if (side == &listener) accept_all(epoll, listener.fd, origin);
-      else if (events[static_cast<size_t>(i)].events & EPOLLIN) relay(*side);
+      if (side == &listener)
+        accept_all(epoll, listener.fd, origin);
+      else if (events[static_cast<size_t>(i)].events & EPOLLIN)
+        relay(*side);
     }
   }
 }
