@@ -34,10 +34,12 @@ def in_turns(options, makers, loads):
     return rounds
 
 
-def compare(options, path="/", haproxy=True, location=""):
+def compare(options, path="/", haproxy=True, location="", floor=None):
     with subjects.Origin() as origin:
         makers = subjects.makers(options, haproxy, location=location,
                                  keepalive=2 * options.connections, connections=1024 + 4 * options.connections)
+        if floor:
+            makers["floor"] = lambda origin: subjects.Prototype(origin, floor)
         started = {name: lambda make=make: make(origin.port) for name, make in makers.items()}
         return in_turns(options, started, {path: {"path": path}})[path]
 
@@ -52,6 +54,8 @@ def summary(rounds):
             for key in ("total_us", "user_us"):
                 ratio["pooled_" + key] = pooled(mine, key) / pooled(theirs, key)
             result["ratio"]["fairlead/" + other] = ratio
+    if "floor" in rounds:
+        result["floor"] = subjects.ratio_of(rounds["floor"], rounds["nginx"], "total_us")
     return result
 
 
@@ -64,11 +68,15 @@ def show(result, title):
             for n, r in result["ratio"].items()]
     if rows:
         subjects.table(rows, ["ratio", "req/s", "total", "total pooled", "user", "user pooled"])
+    if "floor" in result:
+        print(f"total of a relay that does nothing but the four data calls, of nginx's: {result['floor']:.3f}")
 
 
 def main():
-    options = subjects.arguments(__doc__).parse_args()
-    result = summary(compare(options))
+    parser = subjects.arguments(__doc__)
+    parser.add_argument("--floor", metavar="CMD", help="beside them t/bench/macro/floor.cc, built: what the kernel alone costs")
+    options = parser.parse_args()
+    result = summary(compare(options, floor=options.floor))
     show(result, f"256 bytes, {options.connections} connections, {options.rounds} rounds of {options.seconds:g} s")
     subjects.finish(options, result)
 
