@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// envoy.service.auth.v3 Check as bytes: the request of a call and its reply, with gRPC's framing. Pure functions. Private to this folder.
+// envoy.service.auth.v3 Check as bytes: the request of a call and its reply, with gRPC's framing. Behind it is the runtime of Protocol
+// Buffers, which only message.cc knows. Pure functions. Private to this folder.
 #pragma once
 
 #include <span>
