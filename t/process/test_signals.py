@@ -104,16 +104,6 @@ def test_a_worker_that_was_told_to_end_is_replaced(running, number):
     assert get(running.port).status == 200
 
 
-def test_a_worker_that_does_not_end_is_killed(server):
-    s = server(CONF, **FIXED, allow_log=[r"\[alert\].*exited on signal 9"])
-    stuck, _ = s.wait_workers(2)
-    s.signal(signal.SIGSTOP, stuck)
-    s.signal(signal.SIGTERM)
-    assert s.wait(15) == 0
-    s.wait_for_log(rf"\[alert\].*worker process {stuck} exited on signal 9")
-    assert len(re.findall(r"worker process \d+ exited with code 0", s.log())) == 1
-
-
 def test_a_worker_without_its_master_ends(server):
     s = server(CONF, **FIXED)
     workers = s.wait_workers(2)
