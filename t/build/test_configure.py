@@ -195,7 +195,7 @@ def test_a_failed_installation_restores(tree):
 
 
 def test_an_interrupted_installation_restores(tree):
-    with_packages(tree, apt=APT + "case $1 in install) sleep 1 ;; esac\n")
+    with_packages(tree, apt=APT + "case $1 in install) sleep 30 ;; esac\n")
     tree.write("policy-rc.d", "before\n")
     process = subprocess.Popen(["/bin/dash", "./configure", "--deps"], cwd=tree.folder, env=tree.environment(), start_new_session=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -21,7 +21,7 @@ http {
     upstream two { server 127.0.0.1:%%OTHER%%; server 127.0.0.2:%%UP%%; }
     server { listen 127.0.0.1:%%PORT_0%%; http2 on; tunnel_pass; tunnel_connect_timeout 2s; error_page 502 /sorry;
              location = /sorry { return 502 "sorry\\n"; } }
-    server { listen 127.0.0.1:%%PORT_1%%; if ($allow_port != 1) { return 403; } tunnel_pass; tunnel_read_timeout 400ms; }
+    server { listen 127.0.0.1:%%PORT_1%%; if ($allow_port != 1) { return 403; } tunnel_pass; tunnel_read_timeout 1s; }
     server { listen 127.0.0.1:%%PORT_2%%; tunnel_allow_upstream $allow_addr;
              location / { tunnel_pass two; %%NEXT%% } }
     server { listen 127.0.0.1:%%PORT_3%%; location / { tunnel_pass unix:%%PREFIX%%/peer; } }
@@ -215,7 +215,7 @@ def test_an_idle_tunnel_ends(server, upstream):
 
 def test_worker_shutdown_timeout_ends_tunnels(server, upstream):
     u = upstream([up.read(4), up.send(b"pong"), up.read_to_end()])
-    s = server("worker_shutdown_timeout 500ms;\n" + CONF, UP=u.port, OTHER=10, NEXT="")
+    s = server("worker_shutdown_timeout 3s;\n" + CONF, UP=u.port, OTHER=10, NEXT="")
     with Client(s.port) as c:
         head_of(c.send(opening(u.port)))
         s.reload()

@@ -44,6 +44,14 @@ def _end_with_parent():
 
 
 def children_of(pid):
+    """The kernel may leave out a child while another one ends: what two looks in a row agree on is the list."""
+    found = _look_for_children(pid)
+    while (again := _look_for_children(pid)) != found:
+        found = again
+    return found
+
+
+def _look_for_children(pid):
     found = []
     for path in glob.glob(f"/proc/{pid}/task/*/children"):
         try:

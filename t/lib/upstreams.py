@@ -198,15 +198,21 @@ class Listening:
             self.listening.close()
             self.listening = None
 
-    def stop(self):
+    def leave(self):
+        """As a server that ends: refuses, and its open connections end, too."""
         self.refuse()
         with self._lock:
-            connections, threads = list(self.connections), list(self._threads)
+            connections = list(self.connections)
         for connection in connections:
             try:
                 connection.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def stop(self):
+        self.leave()
+        with self._lock:
+            threads = list(self._threads)
         for thread in threads:
             thread.join(STEP_SECONDS)
         if self.port:

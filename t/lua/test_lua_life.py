@@ -19,7 +19,7 @@ http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location /version { content_by_lua_block { local n = ngx.shared.kept:incr("n", 1, 0) ngx.say(version, " ", n) } }
-        location /slow { content_by_lua_block { ngx.sleep(0.3) ngx.say("slow ", version) } }
+        location /slow { content_by_lua_block { ngx.log(ngx.NOTICE, "slow begins") ngx.sleep(0.3) ngx.say("slow ", version) } }
         location /timer { content_by_lua_block {
             ngx.timer.at(100, function(premature) ngx.log(ngx.NOTICE, "premature ", tostring(premature)) ngx.sleep(0.01)
             ngx.log(ngx.NOTICE, "to its end") end)
@@ -49,6 +49,7 @@ def test_a_reload_makes_a_new_machine_and_keeps_dictionaries(server):
     late = []
     slow = threading.Thread(target=lambda: late.append(get(s.port, "/slow").body))
     slow.start()
+    s.wait_for_log("slow begins")
     s.set_conf(CONF.replace("VERSION", "two"))
     s.reload()
     wait_until(lambda: get(s.port, "/version").body.startswith(b"two"))

@@ -51,9 +51,9 @@ def test_partial_data_comes_with_the_error(server, upstream):
 
 
 def test_a_read_times_out_and_the_socket_stays_open(server, upstream):
-    u = upstream([up.send(b"ab"), up.read(1), up.send(b"cd\n")])
+    u = upstream([up.send(b"!ab"), up.read(1), up.send(b"cd\n")])
     _, text = run(server, u, """
-        local s = connected() s:settimeouts(1000, 1000, 50)
+        local s = connected() s:receive(1) s:settimeouts(1000, 1000, 50)
         ngx.say(s:receive(4)) s:settimeout(5000) s:send("x") ngx.say(s:receive())""")
     assert text == "niltimeoutab\ncd\n"
 

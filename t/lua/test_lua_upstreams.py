@@ -126,6 +126,7 @@ def test_the_current_upstream(server, upstream):
 
 def test_processes(server, upstream):
     s, _ = start(server, upstream)
+    s.wait_workers(2)
     p = 'local p = require "ngx.process" '
     assert run(s, p + "return p.type() .. p.get_master_pid()") == f"worker{s.pid()}"
     pids = {int(n) for n in run(s, 'return table.concat(ngx.worker.pids(), " ")').split()}

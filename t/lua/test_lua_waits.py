@@ -149,7 +149,7 @@ def test_the_client_leaves_in_good_order(server, peers):
 
 
 def test_the_time_is_over(server, peers):
-    s = start(server, peers, ms=60)
+    s = start(server, peers, ms=200)
     for name, (_, _, told) in WAITS.items():
         if told:
             with ask(s, name) as client:

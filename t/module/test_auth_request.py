@@ -167,7 +167,7 @@ def test_the_timeout(s, service):
 
 def test_an_unreachable_service(server, upstream):
     gone = upstream(up.serve(echo))
-    gone.stop()
+    gone.refuse()
     s = server(CONF, AUTH=gone.port, UP=upstream(up.serve(echo)).port)
     assert get(s.port, "/x").status == 500
     s.wait_for_log(r'connect\(\) failed .* while connecting to upstream, .* request: "GET /x HTTP/1.1", subrequest: "/auth", '

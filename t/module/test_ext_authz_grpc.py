@@ -180,7 +180,7 @@ def test_a_silent_service_is_a_denial_at_the_timeout(w):
     w.answer = lambda stream: None
     assert get(w.port, "/timed").status == 403
     w.server.wait_for_log('authorization: failed by ext_authz "timeout"')
-    wait_until(lambda: w.service.requests[0].reset_code is not None, 5, "the stream's end")
+    wait_until(lambda: w.service.wait_requests(1)[0].reset_code is not None, 5, "the stream's end")
     w.says(check.ok())
     assert get(w.port, "/").status == 200
     assert len(w.service.connections) == 1, "the connection is the others' as well"

@@ -33,7 +33,7 @@ http {
 
 def start(server, upstream, http=""):
     dead = upstream([up.close()])
-    dead.stop()
+    dead.refuse()
     u = upstream(up.serve(lambda r: up.reply(200, r.target)))
     return server(CONF, HTTP=http, UP=u.port, DEAD=dead.port), u.port, dead.port
 

@@ -63,7 +63,7 @@ def test_the_header_becomes_variables(server):
 
 
 def test_a_header_and_requests_may_come_in_any_pieces(server):
-    s = server(CONF)
+    s = server(CONF.replace("client_header_timeout 1s", "client_header_timeout 60s"))
     for header, want in HEADERS.items():
         with Client(s.port) as client:
             client.send_pieces(header + b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n", size=7)

@@ -18,6 +18,7 @@ daemon on;
 worker_processes %%WORKERS%%;
 events {}
 http {
+    keepalive_min_timeout 60s;  # so long a client may be held up between two requests
     client_body_temp_path %%PREFIX%%/logs;
     proxy_next_upstream error timeout http_503;
     upstream back { zone back 256k; server 127.0.0.1:%%UP%% weight=3; server 127.0.0.1:%%UP2%%; keepalive 8; }

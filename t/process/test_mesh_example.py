@@ -19,7 +19,16 @@ from lib.fairlead import default_binary
 from lib.ports import TIME_SCALE, claim_port, release_port, wait_until
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "conf/examples/mesh")
-PAUSE = 0.5 * TIME_SCALE ** 0.5
+USED = " has changed and is used from now on"
+# In place of the pause between the steps of a rotation, which is a guess: until all workers use what the step has put there.
+WAIT = """#!/bin/sh
+step=$(($(cat ../steps) + 1))
+echo $step > ../steps
+for log in ../a.log ../b.log; do
+    workers=$(grep -c "start worker process " $log)
+    until [ "$(grep -c "%s" $log)" -ge $((step * workers)) ]; do /bin/sleep 0.02; done
+done
+""" % USED
 
 
 class Mesh:
@@ -34,14 +43,19 @@ class Mesh:
                 text = f.read()
             for printed, port in self.ports.items():
                 text = text.replace(f"127.0.0.1:{printed}", f"127.0.0.1:{port}")
-            if name.endswith(".conf") and os.geteuid() == 0:
-                text = "user root;\n" + text  # else the workers could not read the keys of this test's owner
+            if name.endswith(".conf"):
+                text = f"error_log {name[0]}.log notice;\n" + text  # what the workers say of files that have changed
+                if os.geteuid() == 0:
+                    text = "user root;\n" + text  # else the workers could not read the keys of this test's owner
             with open(path, "w") as f:
                 f.write(text)
         tools = folder / "bin"
         tools.mkdir()
         os.symlink(os.path.abspath(default_binary()), tools / "fairlead")
-        self.environment = dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}", PAUSE=str(PAUSE))
+        (tools / "sleep").write_text(WAIT)
+        os.chmod(tools / "sleep", 0o755)
+        (folder / "mesh/steps").write_text("0")
+        self.environment = dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}")
         with open(os.path.join(self.folder, "README.md")) as f:
             self.blocks = re.findall(r"^```sh\n(.*?)^```$", f.read(), re.M | re.S)
 
@@ -133,7 +147,7 @@ def test_the_pair_of_sidecars(mesh):
     load = Load(mesh.ports["15001"])
     try:
         for _ in range(20):
-            mesh.run(rotate)
+            mesh.run(rotate + "cd certs && sleep\n")  # and after its last step
     finally:
         load.stop()
     assert not load.failed, load.failed[:5]

@@ -21,6 +21,7 @@ CONF = """
 worker_processes %%WORKERS%%;
 events {}
 http {
+    keepalive_min_timeout 60s;  # so long a client may be held up between two requests
     upstream back { server 127.0.0.1:%%UP%%; keepalive 8; }
     upstream calls { server 127.0.0.1:%%GRPC%%; }
     proxy_websocket on;

@@ -15,6 +15,7 @@ daemon on;
 worker_processes 2;
 events {}
 http {
+    keepalive_min_timeout 60s;  # so long a client may be held up between two requests
     client_body_temp_path %%PREFIX%%/logs;
     upstream back { server 127.0.0.1:%%UP%%; keepalive 8; }
     server {

@@ -51,7 +51,7 @@ def opened(s):
 
 def test_clients_are_told_to_reconnect_each_at_its_time(server):
     """Real clients and a real service, 20 connections: all see 1012, the service too, no message is lost, and it takes its time."""
-    ends, codes = [], []
+    ends, codes, talking = [], [], set()
     port = claim_port()
 
     async def echo(socket):
@@ -70,16 +70,21 @@ def test_clients_are_told_to_reconnect_each_at_its_time(server):
                     await socket.send(text)
                     sent += 1
                     assert await socket.recv() == text
+                    talking.add(number)
                     await asyncio.sleep(0.01)
             except websockets.ConnectionClosed:
                 ends.append((socket.close_code, sent, time.monotonic()))
+
+    async def all_talk():
+        while len(talking) < 20:
+            await asyncio.sleep(0.01)
 
     async def run():
         async with websockets.serve(echo, "127.0.0.1", port, max_size=None):
             s = start(server, port, "spread=2s")
             (old,) = s.wait_workers()
             clients = [asyncio.create_task(talk(s.port, i)) for i in range(20)]
-            await asyncio.sleep(0.3)
+            await asyncio.wait_for(all_talk(), 20 * TIME_SCALE)  # with the old worker
             await asyncio.get_running_loop().run_in_executor(None, s.reload)
             await asyncio.wait_for(asyncio.gather(*clients), 20 * TIME_SCALE)
             return s, old
@@ -100,7 +105,7 @@ def test_a_quit_ends_them_too(server, upstream):
         c.send(ANSWER)
         assert c.read_until_close() == b""
     assert s.wait(10) == 0
-    assert u.connections[0].raw.endswith(ANSWER)
+    wait_until(lambda: u.connections[0].raw.endswith(ANSWER), 5, "the client's answer")
 
 
 @pytest.mark.parametrize("at", [1, 3, 4, 100, 259])
@@ -158,7 +163,7 @@ def test_over_http_2(server, upstream):
 def test_others_stay_until_worker_shutdown_timeout(server, upstream, drain, request_bytes):
     switch = SWITCH if drain == "off" else SWITCH.replace(b"websocket", b"other")
     u = upstream([up.head(), up.send(switch), up.read(4), up.send(b"pong"), up.read_to_end()])
-    s = start(server, u.port, drain, "1s")
+    s = start(server, u.port, drain, "3s")
     with Client(s.port) as c:
         c.send(request_bytes)
         assert c.reader.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101")

@@ -14,7 +14,7 @@ from lib.certs import Authority
 from lib.client import Client, get, post
 from lib.h2client import H2Client
 from lib.nginx import BINARY
-from lib.ports import wait_until
+from lib.ports import TIME_SCALE, wait_until
 
 CONF = """
 events {}
@@ -135,7 +135,7 @@ def test_sessions_are_resumed(proxied):
     assert text(s, "/one/").endswith("h2 False")
     with Client(s.port) as holder:
         holder.send(b"GET /one/hold HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert held.wait(5)
+        assert held.wait(5 * TIME_SCALE)
         assert text(s, "/one/") == "1 - TLSv1.3 None h2 True"
 
 
@@ -176,7 +176,7 @@ def test_the_request_that_asked_for_a_connection_may_leave_before_it_stands(serv
 
     def hold(sock):
         accepted.set()
-        assert go.wait(10)
+        assert go.wait(10 * TIME_SCALE)
         if path == "/greeting/":
             assert sock.recv(8, 0x100 | 0x2).startswith(b"PROXY ")  # MSG_WAITALL | MSG_PEEK
             while sock.recv(1) != b"\n":
@@ -185,7 +185,7 @@ def test_the_request_that_asked_for_a_connection_may_leave_before_it_stands(serv
     s = server(CONF, UP=u.port, CERTS=authority.folder)
     first = Client(s.port)
     first.send(b"GET " + path.encode() + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert accepted.wait(5)
+    assert accepted.wait(5 * TIME_SCALE)
     second = H2Client(s.port)
     stream = second.start(path)
     second.flush()
@@ -201,7 +201,7 @@ def test_the_request_that_asked_for_a_connection_may_leave_before_it_stands(serv
 
 def test_all_that_wait_are_told_why_a_handshake_failed(server, h2_upstream, authority):
     go = threading.Event()
-    u = h2_upstream(tell, tls=server_context(authority), before_handshake=lambda sock: go.wait(10))
+    u = h2_upstream(tell, tls=server_context(authority), before_handshake=lambda sock: go.wait(10 * TIME_SCALE))
     s = server(CONF, UP=u.port, CERTS=authority.folder)
     with H2Client(s.port) as client:
         streams = [client.start("/other/") for _ in range(5)]

@@ -16,7 +16,7 @@ from lib.ports import TIME_SCALE
 CONF = """
 events {}
 http {
-    client_header_timeout 1s;
+    client_header_timeout 3s;
     server {
         listen 127.0.0.1:%%PORT_0%% ssl default_server;
         server_name first.test;

@@ -46,7 +46,7 @@ def visit(server, context, name="one.test", session=None, host=None):
     return reply.body.decode().split(), kept
 
 
-def visits(server, context, count=12):
+def visits(server, context, count=30):
     """Whether each of many visits, which go to either worker, resumed the session of the first; and the workers."""
     (first, pid), session = visit(server, context)
     assert first == "."

@@ -3,12 +3,13 @@
 """The matrix of upstream faults: for each its status, log line, decision about another try, and what the counters say."""
 
 import re
+import threading
 
 import pytest
 
 from lib import exposition
 from lib import upstreams as up
-from lib.client import Client, get, raw
+from lib.client import Client, get
 from lib.ports import wait_until
 
 CONF = """
@@ -17,7 +18,7 @@ http {
     log_format tried '$status|$upstream_status|$upstream_fail_reason|$fail_reason';
     access_log %%PREFIX%%/logs/tried.log tried;
     upstream pair { server 127.0.0.1:%%BAD%% max_fails=1 fail_timeout=60s; server 127.0.0.1:%%GOOD%% backup; }
-    proxy_connect_timeout 400ms; proxy_read_timeout 400ms; proxy_send_timeout 400ms;
+    proxy_connect_timeout 1s; proxy_read_timeout 1s; proxy_send_timeout 1s;
     proxy_buffer_size 1k; proxy_buffers 4 1k; proxy_busy_buffers_size 2k; proxy_temp_file_write_size 2k;
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -29,6 +30,7 @@ http {
 }
 """
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
+SEEN = object()  # a step: waits until the client has seen the beginning of the body
 CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 # What the peer does; status without another try; whether there is another one; line; reason; class of the first try.
@@ -48,7 +50,7 @@ FAULTS = {
                          "5xx"),
     "truncated": ([up.request(), up.send(HEAD + b"half"), up.close()], 200, False, "upstream prematurely closed connection while reading u",
                   "UC", "2xx"),
-    "reset in the body": ([up.request(), up.send(HEAD + b"half"), up.sleep(0.05), up.reset()], 200, False,
+    "reset in the body": ([up.request(), up.send(HEAD + b"half"), SEEN, up.reset()], 200, False,
                           r"recv\(\) failed \(104: .*\) while reading upstream", "UR", "2xx"),
     "silent body": ([up.request(), up.send(HEAD + b"half"), up.hold()], 200, False, r"upstream timed out \(110.* while reading upstream",
                     "UT", "2xx"),
@@ -76,9 +78,16 @@ def errors(s):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault(server, upstream, fault, again):
     script, status, retried, line, reason, first_class = FAULTS[fault]
-    s, bad, good, peer = start(server, upstream, script)
+    seen = threading.Event()  # that the client has what came before the fault
+    s, bad, good, peer = start(server, upstream, script and [up.wait_for(seen) if step is SEEN else step for step in script])
     retried = retried and again
-    got = raw(s.port, f"GET {'/' if again else '/once'} HTTP/1.1\r\nHost: matrix\r\nConnection: close\r\n\r\n".encode())
+    with Client(s.port) as c:
+        c.send(f"GET {'/' if again else '/once'} HTTP/1.1\r\nHost: matrix\r\nConnection: close\r\n\r\n")
+        while script and SEEN in script and b"half" not in c.received:
+            c.reader.need()
+        seen.set()
+        c.read_until_close()
+        got = c.received
     want = 200 if retried else status
     assert got.startswith(f"HTTP/1.1 {want} ".encode()) and (b"good" in got) == retried, got
     if first_class == "2xx":

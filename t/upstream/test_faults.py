@@ -3,6 +3,7 @@
 """What a client, the error log and $upstream_* say when an upstream does something wrong."""
 
 import re
+import threading
 
 import pytest
 
@@ -14,7 +15,7 @@ events {}
 http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
-        proxy_connect_timeout 300ms; proxy_read_timeout 300ms; proxy_send_timeout 300ms;
+        proxy_connect_timeout 1s; proxy_read_timeout 1s; proxy_send_timeout 1s;
         proxy_buffer_size 1k; proxy_buffers 4 1k; proxy_busy_buffers_size 2k; proxy_temp_file_write_size 2k;
         error_page 502 504 = /told;
         location / { proxy_pass http://127.0.0.1:%%UP%%; }
@@ -185,17 +186,21 @@ def test_interim_responses_are_skipped(server, upstream):
 
 
 def test_a_peer_that_stops_reading_an_upload_times_out_while_sending(server, upstream):
-    u = upstream([up.head(), up.sleep(2)])
+    told = threading.Event()
+    u = upstream([up.head(), up.wait_for(told)])
     s = server(CONF.replace("location / {", "client_max_body_size 0; location / {"), UP=u.port)
     reply = post(s.port, "/", b"x" * 20_000_000)
+    told.set()
     assert reply.text.startswith("504|")
     assert re.search(r"upstream timed out \(110: Connection timed out\) while sending request to upstream", errors(s)[0])
 
 
 def test_a_reply_that_comes_instead_of_reading_the_upload_is_passed_on(server, upstream):
-    u = upstream([up.head(), up.send(up.reply(413, b"too much", {"Connection": "close"})), up.sleep(0.1), up.close()])
+    told = threading.Event()  # a close before would take with it what has not been read of the reply
+    u = upstream([up.head(), up.send(up.reply(413, b"too much", {"Connection": "close"})), up.wait_for(told), up.close()])
     s = server(CONF.replace("location / {", "client_max_body_size 0; location / {"), UP=u.port)
     reply = post(s.port, "/", b"x" * 20_000_000)
+    told.set()
     assert (reply.status, reply.body) == (413, b"too much")
     assert not errors(s)
 

@@ -210,17 +210,17 @@ def test_a_body_beyond_the_replay_buffer_is_not_sent_again(server, h2_upstream):
 def test_the_deadline_goes_on_as_what_is_left(server, h2_upstream):
     u = h2_upstream(ok)
     s = start(server, u)
-    assert call(s.port, headers=[("grpc-timeout", "2S")]).status == 200
+    assert call(s.port, headers=[("grpc-timeout", "20S")]).status == 200
     left = re.fullmatch(r"(\d+)m", u.requests[0].header("grpc-timeout"))
-    assert 1000 < int(left[1]) <= 2000
+    assert 10_000 < int(left[1]) <= 20_000
 
 
 def test_the_deadline_ends_the_call(server, h2_upstream):
     u = h2_upstream(on_head=lambda s: None)
     s = start(server, u)
-    reply = call(s.port, headers=[("grpc-timeout", "200m")])
+    reply = call(s.port, headers=[("grpc-timeout", "1S")])
     assert (reply.status, reply.header("grpc-status"), reply.header("grpc-message")) == (200, "4", "deadline exceeded")
-    wait_until(lambda: u.requests[0].reset_code == 8, 5, "RST_STREAM with CANCEL")
+    wait_until(lambda: u.wait_requests(1)[0].reset_code == 8, 5, "RST_STREAM with CANCEL")
 
 
 @pytest.mark.parametrize("text", ["", "m", "123456789m", "5x", "-1S"])

@@ -241,7 +241,7 @@ def test_a_peer_that_stops_reading_meets_the_send_timeout(server, h2_upstream):
     with Client(s.port) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000)
         assert client.read_reply("POST").status == 504
-    wait_until(lambda: u.requests[0].reset_code == 8, 5, "RST_STREAM with CANCEL")
+    wait_until(lambda: u.wait_requests(1)[0].reset_code == 8, 5, "RST_STREAM with CANCEL")
 
 
 def test_a_client_that_leaves_cancels_its_stream_alone(server, h2_upstream):
@@ -264,7 +264,7 @@ def test_a_timeout_resets_the_stream_and_keeps_the_connection(server, h2_upstrea
     u = h2_upstream(on_head=lambda s: None if s.path == "/quick" else s.reply(200))
     s = start(server, u)
     assert get(s.port, "/quick").status == 504
-    wait_until(lambda: u.requests[0].reset_code == 8, 5, "RST_STREAM with CANCEL")
+    wait_until(lambda: u.wait_requests(1)[0].reset_code == 8, 5, "RST_STREAM with CANCEL")
     assert get(s.port, "/").status == 200 and len(u.connections) == 1
     s.wait_for_log("upstream timed out.*while reading response header from upstream")
 
@@ -351,10 +351,10 @@ def test_a_refused_connect_is_a_502(server, h2_upstream):
 
 def test_a_silent_peer_is_given_up_by_ping(server, upstream):
     silent = upstream([up.hold()])
-    s = start(server, silent, more="proxy_http2_ping_interval 200ms; proxy_http2_ping_timeout 200ms;")
+    s = start(server, silent, more="proxy_http2_ping_interval 200ms; proxy_http2_ping_timeout 500ms;")
     assert get(s.port, "/").status == 502
     s.wait_for_log("did not answer an HTTP/2 PING in time")
-    assert b"\x00\x00\x08\x06\x00" in silent.connections[0].raw
+    wait_until(lambda: b"\x00\x00\x08\x06\x00" in silent.connections[0].raw, 5, "the PING")
 
 
 def test_a_peer_that_answers_pings_is_kept(server, h2_upstream):

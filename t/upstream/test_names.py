@@ -10,7 +10,7 @@ import pytest
 from lib import upstreams as up
 from lib.client import Client, get
 from lib.dns import NXDOMAIN, REFUSED, SERVFAIL, NameServer
-from lib.ports import claim_port, release_port, wait_until
+from lib.ports import TIME_SCALE, claim_port, release_port, wait_until
 
 CONF = """
 worker_processes %%WORKERS%%;
@@ -213,7 +213,7 @@ def test_a_silent_name_server_does_not_stop_a_start(server, names, hosts):
     names.silent.add("backend.test")
     began = time.monotonic()
     s = start(server, names, hosts, NAMED)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 10 * TIME_SCALE
     assert get(s.port, "/group").status == 502  # after resolver_timeout
     names.silent.clear()
     names.answers["backend.test"] = a("127.0.0.12")

@@ -12,7 +12,7 @@ import pytest
 from lib import upstreams as up
 from lib.client import get
 from lib.dns import NXDOMAIN, SERVFAIL, NameServer
-from lib.ports import claim_port, release_port, wait_until
+from lib.ports import TIME_SCALE, claim_port, release_port, wait_until
 
 CONF = """
 worker_processes {workers};
@@ -30,6 +30,9 @@ http {
 }
 """
 RESOLVER = "resolver 127.0.0.1:%%DNS%% ipv6=off; resolver_timeout 1s;"
+
+
+PATIENT = RESOLVER.replace("resolver_timeout 1s", "resolver_timeout 60s")
 
 
 def conf(server, resolver=RESOLVER, workers=3):
@@ -124,7 +127,7 @@ def test_a_failing_name_server_takes_nothing_and_an_unknown_name_all(server, nam
 def test_what_workers_learnt_survives_a_reload_without_a_name_server(server, names, hosts, gone):
     one, two = hosts.names[:2]
     names.answers["app.test"] = a(one)
-    s = server(conf("server app.test:%%UP%% resolve;"), DNS=names.port, UP=hosts.port)
+    s = server(conf("server app.test:%%UP%% resolve;", PATIENT), DNS=names.port, UP=hosts.port)
     names.answers["app.test"] = a(two)
     wait_answers(s, two)  # learnt since the start
     if gone == "silent":
@@ -135,7 +138,7 @@ def test_what_workers_learnt_survives_a_reload_without_a_name_server(server, nam
         s.reload()
         began = time.monotonic()
         assert set(answers(s, 6)) == {two}
-        assert time.monotonic() - began < 0.9  # nobody waits for an answer
+        assert time.monotonic() - began < 30  # nobody waits for an answer
 
 
 def test_the_state_of_resolved_peers_survives_a_reload(server, names, hosts):
@@ -158,7 +161,7 @@ def test_the_name_server_may_come_later(server, names, hosts):
     names.silent.add("app.test")
     began = time.monotonic()
     s = server(conf("server app.test:%%UP%% resolve;"), DNS=names.port, UP=hosts.port)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 5 * TIME_SCALE
     assert get(s.port, "/").status == 502
     names.answers["app.test"] = a(hosts.names[0])
     names.silent.clear()
@@ -219,7 +222,7 @@ def test_a_service_gives_ports_weights_and_backups(server, names, hosts):
     assert answers(s, 40) == {one: 30, two: 10}
     names.answers["_http._tcp.app.test"] = srv((10, 0, port, "t1.test"), (20, 7, port, "t3.test"))
     wait_answers(s, two)
-    hosts.all[two].refuse()
+    hosts.all[two].leave()
     wait_answers(s, four)  # the first of its priority is gone: the next one serves
     assert names.asked("_http._tcp.app.test", "SRV") >= 2
 

@@ -75,7 +75,7 @@ def test_where_files_go_and_who_may_read_them(server, upstream):
     get(s.port, "/alias/x/y")
     get(s.port, "/text/?name=n")
     get(s.port, "/off")
-    wait_until(lambda: kept(s, "n"), 5, "the stored file")
+    wait_until(lambda: kept(s, "n") and kept(s, "other/x/y"), 5, "the stored files")
     assert kept(s, "other/x/y") == b"/alias/x/y" and kept(s, "n") == b"/text/?name=n" and kept(s, "off") is None
     path = os.path.join(s.prefix, "kept/other/x")
     assert stat.S_IMODE(os.stat(path + "/y").st_mode) == 0o600 and stat.S_IMODE(os.stat(path).st_mode) == 0o700
@@ -123,7 +123,7 @@ def test_a_place_that_cannot_be_made_costs_the_copy_only(server, upstream):
     s = server(CONF, UP=upstream(up.serve(lambda r: up.reply(200, BODY))).port)
     assert get(s.port, "/nowhere").body == BODY
     s.wait_for_log(r'\[crit\].*rename\(\) of a temporary file failed for "/proc/nowhere/file" \(\d+: .*while storing')
-    assert not leftovers(s)
+    wait_until(lambda: not leftovers(s), 5, "the end of the temporary file")
 
 
 def test_another_file_system(server, upstream):

@@ -27,11 +27,15 @@
 namespace fairlead {
 namespace {
 
-constexpr uint64_t first_term_pause_ms = 50;  // doubled each time; once beyond a second, SIGKILL
+constexpr uint64_t first_term_pause_ms = 50;  // doubled each time; once beyond the last, SIGKILL
+#if defined(__SANITIZE_ADDRESS__)
+constexpr uint64_t last_term_pause_ms = 4000;  // the look for leaks is part of a worker's end
+#else
 constexpr uint64_t last_term_pause_ms = 1000;
-constexpr uint64_t ready_wait_ms = 100;  // for new workers to serve before the old ones leave
-constexpr uint64_t ready_look_ms = 10;   // how often to see whether they do, until it has been announced
-constexpr uint64_t drain_wait_ms = 200;  // for the old ones to have stopped accepting before the caller hears of it
+#endif
+constexpr uint64_t ready_wait_ms = 100;   // for new workers to serve before the old ones leave
+constexpr uint64_t ready_look_ms = 10;    // how often to see whether they do, until it has been announced
+constexpr uint64_t drain_wait_ms = 1000;  // at most, for the old ones to have stopped accepting before the caller hears of it
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;

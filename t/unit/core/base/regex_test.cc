@@ -124,7 +124,7 @@ TEST(Regex, HostileSubjectIsBounded) {
     auto begin = std::chrono::steady_clock::now();
     EXPECT_EQ(regex.match(subject, found), Regex::Outcome::error);
     auto took = std::chrono::steady_clock::now() - begin;
-    EXPECT_LT(took, std::chrono::seconds(2));
+    EXPECT_LT(took, std::chrono::seconds(20));
     RecordProperty(jit ? "jit_us" : "interpreter_us", std::to_string(took / std::chrono::microseconds(1)));
     EXPECT_EQ(Regex::last_error_text(), "pcre2_match() failed: -47 (match limit exceeded)");
   }

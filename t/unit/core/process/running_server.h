@@ -37,7 +37,7 @@ inline uint64_t now_us() {
 
 // Until `done()`, at most `ms`; gives the last answer.
 template <class Done>
-auto eventually(Done done, uint64_t ms = 5000) {
+auto eventually(Done done, uint64_t ms = 20'000) {
   uint64_t end = now_us() + ms * 1000;
   for (;;) {
     auto answer = done();
@@ -66,12 +66,12 @@ struct Answer {
   explicit operator bool() const { return pid != 0; }
 };
 
-// Connects, and waits at most a second for the reply.
+// Connects, and waits at most ten seconds for the reply.
 inline Answer ask(const Addr& addr) {
   sockaddr_storage where;
   socklen_t size = addr.to_sockaddr(where);
   int client = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  timeval limit = {1, 0};
+  timeval limit = {10, 0};
   setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   std::string text;
   if (connect(client, reinterpret_cast<sockaddr*>(&where), size) == 0) {
@@ -93,7 +93,8 @@ class RunningServer {
     char name[] = "/tmp/fairlead-process-XXXXXX";
     folder = std::string(mkdtemp(name)) + "/";
     chmod(folder.c_str(), 0755);
-    ip = free_port("127.0.0.1");
+    // An address of its own: nobody else takes the port between the probe and the server.
+    ip = free_port(format("127.{}.{}.3", 1 + getpid() / 250 % 250, getpid() % 250));
   }
   ~RunningServer() {
     for (pid_t pid : {pid_in("pid.oldbin"), pid_in("pid"), started}) {
@@ -149,7 +150,7 @@ class RunningServer {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
   }
   // Whether the process ends in time.
-  static bool gone(pid_t pid, uint64_t ms = 5000) {
+  static bool gone(pid_t pid, uint64_t ms = 20'000) {
     return eventually([&] { return waitpid(pid, nullptr, WNOHANG) != 0 && kill(pid, 0) < 0; }, ms);
   }
 

@@ -209,7 +209,7 @@ TEST_P(PollerTest, WaitsAsLongAsItIsToldAndNoLonger) {
   EXPECT_TRUE(wait(50).empty());
   auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
   EXPECT_GE(took, 49);
-  EXPECT_LT(took, 2000);
+  EXPECT_LT(took, 20'000);
 }
 
 TEST_P(PollerTest, ASignalEndsTheWaitWithNothing) {
