@@ -43,6 +43,17 @@ int setpeername(lua_State* L) {
   return run.wait_for(L, [&] { return wait_peer(socket.shared_from_this(), std::string(host), static_cast<uint16_t>(port), L); });
 }
 
+// Where what is sent after the next setpeername comes from.
+int bind(lua_State* L) {
+  UdpSocket& socket = check_socket<UdpSocket>(L);
+  waiting_run(L);
+  auto address = Addr::parse_ip(check_text(L, 2));
+  if (!address) return push_failure(L, "bad address");
+  socket.local = *address;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 int send(lua_State* L) {
   UdpSocket& socket = check_socket<UdpSocket>(L);
   std::string& text = Scope::current().vm.text;
@@ -95,7 +106,7 @@ int close(lua_State* L) {
   return 1;
 }
 
-constexpr luaL_Reg methods[] = {{"setpeername", setpeername}, {"send", send},   {"receive", receive},
+constexpr luaL_Reg methods[] = {{"setpeername", setpeername}, {"bind", bind},   {"send", send},      {"receive", receive},
                                 {"settimeout", settimeout},   {"close", close}, {nullptr, nullptr}};
 
 }  // namespace

@@ -155,6 +155,7 @@ int receive_next(lua_State* L, ByteSocket& socket) {
   Run& run = waiting_run(L);
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
   if (socket.is_reading) return push_failure(L, "socket busy reading");
+  run.check_driven(L);
   lua_pushvalue(L, lua_upvalueindex(4));
   int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
   return run.wait_for(L, [&] {
