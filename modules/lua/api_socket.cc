@@ -24,7 +24,7 @@ int tcp(lua_State* L) {
     const Block& place = place_of(scope);
     const LuaConf& own = conf<LuaConf>(place);
     auto socket = std::make_shared<TcpSocket>(*scope.vm.worker(), place, scope.owner());
-    socket->timeouts = SocketTimeouts{own.socket_connect_timeout, own.socket_send_timeout, own.socket_read_timeout};
+    socket->configured = socket->timeouts = SocketTimeouts{own.socket_connect_timeout, own.socket_send_timeout, own.socket_read_timeout};
     socket->buffer_bytes = own.socket_buffer_size;
     socket->options.send_low_water = static_cast<int>(own.socket_send_lowat);
     return socket;

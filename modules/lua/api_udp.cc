@@ -22,7 +22,7 @@ int udp(lua_State* L) {
   push_socket<UdpSocket>(L, scope, [&] {
     const Block& place = place_of(scope);
     auto socket = std::make_shared<UdpSocket>(*scope.vm.worker(), place, scope.owner());
-    socket->read_timeout_ms = conf<LuaConf>(place).socket_read_timeout;
+    socket->configured_timeout_ms = socket->read_timeout_ms = conf<LuaConf>(place).socket_read_timeout;
     return socket;
   });
   return 1;
@@ -92,8 +92,8 @@ int receive(lua_State* L) {
 
 int settimeout(lua_State* L) {
   UdpSocket& socket = check_socket<UdpSocket>(L);
-  uint64_t ms = check_milliseconds(L, 2);
-  if (ms) socket.read_timeout_ms = ms;
+  uint64_t ms = read_timeout(L, 2);
+  socket.read_timeout_ms = ms ? ms : socket.configured_timeout_ms;
   return 0;
 }
 

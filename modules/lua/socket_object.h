@@ -76,6 +76,8 @@ inline const Block& place_of(Scope& scope) { return scope.request ? *scope.reque
 inline const Block& place_of(Run& run) { return run.request() ? *run.request()->block : run.vm().http_block(); }
 // A time argument in milliseconds; raises for a negative one.
 uint64_t check_milliseconds(lua_State* L, int index);
+// Of settimeout and its like: what is no number counts as 0, and that means as configured (libraries pass the oddest things).
+uint64_t read_timeout(lua_State* L, int index);
 // Unless lua_socket_log_errors is off.
 void log_socket_failure(Run& run, std::string_view what);
 // nil and the text, at the end of a wait; or 1.

@@ -43,7 +43,7 @@ class UdpSocket final : public Owned, public std::enable_shared_from_this<UdpSoc
   // nullptr: it has ended.
   const void* owner() const { return owner_; }
 
-  uint64_t read_timeout_ms = 60'000;
+  uint64_t configured_timeout_ms = 60'000, read_timeout_ms = 60'000;
   Addr local;  // that the next set_peer() binds to; invalid: any
   bool is_busy = false;
 

@@ -188,7 +188,7 @@ def test_a_websocket_client(server):
             ngx.say(ws:connect("ws://127.0.0.1:%%WS%%/x"))
             ws:send_text("hello") ngx.say((ws:recv_frame()))
             ws:send_binary(("x"):rep(70000)) ngx.say(#(ws:recv_frame()))
-            ws:send_ping("p") ngx.say(select(2, ws:recv_frame()))
+            ws:send_ping("p") ngx.say((select(2, ws:recv_frame())))
             ngx.say(ws:close())""", WS=echo.port).body.decode()
     assert text == "1\nHELLO\n70000\npong\n1\n"
 

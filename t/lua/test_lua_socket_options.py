@@ -17,6 +17,7 @@ events {}
 http {
     lua_socket_log_errors off;
     lua_socket_send_lowat 1;
+    lua_socket_read_timeout 60ms;
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location / { content_by_lua_block {
@@ -100,6 +101,7 @@ def test_the_local_address(server, upstream):
     u = upstream([lambda seen: peers.append(seen.socket.getpeername()[0]), *lines(b"hello\n")])
     text = run(server, u, """
         local s = ngx.socket.tcp()
+        s:settimeout(5000)
         ngx.say(s:bind("localhost")) ngx.say(s:bind("127.0.0.1", 70000)) ngx.say(s:bind("127.0.0.9"))
         assert(s:connect("127.0.0.1", %%UP%%)) s:send("x\\n") ngx.say(s:receive())
         s:bind("192.0.2.1") ngx.say(s:connect("127.0.0.1", %%UP%%))""")
@@ -122,6 +124,7 @@ def test_the_local_address_of_datagrams(server, upstream):
         answering.start()
         text = run(server, u, """
             local s = ngx.socket.udp()
+            s:settimeout(5000)
             ngx.say(s:bind("localhost")) ngx.say(s:bind("127.0.0.8")) s:setpeername("127.0.0.1", PEER) s:send("x") ngx.say(s:receive())
             """.replace("PEER", str(peer.getsockname()[1])))
         answering.join()
@@ -196,3 +199,15 @@ def test_a_store_of_the_scripts_own_is_trusted_once(server, upstream, tmp_path):
         s = connected()
         ngx.say((s:sslhandshake(false, "a.test", true)))""", CA=ca.path)
     assert text == "nilbad store arg: cdata expected, got string\ntrue\ntrue\nuserdata nil\nnilclosed\nnil\n"
+
+
+def test_a_timeout_of_nothing_is_the_configured_one(server, upstream):
+    u = upstream([up.read_to_end()])
+    text = run(server, u, """
+        local s = connected()
+        s:settimeout(60000) s:settimeout(0) ngx.say(s:receive())
+        s:settimeouts(60000, 60000, 60000) s:settimeouts(1, 1) ngx.say(s:receive())
+        s:settimeout(60000) s:settimeout({}) ngx.say(s:receive()) ngx.say(pcall(s.settimeout, s, -1))
+        local d = ngx.socket.udp() d:setpeername("127.0.0.1", 9) d:settimeout(60000) d:settimeout() ngx.say(d:receive())
+        """).splitlines()
+    assert text[:3] == ["niltimeout"] * 3 and text[3] == "falsebad timeout value" and text[4].startswith("nil")

@@ -134,7 +134,9 @@ def start(server, upstream, peer, tmp_path):
     def made(ms=30000, shutdown="60s", **more):
         ca = Authority(tmp_path / "ca")
         leaf = ca.leaf("a.test")
-        secure = upstream(up.serve(lambda r: up.reply(content=b"ok")), tls=ca.server_context(leaf))
+        asks = ca.server_context(leaf, client_ca=True)
+        asks.verify_mode = ssl.CERT_OPTIONAL
+        secure = upstream(up.serve(lambda r: up.reply(content=b"ok")), tls=asks)
         text = CONF.replace("MS)", f"{ms})").replace("SHUTDOWN", shutdown)
         return server(text, UP=peer.up.port, SECURE=secure.port, CERT=leaf[0], KEY=leaf[1], **more)
     return made
