@@ -14,6 +14,7 @@
 #include "core/base/log_sinks.h"
 #include "core/conf/error_log.h"
 #include "core/conf/reference.h"
+#include "core/process/build_options.h"
 #include "core/process/cmdline.h"
 #include "core/process/control.h"
 #include "core/process/conf.h"
@@ -29,22 +30,8 @@ static void show_build() {
   std::fprintf(stderr, "compatible with nginx version: nginx/%s\n", std::string(http::compatible_version).c_str());
   std::fprintf(stderr, "built by %s\nbuilt with %s\n", build_config::compiler, OpenSSL_version(OPENSSL_VERSION));
   std::fputs("TLS SNI support enabled\n", stderr);
-  std::string options = build_config::configure_arguments;
-  auto add = [&](std::string_view option) {
-    if (options.find(option) == std::string::npos) options += format(" {}", option);
-  };
-  // nginx's names of what is there beyond its standard modules, and of those standard ones that are not, for scripts that look.
-  for (std::string_view option : {"--with-threads", "--with-pcre", "--with-pcre-jit"}) add(option);
-  for (std::string_view name : {"realip", "addition", "auth_request", "ssl", "v2", "stub_status", "sub", "gunzip", "gzip_static",
-                                "random_index", "secure_link", "slice"})
-    if (modules().find(format("http_{}", name)) || modules().find(name)) add(format("--with-http_{}_module", name));
-#ifdef FAIRLEAD_DEBUG
-  add("--with-debug");
-#endif
-  for (std::string_view name : {"charset", "ssi", "userid", "auth_basic", "mirror", "autoindex", "limit_conn", "limit_req", "grpc",
-                                "fastcgi", "uwsgi", "scgi", "memcached", "empty_gif", "browser", "referer"})
-    if (!modules().find(format("http_{}", name)) && !modules().find(name)) add(format("--without-http_{}_module", name));
-  std::fprintf(stderr, "configure arguments:%s%s\n", options.empty() || options[0] == ' ' ? "" : " ", options.c_str());
+  std::string options = configure_options();
+  std::fprintf(stderr, "configure arguments:%s%s\n", options.empty() ? "" : " ", options.c_str());
 }
 
 namespace {

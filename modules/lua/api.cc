@@ -21,6 +21,17 @@ static void run_prelude(lua_State* L, const prelude::Part& part) {
   lua_call(L, 1, 0);
 }
 
+// The table on top becomes the global `ngx`, and what require "ngx" gives.
+static void publish(lua_State* L) {
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, "ngx");
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "loaded");
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "ngx");
+  lua_pop(L, 3);
+}
+
 void open_api(lua_State* L, Vm& vm) {
   keep_exported_symbols();
   lua_createtable(L, 0, 128);
@@ -37,6 +48,7 @@ void open_api(lua_State* L, Vm& vm) {
   add_shared(L, vm);
   add_threads(L);
   add_timers(L);
+  add_worker_thread(L);
   add_balancer(L);
   add_sockets(L);
   add_udp(L);
@@ -48,14 +60,25 @@ void open_api(lua_State* L, Vm& vm) {
   add_process(L);
   add_upstream(L);
   add_worker(L, vm);
-  lua_pushvalue(L, -1);
-  lua_setglobal(L, "ngx");
   for (const prelude::Part& part : prelude::parts) run_prelude(L, part);
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "loaded");
-  lua_pushvalue(L, -3);
-  lua_setfield(L, -2, "ngx");
-  lua_pop(L, 3);
+  publish(L);
+}
+
+// No clock, no log, no request: these belong to the loop's thread.
+void open_thread_api(lua_State* L, Vm& vm) {
+  lua_createtable(L, 0, 64);
+  lua_createtable(L, 0, 4);
+  lua_setfield(L, -2, "req");
+  add_text(L);
+  add_arguments(L);
+  add_worker(L, vm);
+  for (const char* name : {"req", "worker"}) {
+    lua_pushnil(L);
+    lua_setfield(L, -2, name);
+  }
+  for (const prelude::Part& part : prelude::parts)
+    if (part.name == "any") run_prelude(L, part);
+  publish(L);
 }
 
 }  // namespace fairlead::lua

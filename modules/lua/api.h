@@ -13,6 +13,8 @@ class Vm;
 
 // Makes `ngx`, all of it, and the modules that scripts may require.
 void open_api(lua_State* L, Vm& vm);
+// Makes the part of it that functions on other threads have (thread_machine.h).
+void open_thread_api(lua_State* L, Vm& vm);
 
 void add_output(lua_State* L);     // say, print, flush, exit, exec, redirect, status, headers_sent, ...
 void add_log(lua_State* L);        // log, print
@@ -27,8 +29,10 @@ void add_regex(lua_State* L);
 void add_shared(lua_State* L, Vm& vm);
 void add_threads(lua_State* L);    // thread, coroutine, sleep, semaphores
 void add_timers(lua_State* L);
+void add_worker_thread(lua_State* L);
 void add_balancer(lua_State* L);   // what require "ngx.balancer" gives
 void add_sockets(lua_State* L);    // socket: TCP
+extern const luaL_Reg socket_option_methods[];  // of TCP sockets: what is set on one, and asked of it
 void add_request_socket(lua_State* L);  // req.socket, behind add_body()
 void add_capture(lua_State* L);    // location
 void add_tls(lua_State* L);        // what require "ngx.ssl" and the like give

@@ -2,7 +2,6 @@
 // Copyright (C) The Fairlead authors
 //
 // Arguments: of the query and of forms, read and written.
-#include "core/base/escape.h"
 #include "http/request/request.h"
 #include "modules/lua/api.h"
 #include "modules/lua/arguments.h"
@@ -12,53 +11,15 @@
 
 namespace fairlead::lua {
 
-// The bytes that ngx.escape_uri keeps in a component: encodeURIComponent of JavaScript keeps these.
-static bool is_kept_in_component(char byte) {
-  bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
-  return letter || std::string_view("-_.~!'()*").find(byte) != std::string_view::npos;
-}
-
-void append_component(std::string& to, std::string_view text) {
-  constexpr char digits[] = "0123456789ABCDEF";
-  for (char byte : text) {
-    if (is_kept_in_component(byte)) {
-      to += byte;
-      continue;
-    }
-    to += '%';
-    to += digits[static_cast<unsigned char>(byte) >> 4];
-    to += digits[byte & 15];
-  }
-}
-
-// `+` is a space, a bad % stays.
-static void push_decoded(lua_State* L, std::string& room, std::string_view text) {
-  if (text.find_first_of("%+") == std::string_view::npos) {
-    push_text(L, text);
-    return;
-  }
-  room.assign(text);
-  for (char& byte : room)
-    if (byte == '+') byte = ' ';
-  char* end = unescape_to(room.data(), room, BadPercent::keep);
-  lua_pushlstring(L, room.data(), static_cast<size_t>(end - room.data()));
-}
-
 int push_arguments(lua_State* L, const char* text, size_t bytes, int most) {
   std::string& room = Scope::current().vm.text;
-  std::string_view rest(text, bytes);
   if (!lua_istable(L, -1)) lua_newtable(L);
   RepeatTable table(L, most);
-  while (!rest.empty()) {
-    size_t end = rest.find('&');
-    std::string_view one = rest.substr(0, end);
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    size_t equals = one.find('=');
-    std::string_view name = one.substr(0, equals);
-    if (name.empty()) continue;
-    push_decoded(L, room, name);
-    if (equals == std::string_view::npos) lua_pushboolean(L, 1);
-    else push_decoded(L, room, one.substr(equals + 1));
+  ArgumentReader reader({text, bytes});
+  while (reader.next()) {
+    push_text(L, decode_argument(reader.name, room));
+    if (reader.has_value) push_text(L, decode_argument(reader.value, room));
+    else lua_pushboolean(L, 1);
     if (!table.add()) break;
   }
   if (!table.is_truncated()) return 1;

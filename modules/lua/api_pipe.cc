@@ -261,6 +261,7 @@ void add_pipe(lua_State* L) {
   lua_createtable(L, 0, 16);
   set_functions(L, methods);
   lua_setfield(L, -2, "__index");
+  hide_metatable(L);
   lua_pop(L, 1);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, spawn);

@@ -370,7 +370,22 @@ int substitute(lua_State* L, bool global) {
 int sub(lua_State* L) { return substitute(L, false); }
 int gsub(lua_State* L) { return substitute(L, true); }
 
-constexpr luaL_Reg functions[] = {{"match", match}, {"find", find}, {"gmatch", gmatch}, {"sub", sub}, {"gsub", gsub}, {nullptr, nullptr}};
+// opt(name, value) of the module ngx.re.
+int opt(lua_State* L) {
+  std::string_view name = lua_type(L, 1) == LUA_TSTRING ? check_text(L, 1) : std::string_view();
+  if (name != "jit_stack_size") return luaL_error(L, "unrecognized option name");
+  RegexCache& cache = Scope::current().vm.regexes();
+  if (!cache.is_empty())
+    return luaL_error(L, "changing jit stack size is not allowed when some regexs have already been compiled and cached");
+  constexpr lua_Number bytes_most = 1 << 30;
+  lua_Number bytes = luaL_checknumber(L, 2);
+  if (!(bytes >= 1 && bytes <= bytes_most) || !cache.set_jit_stack(static_cast<size_t>(bytes)))
+    return luaL_error(L, "failed to set a jit stack of %f bytes", bytes);
+  return 0;
+}
+
+constexpr luaL_Reg functions[] = {{"match", match}, {"find", find}, {"gmatch", gmatch},  {"sub", sub},
+                                  {"gsub", gsub},   {"_opt", opt},  {nullptr, nullptr}};
 
 }  // namespace
 

@@ -19,7 +19,7 @@ int push_request_socket(lua_State* L, Scope& scope, Connection* raw) {
     Request& request = *scope.request;
     const LuaConf& own = conf<LuaConf>(request);
     auto socket = std::make_shared<RequestSocket>(request, raw, scope.owner());
-    socket->timeouts = SocketTimeouts{own.socket_connect_timeout, own.socket_send_timeout, own.socket_read_timeout};
+    socket->configured = socket->timeouts = SocketTimeouts{own.socket_connect_timeout, own.socket_send_timeout, own.socket_read_timeout};
     socket->buffer_bytes = own.socket_buffer_size;
     return socket;
   });

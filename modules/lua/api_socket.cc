@@ -24,8 +24,9 @@ int tcp(lua_State* L) {
     const Block& place = place_of(scope);
     const LuaConf& own = conf<LuaConf>(place);
     auto socket = std::make_shared<TcpSocket>(*scope.vm.worker(), place, scope.owner());
-    socket->timeouts = SocketTimeouts{own.socket_connect_timeout, own.socket_send_timeout, own.socket_read_timeout};
+    socket->configured = socket->timeouts = SocketTimeouts{own.socket_connect_timeout, own.socket_send_timeout, own.socket_read_timeout};
     socket->buffer_bytes = own.socket_buffer_size;
+    socket->options.send_low_water = static_cast<int>(own.socket_send_lowat);
     return socket;
   });
   return 1;
@@ -41,13 +42,37 @@ Wait wait_connected(SocketRef socket, ConnectTo to, Run& run, lua_State* L) {
   co_return push_socket_result(L, wrong);
 }
 
-// A text option of the table at `index`, or the one given.
+// -- the options of connect: pool, pool_size, backlog. Raise for what is none --
+
 void read_pool_name(lua_State* L, int index, std::string& name) {
-  if (!lua_istable(L, index)) return;
   lua_getfield(L, index, "pool");
   if (lua_isstring(L, -1)) name.assign(check_text(L, -1));
   else if (!lua_isnil(L, -1)) luaL_error(L, "bad \"pool\" option type: %s", luaL_typename(L, -1));
   lua_pop(L, 1);
+}
+
+// -1: it is not there.
+lua_Integer read_count(lua_State* L, int index, const char* name, lua_Integer least) {
+  lua_getfield(L, index, name);
+  lua_Integer count = -1;
+  if (lua_isnumber(L, -1)) {
+    count = lua_tointeger(L, -1);
+    if (count < least) luaL_error(L, "bad \"%s\" option value: %d", name, static_cast<int>(count));
+  } else if (!lua_isnil(L, -1)) {
+    luaL_error(L, "bad \"%s\" option type: %s", name, luaL_typename(L, -1));
+  }
+  lua_pop(L, 1);
+  return count;
+}
+
+// Without a size of its own a pool with a backlog has that of lua_socket_pool_size.
+std::optional<PoolShape> read_shape(lua_State* L, int index) {
+  lua_Integer size = read_count(L, index, "pool_size", 1), backlog = read_count(L, index, "backlog", 0);
+  if (size < 0 && backlog < 0) return std::nullopt;
+  PoolShape shape;
+  shape.size = size > 0 ? static_cast<size_t>(size) : conf<LuaConf>(place_of(Scope::current())).socket_pool_size;
+  if (backlog >= 0) shape.backlog = static_cast<size_t>(backlog);
+  return shape;
 }
 
 int connect(lua_State* L) {
@@ -67,9 +92,13 @@ int connect(lua_State* L) {
   std::string& pool = Scope::current().vm.text;
   pool.assign(host);
   if (!local) pool += format(":{}", port);
-  read_pool_name(L, local ? 3 : 4, pool);
+  std::optional<PoolShape> shape;
+  if (int options = local ? 3 : 4; lua_istable(L, options)) {
+    read_pool_name(L, options, pool);
+    shape = read_shape(L, options);
+  }
   return run.wait_for(L, [&] {
-    ConnectTo to{std::string(host), static_cast<uint16_t>(port), pool};
+    ConnectTo to{std::string(host), static_cast<uint16_t>(port), pool, shape};
     return wait_connected(share(socket), std::move(to), run, L);
   });
 }
@@ -121,40 +150,10 @@ int sslhandshake(lua_State* L) {
     with.name = name;
     with.verifies = verifies;
     with.asks_for_status = asks_for_status;
+    with.trusted = std::move(socket.trusted);
     Handshake what{share(socket), tls, std::move(with), wants_session};
     return wait_secured(std::move(what), run, L);
   });
-}
-
-// setclientcert(certificates, key): what ngx.ssl parsed; nil and nil: none.
-int setclientcert(lua_State* L) {
-  TcpSocket& socket = check_socket<TcpSocket>(L);
-  lua_settop(L, 3);
-  if (lua_isnil(L, 2) != lua_isnil(L, 3)) return luaL_error(L, "client certificate must be supplied with corresponding private key");
-  if (lua_isnil(L, 2)) {
-    socket.certificate = KeyPair();
-  } else {
-    STACK_OF(X509)* chain = check_chain(L, 2);
-    EVP_PKEY* key = check_key(L, 3);
-    socket.certificate = pair_of(chain, key);
-  }
-  lua_pushinteger(L, 1);
-  return 1;
-}
-
-int getsslpointer(lua_State* L) {
-  TcpSocket& socket = check_socket<TcpSocket>(L);
-  SSL* ssl = socket.ssl();
-  if (!ssl) return push_failure(L, "not ssl connection");
-  push_pointer(L, ssl);
-  return 1;
-}
-
-int getsslctx(lua_State* L) {
-  SSL* ssl = check_socket<TcpSocket>(L).ssl();
-  if (!ssl) return push_failure(L, "not ssl connection");
-  push_pointer(L, SSL_get_SSL_CTX(ssl));
-  return 1;
 }
 
 // -- the rest --
@@ -192,23 +191,12 @@ int close(lua_State* L) {
   return 1;
 }
 
-int getfd(lua_State* L) {
-  TcpSocket& socket = check_socket<TcpSocket>(L);
-  if (!socket.is_open()) return push_failure(L, "closed");
-  lua_pushinteger(L, socket.connection().watch().fd());
-  return 1;
-}
-
 constexpr luaL_Reg methods[] = {
     {"connect", connect},
     {"sslhandshake", sslhandshake},
-    {"setclientcert", setclientcert},
-    {"getsslpointer", getsslpointer},
-    {"getsslctx", getsslctx},
     {"setkeepalive", setkeepalive},
     {"getreusedtimes", getreusedtimes},
     {"close", close},
-    {"getfd", getfd},
     {nullptr, nullptr},
 };
 
@@ -219,6 +207,7 @@ void add_sockets(lua_State* L) {
   set_functions(L, read_methods<TcpSocket>);
   set_functions(L, write_methods<TcpSocket>);
   set_functions(L, methods);
+  set_functions(L, socket_option_methods);
   lua_pop(L, 1);
   lua_createtable(L, 0, 4);
   lua_pushcfunction(L, tcp);

@@ -10,6 +10,7 @@
 #include "event/loop/sync.h"
 #include "event/worker.h"
 #include "modules/lua/api.h"
+#include "modules/lua/counted.h"
 #include "modules/lua/run.h"
 
 namespace fairlead::lua {
@@ -42,9 +43,15 @@ int on_abort(lua_State* L) {
 
 // -- coroutines --
 
+// Fresh or yielded, and not driven by a run: one that runs has frames, and is not to be touched.
+bool is_suspended(lua_State* other) {
+  lua_Debug frame;
+  bool fresh = lua_status(other) == 0 && lua_gettop(other) > 0 && !lua_getstack(other, 0, &frame);
+  return (fresh || lua_status(other) == LUA_YIELD) && !Scope::current().vm.is_held(other);
+}
+
 int resume_by_lua(lua_State* L, lua_State* other, int arguments) {
-  bool fresh_or_yielded = lua_status(other) == LUA_YIELD || (lua_status(other) == 0 && lua_gettop(other) > 0);
-  if (!fresh_or_yielded || other == L) {
+  if (!is_suspended(other)) {
     lua_pushboolean(L, 0);
     lua_pushliteral(L, "cannot resume dead coroutine");
     return 2;
@@ -65,8 +72,7 @@ int resume(lua_State* L) {
   Scope& scope = Scope::current();
   if (!scope.run) return resume_by_lua(L, other, arguments);
   const char* known = scope.run->status(L, other);
-  bool suspended = !known && (lua_status(other) == LUA_YIELD || (lua_status(other) == 0 && lua_gettop(other) > 0));
-  if (!suspended) {
+  if (known || !is_suspended(other)) {
     lua_pushboolean(L, 0);
     lua_pushfstring(L, "cannot resume %s coroutine", known ? known : "dead");
     return 2;
@@ -86,7 +92,8 @@ int status(lua_State* L) {
   else if (other == L) known = "running";
   if (!known) {
     lua_Debug frame;
-    if (lua_status(other) == LUA_YIELD) known = "suspended";
+    if (scope.vm.is_held(other) && lua_status(other) == LUA_YIELD) known = "running";
+    else if (lua_status(other) == LUA_YIELD) known = "suspended";
     else if (lua_status(other) != 0) known = "dead";
     else if (lua_getstack(other, 0, &frame)) known = "normal";
     else known = lua_gettop(other) > 0 ? "suspended" : "dead";
@@ -111,7 +118,7 @@ struct Sema {
   explicit Sema(lua_Integer units) : before_loop(units) {}
   lua_Integer before_loop;
   std::optional<fairlead::Semaphore> in_loop;
-  lua_Integer waiting = 0;
+  size_t waiting = 0;
 };
 
 // nullptr as long as there is no loop.
@@ -137,18 +144,6 @@ int semaphore_gc(lua_State* L) {
   return 0;
 }
 
-// Counts a waiter as long as it lives.
-class CountWaiter {
- public:
-  explicit CountWaiter(Sema& sema) : sema_(sema) { ++sema_.waiting; }
-  ~CountWaiter() { --sema_.waiting; }
-  CountWaiter(const CountWaiter&) = delete;
-  CountWaiter& operator=(const CountWaiter&) = delete;
-
- private:
-  Sema& sema_;
-};
-
 // The userdata is anchored at `anchor` in the registry while somebody waits on it.
 class Anchor {
  public:
@@ -172,7 +167,7 @@ struct SemaphoreWait {
 
 Wait wait_semaphore(SemaphoreWait what) {
   Anchor anchor(what.run.vm().main(), what.anchor);
-  CountWaiter counted(what.sema);
+  Counted waiting(what.sema.waiting);
   WaitStatus status = co_await what.sema.in_loop->acquire(what.run.loop().now_ms() + what.ms);
   bool got = status == WaitStatus::ready;
   lua_pushboolean(what.L, got);
@@ -198,6 +193,7 @@ int semaphore_wait(lua_State* L) {
   }
   auto ms = static_cast<uint64_t>(std::llround(seconds * 1000));
   if (ms == 0) return push_failure(L, "timeout");
+  run.check_driven(L);
   lua_settop(L, 1);
   int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
   return run.wait_for(L, [&] { return wait_semaphore(SemaphoreWait{sema, run, L, anchor, ms}); });
@@ -217,7 +213,7 @@ int semaphore_post(lua_State* L) {
 int semaphore_count(lua_State* L) {
   Sema& sema = sema_of(L);
   fairlead::Semaphore* units = units_of(sema);
-  lua_pushinteger(L, units ? static_cast<lua_Integer>(units->available()) - sema.waiting : sema.before_loop);
+  lua_pushinteger(L, units ? static_cast<lua_Integer>(units->available()) - static_cast<lua_Integer>(sema.waiting) : sema.before_loop);
   return 1;
 }
 
@@ -253,6 +249,7 @@ void add_threads(lua_State* L) {
   lua_createtable(L, 0, 3);
   set_functions(L, semaphore_methods);
   lua_setfield(L, -2, "__index");
+  hide_metatable(L);
   lua_pop(L, 1);
   lua_pushcfunction(L, semaphore_new);
   lua_setfield(L, -2, "_semaphore_new");

@@ -22,7 +22,7 @@ int udp(lua_State* L) {
   push_socket<UdpSocket>(L, scope, [&] {
     const Block& place = place_of(scope);
     auto socket = std::make_shared<UdpSocket>(*scope.vm.worker(), place, scope.owner());
-    socket->read_timeout_ms = conf<LuaConf>(place).socket_read_timeout;
+    socket->configured_timeout_ms = socket->read_timeout_ms = conf<LuaConf>(place).socket_read_timeout;
     return socket;
   });
   return 1;
@@ -41,6 +41,17 @@ int setpeername(lua_State* L) {
   if (port < 0 || port > 65535) return push_failure(L, "port number out of range");
   if (socket.is_busy) return push_failure(L, "socket busy");
   return run.wait_for(L, [&] { return wait_peer(socket.shared_from_this(), std::string(host), static_cast<uint16_t>(port), L); });
+}
+
+// Where what is sent after the next setpeername comes from.
+int bind(lua_State* L) {
+  UdpSocket& socket = check_socket<UdpSocket>(L);
+  waiting_run(L);
+  auto address = Addr::parse_ip(check_text(L, 2));
+  if (!address) return push_failure(L, "bad address");
+  socket.local = *address;
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 int send(lua_State* L) {
@@ -81,8 +92,8 @@ int receive(lua_State* L) {
 
 int settimeout(lua_State* L) {
   UdpSocket& socket = check_socket<UdpSocket>(L);
-  uint64_t ms = check_milliseconds(L, 2);
-  if (ms) socket.read_timeout_ms = ms;
+  uint64_t ms = read_timeout(L, 2);
+  socket.read_timeout_ms = ms ? ms : socket.configured_timeout_ms;
   return 0;
 }
 
@@ -95,7 +106,7 @@ int close(lua_State* L) {
   return 1;
 }
 
-constexpr luaL_Reg methods[] = {{"setpeername", setpeername}, {"send", send},   {"receive", receive},
+constexpr luaL_Reg methods[] = {{"setpeername", setpeername}, {"bind", bind},   {"send", send},      {"receive", receive},
                                 {"settimeout", settimeout},   {"close", close}, {nullptr, nullptr}};
 
 }  // namespace

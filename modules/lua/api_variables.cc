@@ -86,6 +86,7 @@ struct HandshakeTable {
 int& ctx_ref(lua_State* L) {
   Scope& scope = Scope::current();
   if (scope.run && !scope.request) return scope.run->ctx_ref;
+  if (scope.hook == Hook::init_worker || scope.hook == Hook::exit_worker) return scope.ctx_ref;
   Request& request = request_of(L);
   if (client_tls_hooks.has(scope.hook)) {
     HandshakeTable& own = request.facts.slots.use<HandshakeTable>();

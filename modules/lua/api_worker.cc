@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/conf/generation.h"
+#include "core/process/build_options.h"
 #include "core/process/conf.h"
 #include "event/worker.h"
 #include "modules/lua/api.h"
@@ -62,6 +63,13 @@ int prefix(lua_State* L) {
   return 1;
 }
 
+int nginx_configure(lua_State* L) {
+  std::string& text = Scope::current().vm.text;
+  text = configure_options();
+  push_text(L, text);
+  return 1;
+}
+
 struct Constant {
   const char* name;
   int value;
@@ -111,6 +119,8 @@ void add_worker(lua_State* L, Vm&) {
   lua_setfield(L, -2, "ngx_lua_version");
   lua_pushcfunction(L, prefix);
   lua_setfield(L, -2, "prefix");
+  lua_pushcfunction(L, nginx_configure);
+  lua_setfield(L, -2, "nginx_configure");
   lua_setfield(L, -2, "config");
   for (const Constant& each : constants) {
     lua_pushinteger(L, each.value);

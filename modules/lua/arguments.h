@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Percent-encoding as scripts know it. Pure.
+// Arguments of queries and forms, and percent-encoding, as scripts know them. Pure.
 #pragma once
 
 #include <string>
@@ -11,5 +11,24 @@ namespace fairlead::lua {
 
 // All bytes but letters, digits and -_.~!'()* as %XX.
 void append_component(std::string& to, std::string_view text);
+
+// `+` is a space, a bad % stays. A view of `text`, or of `room`.
+std::string_view decode_argument(std::string_view text, std::string& room);
+
+// "a=1&b&c=%20", one argument after the other; those without a name are left out.
+class ArgumentReader {
+ public:
+  // `text` outlives it.
+  explicit ArgumentReader(std::string_view text) : rest_(text) {}
+  // False: there is no other.
+  bool next();
+
+  // Of the last one, as they stand in the text.
+  std::string_view name, value;
+  bool has_value = false;  // there is a =
+
+ private:
+  std::string_view rest_;
+};
 
 }  // namespace fairlead::lua

@@ -129,6 +129,22 @@ int enable_keepalive(lua_State* L) {
   return 1;
 }
 
+int bind_to_local_addr(lua_State* L) {
+  auto address = Addr::parse_ip(check_text(L, 1));
+  if (!address) return push_failure(L, "invalid addr");
+  now(L).choice.bind = *address;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// Off, or on again: what proxy_pass says without TLS stays so.
+int set_upstream_tls(lua_State* L) {
+  luaL_checkany(L, 1);
+  now(L).choice.in_clear = !lua_toboolean(L, 1) || (lua_isnumber(L, 1) && lua_tonumber(L, 1) == 0);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 // What goes upstream is built when the peer is known: there is nothing to build again.
 int recreate_request(lua_State* L) {
   now(L);
@@ -143,6 +159,8 @@ constexpr luaL_Reg functions[] = {
     {"set_timeouts", in_balancer<set_timeouts>},
     {"enable_keepalive", in_balancer<enable_keepalive>},
     {"recreate_request", in_balancer<recreate_request>},
+    {"bind_to_local_addr", in_balancer<bind_to_local_addr>},
+    {"set_upstream_tls", in_balancer<set_upstream_tls>},
     {nullptr, nullptr},
 };
 

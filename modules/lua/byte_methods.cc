@@ -14,6 +14,12 @@ const char* why_not(const ByteSocket& socket, bool must_be_open) {
   return must_be_open && !socket.is_open() ? "closed" : nullptr;
 }
 
+uint64_t read_timeout(lua_State* L, int index) {
+  double ms = lua_tonumber(L, index);
+  if (!(ms >= 0)) luaL_error(L, "bad timeout value");
+  return static_cast<uint64_t>(std::fmin(ms, 1e12));
+}
+
 uint64_t check_milliseconds(lua_State* L, int index) {
   double ms = luaL_optnumber(L, index, 0);
   if (!(ms >= 0)) luaL_error(L, "bad timeout value");
@@ -155,6 +161,7 @@ int receive_next(lua_State* L, ByteSocket& socket) {
   Run& run = waiting_run(L);
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
   if (socket.is_reading) return push_failure(L, "socket busy reading");
+  run.check_driven(L);
   lua_pushvalue(L, lua_upvalueindex(4));
   int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
   return run.wait_for(L, [&] {
@@ -185,16 +192,17 @@ int receive_until(lua_State* L, lua_CFunction next) {
 // -- times --
 
 int set_timeout(lua_State* L, ByteSocket& socket) {
-  uint64_t ms = check_milliseconds(L, 2);
-  if (ms) socket.timeouts = SocketTimeouts{ms, ms, ms};
+  uint64_t ms = read_timeout(L, 2);
+  socket.timeouts = ms ? SocketTimeouts{ms, ms, ms} : socket.configured;
   return 0;
 }
 
 int set_timeouts(lua_State* L, ByteSocket& socket) {
-  uint64_t connect_ms = check_milliseconds(L, 2), send_ms = check_milliseconds(L, 3), read_ms = check_milliseconds(L, 4);
-  if (connect_ms) socket.timeouts.connect_ms = connect_ms;
-  if (send_ms) socket.timeouts.send_ms = send_ms;
-  if (read_ms) socket.timeouts.read_ms = read_ms;
+  uint64_t connect_ms = read_timeout(L, 2), send_ms = read_timeout(L, 3), read_ms = read_timeout(L, 4);
+  const SocketTimeouts& configured = socket.configured;
+  socket.timeouts.connect_ms = connect_ms ? connect_ms : configured.connect_ms;
+  socket.timeouts.send_ms = send_ms ? send_ms : configured.send_ms;
+  socket.timeouts.read_ms = read_ms ? read_ms : configured.read_ms;
   return 0;
 }
 

@@ -73,7 +73,8 @@ class ByteSocket : public Owned, public std::enable_shared_from_this<ByteSocket>
   // Everything is with the kernel (empty), or why not.
   virtual Task<std::string> send(Chain bytes) = 0;
 
-  SocketTimeouts timeouts;
+  // As configured; as they hold now.
+  SocketTimeouts configured, timeouts;
   size_t buffer_bytes = 4096;
   bool is_connecting = false, is_reading = false, is_writing = false;
 

@@ -20,6 +20,7 @@ class Zone;
 
 namespace fairlead::lua {
 
+class SharedDict;
 class Vm;
 
 // The text of one hook, or where its file is.
@@ -35,6 +36,7 @@ struct Script {
 struct SharedZone {
   std::string_view name;
   Zone* zone = nullptr;
+  mutable SharedDict* dict = nullptr;  // in the generation's arena; all its machines use the same
 };
 
 // The base: lua_ssl_*, of sockets.
@@ -53,6 +55,9 @@ struct LuaConf : TlsClientConf {
   Size memory_limit{0};          // 0: none
   Msec run_time_limit{60'000};   // 0: none
   bool jit = true;
+  uint64_t worker_thread_vms = 10;
+  uint64_t malloc_trim = 1000;   // requests; 0: never
+  bool rewrite_no_postpone = false, access_no_postpone = false;
   Size capture_error_log{0};     // 0: nothing is kept
   // Of `upstream`.
   Script* balancer = nullptr;
@@ -82,7 +87,7 @@ struct LuaConf : TlsClientConf {
   bool transform_underscores = true;
   Msec socket_connect_timeout{60'000}, socket_send_timeout{60'000}, socket_read_timeout{60'000};
   Msec socket_keepalive_timeout{60'000};
-  Size socket_buffer_size{4096};
+  Size socket_buffer_size{4096}, socket_send_lowat{0};
   uint64_t socket_pool_size = 30;
   bool socket_log_errors = true;
 };

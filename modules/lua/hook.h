@@ -12,6 +12,7 @@ namespace fairlead::lua {
 enum class Hook : uint8_t {
   init, init_worker, exit_worker, set, server_rewrite, rewrite, access, precontent, content, header_filter, body_filter, log, balancer,
   timer, ssl_client_hello, ssl_certificate, ssl_session_fetch, ssl_session_store, proxy_ssl_certificate, proxy_ssl_verify,
+  worker_thread,  // a function of ngx.run_worker_thread, on a thread of its own
 };
 
 // "content_by_lua*", "ngx.timer": as errors name it.

@@ -3,6 +3,8 @@
 #include "modules/lua/hooks.h"
 #include "modules/lua/machine.h"
 
+#include <malloc.h>
+
 #include "event/worker.h"
 #include "http/request/read_body.h"
 #include "http/request/request.h"
@@ -125,14 +127,47 @@ void wrap_body(Request& request) {
   request.response.body = request.arena().make<BodyFilter>(request, *request.response.body, *conf<LuaConf>(request).body_filter);
 }
 
+// -- where rewrite and access hooks stand in their phases --
+
+bool rewrites_late(const Block& block) { return is_set<&LuaConf::rewrite>(block) && !conf<LuaConf>(block).rewrite_no_postpone; }
+bool rewrites_early(const Block& block) { return is_set<&LuaConf::rewrite>(block) && conf<LuaConf>(block).rewrite_no_postpone; }
+bool checks_late(const Block& block) { return is_set<&LuaConf::access>(block) && !conf<LuaConf>(block).access_no_postpone; }
+bool checks_early(const Block& block) { return is_set<&LuaConf::access>(block) && conf<LuaConf>(block).access_no_postpone; }
+
+// -- memory --
+
+bool has_request_script(const Block& block) {
+  const LuaConf& own = conf<LuaConf>(block);
+  bool before = own.server_rewrite || own.rewrite || own.access || own.precontent;
+  return before || own.content || own.header_filter || own.body_filter || own.log;
+}
+
+bool trims(const Block& block) { return conf<LuaConf>(block).malloc_trim != 0 && has_request_script(block); }
+
+struct TrimCount {
+  explicit TrimCount(Worker&) {}
+  uint64_t requests = 0;
+};
+
+Verdict trim_memory(Request& request) {
+#if defined(__GLIBC__)
+  TrimCount& count = request.worker().state<TrimCount>();
+  if (++count.requests % conf<LuaConf>(request).malloc_trim == 0) malloc_trim(0);
+#endif
+  return Verdict::next();
+}
+
 constexpr http::PhaseEntry phases[] = {
     {.phase = http::Phase::server_rewrite,
      .run = run_phase<Hook::server_rewrite, &LuaConf::server_rewrite>,
      .applies = is_set<&LuaConf::server_rewrite>},
-    {.phase = http::Phase::rewrite, .run = run_phase<Hook::rewrite, &LuaConf::rewrite>, .applies = is_set<&LuaConf::rewrite>},
-    {.phase = http::Phase::access, .run = run_phase<Hook::access, &LuaConf::access>, .applies = is_set<&LuaConf::access>},
+    {.phase = http::Phase::before_rewrite, .run = run_phase<Hook::rewrite, &LuaConf::rewrite>, .applies = rewrites_early},
+    {.phase = http::Phase::rewrite, .run = run_phase<Hook::rewrite, &LuaConf::rewrite>, .applies = rewrites_late},
+    {.phase = http::Phase::access, .run = run_phase<Hook::access, &LuaConf::access>, .applies = checks_early, .leads = true},
+    {.phase = http::Phase::access, .run = run_phase<Hook::access, &LuaConf::access>, .applies = checks_late},
     {.phase = http::Phase::precontent, .run = run_phase<Hook::precontent, &LuaConf::precontent>, .applies = is_set<&LuaConf::precontent>},
     {.phase = http::Phase::log, .check = run_log, .applies = is_set<&LuaConf::log>},
+    {.phase = http::Phase::log, .check = trim_memory, .applies = trims},
 };
 
 constexpr http::ResponseFilter filters[] = {

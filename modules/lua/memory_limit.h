@@ -20,7 +20,7 @@ class MemoryLimit {
 
  private:
   bool before_;
-  static inline bool holds_ = false;
+  static inline constinit thread_local bool holds_ = false;
 };
 
 }  // namespace fairlead::lua

@@ -17,6 +17,7 @@
 #include "modules/lua/hooks.h"
 #include "modules/lua/machine.h"
 #include "modules/lua/shared_dict.h"
+#include "modules/lua/thread_machine.h"
 #include "modules/lua/timers.h"
 #include "modules/lua/vm.h"
 
@@ -132,6 +133,14 @@ constexpr Directive rows[] = {
     custom<set_capture_log, LuaConf, &LuaConf::capture_error_log>("lua_capture_error_log", in_http, words(1),
                                                                   "Memory for the newest lines of the error log, see ngx.errlog.")
         .takes("size"),
+    slot<LuaConf, &LuaConf::worker_thread_vms>("lua_worker_thread_vm_pool_size", in_http,
+                                               "How many Lua machines a worker has at most for ngx.run_worker_thread."),
+    slot<LuaConf, &LuaConf::malloc_trim>("lua_malloc_trim", in_http,
+                                         "After how many requests with scripts a worker gives free memory back to the system; 0: never."),
+    slot<LuaConf, &LuaConf::rewrite_no_postpone>("rewrite_by_lua_no_postpone", in_http,
+                                                 "Run rewrite_by_lua ahead of set, if and rewrite instead of behind them."),
+    slot<LuaConf, &LuaConf::access_no_postpone>("access_by_lua_no_postpone", in_http,
+                                                "Run access_by_lua ahead of all other access checks instead of behind them."),
     slot<LuaConf, &LuaConf::jit>("lua_jit", in_http, "Whether Lua is compiled to machine code."),
     custom<set_code_cache, LuaConf, &LuaConf::code_cache>("lua_code_cache", anywhere, words(1),
                                                           "Off: each request has a Lua machine of its own, its files are read anew.")
@@ -148,6 +157,8 @@ constexpr Directive rows[] = {
     slot<LuaConf, &LuaConf::socket_send_timeout>("lua_socket_send_timeout", in_http_any, "Time between two writes of a script's socket."),
     slot<LuaConf, &LuaConf::socket_read_timeout>("lua_socket_read_timeout", in_http_any, "Time between two reads of a script's socket."),
     slot<LuaConf, &LuaConf::socket_buffer_size>("lua_socket_buffer_size", in_http_any, "The buffer for what a script's socket reads."),
+    slot<LuaConf, &LuaConf::socket_send_lowat>("lua_socket_send_lowat", in_http_any,
+                                               "SO_SNDLOWAT of a script's sockets, where the system lets it be set."),
     slot<LuaConf, &LuaConf::socket_pool_size>("lua_socket_pool_size", in_http_any,
                                               "Idle connections kept in each pool of scripts' sockets."),
     slot<LuaConf, &LuaConf::socket_keepalive_timeout>("lua_socket_keepalive_timeout", in_http_any,
@@ -242,6 +253,7 @@ void stop_worker(Worker& worker) {
     Scope scope(*vm, Hook::exit_worker, nullptr, Logger());
     run_plain(scope, *vm->conf().exit_worker);
   }
+  worker.state<ThreadMachines>().end();
 }
 
 Task<Unit> leave_worker(Worker& worker) {

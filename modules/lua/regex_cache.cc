@@ -33,6 +33,7 @@ RegexCache::RegexCache(uint64_t entries_max, uint64_t match_limit) : entries_max
 RegexCache::~RegexCache() {
   for (auto& each : kept_) delete each.second;
   pcre2_match_context_free(limits_);
+  pcre2_jit_stack_free(jit_stack_);
 }
 
 void RegexCache::release(Pattern* pattern) {
@@ -82,6 +83,16 @@ void read_names(Pattern& pattern) {
 }
 
 }  // namespace
+
+bool RegexCache::set_jit_stack(size_t bytes_max) {
+  constexpr size_t first_bytes = 32 * 1024;
+  pcre2_jit_stack* made = pcre2_jit_stack_create(std::min(first_bytes, bytes_max), bytes_max, nullptr);
+  if (!made) return false;
+  pcre2_jit_stack_assign(limits_, nullptr, made);
+  pcre2_jit_stack_free(jit_stack_);
+  jit_stack_ = made;
+  return true;
+}
 
 Pattern* RegexCache::compile(std::string_view text, uint32_t options, bool jit, std::string& error) {
   int number;

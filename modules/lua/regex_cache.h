@@ -54,6 +54,9 @@ class RegexCache {
   Pattern* use(std::string_view text, std::string_view options, std::string& error);
   static void release(Pattern* pattern);
   pcre2_match_context* limits() { return limits_; }
+  // The stack of compiled patterns grows up to so many bytes. False: no memory, nothing has changed.
+  bool set_jit_stack(size_t bytes_max);
+  bool is_empty() const { return kept_.empty(); }
   // True once: the cache was asked for more than it may keep.
   bool take_overflow() { return std::exchange(overflow_, false); }
 
@@ -62,6 +65,7 @@ class RegexCache {
 
   uint64_t entries_max_;
   pcre2_match_context* limits_;
+  pcre2_jit_stack* jit_stack_ = nullptr;  // nullptr: the library's 32 KiB
   std::unordered_map<std::string, Pattern*> kept_;
   std::string key_;
   bool overflow_ = false;

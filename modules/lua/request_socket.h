@@ -12,7 +12,7 @@ namespace fairlead::lua {
 
 class RequestSocket final : public ByteSocket {
  public:
-  static constexpr const char* type_name = "fairlead.request_socket";
+  static constexpr char type_name[] = "fairlead.request_socket";
 
   // `raw`: the connection that the exchange handed over; nullptr: the body is read.
   RequestSocket(http::Request& request, Connection* raw, const void* owner) : ByteSocket(owner), request_(request), raw_(raw) {}

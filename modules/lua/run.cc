@@ -56,15 +56,21 @@ bool Run::start(int arguments) {
 
 Task<Unit> Run::finish() {
   while (!is_over()) {
-    Pause pause(*this);
-    co_await pause;
+    if (ready_.empty()) {
+      Pause pause(*this);
+      co_await pause;
+    } else {
+      co_await Yield(loop());
+    }
     run_ready();
   }
   co_return Unit();
 }
 
+// Threads that yield to each other for ever leave the loop its turn; what they compute until then counts as one entry into Lua.
 void Run::run_ready() {
-  while (!is_over() && !ready_.empty()) {
+  RunLimit::Entry entry(vm_.main());
+  for (int left = steps_per_turn; left > 0 && !is_over() && !ready_.empty(); --left) {
     LightThread& thread = *ready_.front();
     thread.unlink();
     step(thread);
@@ -112,6 +118,7 @@ bool Run::take_yield(LightThread& thread) {
     case Ask::resume:
       thread.resumers.push_back(L);
       thread.active = resumed_;
+      vm_.hold(resumed_);
       thread.values = resumed_values_;
       return true;
     case Ask::spawn:  // the new one runs first, until it waits
@@ -143,6 +150,7 @@ bool Run::leave_coroutine(LightThread& thread, bool succeeded) {
   lua_State* to = thread.resumers.back();
   thread.resumers.pop_back();
   thread.active = to;
+  vm_.release(from);
   int count = succeeded ? lua_gettop(from) : 1;
   lua_settop(to, 0);
   lua_pushboolean(to, succeeded);
@@ -152,11 +160,13 @@ bool Run::leave_coroutine(LightThread& thread, bool succeeded) {
   return true;
 }
 
+// On the machine's own stack: that of the thread may be full.
 void Run::log_failure(LightThread& thread) {
-  lua_State* L = thread.active;
+  lua_State* L = vm_.main();
   Scope scope(vm_, hook_, request_, logger_);
+  lua_xmove(thread.active, L, 1);
   Vm::push_reason(L, -1);
-  luaL_traceback(L, L, nullptr, 0);
+  luaL_traceback(L, thread.active, nullptr, 0);
   bool is_entry = &thread == &entry_;
   std::string_view trace = lua_tostring(L, -1);
   std::string_view header = "stack traceback:\n";
@@ -164,11 +174,16 @@ void Run::log_failure(LightThread& thread) {
   logger_.error("lua {} thread aborted: runtime error: {}\nstack traceback:\ncoroutine 0:\n{}", is_entry ? "entry" : "user",
                 lua_tostring(L, -2), trace);
   lua_pop(L, 2);
+  lua_xmove(L, thread.active, 1);
 }
 
 void Run::retire(LightThread& thread) {
   bool finished = thread.state == LightThread::State::dead && thread.succeeded;
   thread.state = LightThread::State::dead;
+  if (!thread.resumers.empty()) {
+    vm_.release(thread.active);
+    for (lua_State* each : thread.resumers) vm_.release(each);
+  }
   vm_.give_thread(thread.own, finished && &thread == &entry_);
 }
 
@@ -228,7 +243,13 @@ void Run::give_results(LightThread& to, LightThread& from) {
 
 // -- called from Lua --
 
+void Run::check_driven(lua_State* L) const {
+  if (L != current_->active) luaL_error(L, "attempt to wait in a coroutine of the original coroutine functions");
+  if (!lua_isyieldable(L)) luaL_error(L, "attempt to yield across C-call boundary");
+}
+
 int Run::end(lua_State* L, const Ending& how) {
+  check_driven(L);
   int yielded = lua_yield(L, 0);
   ask_ = Ask::end;
   ending_ = how;
@@ -236,6 +257,12 @@ int Run::end(lua_State* L, const Ending& how) {
 }
 
 int Run::resume(lua_State* L, lua_State* other, int arguments) {
+  check_driven(L);
+  if (current_->resumers.size() >= nested_coroutines_max) {
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, "C stack overflow");
+    return 2;
+  }
   lua_xmove(L, other, arguments);
   // A fresh coroutine has its function below the arguments.
   lua_pushthread(other);
@@ -248,6 +275,7 @@ int Run::resume(lua_State* L, lua_State* other, int arguments) {
 }
 
 int Run::spawn(lua_State* L, int arguments) {
+  check_driven(L);
   lua_State* made = lua_newthread(L);
   lua_insert(L, 1);
   lua_xmove(L, made, arguments + 1);
@@ -257,6 +285,7 @@ int Run::spawn(lua_State* L, int arguments) {
   auto thread = std::make_unique<LightThread>(*this, Vm::Thread{made, anchor});
   thread->parent = current_;
   thread->values = arguments;
+  vm_.hold(made);
   ask_ = Ask::spawn;
   spawned_ = thread.get();
   others_.push_back(std::move(thread));
@@ -277,6 +306,7 @@ bool Run::call_when_gone(lua_State* L) {
   int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
   auto thread = std::make_unique<LightThread>(*this, Vm::Thread{made, anchor});
   thread->parent = &entry_;
+  vm_.hold(made);
   thread->awaits_gone = true;
   thread->state = LightThread::State::waiting;
   LightThread& waiting = *thread;
@@ -326,6 +356,7 @@ int Run::join(lua_State* L) {
     retire(*thread);
     return results + 1;
   }
+  check_driven(L);
   int yielded = lua_yield(L, count);  // the coroutines stay anchored
   ask_ = Ask::join;
   current_->joined.clear();

@@ -80,10 +80,14 @@ class Run {
 
   // -- for functions of the API, called from Lua: `return run.wait_for(L, task)` --
 
-  // The task is started when Lua has been left. May raise (yielding is not possible across a C call): `make` is called behind that, when
-  // the arguments are no longer on the stack.
+  // Raises where a script cannot wait: across a C call, or in a coroutine that the run does not drive. For functions that have to know
+  // before they make something.
+  void check_driven(lua_State* L) const;
+  // The task is started when Lua has been left. May raise like check_driven(): `make` is called behind that, when the arguments are no
+  // longer on the stack.
   template <class Make>
   int wait_for(lua_State* L, Make&& make) {
+    check_driven(L);
     int yielded = lua_yield(L, 0);
     ask_ = Ask::wait;
     wait_ = make();
@@ -122,6 +126,8 @@ class Run {
 
  private:
   friend class LightThread;
+  static constexpr int steps_per_turn = 64;
+  static constexpr size_t nested_coroutines_max = 1000;
   enum class Ask : uint8_t { yield, wait, resume, end, spawn, join };
   class Pause;
 

@@ -24,20 +24,30 @@ class RunLimit {
   static void start(Vm& vm, uint64_t limit_ms);
   static void stop();
 
-  // Around each outermost entry into Lua.
+  // Around each entry into Lua; the outermost one is what is limited. Several without the loop in between count as one within an Entry.
   static void enter(lua_State* machine) {
+    if (depth_++ > 0) return;
     machine_.store(machine, std::memory_order_relaxed);
     count();
   }
   static void leave() {
+    if (--depth_ > 0) return;
     count();
     if (armed_.load(std::memory_order_relaxed)) disarm();
   }
+  class Entry {
+   public:
+    explicit Entry(lua_State* machine) { enter(machine); }
+    ~Entry() { leave(); }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+  };
 
  private:
   static void on_tick(int);
   static void disarm();
   static void count() { entry_.store(entry_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  static inline unsigned depth_ = 0;
   static inline std::atomic<lua_State*> machine_{nullptr};  // that was entered last
   static inline std::atomic<uint64_t> entry_{0};  // odd: inside
   static inline std::atomic<bool> armed_{false};

@@ -8,14 +8,17 @@
 #include "core/base/format.h"
 #include "http/request/request.h"
 #include "modules/lua/run.h"
+#include "modules/lua/vm.h"
 
 namespace fairlead::lua {
 
 Scope::Scope(Vm& of_vm, Hook in_hook, http::Request* of_request, Logger with_logger, Run* of_run)
     : vm(of_vm), hook(in_hook), request(of_request), run(of_run), logger(with_logger), before_(current_) {
   current_ = this;
-  if (!before_) RunLimit::enter(of_vm.main());
+  if (is_limited()) RunLimit::enter(of_vm.main());
 }
+
+void Scope::drop_ctx() { luaL_unref(vm.main(), LUA_REGISTRYINDEX, ctx_ref); }
 
 Scope& request_scope(lua_State* L) {
   Scope& scope = Scope::current();
@@ -27,7 +30,8 @@ Scope& request_scope(lua_State* L) {
 
 Scope& allowed_scope(lua_State* L, HookSet where) {
   Scope& scope = Scope::current();
-  if (!where.has(scope.hook)) luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
+  bool is_aside = yielding_hooks.has(scope.hook) && !scope.run;  // __tostring of an error that the hook has ended with
+  if (is_aside || !where.has(scope.hook)) luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
   return scope;
 }
 
@@ -103,6 +107,13 @@ bool append_value(lua_State* L, int index, std::string& to, const char*& bad) {
   }
   bad = luaL_typename(L, index);
   return false;
+}
+
+void hide_metatable(lua_State* L) {
+  lua_createtable(L, 0, 1);
+  lua_getfield(L, -2, "__index");
+  lua_setfield(L, -2, "__index");
+  lua_setfield(L, -2, "__metatable");
 }
 
 void set_functions(lua_State* L, const luaL_Reg* functions) {

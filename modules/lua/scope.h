@@ -35,8 +35,9 @@ class Scope {
  public:
   Scope(Vm& of_vm, Hook in_hook, http::Request* of_request, Logger with_logger, Run* of_run = nullptr);
   ~Scope() {
+    if (ctx_ref != LUA_NOREF) drop_ctx();
     current_ = before_;
-    if (!before_) RunLimit::leave();
+    if (is_limited()) RunLimit::leave();
   }
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
@@ -54,15 +55,19 @@ class Scope {
   int exit_code = no_exit;
   // Of set_by_lua and body_filter_by_lua: what ngx.arg gives and takes. The hook that opened the scope fills them.
   int arg_ref = LUA_NOREF;
+  int ctx_ref = LUA_NOREF;  // ngx.ctx of a hook that has neither request nor run
   TlsHandshake* handshake = nullptr;  // of ssl_*_by_lua and proxy_ssl_*_by_lua
 
   // What sockets made here belong to: the request, else the run (of a timer).
   const void* owner() const { return request ? static_cast<const void*>(request) : static_cast<const void*>(run); }
 
  private:
+  void drop_ctx();
+  // The outermost one on the loop's thread; other threads have a limit of their own (thread_machine.h).
+  bool is_limited() const { return !before_ && hook != Hook::worker_thread; }
   Scope* before_;
   MemoryLimit unlimited_{false};
-  static inline Scope* current_ = nullptr;
+  static inline constinit thread_local Scope* current_ = nullptr;
 };
 
 // Raise an error unless there is a request; unless the hook is one of `where`.
@@ -89,6 +94,8 @@ void append_number(std::string& to, double number);
 // that has none.
 bool append_value(lua_State* L, int index, std::string& to, const char*& bad);
 
+// For the metatable on top, with its __index set: scripts that ask for it see that alone. Its __gc is not theirs to call.
+void hide_metatable(lua_State* L);
 // Sets the functions into the table on top.
 void set_functions(lua_State* L, const luaL_Reg* functions);
 

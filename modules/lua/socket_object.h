@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// How scripts hold a socket: a userdata with a share of it, of one metatable per type (Socket::type_name); whatever waits on the socket
-// holds another share.
+// How scripts hold a socket: a table of one metatable per type, whose first element is a userdata with a share of the socket; whatever
+// waits on it holds another share. Libraries give such tables fields and methods of their own, as they may OpenResty's.
 #pragma once
 
 #include <lua.hpp>
@@ -18,18 +18,33 @@ namespace fairlead::lua {
 // The first argument; raises unless it is a socket of this type and of whoever runs now.
 template <class Socket>
 Socket& check_socket(lua_State* L) {
-  Socket& socket = **static_cast<std::shared_ptr<Socket>*>(luaL_checkudata(L, 1, Socket::type_name));
-  if (socket.owner() != Scope::current().owner()) luaL_error(L, "bad request");
-  return socket;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_rawgeti(L, 1, 1);
+  auto* held = static_cast<std::shared_ptr<Socket>*>(luaL_testudata(L, -1, Socket::type_name));
+  lua_pop(L, 1);
+  if (!held) luaL_argerror(L, 1, "socket expected");
+  if ((*held)->owner() != Scope::current().owner()) luaL_error(L, "bad request");
+  return **held;
+}
+
+// Pushes what the tables of this type have for a metatable: the methods, which are their own __index.
+template <class Socket>
+void push_socket_methods(lua_State* L) {
+  lua_pushlightuserdata(L, const_cast<char*>(Socket::type_name));
+  lua_rawget(L, LUA_REGISTRYINDEX);
 }
 
 // Pushes what `make()` makes (a shared pointer), owned by the request or run.
 template <class Socket, class Make>
 void push_socket(lua_State* L, Scope& scope, Make make) {
+  lua_createtable(L, 4, 4);
   auto* held = new (lua_newuserdata(L, sizeof(std::shared_ptr<Socket>))) std::shared_ptr<Socket>(make());
   if (scope.request) scope.request->slot<RequestState>().owned.push_back(**held);
   else scope.run->owned.push_back(**held);
   luaL_getmetatable(L, Socket::type_name);
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, -2, 1);
+  push_socket_methods<Socket>(L);
   lua_setmetatable(L, -2);
 }
 
@@ -46,10 +61,14 @@ void begin_socket_type(lua_State* L) {
   luaL_newmetatable(L, Socket::type_name);
   lua_pushcfunction(L, &collect_socket<Socket>);
   lua_setfield(L, -2, "__gc");
-  lua_createtable(L, 0, 16);
+  hide_metatable(L);
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 24);
   lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "__index");
-  lua_remove(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pushlightuserdata(L, const_cast<char*>(Socket::type_name));
+  lua_pushvalue(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
 // Whose `resolver`, lua_socket_* and lua_ssl_* hold.
@@ -57,6 +76,8 @@ inline const Block& place_of(Scope& scope) { return scope.request ? *scope.reque
 inline const Block& place_of(Run& run) { return run.request() ? *run.request()->block : run.vm().http_block(); }
 // A time argument in milliseconds; raises for a negative one.
 uint64_t check_milliseconds(lua_State* L, int index);
+// Of settimeout and its like: what is no number counts as 0, and that means as configured (libraries pass the oddest things).
+uint64_t read_timeout(lua_State* L, int index);
 // Unless lua_socket_log_errors is off.
 void log_socket_failure(Run& run, std::string_view what);
 // nil and the text, at the end of a wait; or 1.

@@ -2,49 +2,79 @@
 // Copyright (C) The Fairlead authors
 #include "modules/lua/tcp_socket.h"
 
+#include <algorithm>
+
 #include "core/base/format.h"
 #include "event/net/connector.h"
 #include "event/tls/peer.h"
 #include "event/worker.h"
+#include "modules/lua/counted.h"
 #include "modules/lua/socket_names.h"
 
 namespace fairlead::lua {
 
 // -- pools --
 
-std::unique_ptr<PooledConnection> SocketPools::take(const std::string& name) {
+std::shared_ptr<SocketPool> SocketPools::find(const std::string& name) const {
   auto found = pools_.find(name);
-  return found == pools_.end() ? nullptr : found->second->idle.take(PoolKey::of(found->first));
+  return found == pools_.end() ? nullptr : found->second;
 }
 
-void SocketPools::put(const std::string& name, std::unique_ptr<PooledConnection> idle, uint64_t idle_ms, size_t size) {
-  auto found = pools_.find(name);
-  if (found == pools_.end()) {
-    found = pools_.emplace(name, std::make_unique<Pool>(worker_.loop(), PoolLimits())).first;
-    found->second->size = size;
-  }
+std::shared_ptr<SocketPool> SocketPools::open(const std::string& name, const PoolShape& shape) {
+  if (auto known = find(name)) return known;
+  if (pools_.size() >= drop_at_) drop_unused();
+  auto made = std::make_shared<SocketPool>(worker_.loop(), shape);
   PoolLimits limits;
-  limits.idle_max = found->second->size;
-  limits.idle_timeout_ms = idle_ms ? idle_ms : uint64_t{1} << 40;
+  limits.idle_max = shape.size;
   limits.requests_max = limits.age_max_ms = UINT64_MAX;
-  found->second->idle.set_limits(limits);
-  found->second->idle.put(std::move(idle));
+  made->idle.set_limits(limits);
+  pools_.emplace(name, made);
+  return made;
+}
+
+void SocketPools::drop_unused() {
+  std::erase_if(pools_, [](const auto& each) { return each.second.use_count() == 1 && each.second->idle.idle_count() == 0; });
+  drop_at_ = std::max<size_t>(64, 2 * pools_.size());
 }
 
 // -- the socket --
 
+// Empty: the socket has a place in the pool.
+Task<std::string> TcpSocket::take_place(SocketPool& pool, uint64_t deadline_ms) {
+  if (pool.places.try_acquire()) co_return std::string();
+  if (pool.waiting >= pool.shape.backlog) co_return "too many waiting connect operations";
+  Counted waiting(pool.waiting);
+  WaitStatus status = co_await pool.places.acquire(deadline_ms);
+  if (status != WaitStatus::ready) co_return "timeout";
+  co_return std::string();
+}
+
 Task<std::string> TcpSocket::connect(ConnectTo to) {
   BusyFlag busy(is_connecting);
-  connection_ = worker_.state<SocketPools>().take(to.pool);
+  drop();
   pool_ = to.pool;
-  if (connection_) co_return std::string();
   uint64_t deadline = worker_.loop().deadline(timeouts.connect_ms);
+  SocketPools& pools = worker_.state<SocketPools>();
+  std::shared_ptr<SocketPool> pool = to.shape ? pools.open(pool_, *to.shape) : pools.find(pool_);
+  if (pool && pool->shape.backlog != PoolShape::no_backlog) {
+    std::string wrong = co_await take_place(*pool, deadline);
+    if (!wrong.empty()) co_return std::move(wrong);
+    place_in_pool_ = PoolPlace(pool);
+  }
+  if (pool) connection_ = pool->idle.take(PoolKey::of(pool_));
+  if (connection_) co_return std::string();
+  std::string wrong = co_await open(std::move(to), deadline);
+  if (!wrong.empty()) drop();
+  co_return std::move(wrong);
+}
+
+Task<std::string> TcpSocket::open(ConnectTo to, uint64_t deadline_ms) {
   Addr address;
-  SocketName name{std::move(to.host), to.port, deadline};
+  SocketName name{std::move(to.host), to.port, deadline_ms};
   std::string wrong = co_await find_address(worker_, place_, std::move(name), address);
   if (!wrong.empty()) co_return std::move(wrong);
   PoolKey key = PoolKey::of(pool_);
-  auto connected = co_await fairlead::connect(worker_.loop(), address, options, key, deadline);
+  auto connected = co_await fairlead::connect(worker_.loop(), address, options, key, deadline_ms);
   if (!connected) co_return text_of(connected.error());
   connection_ = std::move(*connected);
   connection_->slot = ConnectionSlot(worker_);
@@ -90,6 +120,7 @@ Task<std::string> TcpSocket::secure(TlsClient& tls, SecureWith with) {
   if (!with.name.empty() && !is_address_text(with.name)) SSL_set_tlsext_host_name(made.get(), with.name.c_str());
   if (with.session) SSL_set_session(made.get(), with.session.get());
   if (with.asks_for_status) SSL_set_tlsext_status_type(made.get(), TLSEXT_STATUSTYPE_ocsp);
+  if (with.trusted) SSL_set1_verify_cert_store(made.get(), with.trusted.get());
   if (!use_certificate(*made, certificate)) {
     take_openssl_errors();
     co_return "bad client certificate or key";
@@ -104,7 +135,7 @@ Task<std::string> TcpSocket::secure(TlsClient& tls, SecureWith with) {
   if (!done) wrong = done.error().fault == Fault::timeout ? "timeout" : done.error().fault == Fault::closed ? "closed" : "handshake failed";
   else if (with.verifies) wrong = verify(transport.ssl(), with);
   if (!done && !transport.failure().empty()) failure = transport.failure();
-  if (!wrong.empty()) connection_.reset();
+  if (!wrong.empty()) drop();
   co_return std::move(wrong);
 }
 
@@ -114,7 +145,7 @@ Task<std::string> TcpSocket::secure(TlsClient& tls, SecureWith with) {
 void TcpSocket::lose(bool& own_part) {
   own_part = false;
   lost_ = is_reading || is_writing;
-  if (!lost_) connection_.reset();
+  if (!lost_) drop();
 }
 
 Task<std::string> TcpSocket::send(Chain bytes) {
@@ -136,7 +167,10 @@ std::string TcpSocket::keep(uint64_t idle_ms, size_t size) {
   if (!held.unread().empty()) return "unread data in buffer";
   if (held.is_broken()) return "connection in dubious state";
   ++connection_->requests;
-  worker_.state<SocketPools>().put(pool_, std::move(connection_), idle_ms, size);
+  auto pool = worker_.state<SocketPools>().open(pool_, PoolShape{size, PoolShape::no_backlog});
+  constexpr uint64_t for_ever = uint64_t{1} << 40;
+  pool->idle.put(std::move(connection_), KeepLimits{.idle_timeout_ms = idle_ms ? idle_ms : for_ever});
+  place_in_pool_.leave();
   return {};
 }
 

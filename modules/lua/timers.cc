@@ -7,6 +7,7 @@
 
 #include "event/worker.h"
 #include "modules/lua/api.h"
+#include "modules/lua/counted.h"
 #include "modules/lua/run.h"
 
 namespace fairlead::lua {
@@ -39,17 +40,6 @@ class Timers::Held {
     Vm::Thread thread;
   };
   std::shared_ptr<Stack> shared_;
-};
-
-class Timers::Counted {
- public:
-  explicit Counted(size_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  size_t& count_;
 };
 
 Timers::Timers(Worker& worker) : worker_(worker), leaving_(worker.loop()), nursery_(worker.loop()) {}

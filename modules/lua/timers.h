@@ -36,7 +36,6 @@ class Timers {
  private:
   // A function with its arguments, on a Lua stack of its own.
   class Held;
-  class Counted;
   Task<Unit> wait_and_run(Held held, uint64_t delay_ms, bool repeats);
   Task<Unit> run(Held held, bool premature);
   void start_run(const Held& held, bool premature);

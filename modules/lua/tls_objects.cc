@@ -25,6 +25,7 @@ struct Held {
     if (luaL_newmetatable(L, type)) {
       lua_pushcfunction(L, &Held::collect);
       lua_setfield(L, -2, "__gc");
+      hide_metatable(L);
     }
     lua_setmetatable(L, -2);
   }

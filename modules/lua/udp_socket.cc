@@ -19,15 +19,22 @@ void UdpSocket::close() {
   ::close(fd);
 }
 
+// A local socket needs a name of its own to be answered: the system chooses one.
+static bool bind_for(int fd, const Addr& to, const Addr& local) {
+  sa_family_t unnamed = AF_UNIX;
+  if (to.family() == Addr::Family::local) return bind(fd, reinterpret_cast<sockaddr*>(&unnamed), sizeof unnamed) == 0;
+  if (!local.valid()) return true;
+  sockaddr_storage address;
+  socklen_t size = local.to_sockaddr(address);
+  return bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0;
+}
+
 std::string UdpSocket::open(const Addr& to) {
   sockaddr_storage address;
   socklen_t size = to.to_sockaddr(address);
   int fd = socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return system_text(errno);
-  // A local socket needs a name of its own to be answered: the system chooses one.
-  sa_family_t local = AF_UNIX;
-  bool bound = to.family() != Addr::Family::local || bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) == 0;
-  if (!bound || connect(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) {
+  if (!bind_for(fd, to, local) || connect(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) {
     std::string reason = system_text(errno);
     ::close(fd);
     return reason;

@@ -22,7 +22,7 @@ namespace fairlead::lua {
 
 class UdpSocket final : public Owned, public std::enable_shared_from_this<UdpSocket> {
  public:
-  static constexpr const char* type_name = "fairlead.udp";
+  static constexpr char type_name[] = "fairlead.udp";
   static constexpr size_t datagram_bytes_max = 8192;  // of one receive()
 
   UdpSocket(Worker& worker, const Block& place, const void* owner) : worker_(worker), place_(place), owner_(owner) {}
@@ -43,7 +43,8 @@ class UdpSocket final : public Owned, public std::enable_shared_from_this<UdpSoc
   // nullptr: it has ended.
   const void* owner() const { return owner_; }
 
-  uint64_t read_timeout_ms = 60'000;
+  uint64_t configured_timeout_ms = 60'000, read_timeout_ms = 60'000;
+  Addr local;  // that the next set_peer() binds to; invalid: any
   bool is_busy = false;
 
  private:

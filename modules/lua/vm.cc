@@ -56,12 +56,14 @@ static int on_panic(lua_State* L) {
   return 0;
 }
 
+template <Vm::Api api>
 int Vm::open_protected(lua_State* L) {
   Vm& vm = *static_cast<Vm*>(lua_touserdata(L, 1));
   luaL_openlibs(L);
   if (!vm.conf_.jit) luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
   vm.set_paths();
-  open_api(L, vm);
+  if (api == Api::whole) open_api(L, vm);
+  else open_thread_api(L, vm);
   return 0;
 }
 
@@ -71,7 +73,7 @@ static int add_traceback(lua_State* L) {
   return 1;
 }
 
-ConfResult<Unit> Vm::open() {
+ConfResult<Unit> Vm::open(Api api) {
   main_ = luaL_newstate();
   if (!main_) return std::string("failed to create a Lua machine");
   lua_atpanic(main_, on_panic);
@@ -80,7 +82,7 @@ ConfResult<Unit> Vm::open() {
     used_bytes_ = static_cast<size_t>(lua_gc(main_, LUA_GCCOUNT, 0)) * 1024;
     lua_setallocf(main_, &Vm::allocate, this);
   }
-  lua_pushcfunction(main_, &Vm::open_protected);
+  lua_pushcfunction(main_, api == Api::whole ? &Vm::open_protected<Api::whole> : &Vm::open_protected<Api::thread>);
   lua_pushlightuserdata(main_, this);
   Scope scope(*this, Hook::init, nullptr, Logger());
   if (lua_pcall(main_, 1, 0, 0) != 0) return format("failed to open the Lua API: {}", lua_tostring(main_, -1));
@@ -152,9 +154,17 @@ Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session)
 }
 
 void Vm::push_reason(lua_State* L, int index) {
-  if (lua_isstring(L, index)) lua_pushvalue(L, index);
-  else if (luaL_callmeta(L, index, "__tostring") && lua_isstring(L, -1)) return;
-  else lua_pushliteral(L, "unknown reason");
+  if (lua_isstring(L, index)) {
+    lua_pushvalue(L, index);
+    return;
+  }
+  if (index < 0) index = lua_gettop(L) + index + 1;
+  if (luaL_getmetafield(L, index, "__tostring")) {
+    lua_pushvalue(L, index);
+    if (lua_pcall(L, 1, 1, 0) == 0 && lua_isstring(L, -1)) return;
+    lua_pop(L, 1);
+  }
+  lua_pushliteral(L, "unknown reason");
 }
 
 bool Vm::call(lua_State* L, int arguments, int results) {
@@ -181,6 +191,7 @@ Vm::Thread Vm::take_thread() {
   Thread thread;
   thread.L = lua_newthread(main_);
   thread.anchor = luaL_ref(main_, LUA_REGISTRYINDEX);
+  hold(thread.L);
   return thread;
 }
 
@@ -189,6 +200,7 @@ void Vm::give_thread(Thread thread, bool finished) {
     lua_settop(thread.L, 0);
     spare_.push_back(thread);
   } else {
+    release(thread.L);
     luaL_unref(main_, LUA_REGISTRYINDEX, thread.anchor);
   }
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/base/error.h"
@@ -47,8 +48,9 @@ class Vm : public std::enable_shared_from_this<Vm> {
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
 
+  enum class Api : uint8_t { whole, thread };  // thread: what functions on other threads have
   // Libraries, the API, the search paths. Once, before anything else.
-  ConfResult<Unit> open();
+  ConfResult<Unit> open(Api api = Api::whole);
   // From now on a script of a request that makes a global variable is told so in the log.
   void guard_globals();
   // Ends the machine: all objects of Lua are finalized.
@@ -66,7 +68,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   Loaded push_script(lua_State* L, const Script& script, Session* session);
   // Calls the function below `arguments` values on top of `L`, a traceback added to its error. False: the error's text stands on top.
   bool call(lua_State* L, int arguments, int results);
-  // Pushes what an uncaught error's object says: a text, what __tostring gives, or "unknown reason".
+  // Pushes what an uncaught error's object says: a text, what __tostring gives, or "unknown reason". Raises nothing, whatever that does.
   static void push_reason(lua_State* L, int index);
 
   // A coroutine with an empty stack, anchored under the reference.
@@ -75,6 +77,10 @@ class Vm : public std::enable_shared_from_this<Vm> {
     int anchor;
   };
   Thread take_thread();
+  // Coroutines that runs drive, waiting or not: nobody else may resume them. Those of take_thread() are held until they are given back.
+  void hold(const lua_State* coroutine) { held_.insert(coroutine); }
+  void release(const lua_State* coroutine) { held_.erase(coroutine); }
+  bool is_held(const lua_State* coroutine) const { return held_.contains(coroutine); }
   // `finished`: it ran to its end and may be used again.
   void give_thread(Thread thread, bool finished);
 
@@ -96,6 +102,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
 
  private:
   static void* allocate(void* self, void* block, size_t old_bytes, size_t new_bytes);
+  template <Api api>
   static int open_protected(lua_State* L);
   void set_paths();
   void set_code_paths(const char* field, std::string_view path);
@@ -110,6 +117,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   size_t used_bytes_ = 0;
   int traceback_ref_ = LUA_NOREF;  // a function pushed anew would be garbage of each call
   std::vector<Thread> spare_;
+  std::unordered_set<const lua_State*> held_;
   std::vector<int> spare_arg_tables_;
   std::unordered_map<std::string, VariableRef> variables_;
   std::unique_ptr<RegexCache> regexes_;

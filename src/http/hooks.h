@@ -21,8 +21,9 @@ class Request;
 class Attempt;
 struct TryRecord;
 
-enum class Phase : uint8_t { post_read, server_rewrite, rewrite, preaccess, access, precontent, content, log };
-constexpr size_t phase_count = 8;
+// Those of before_rewrite run ahead of the location's script, those of rewrite behind it.
+enum class Phase : uint8_t { post_read, server_rewrite, before_rewrite, rewrite, preaccess, access, precontent, content, log };
+constexpr size_t phase_count = 9;
 
 // Either `check`, which never waits, or `run`. In the access phase: next() has no opinion, allow() satisfies `satisfy any`, status()
 // denies. In the log phase only `check` is called and its verdict is not looked at. In the content phase: the handlers that may decline
@@ -32,6 +33,7 @@ struct PhaseEntry {
   Verdict (*check)(Request& request) = nullptr;
   Task<Verdict> (*run)(Request& request) = nullptr;
   bool (*applies)(const Block& block) = nullptr;  // nullptr: everywhere
+  bool leads = false;                             // ahead of the entries of all modules that do not
 };
 
 // What is done to a response before its head leaves, in this order; see ARCHITECTURE 4. A filter edits request.response and may

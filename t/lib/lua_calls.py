@@ -156,6 +156,8 @@ def _texts():
     yield Call("re.gmatch", "anywhere", "ngx.re.gmatch('abc', 'b')()[0]", "b", "ngx.re.gmatch('a', 'a', 'Q')", UNKNOWN_FLAG)
     yield Call("re.sub", "anywhere", "ngx.re.sub('abab', 'b', 'x')", "axab, 1", "ngx.re.sub('a', 'a', 'b', 'Q')", UNKNOWN_FLAG)
     yield Call("re.gsub", "anywhere", "ngx.re.gsub('abab', 'b', 'x')", "axax, 2", "ngx.re.gsub('a', 'a', 'b', 'Q')", UNKNOWN_FLAG)
+    yield Call("ngx.re.opt", "anywhere", "type(require('ngx.re').opt)", "function", "require('ngx.re').opt('x', 1)",
+              "raises: unrecognized option name")
     yield Call("ngx.re.split", "anywhere", "require('ngx.re').split('a,b', ',')", "{1=a 2=b}")
     yield Call("ngx.base64.encode_base64url", "anywhere", "require('ngx.base64').encode_base64url('\\255')", "_w")
     yield Call("ngx.base64.decode_base64mime", "anywhere", "require('ngx.base64').decode_base64mime('Y Q=\\n=')", "a")
@@ -233,10 +235,21 @@ def _sockets():
               "nil, pattern is empty")
     yield Call("tcp.settimeout", "wait", f"{tcp}:settimeout(1)", "", f"{tcp}:settimeout(-1)", "raises: bad timeout value")
     yield Call("tcp.settimeouts", "wait", f"{tcp}:settimeouts(1, 1, 1)", "", f"{tcp}:settimeouts(1, -1, 1)", "raises: bad timeout value")
+    never = "raises: socket is never created nor connected"
+    yield Call("tcp.setoption", "wait", f"type({tcp}.setoption)", "function", f"{tcp}:setoption('keepalive', 1)", never)
+    yield Call("tcp.getoption", "wait", f"type({tcp}.getoption)", "function", f"{tcp}:getoption('keepalive')", never)
+    yield Call("tcp.bind", "wait", f"{tcp}:bind('127.0.0.1')", "true", f"{tcp}:bind('localhost')", "nil, bad address")
+    yield Call("tcp.setclientcert", "wait", f"{tcp}:setclientcert()", "1")
+    yield Call("tcp.settrustedstore", "wait", f"type({tcp}.settrustedstore)", "function", f"{tcp}:settrustedstore('x')",
+              "nil, bad store arg: cdata expected, got string")
+    yield Call("tcp.sslhandshake", "wait", f"type({tcp}.sslhandshake)", "function", f"{tcp}:sslhandshake()", "nil, closed")
+    for call in ("getsslpointer", "getsslctx", "getsslsession"):
+        yield Call(f"tcp.{call}", "wait", f"type({tcp}.{call})", "function", f"{tcp}:{call}()", "nil, not ssl connection")
     yield Call("tcp.getfd", "wait", f"type({tcp}.getfd)", "function", f"{tcp}:getfd()", "nil, closed")
     udp = "ngx.socket.udp()"
     yield Call("udp.setpeername", "wait", f"{udp}:setpeername('127.0.0.1', 9)", "1", f"{udp}:setpeername('127.0.0.1', 70000)",
               "nil, port number out of range")
+    yield Call("udp.bind", "wait", f"{udp}:bind('127.0.0.1')", "true", f"{udp}:bind('localhost')", "nil, bad address")
     yield Call("udp.send", "wait", f"type({udp}.send)", "function", f"{udp}:send('x')", "nil, closed")
     yield Call("udp.receive", "wait", f"type({udp}.receive)", "function", f"{udp}:receive()", "nil, closed")
     yield Call("udp.settimeout", "wait", f"{udp}:settimeout(1)", "")
@@ -248,10 +261,14 @@ def _worker():
     yield Call("worker.count", "anywhere", "ngx.worker.count()", "1")
     yield Call("worker.exiting", "anywhere", "ngx.worker.exiting()", "false")
     yield Call("worker.id", "anywhere", "ngx.get_phase() == 'init' or ngx.worker.id() == 0", "true")
+    yield Call("config.nginx_configure", "anywhere", "type(ngx.config.nginx_configure())", "string")
+    yield Call("run_worker_thread", "wait", "type(ngx.run_worker_thread)", "function", "ngx.run_worker_thread('none', 'm', 'f')",
+              "false, thread pool none not found")
     yield Call("config.prefix", "anywhere", "type(ngx.config.prefix())", "string")
     disabled = "nil, no upstream found"
     for call, more in (("set_current_peer", "'127.0.0.1', 80"), ("set_more_tries", "1"), ("get_last_failure", ""),
-                       ("set_timeouts", "1, 1, 1"), ("enable_keepalive", ""), ("recreate_request", "")):
+                       ("set_timeouts", "1, 1, 1"), ("enable_keepalive", ""), ("recreate_request", ""),
+                       ("bind_to_local_addr", "'127.0.0.1'"), ("set_upstream_tls", "true")):
         expression = f"require('ngx.balancer').{call}({more})"
         yield Call(f"ngx.balancer.{call}", "balancer", expression, "nil" if call == "get_last_failure" else "true", expression, disabled)
 

@@ -65,11 +65,7 @@ ALLOWED = {
 # The same function, or the same code, by another name.
 ALIASES = {"socket.stream": "socket.tcp", "ngx.resp.get_headers": "resp.get_headers"}
 # What has tests of its own, since one call does not show it.
-ELSEWHERE = {
-    "location.capture", "location.capture_multi", "on_abort", "req.socket", "run_worker_thread", "worker.pids", "ngx.re.opt", "tcp.bind",
-    "tcp.sslhandshake", "tcp.setclientcert", "tcp.settrustedstore", "tcp.setoption", "tcp.getoption", "tcp.getsslpointer", "tcp.getsslctx",
-    "tcp.getsslsession", "udp.bind", "ngx.balancer.bind_to_local_addr", "ngx.balancer.set_upstream_tls",
-}
+ELSEWHERE = {"location.capture", "location.capture_multi", "on_abort", "req.socket", "worker.pids"}
 
 
 def expressions(call):

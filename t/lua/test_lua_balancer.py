@@ -3,6 +3,7 @@
 """balancer_by_lua: a script names the peer of each try."""
 
 from lib import upstreams as up
+from lib.certs import Authority
 from lib.client import get
 
 CONF = r"""
@@ -73,3 +74,27 @@ def test_idle_connections_are_used_again(server, upstream):
     for _ in range(3):
         assert get(s.port, "/").body == b"x"
     assert len(u.connections) == 1
+
+
+def test_the_local_address_is_chosen(server, upstream):
+    peers = []
+    u = upstream([lambda seen: peers.append(seen.socket.getpeername()[0]), up.request(), up.send(up.reply(content=b"ok")), up.close()])
+    s = start(server, """
+        local ok, err = b.bind_to_local_addr("localhost") ngx.log(ngx.NOTICE, "named: ", err)
+        assert(b.bind_to_local_addr("127.0.0.7")) assert(b.set_current_peer("127.0.0.1", %%UP%%))""", UP=u.port)
+    assert get(s.port, "/").body == b"ok"
+    assert peers == ["127.0.0.7"]
+    s.wait_for_log("named: invalid addr")
+
+
+def test_tls_is_turned_off_and_on(server, upstream, tmp_path):
+    ca = Authority(tmp_path / "ca")
+    answer = up.serve(lambda r: up.reply(content=b"ok"))
+    plain, secure = upstream(answer), upstream(answer, tls=ca.server_context(ca.leaf("a.test")))
+    s = server(CONF.replace("http://app", "https://app").replace("SCRIPT", """
+        local plain = ngx.var.arg_to == "plain"
+        assert(b.set_upstream_tls(false)) assert(b.set_upstream_tls(not plain))
+        assert(b.set_current_peer("127.0.0.1", plain and %%PLAIN%% or %%SECURE%%))"""), PLAIN=plain.port, SECURE=secure.port)
+    for to in ("plain", "secure", "plain"):
+        assert get(s.port, f"/?to={to}").body == b"ok"
+    assert len(plain.requests) == 2 and len(secure.requests) == 1

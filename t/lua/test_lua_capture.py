@@ -35,6 +35,15 @@ http {
                 ngx.print(depth, ngx.location.capture("/nested", {args = {depth = depth - 1}}).body)
             }
         }
+        location /waits {
+            content_by_lua_block {
+                ngx.print(ngx.var.v)
+                ngx.var.v = "set inside"
+                while ngx.var.v == "set inside" do ngx.sleep(0.001) end
+                ngx.print(", then ", ngx.var.v)
+                ngx.var.v = "left inside"
+            }
+        }
         location /file.txt { root %%PREFIX%%; }
         location /up { proxy_pass http://127.0.0.1:%%UP%%; }
         location /again { content_by_lua_block { local r = ngx.location.capture("/again") ngx.status = r.status ngx.print(r.body) } }
@@ -166,3 +175,15 @@ def test_through_http2(server):
     s, _ = ask(server, """local r = ngx.location.capture("/child") ngx.say(r.status, " ", r.body:sub(1, 3))""")
     client = H2Client(s.port)
     assert client.get("/parent").body == b"201 GET\n"
+
+
+def test_shared_variables_are_seen_at_once(server):
+    _, text = ask(server, """
+        ngx.var.v = "before"
+        local seen
+        local sub = ngx.thread.spawn(ngx.location.capture, "/waits", { share_all_vars = true })
+        ngx.sleep(0) seen = ngx.var.v
+        ngx.var.v = "from outside"
+        ngx.say(seen, " | ", select(2, ngx.thread.wait(sub)).body, " | ", ngx.var.v)""".replace(
+            "ngx.thread.spawn(ngx.location.capture,", "ngx.thread.spawn(function(...) return ngx.location.capture(...) end,"))
+    assert text == "set inside | before, then from outside | left inside\n"

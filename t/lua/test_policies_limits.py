@@ -2,17 +2,15 @@
 # Copyright (C) The Fairlead authors
 """The rate limits and the canary of conf/lua, used as their README says; Redis is the real one."""
 
-import shutil
 import signal
-import subprocess
-import tempfile
 
 import pytest
 
 from lib import upstreams as up
-from lib.client import Client, get, request
+from lib.client import get, request
 from lib.policies import CONF, start, with_options
-from lib.ports import claim_port, release_port, wait_until
+from lib.ports import claim_port, wait_until
+from lib.redis import redis  # noqa: F401
 
 
 def backend(upstream, text=b"x"):
@@ -67,46 +65,6 @@ def test_a_full_dictionary_does_not_stop_requests(server, upstream):
 
 
 # -- all machines
-
-class Redis:
-    def __init__(self, port=None, *more):
-        self.folder = tempfile.mkdtemp(prefix="fairlead-redis-")
-        self.port = port or claim_port()
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder,
-             *(word.replace("FOLDER", self.folder) for word in more)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: self.ask("PING"))
-
-    def ask(self, *words):
-        try:
-            with Client(self.port) as c:
-                c.send("*%d\r\n" % len(words) + "".join(f"${len(w)}\r\n{w}\r\n" for w in words))
-                c.reader.fill()
-                return bytes(c.received)
-        except OSError:
-            return None
-
-    def stop(self):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@pytest.fixture
-def redis():
-    made = []
-
-    def make(*more, port=None):
-        made.append(Redis(port, *more))
-        return made[-1]
-    yield make
-    for one in made:
-        one.stop()
-    for port in {one.port for one in made}:
-        release_port(port)
-
 
 def globally(server, upstream, port, options, **more):
     return start(server, "redis_rate_limit", "redis_rate_limit_decision",

@@ -68,56 +68,13 @@ coroutine.wrap = function(f)
   return function(...) return rethrow(resume(co, ...)) end
 end
 
--- LuaJIT has these two as modules only.
-local new_tab = require "table.new"
-local clear_tab = require "table.clear"
-table.new, table.clear = table.new or new_tab, table.clear or clear_tab
+local new_tab, clear_tab = table.new, table.clear
 
 local function preload(name, make)
   package.preload[name] = function() return make end
 end
 
--- OpenResty's branch of LuaJIT has these; the stock one gets them here.
-local extra = {
-  isempty = function(t) return next(t) == nil end,
-  isarray = function(t)
-    local n = 0
-    for k in pairs(t) do
-      if type(k) ~= "number" or k <= 0 or k % 1 ~= 0 then return false end
-      n = n + 1
-    end
-    return true
-  end,
-  nkeys = function(t)
-    local n = 0
-    for _ in pairs(t) do n = n + 1 end
-    return n
-  end,
-  clone = function(t)
-    local copy = {}
-    for k, v in pairs(t) do copy[k] = v end
-    return copy
-  end,
-}
-for name, f in pairs(extra) do
-  local ok, found = pcall(require, "table." .. name)
-  if not ok then
-    preload("table." .. name, f)
-    table[name] = table[name] or f
-  else
-    table[name] = table[name] or found
-  end
-end
-
 -- -- modules that come with OpenResty --
-
-local base64 = {
-  encode_base64url = ngx._encode_base64url,
-  decode_base64url = ngx._decode_base64url,
-  decode_base64mime = ngx._decode_base64mime,
-}
-ngx._encode_base64url, ngx._decode_base64url, ngx._decode_base64mime = nil, nil, nil
-preload("ngx.base64", base64)
 
 local add_response_header = ngx.resp._add_header
 ngx.resp._add_header = nil
@@ -205,9 +162,12 @@ local function split(subject, pattern, options, ctx, max, res)
   options = options or ""
   max = max or 0
   local at = ctx and ctx.pos or 1
-  if res then clear_tab(res) else res = {} end
+  res = res or {}
   local size, count = #subject, 0
-  if #subject == 0 then return res end
+  if size == 0 then
+    res[1] = nil
+    return res
+  end
   if pattern == "" then
     while at <= size and (max <= 0 or count < max - 1) do
       count = count + 1
@@ -242,17 +202,19 @@ local function split(subject, pattern, options, ctx, max, res)
     end
     if at > size + 1 then break end
   end
-  res[count + 1] = sub(subject, at)
+  local last = count + 1
+  res[last] = sub(subject, at)
   if max <= 0 then  -- empty pieces at the end are dropped, as Perl does
-    local last = #res
     while last > 0 and res[last] == "" do
       res[last] = nil
       last = last - 1
     end
   end
+  res[last + 1] = nil  -- what the caller's table had behind that stays
   return res
 end
-preload("ngx.re", { version = "0.1", split = split })
+preload("ngx.re", { version = "0.1", split = split, opt = ngx.re._opt })
+ngx.re._opt = nil
 
 -- A socket that is connected at once.
 local tcp = ngx.socket.tcp

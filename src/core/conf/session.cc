@@ -21,7 +21,15 @@ Session::Cached& Session::cached(uint32_t index) {
   return values_[index];
 }
 
+const Session::Cached* Session::find_shared(uint32_t index) const {
+  const Session* outermost = this;
+  while (outermost->shares_with_) outermost = outermost->shares_with_;
+  return outermost->values_ && outermost->values_[index].state == 3 ? &outermost->values_[index] : nullptr;
+}
+
 Value Session::variable(uint32_t index) {
+  if (shares_with_)
+    if (const Cached* shared = find_shared(index)) return Value{shared->text, true};
   Cached& cache = cached(index);
   if (cache.state == 1 || cache.state == 3) return Value{cache.text, true};
   if (cache.state == 2) return Value::missing();
@@ -47,12 +55,17 @@ void Session::set_variable(uint32_t index, std::string_view text) {
     forget_variable(index);
     return;
   }
+  if (shares_with_) {
+    shares_with_->set_variable(index, shares_with_->arena_.copy(text));
+    return;
+  }
   Cached& cache = cached(index);
   cache.text = text;
   cache.state = 3;
 }
 
 void Session::take_assigned(const Session& from) {
+  if (from.shares_with_) take_assigned(*from.shares_with_);
   if (!from.values_) return;
   for (uint32_t i = 0; i < variables_.size(); ++i) {
     if (from.values_[i].state != 3) continue;
@@ -62,7 +75,10 @@ void Session::take_assigned(const Session& from) {
   }
 }
 
-void Session::unset_variable(uint32_t index) { cached(index).state = 2; }
+void Session::unset_variable(uint32_t index) {
+  if (shares_with_) shares_with_->unset_variable(index);
+  cached(index).state = 2;
+}
 
 void Session::forget_variable(uint32_t index) { cached(index).state = 0; }
 

@@ -47,6 +47,8 @@ class Session {
 
   // What was given a value in `from` (of the same configuration) has it here, too: the texts are copied. What a getter finds is not.
   void take_assigned(const Session& from);
+  // From now on what is assigned in one of the two has its value in the other, too. `with` outlives this one.
+  void share_assigned(Session& with) { shares_with_ = &with; }
 
   // $0 to $9 of the last successful match in this session; empty if there is none. The subject must live as long as the session.
   std::string_view capture(uint32_t group) const;
@@ -79,11 +81,14 @@ class Session {
   };
   void*& slot_place(uint16_t index);
   Cached& cached(uint32_t index);
+  // What is assigned in those that share with this one; nullptr: nothing.
+  const Cached* find_shared(uint32_t index) const;
 
   Arena& arena_;
   Generation& generation_;
   const VariableTable& variables_;
   Cached* values_ = nullptr;
+  Session* shares_with_ = nullptr;  // texts assigned here lie in its arena, and so on outwards
   void** slots_ = nullptr;
   std::string_view capture_subject_;
   std::span<size_t> capture_offsets_;  // of the last match, within capture_room_

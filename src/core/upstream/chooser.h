@@ -29,6 +29,8 @@ struct PeerChoice {
   uint64_t keepalive_ms = 0;      // 0: as configured; else how long the connection may idle afterwards
   uint64_t keepalive_requests = 0;
   uint16_t refused_status = 500;  // of the answer, where nothing is chosen
+  Addr bind;                      // the local address; invalid: as configured
+  bool in_clear = false;          // no TLS, though it is configured
 };
 
 class PeerChooser {

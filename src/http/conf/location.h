@@ -34,6 +34,7 @@ struct Plan {
   }
   bool server_phases_wait = false, location_phases_wait = false;
   bool has_server_entries = false, has_location_entries = false;  // of those phases
+  bool has_entries_before_script = false;
 };
 
 struct Location {

@@ -18,25 +18,34 @@ namespace fairlead::http {
 
 namespace {
 
-AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const Peer& peer, Target& target) {
+// The local address that is configured. Gives the text that tells connections with different ones apart.
+std::string_view read_bind(Request& request, const ForwardConf& conf, ConnectOptions& connect) {
+  std::string_view bind = conf.bind.address.evaluate(request);
+  auto parsed = parse_addr(bind, 0, AddrUse::listen);
+  if (parsed && !parsed->is_name()) connect.bind = parsed->addr;
+  else if (!bind.empty()) request.logger.error("invalid local address \"{}\"", bind);
+  connect.transparent = conf.bind.transparent;
+  return bind;
+}
+
+// `choice`: of a chooser, else nullptr.
+AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const Peer& peer, Target& target, const PeerChoice* choice) {
   const ForwardConf& conf = plan.conf;
   AttemptTarget to;
   to.address = peer.spec.address;
   to.pool = target.pool;
   to.limits = plan.limits;
   std::string_view key = peer.spec.name;
-  if (conf.bind.address.is_set()) {
-    std::string_view bind = conf.bind.address.evaluate(request);
-    auto parsed = parse_addr(bind, 0, AddrUse::listen);
-    if (parsed && !parsed->is_name()) to.connect.bind = parsed->addr;
-    else if (!bind.empty()) request.logger.error("invalid local address \"{}\"", bind);
-    to.connect.transparent = conf.bind.transparent;
-    key = request.arena().join({key, "|", bind});
+  if (choice && choice->bind.valid()) {
+    to.connect.bind = choice->bind;
+    key = request.arena().join({key, "|", choice->bind.text()});
+  } else if (conf.bind.address.is_set()) {
+    key = request.arena().join({key, "|", read_bind(request, conf, to.connect)});
   }
   if (!plan.greeting.empty()) key = request.arena().join({key, "|", plan.greeting});
   to.connect.greeting = plan.greeting;
   if (!plan.protocol.name.empty()) key = request.arena().join({key, "|", plan.protocol.name});
-  if (plan.tls) {
+  if (plan.tls && !(choice && choice->in_clear)) {
     to.connect.tls = plan.tls->target(request, plan.tls_host, plan.alpn_protocols);
     to.connect.tls->must_choose = !plan.alpn_protocols.empty();
     key = request.arena().join({key, "|", to.connect.tls->identity});
@@ -76,7 +85,7 @@ class Try {
         target_(target),
         lease_(std::move(lease)),
         peer_(&*lease_),
-        attempt_target_(attempt_target_of(request, plan, *lease_, target)),
+        attempt_target_(attempt_target_of(request, plan, *lease_, target, choice)),
         record(request.add_try()),
         attempt(request, plan.protocol, attempt_target_) {
     if (choice) apply_choice(*choice, attempt_target_);

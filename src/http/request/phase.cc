@@ -12,11 +12,18 @@
 
 namespace fairlead::http {
 
+static void add_entry(Plan& plan, const PhaseEntry& entry) {
+  auto& entries = plan.phases[static_cast<size_t>(entry.phase)];
+  auto place = entries.end();
+  if (entry.leads) place = std::find_if(entries.begin(), entries.end(), [](const PhaseEntry* other) { return !other->leads; });
+  entries.insert(place, &entry);
+}
+
 void compile_plan(Location& location) {
   for (const Module* module : modules().all()) {
     if (!module->http) continue;
     for (const PhaseEntry& entry : module->http->phases)
-      if (!entry.applies || entry.applies(*location.block)) location.plan.phases[static_cast<size_t>(entry.phase)].push_back(&entry);
+      if (!entry.applies || entry.applies(*location.block)) add_entry(location.plan, entry);
     for (const ResponseFilter& filter : module->http->filters)
       if (!filter.applies || filter.applies(*location.block)) location.plan.filters.push_back(&filter);
     for (const ForwardHook& hook : module->http->forward)
@@ -33,6 +40,7 @@ void compile_plan(Location& location) {
                        [&](Phase phase) { return !location.plan.phases[static_cast<size_t>(phase)].empty(); });
   };
   location.plan.has_server_entries = has({Phase::post_read, Phase::server_rewrite});
+  location.plan.has_entries_before_script = has({Phase::before_rewrite});
   location.plan.has_location_entries = has({Phase::rewrite, Phase::preaccess, Phase::access, Phase::precontent});
   location.plan.server_phases_wait = waits(Phase::post_read) || waits(Phase::server_rewrite);
   bool may_delay = conf<CoreConf>(*location.block).auth_delay != 0;
@@ -145,16 +153,29 @@ static Verdict follow_rewrite(Request& request) {
   return enter_location(request);
 }
 
-// The rewrite scripts of the location, of the one a rewrite leads to, and so on.
-static Verdict run_location_scripts(Request& request) {
+// The rewrite scripts of the location, of the one a rewrite leads to, and so on; `verdict` settled. False: a location has entries ahead of
+// its script, run_location_scripts() goes on from there.
+static bool try_location_scripts(Request& request, Verdict& verdict) {
   while (request.location != request.server->root) {  // where no location matched, the server's script has run already
-    Verdict verdict = Verdict::next();
-    if (run_script(request, verdict) == ScriptStep::finished) return verdict;
-    if (!request.wants_location) break;
+    if (request.location->plan.has_entries_before_script) return false;
+    if (run_script(request, verdict) == ScriptStep::finished || !request.wants_location) break;
     verdict = follow_rewrite(request);
-    if (!verdict.is_next()) return verdict;
+    if (!verdict.is_next()) break;
   }
-  return Verdict::next();
+  return true;
+}
+
+static Task<Verdict> run_location_scripts(Request& request) {
+  Verdict verdict = Verdict::next();
+  while (request.location != request.server->root) {
+    verdict = co_await run_entries(request, Phase::before_rewrite);
+    if (!verdict.is_next()) break;
+    bool finished = !request.wants_location && run_script(request, verdict) == ScriptStep::finished;
+    if (finished || !request.wants_location) break;
+    verdict = follow_rewrite(request);
+    if (!verdict.is_next()) break;
+  }
+  co_return verdict;
 }
 
 // What it does to the URI is seen by the search for the location, which follows.
@@ -205,7 +226,7 @@ static Task<Verdict> run_location_phases(Request& request) {
     if (!verdict.is_next()) co_return verdict;
     if (!request.wants_location) break;
     verdict = follow_rewrite(request);
-    if (verdict.is_next()) verdict = run_location_scripts(request);
+    if (verdict.is_next() && !try_location_scripts(request, verdict)) verdict = co_await run_location_scripts(request);
     if (!verdict.is_next()) co_return verdict;
   }
   Verdict verdict = co_await run_entries(request, Phase::preaccess);
@@ -240,7 +261,13 @@ static Task<Verdict> run_from_location(Request& request) {
 static Task<Verdict> run_from_server(Request& request) {
   Verdict verdict = co_await run_server_phases(request);
   if (verdict.is_next()) verdict = enter_location(request);
-  if (verdict.is_next()) verdict = run_location_scripts(request);
+  if (verdict.is_next() && !try_location_scripts(request, verdict)) verdict = co_await run_location_scripts(request);
+  if (!verdict.is_next()) co_return verdict;
+  co_return co_await run_from_location(request);
+}
+
+static Task<Verdict> run_from_script(Request& request) {
+  Verdict verdict = co_await run_location_scripts(request);
   if (!verdict.is_next()) co_return verdict;
   co_return co_await run_from_location(request);
 }
@@ -258,7 +285,10 @@ bool try_phases(Request& request, Location* named, Verdict& verdict, Task<Verdic
     verdict = check_server_phases(request);
     if (verdict.is_next()) verdict = enter_location(request);
   }
-  if (verdict.is_next()) verdict = run_location_scripts(request);
+  if (verdict.is_next() && !try_location_scripts(request, verdict)) {
+    rest = run_from_script(request);
+    return false;
+  }
   if (!verdict.is_next()) return true;
   if (request.location->plan.location_phases_wait) {
     rest = run_from_location(request);

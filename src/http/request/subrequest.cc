@@ -30,7 +30,6 @@ static void enter_bare(Request& request, const Location& location) {
 
 Subrequest::Subrequest(Request& parent, const SubrequestPlan& plan)
     : parent_(parent),
-      shares_variables_(plan.shares_variables),
       ends_with_client_(plan.ends_with_client),
       content_(plan.content),
       arena_(Arena::open(arena_bytes)) {
@@ -43,7 +42,7 @@ Subrequest::Subrequest(Request& parent, const SubrequestPlan& plan)
   aim_subrequest(*request_, *parent.server, plan, parent.logger.connection());
   request_->client_addr = parent.client_addr;
   request_->local_addr = parent.local_addr;
-  if (shares_variables_) request_->take_assigned(parent);
+  if (plan.shares_variables) request_->share_assigned(parent);
   if (content_) enter_bare(*request_, *parent.location);
 }
 
@@ -96,7 +95,6 @@ Task<Unit> Subrequest::run() {
   if (ends_with_client_) abortable.emplace(parent_);
   if (content_) co_await answer_subrequest(*request_, content_);
   else co_await handle_subrequest(*request_);
-  if (shares_variables_) parent_.take_assigned(*request_);
   co_return Unit();
 }
 

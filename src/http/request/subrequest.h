@@ -60,7 +60,6 @@ class Subrequest {
 
  private:
   Request& parent_;
-  bool shares_variables_;
   bool ends_with_client_;
   Content content_;
   Arena::Owner arena_;

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/arguments.h"
+
+#include "core/base/escape.h"
+
+namespace fairlead::lua {
+
+// The bytes that ngx.escape_uri keeps in a component: encodeURIComponent of JavaScript keeps these.
+static bool is_kept_in_component(char byte) {
+  bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+  return letter || std::string_view("-_.~!'()*").find(byte) != std::string_view::npos;
+}
+
+void append_component(std::string& to, std::string_view text) {
+  constexpr char digits[] = "0123456789ABCDEF";
+  for (char byte : text) {
+    if (is_kept_in_component(byte)) {
+      to += byte;
+      continue;
+    }
+    to += '%';
+    to += digits[static_cast<unsigned char>(byte) >> 4];
+    to += digits[byte & 15];
+  }
+}
+
+std::string_view decode_argument(std::string_view text, std::string& room) {
+  if (text.find_first_of("%+") == std::string_view::npos) return text;
+  room.assign(text);
+  for (char& byte : room)
+    if (byte == '+') byte = ' ';
+  char* end = unescape_to(room.data(), room, BadPercent::keep);
+  return std::string_view(room).substr(0, static_cast<size_t>(end - room.data()));
+}
+
+bool ArgumentReader::next() {
+  while (!rest_.empty()) {
+    size_t end = rest_.find('&');
+    std::string_view one = rest_.substr(0, end);
+    rest_ = end == std::string_view::npos ? std::string_view() : rest_.substr(end + 1);
+    size_t equals = one.find('=');
+    has_value = equals != std::string_view::npos;
+    name = one.substr(0, equals);
+    value = has_value ? one.substr(equals + 1) : std::string_view();
+    if (!name.empty()) return true;
+  }
+  return false;
+}
+
+}  // namespace fairlead::lua

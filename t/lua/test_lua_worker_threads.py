@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""ngx.run_worker_thread: functions of modules on threads of a thread_pool, while the worker serves others."""
+
+import signal
+
+import pytest
+
+from lib.client import Client, get
+
+CONF = r"""
+thread_pool small threads=2 max_queue=4;
+events {}
+http {
+    lua_package_path "%%PREFIX%%/?.lua;;";
+    lua_worker_thread_vm_pool_size 2;
+    lua_run_time_limit LIMIT;
+    lua_check_client_abort on;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { content_by_lua_block { SCRIPT } }
+        location = /other { return 200 other; }
+    }
+}
+"""
+WORK = r"""
+local kept = 0
+return {
+    name = "work",
+    echo = function(...) return ... end,
+    sum = function(n) local sum = 0 for i = 1, n do sum = sum + i end return sum end,
+    count = function() kept = kept + 1 return kept end,
+    fail = function() error("no luck") end,
+    fail_with_table = function() error({}) end,
+    give_function = function() return print end,
+    tools = function()
+        return ngx.md5("a"), ngx.encode_base64("a"), ngx.encode_args({ a = 1 }), ngx.config.subsystem, ngx.null, ngx.say, ngx.var,
+            require("ngx.base64").encode_base64url("\255"), table.nkeys({ 1, 2 })
+    end,
+    spin = function() jit.off() jit.flush() while true do pcall(function() while true do end end) end end,
+    compiled = function() local i = 0 while true do i = i + 1 end end,
+    pause = function(path) local f = io.open(path) f:read("*a") f:close() return "read" end,
+}
+"""
+
+
+def start(server, script, limit="60s", **more):
+    return server(CONF.replace("SCRIPT", script).replace("LIMIT", limit), files={"work.lua": WORK, "broken.lua": "return 1"}, **more)
+
+
+def run(server, script, **more):
+    return get(start(server, script, **more).port, "/").body.decode()
+
+
+def test_what_goes_in_comes_out(server):
+    text = run(server, """
+        local function call(...) return ngx.run_worker_thread("small", "work", ...) end
+        ngx.say(call("sum", 1000000))
+        ngx.say(call("echo", "text\\0", 1.5, true, nil, ngx.null, false))
+        local ok, t = call("echo", { 1, 2, { a = { b = "deep" } }, [true] = "yes" })
+        ngx.say(ok, t[1], t[2], t[3].a.b, t[true])
+        ngx.say(call("count"), " ", select("#", call("echo")))""")
+    assert text == "true500000500000\ntruetext\0" + "1.5truenilnullfalse\ntrue12deepyes\ntrue 1\n"
+
+
+def test_the_machine_has_what_needs_no_request(server):
+    text = run(server, 'ngx.say(ngx.run_worker_thread("small", "work", "tools"))')
+    assert text == "true0cc175b9c0f1b6a831c399e269772661YQ==a=1httpnullnilnil_w2\n"
+
+
+def test_failures(server):
+    text = run(server, """
+        local function call(...) ngx.say(ngx.run_worker_thread(...)) end
+        call("none", "work", "echo")
+        call("small", "missing.module", "echo")
+        call("small", "broken", "echo")
+        call("small", "work", "name")
+        call("small", "work", "fail")
+        call("small", "work", "fail_with_table")
+        call("small", "work", "give_function")
+        call("small", "work", "echo", print)
+        local loop = {} loop.loop = loop
+        call("small", "work", "echo", loop)
+        call("default", "work", "echo", "still there")""").split("\n")
+    assert text[0] == "falsethread pool none not found"
+    assert text[1].startswith("falsemodule 'missing.module' not found")
+    assert 'falsemodule "broken" is not a table' in text
+    assert 'false"name" is not a function of module "work"' in text
+    assert any(line.startswith("false") and line.endswith("work.lua:8: no luck") for line in text)
+    assert "falseunknown reason" in text
+    assert text.count("falseunsupported type: function") == 2
+    assert "falsesuspicious circular references, table depth exceed max depth: 100" in text
+    assert text[-2] == "truestill there"
+
+
+def test_only_so_many_machines(server, tmp_path):
+    import os
+    import threading
+    paths = [tmp_path / f"fifo{i}" for i in range(2)]
+    for path in paths:
+        os.mkfifo(path)
+    s = start(server, f"""
+        local function pause(path) return ngx.run_worker_thread("small", "work", "pause", path) end
+        local a, b = ngx.thread.spawn(pause, "{paths[0]}"), ngx.thread.spawn(pause, "{paths[1]}")
+        ngx.say(ngx.run_worker_thread("small", "work", "echo")) ngx.flush(true)
+        ngx.say(ngx.thread.wait(a)) ngx.say(ngx.thread.wait(b)) ngx.say(ngx.run_worker_thread("small", "work", "echo"))""")
+    with Client(s.port) as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert get(s.port, "/other").body == b"other"  # the worker does not wait
+        writers = [threading.Thread(target=lambda p=path: open(p, "w").close()) for path in paths]
+        for writer in writers:
+            writer.start()
+        assert client.read_reply().body == b"falseno available Lua vm\ntruetrueread\ntruetrueread\ntrue\n"
+        for writer in writers:
+            writer.join()
+
+
+def test_a_function_that_does_not_end_is_ended(server):
+    text = run(server, """
+        ngx.say((select(2, ngx.run_worker_thread("small", "work", "spin")):match("ran longer than lua_run_time_limit")))
+        ngx.say(ngx.run_worker_thread("small", "work", "sum", 2))""", limit="50ms")
+    assert text == "ran longer than lua_run_time_limit\ntrue3\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_worker_that_ends_ends_what_runs(server, how):
+    s = start(server, 'ngx.run_worker_thread("small", "work", "spin")')
+    with Client(s.port) as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert get(s.port, "/other").body == b"other"
+        client.reset()
+        s.signal(how)
+        s.wait()
+
+
+def test_compiled_code_that_does_not_end_ends_its_worker(server):
+    s = start(server, 'ngx.run_worker_thread("small", "work", "compiled")', allow_log=("does not end", "exited with code 3"))
+    with Client(s.port) as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert get(s.port, "/other").body == b"other"
+        client.reset()
+        s.reload()
+        s.wait_for_log("a function of ngx.run_worker_thread does not end")
+    assert get(s.port, "/other").body == b"other"
+
+
+def test_a_client_that_leaves_does_not_wait(server, tmp_path):
+    import os
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    s = start(server, f'ngx.run_worker_thread("small", "work", "pause", "{path}")')
+    client = Client(s.port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert get(s.port, "/other").body == b"other"
+    client.reset()
+    s.wait_for_log("client prematurely closed connection")
+    open(path, "w").close()
+    assert get(s.port, "/other").body == b"other"
+
+
+def test_it_must_be_able_to_wait(server):
+    s = server(CONF.replace("content_by_lua_block { SCRIPT }", """content_by_lua_block { }
+        log_by_lua_block { ngx.log(ngx.ERR, select(2, pcall(ngx.run_worker_thread, "small", "work", "echo"))) }""").replace("LIMIT", "60s"))
+    get(s.port, "/")
+    s.wait_for_log(r"API disabled in the context of log_by_lua\*")
