@@ -24,18 +24,24 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */
 class Client:
     """One keepalive connection that waits for each whole reply."""
 
+    request = REQUEST
+
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self):
-        self.socket.sendall(REQUEST)
+        self.socket.sendall(self.request)
 
     def receive(self):
         got = b""
         while b"\r\n\r\n" not in got:
             got += self._some()
         head, _, body = got.partition(b"\r\n\r\n")
+        if b"\r\nTransfer-Encoding: chunked" in head:
+            while not body.endswith(b"\r\n0\r\n\r\n"):
+                body += self._some()
+            return
         length = int(re.search(rb"(?i)\r\ncontent-length: (\d+)", head).group(1))
         while len(body) < length:
             body += self._some()
