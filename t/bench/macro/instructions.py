@@ -97,7 +97,9 @@ def measure(options, requests=1000, what="proxied", profile=None):
     try:
         tls.make_certificate(certificates)
         with subjects.Origin() as origin:
-            makers = {"nginx": kind.nginx, "fairlead": lambda port, **more: subjects.Fairlead(port, os.path.abspath(options.binary), **more)}
+            makers = {"nginx": kind.nginx}
+            if options.binary:
+                makers["fairlead"] = lambda port, **more: subjects.Fairlead(port, os.path.abspath(options.binary), **more)
             for name, make in makers.items():
                 subject = subject_of(make, origin.port, kind, certificates)
                 result[name] = counted(subject, kind, requests, profile if name == "fairlead" else None)
