@@ -95,7 +95,9 @@ class Meters {
   void count(Request& request) {
     ServerMeters& meters = of(*request.server);
     unsigned status = request.response.head.status;
-    metrics_.add(by_class(meters.requests, status, conf_.requests, {request.server->name}));
+    size_t index = class_of(status);
+    if (!meters.requests.made[index]) [[unlikely]] make(meters.requests, index, conf_.requests, {request.server->name});
+    metrics_.add(meters.requests.counters[index]);
     metrics_.observe(meters.time, static_cast<double>(request.loop().now_ms() - request.started_ms));
     metrics_.add(meters.received, request.head.bytes + request.exchange.received_body_bytes());
     metrics_.add(meters.sent, request.exchange.sent_bytes());
@@ -105,7 +107,9 @@ class Meters {
  private:
   void count(const TryRecord& record) {
     PeerMeters& meters = of(record);
-    metrics_.add(by_class(meters.tries, record.status, conf_.tries, {record.group, record.peer}));
+    size_t index = class_of(record.status);
+    if (!meters.tries.made[index]) [[unlikely]] make(meters.tries, index, conf_.tries, {record.group, record.peer});
+    metrics_.add(meters.tries.counters[index]);
     metrics_.add(meters.sent, record.sent_bytes);
     metrics_.add(meters.received, record.received_bytes);
     if (record.header_ms >= 0) metrics_.observe(meters.header_time, static_cast<double>(record.header_ms));
@@ -114,18 +118,14 @@ class Meters {
     if (record.next && !record.next->new_group) metrics_.add(metrics_.counter(conf_.retries, {record.group, reason}));
   }
 
-  // `first`: the labels before the class.
-  Counter by_class(ByClass& series, unsigned status, FamilyId family, std::initializer_list<std::string_view> first) {
-    size_t index = class_of(status);
-    if (!series.made[index]) {
-      std::string_view labels[3];
-      size_t count = 0;
-      for (std::string_view label : first) labels[count++] = label;
-      labels[count++] = class_names[index];
-      series.counters[index] = metrics_.counter(family, std::span<const std::string_view>(labels, count));
-      series.made[index] = true;
-    }
-    return series.counters[index];
+  // The series of a class. `first`: the labels before it.
+  void make(ByClass& series, size_t index, FamilyId family, std::initializer_list<std::string_view> first) {
+    std::string_view labels[3];
+    size_t count = 0;
+    for (std::string_view label : first) labels[count++] = label;
+    labels[count++] = class_names[index];
+    series.counters[index] = metrics_.counter(family, std::span<const std::string_view>(labels, count));
+    series.made[index] = true;
   }
 
   ServerMeters& of(const Server& server) {

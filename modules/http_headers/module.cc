@@ -233,7 +233,11 @@ constexpr Directive rows[] = {
         .takes("[modified] time | @time | epoch | max | off"),
 };
 bool has_trailers(const Block& block) { return !conf<HeadersConf>(block).trailers.empty(); }
-constexpr ResponseFilter filters[] = {{.stage = Stage::headers, .apply = apply_fields},
+bool has_fields(const Block& block) {
+  const HeadersConf& own = conf<HeadersConf>(block);
+  return !own.headers.empty() || own.expires_value.is_set() || own.expires.kind != ExpiresKind::off;
+}
+constexpr ResponseFilter filters[] = {{.stage = Stage::headers, .apply = apply_fields, .applies = has_fields},
                                       {.stage = Stage::framing, .apply = apply_trailers, .applies = has_trailers}};
 constexpr Hooks hooks = {.filters = filters};
 

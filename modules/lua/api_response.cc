@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // The fields of the response: ngx.header and ngx.resp. Some stand in the Response itself and not in its list (type, length, date, tag).
+#include <algorithm>
 #include <cstring>
 
 #include "core/base/clock.h"
@@ -31,21 +32,16 @@ constexpr size_t name_bytes_max = 256;
 std::string_view field_name(Request& request, std::string_view name, char* room) {
   if (name.size() > name_bytes_max) return {};
   bool transforms = conf<LuaConf>(request).transform_underscores;
-  for (size_t i = 0; i < name.size(); ++i) room[i] = transforms && name[i] == '_' ? '-' : name[i];
+  std::memcpy(room, name.data(), name.size());
+  if (transforms) std::replace(room, room + name.size(), '_', '-');
   return {room, name.size()};
 }
 
 bool is_unsafe(char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }
 
-bool has_unsafe(std::string_view text) {
-  for (char byte : text)
-    if (is_unsafe(byte)) [[unlikely]] return true;
-  return false;
-}
-
 // In the arena; control characters, which could end the field, go out as %XX.
 std::string_view safe_text(Request& request, std::string_view text) {
-  if (!has_unsafe(text)) return request.arena().copy(text);
+  if (http::is_field_value(text)) return request.arena().copy(text);
   size_t bad = 0;
   for (char byte : text) bad += is_unsafe(byte) && byte != '\t';
   char* to = static_cast<char*>(request.arena().allocate(text.size() + 2 * bad, 1));

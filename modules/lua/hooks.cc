@@ -86,10 +86,13 @@ Task<Verdict> run_hook(Request& request, Hook hook, const Script& script) {
   Vm::Loaded loaded = vm.push_script(run.entry(), script, &request);
   if (loaded != Vm::Loaded::ok) co_return refuse_script(request, loaded);
   if (!run.start(0)) co_await run.finish();
-  if (request.slot<RequestState>().is_raw) co_return after_raw(request, run.ending());
-  Output* output = request.slot<RequestState>().output;
-  bool simple = run.ending().kind == Ending::Kind::returned && !must_answer(hook, output);
-  if (simple) co_return after_return(hook);
+  const RequestState& state = request.slot<RequestState>();
+  if (state.is_raw) co_return after_raw(request, run.ending());
+  if (run.ending().kind == Ending::Kind::returned) {
+    if (!must_answer(hook, state.output)) co_return after_return(hook);
+    Verdict verdict = Verdict::done();
+    if (output_of(request).try_finish(verdict)) co_return verdict;
+  }
   co_return co_await conclude(request, hook, run.ending());
 }
 

@@ -81,6 +81,7 @@ void Output::pump() {
   if (beside_.is_started() && !beside_.is_done()) return;
   Progress progress = http::pump_response(request_);
   if (progress == Progress::failed) failed_ = true;
+  if (progress == Progress::done) sent_ = true;
   if (progress != Progress::need_write) return;
   beside_.cancel();
   beside_.start(drain_beside());
@@ -124,14 +125,23 @@ Task<Result<Unit>> Output::drain() {
   co_return Error{Fault::reset, Side::client, 0, "client aborted"};
 }
 
-Task<http::Verdict> Output::finish() {
+bool Output::try_finish(http::Verdict& verdict) {
   end();
-  if (refused_) co_return *refused_;
+  if (refused_) {
+    verdict = *refused_;
+    return true;
+  }
   beside_.cancel();
-  if (failed_) co_return http::Verdict::done();
+  verdict = http::Verdict::done();
+  if (failed_ || sent_) return true;
   Progress progress = http::pump_response(request_);
-  if (progress == Progress::done || progress == Progress::failed) co_return http::Verdict::done();
-  co_return co_await http::finish_send(request_);
+  return progress == Progress::done || progress == Progress::failed;
+}
+
+Task<http::Verdict> Output::finish() {
+  http::Verdict verdict = http::Verdict::done();
+  if (!try_finish(verdict)) verdict = co_await http::finish_send(request_);
+  co_return verdict;
 }
 
 void Output::abandon() {

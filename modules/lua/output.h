@@ -63,7 +63,9 @@ class Output {
 
   // Waits until all that was printed is with the kernel; false after send_timeout or if the client is gone.
   Task<Result<Unit>> drain();
-  // Ends the response and waits until it is sent; the hook's last act.
+  // Ends the response: the hook's last act. Plain: true if that is all, with `verdict` settled; false: await finish().
+  bool try_finish(http::Verdict& verdict);
+  // As above, and waits until it is sent.
   Task<http::Verdict> finish();
   // The script failed behind its first byte: what was printed leaves, the connection ends.
   void abandon();
@@ -78,6 +80,7 @@ class Output {
   bool buffered_;
   bool committed_ = false;
   bool failed_ = false;
+  bool sent_ = false;  // all of the response
   std::optional<http::Verdict> refused_;
   Child<Unit> beside_;
 };

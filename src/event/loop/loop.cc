@@ -83,8 +83,8 @@ void Loop::dispatch(const PollEvent& event) {
   if (event.writable) w->ready_[1] = true;
   if (event.hangup) w->hangup_ = true;
   if (w->alerts_on(event.readable, event.writable, event.hangup)) ready(*w->alert_);
-  if (event.readable) w->wake(Direction::read, WaitStatus::ready);
-  if (event.writable && w->sequence_ == sequence) w->wake(Direction::write, WaitStatus::ready);
+  if (event.readable && w->waiting_[0]) w->wake(Direction::read, WaitStatus::ready);
+  if (event.writable && w->sequence_ == sequence && w->waiting_[1]) w->wake(Direction::write, WaitStatus::ready);
 }
 
 void Loop::run_list(List<Resumable>& list) {

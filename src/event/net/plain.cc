@@ -8,12 +8,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <optional>
 
 #if defined(__linux__)
 #include <sys/sendfile.h>
 #endif
 
+#include "core/base/buffer.h"
 #include "event/net/transport.h"
 
 namespace fairlead {
@@ -40,37 +41,38 @@ IoResult PlainTransport::read(char* to, size_t room) {
   }
 }
 
-static size_t total_of(const iovec* vectors, int count) {
-  size_t total = 0;
-  for (int i = 0; i < count; ++i) total += vectors[i].iov_len;
-  return total;
+// What a send gave, of `total` bytes. Nothing: it is to be made again.
+static std::optional<IoResult> result_of(Watch& watch, ssize_t sent, size_t total) {
+  if (sent >= 0) {
+    if (static_cast<size_t>(sent) < total) watch.set_ready(Direction::write, false);
+    return IoResult{IoStatus::ok, static_cast<size_t>(sent)};
+  }
+  if (errno == EINTR) return std::nullopt;
+  if (errno != EAGAIN) return IoResult{IoStatus::failed, 0, errno};
+  watch.set_ready(Direction::write, false);
+  return IoResult{IoStatus::again};
+}
+
+static IoResult send_one(Watch& watch, const char* from, size_t bytes) {
+  for (;;) {
+    if (auto result = result_of(watch, send(watch.fd(), from, bytes, MSG_NOSIGNAL), bytes)) return *result;
+  }
 }
 
 IoResult PlainTransport::write(const iovec* vectors, int count) {
   // A few small pieces (a head and its body) are cheaper copied together: send() spares what writev() does per call and vector.
   constexpr size_t copy_bytes_max = 2048;
-  char together[copy_bytes_max];
-  size_t total = total_of(vectors, count);
-  iovec whole = vectors[0];
-  if (count > 1 && total <= copy_bytes_max) {
+  if (count == 1) return send_one(*watch_, static_cast<const char*>(vectors[0].iov_base), vectors[0].iov_len);
+  size_t total = 0;
+  for (int i = 0; i < count; ++i) total += vectors[i].iov_len;
+  if (total <= copy_bytes_max) {
+    char together[copy_bytes_max];
     char* at = together;
-    for (int i = 0; i < count; ++i) {
-      std::memcpy(at, vectors[i].iov_base, vectors[i].iov_len);
-      at += vectors[i].iov_len;
-    }
-    whole = {together, total};
-    count = 1;
+    for (int i = 0; i < count; ++i) at = append_bytes(at, {static_cast<const char*>(vectors[i].iov_base), vectors[i].iov_len});
+    return send_one(*watch_, together, total);
   }
   for (;;) {
-    ssize_t sent = count == 1 ? send(watch_->fd(), whole.iov_base, whole.iov_len, MSG_NOSIGNAL) : writev(watch_->fd(), vectors, count);
-    if (sent >= 0) {
-      if (static_cast<size_t>(sent) < total) watch_->set_ready(Direction::write, false);
-      return {IoStatus::ok, static_cast<size_t>(sent)};
-    }
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN) return {IoStatus::failed, 0, errno};
-    watch_->set_ready(Direction::write, false);
-    return {IoStatus::again};
+    if (auto result = result_of(*watch_, writev(watch_->fd(), vectors, count), total)) return *result;
   }
 }
 

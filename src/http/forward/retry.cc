@@ -38,6 +38,11 @@ static Next condition_of(const Error& error) {
   }
 }
 
+// A reply that no policy has anything to say about: the usual case, told quickly.
+static bool is_plain_success(const Outcome& outcome) {
+  return outcome.error.fault == Fault::none && outcome.status < 400 && outcome.condition == Next::none;
+}
+
 bool Retry::is_listed(const Outcome& outcome) const {
   if (conf_.next_upstream.has(Next::off)) return false;
   Next condition = outcome.error.fault == Fault::none ? condition_of(outcome.status) : condition_of(outcome.error);
@@ -48,6 +53,7 @@ bool Retry::is_listed(const Outcome& outcome) const {
 
 // features.md 1.1: error, timeout and invalid_header always, 5xx and 429 only if listed, 403 and 404 never.
 bool Retry::is_failure(const Outcome& outcome) const {
+  if (is_plain_success(outcome)) return false;
   if (outcome.error.fault != Fault::none) return outcome.error.side == Side::upstream && !outcome.stale && !outcome.refused;
   return outcome.status != 403 && outcome.status != 404 && is_listed(outcome);
 }
@@ -55,6 +61,7 @@ bool Retry::is_failure(const Outcome& outcome) const {
 Again Retry::again(const Outcome& outcome, uint64_t now_ms, Random& random) {
   refused_ = {};
   pause_ms_ = 0;
+  if (is_plain_success(outcome)) return Again::no;
   bool replied = outcome.error.fault == Fault::none;
   if (!replied && outcome.error.side != Side::upstream) return Again::no;
   // Once on the same peer: it may only have been about to leave, or full for a moment. Then it is an error like others, but a safe one.

@@ -37,28 +37,34 @@ LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const
 // What parse_field_line() does with any line.
 LineKind parse_any_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax);
 
-// The scan::name_ bits of all bytes of `name`.
+// The scan::name_ bits of all bytes of `name`; 0 if one of them can be in no name at all.
 inline uint8_t name_classes(std::string_view name) {
   unsigned classes = 0;
-  for (char byte : name) classes |= scan::class_of(byte);
+  for (char byte : name) {
+    unsigned own = scan::class_of(byte);
+    if (own == 0) return 0;
+    classes |= own;
+  }
   return static_cast<uint8_t>(classes);
 }
 
 // What it does with one as nearly all are: there as a whole, "Name: value" CR LF, no further blanks around the value. False: nothing is
-// said of the line.
+// said of the line. Only a name that is not known has to be looked at byte by byte: what lies before a colon may be anything.
 [[gnu::always_inline]] inline bool take_plain_line(FieldLine& line, std::string_view buffer, size_t from) {
   const char *base = buffer.data(), *end = base + buffer.size(), *name = base + from;
-  const char* colon = scan::find_name_end(base, name, end);
-  if (end - colon < 4 || colon == name || colon[0] != ':' || colon[1] != ' ') return false;
+  if (name == end || *name == '\r') return false;  // the end of the section: a body may follow
+  const char* colon = scan::find_colon(base, name, end);
+  if (end - colon < 4 || colon == name || colon[1] != ' ') return false;
   const char* value = colon + 2;
   const char* stop = scan::find_control(base, value, end);
   if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') return false;
   auto is_blank = [](char byte) { return byte == ' ' || byte == '\t'; };
   if (is_blank(*value) || is_blank(stop[-1])) return false;  // of an empty value: the blank behind the colon
   line.name = {name, static_cast<size_t>(colon - name)};
-  line.value = {value, static_cast<size_t>(stop - value)};
   line.known = find_known_header(line.name);
   line.name_classes = line.known != KnownHeader::other ? uint8_t{scan::name_plain} : name_classes(line.name);
+  if (line.name_classes == 0) return false;
+  line.value = {value, static_cast<size_t>(stop - value)};
   line.next = line.stop = static_cast<size_t>(stop + 2 - base);
   return true;
 }

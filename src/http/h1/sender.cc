@@ -3,6 +3,7 @@
 #include "http/h1/sender.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "event/net/socket.h"
 #include "http/message/headers.h"
@@ -46,8 +47,8 @@ Progress Sender::gather(Body& body) {
         frame(chunk);
         if (file_.is_file() || body_ended_) return Progress::done;
         break;
-      case Poll::pending: return Progress::need_body;
-      case Poll::failed: return fail(body.error());
+      case Poll::pending: close_chunk(); return Progress::need_body;
+      case Poll::failed: close_chunk(); return fail(body.error());
       case Poll::end:
         if (framing_ == SendFraming::length && left_ > 0) {
           return fail(Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"});
@@ -56,6 +57,7 @@ Progress Sender::gather(Body& body) {
         return Progress::done;
     }
   }
+  close_chunk();
   return Progress::done;
 }
 
@@ -73,16 +75,21 @@ void Sender::frame(Chunk& chunk) {
   body_bytes_ += bytes;
   if (framing_ == SendFraming::chunked) {
     ChainWriter writer(out_, 24);
+    if (chunk_open_) writer.write("\r\n");
     writer.write_hex(bytes);
     writer.write("\r\n");
+    chunk_open_ = true;
   }
   if (chunk.is_file()) {
     file_ = std::move(chunk);
-    file_chunk_open_ = framing_ == SendFraming::chunked;
     return;
   }
   out_.push_back(std::move(chunk.bytes));
-  if (framing_ == SendFraming::chunked) out_.push_back(Slice("\r\n"));
+}
+
+// The line end behind a chunk goes with what follows it, unless nothing does for now: a receiver may wait for it.
+void Sender::close_chunk() {
+  if (std::exchange(chunk_open_, false)) out_.push_back(Slice("\r\n"));
 }
 
 void Sender::finish_body(const Body& body) {
@@ -90,9 +97,11 @@ void Sender::finish_body(const Body& body) {
   if (framing_ != SendFraming::chunked) return;
   const Headers* trailers = body.trailers();
   if (!trailers || trailers->empty()) {
-    out_.push_back(Slice("0\r\n\r\n"));
+    constexpr std::string_view last = "\r\n0\r\n\r\n";
+    out_.push_back(Slice(chunk_open_ ? last : last.substr(2)));
     return;
   }
+  close_chunk();
   ChainWriter writer(out_, 256);
   writer.write("0\r\n");
   for (const auto& field : *trailers) {
@@ -134,8 +143,6 @@ Progress Sender::write_file() {
     if (file_.file_bytes > 0 && !to_.watch().is_ready(Direction::write)) return Progress::need_write;
   }
   file_.clear();
-  if (file_chunk_open_) out_.push_back(Slice("\r\n"));
-  file_chunk_open_ = false;
   return Progress::done;
 }
 

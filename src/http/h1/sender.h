@@ -53,6 +53,7 @@ class Sender {
   Progress write_file();
   void set_corked(bool on);
   void frame(Chunk& chunk);
+  void close_chunk();
   void finish_body(const Body& body);
   Progress fail(Error error) {
     error_ = error;
@@ -71,7 +72,7 @@ class Sender {
   bool cork_ = false;
   bool corked_ = false;
   bool pulled_ = false;
-  bool file_chunk_open_ = false;  // chunked: the file range still needs its closing CRLF
+  bool chunk_open_ = false;  // chunked: the last chunk still needs its line end
   Error error_;
 };
 

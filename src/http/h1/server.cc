@@ -155,19 +155,16 @@ Task<After> after_answer(Connection& client, const ServerRules& rules, ServerExc
   co_return After::next_request;
 }
 
-// Tells the sink of the head that is being read, however that ends.
+// While the rest of a head is waited for the sink knows of it, however that ends.
 class Reading {
  public:
-  explicit Reading(RequestSink& sink) : sink_(&sink) { sink.reading(true); }
-  ~Reading() { end(); }
+  explicit Reading(RequestSink& sink) : sink_(sink) { sink_.reading(true); }
+  ~Reading() { sink_.reading(false); }
   Reading(const Reading&) = delete;
   Reading& operator=(const Reading&) = delete;
-  void end() {
-    if (sink_) std::exchange(sink_, nullptr)->reading(false);
-  }
 
  private:
-  RequestSink* sink_;
+  RequestSink& sink_;
 };
 
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
@@ -179,15 +176,14 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   RequestParser parser(*head, rules.head);
   uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
   HeadStep step;
-  Reading reading(sink);
   while ((step = read_head(client, parser, rules)) == HeadStep::need_read) {
+    Reading reading(sink);
     WaitStatus status = co_await client.readable(deadline);
     if (status == WaitStatus::timeout) {
       step = HeadStep::timed_out;
       break;
     }
   }
-  reading.end();
   const char* failure = step == HeadStep::closed ? client.transport().failure_text() : nullptr;
   if (failure) sink.broken(failure, parser.started() ? "reading client request headers" : "waiting for request");
   if (step == HeadStep::closed || (step == HeadStep::timed_out && !parser.started())) co_return Left();

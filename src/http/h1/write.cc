@@ -70,7 +70,8 @@ void write_request_head(ChainWriter& to, const RequestLine& line, const Headers&
 void write_response_head(ChainWriter& to, const StatusLine& line, const Headers& headers, const HeadEnd& end) {
   constexpr size_t minor_at = std::string_view("HTTP/1.").size();
   constexpr std::string_view frame = "HTTP/1.1 65535 \r\n";
-  std::string_view ready = line.reason.empty() ? status_line(line.status) : std::string_view();
+  bool is_usual = line.reason.empty() || (line.status == 200 && line.reason == "OK");
+  std::string_view ready = is_usual ? status_line(line.status) : std::string_view();
   char* begin = to.reserve(ready.size() + frame.size() + line.reason.size() + headers.bytes() + end_bytes_max);
   char* at = begin;
   if (!ready.empty()) {

@@ -100,6 +100,13 @@ struct NameEnd {
 #endif
 };
 
+struct Colon {
+  bool operator()(char byte) const { return byte == ':'; }
+#if defined(__SSE2__)
+  Bytes in(Bytes bytes) const { return equal(bytes, ':'); }
+#endif
+};
+
 }  // namespace detail
 
 // All give `end` if there is none. `base`: where the readable bytes begin, at or before `at`.
@@ -118,5 +125,8 @@ inline const char* find_blank_or_control(const char* base, const char* at, const
 inline const char* find_name_end(const char* base, const char* at, const char* end) {
   return detail::find(base, at, end, detail::NameEnd());
 }
+
+// The first colon.
+inline const char* find_colon(const char* base, const char* at, const char* end) { return detail::find(base, at, end, detail::Colon()); }
 
 }  // namespace fairlead::http::scan

@@ -207,14 +207,17 @@ Task<Unit> answer_subrequest(Request& request, Content content) {
 Task<Unit> handle(Request& request, Verdict verdict) {
   LogAtExit log(request);
   bool finished = true;
-  Task<Verdict> content;
-  if (verdict.is_next() && !try_phases(request, nullptr, verdict, content)) {
-    UntilGone gone(request, std::move(content));
+  Task<Verdict> rest;
+  if (verdict.is_next() && !try_phases(request, nullptr, verdict, rest)) {
+    UntilGone gone(request, std::move(rest));
     finished = co_await gone;
     if (finished) verdict = gone.take();
   }
-  if (finished && !is_end(verdict)) {  // a forwarded request has been answered by now: it does without another frame
-    UntilGone gone(request, follow(request, verdict));
+  // What can be done at once does without another frame: a forwarded request has been answered by now, a text often fits the socket.
+  if (finished && verdict.kind() == Verdict::Kind::respond && !try_send(request, verdict)) rest = finish_send(request);
+  else if (finished && !is_end(verdict)) rest = follow(request, verdict);
+  if (rest) {
+    UntilGone gone(request, std::move(rest));
     finished = co_await gone;
   }
   if (!finished) {

@@ -3,6 +3,7 @@
 #include "http/request/phase.h"
 
 #include <algorithm>
+#include <span>
 
 #include "core/conf/module.h"
 #include "http/conf/core_conf.h"
@@ -19,6 +20,10 @@ static void add_entry(Plan& plan, const PhaseEntry& entry) {
   entries.insert(place, &entry);
 }
 
+static bool any_waits(std::span<const PhaseEntry* const> entries) {
+  return std::any_of(entries.begin(), entries.end(), [](const PhaseEntry* entry) { return entry->run != nullptr; });
+}
+
 void compile_plan(Location& location) {
   for (const Module* module : modules().all()) {
     if (!module->http) continue;
@@ -31,10 +36,7 @@ void compile_plan(Location& location) {
     for (const TlsHook& hook : module->http->tls)
       if (!hook.applies || hook.applies(*location.block)) location.plan.tls.push_back(&hook);
   }
-  auto waits = [&](Phase phase) {
-    const auto& entries = location.plan.phases[static_cast<size_t>(phase)];
-    return std::any_of(entries.begin(), entries.end(), [](const PhaseEntry* entry) { return entry->run != nullptr; });
-  };
+  auto waits = [&](Phase phase) { return any_waits(location.plan.phases[static_cast<size_t>(phase)]); };
   auto has = [&](std::initializer_list<Phase> phases) {
     return std::any_of(phases.begin(), phases.end(),
                        [&](Phase phase) { return !location.plan.phases[static_cast<size_t>(phase)].empty(); });
@@ -62,6 +64,8 @@ static Verdict check_entries(Request& request, Phase phase) {
   }
   return Verdict::next();
 }
+
+static bool waits(const Request& request, Phase phase) { return any_waits(entries_of(request, phase)); }
 
 static Task<Verdict> run_entries(Request& request, Phase phase) {
   for (const PhaseEntry* entry : entries_of(request, phase)) {
@@ -221,18 +225,22 @@ static Verdict check_location_phases(Request& request) {
 }
 
 static Task<Verdict> run_location_phases(Request& request) {
+  Verdict verdict = Verdict::next();
   for (;;) {
-    Verdict verdict = co_await run_entries(request, Phase::rewrite);
+    if (waits(request, Phase::rewrite)) verdict = co_await run_entries(request, Phase::rewrite);
+    else verdict = check_entries(request, Phase::rewrite);
     if (!verdict.is_next()) co_return verdict;
     if (!request.wants_location) break;
     verdict = follow_rewrite(request);
     if (verdict.is_next() && !try_location_scripts(request, verdict)) verdict = co_await run_location_scripts(request);
     if (!verdict.is_next()) co_return verdict;
   }
-  Verdict verdict = co_await run_entries(request, Phase::preaccess);
+  if (waits(request, Phase::preaccess)) verdict = co_await run_entries(request, Phase::preaccess);
+  else verdict = check_entries(request, Phase::preaccess);
   if (!verdict.is_next()) co_return verdict;
-  verdict = co_await run_access(request);
+  if (!entries_of(request, Phase::access).empty()) verdict = co_await run_access(request);
   if (!verdict.is_next()) co_return verdict;
+  if (!waits(request, Phase::precontent)) co_return check_entries(request, Phase::precontent);
   co_return co_await run_entries(request, Phase::precontent);
 }
 

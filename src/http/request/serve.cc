@@ -24,7 +24,10 @@ namespace {
 // What the HTTP/1 loop needs of the engine, for one connection. Lies in the serve frame.
 class Sink final : public RequestSink {
  public:
-  Sink(ClientFacts& client_facts, Connection& client) : facts_(client_facts), client_(client) { idle_.watch = &client.watch(); }
+  Sink(ClientFacts& client_facts, Connection& client) : facts_(client_facts), client_(client) {
+    idle_.watch = &client.watch();
+    idle_.min_timeout_ms = conf<CoreConf>(*facts_.listen.hosts.default_server->block).keepalive_min_timeout.ms;
+  }
 
   ~Sink() {
     if (is_idle_) count(facts_.worker.row().waiting, false);
@@ -55,7 +58,6 @@ class Sink final : public RequestSink {
       return;
     }
     idle_.since_ms = client_.loop().now_ms();
-    idle_.min_timeout_ms = conf<CoreConf>(*facts_.listen.hosts.default_server->block).keepalive_min_timeout.ms;
     idle_.is_new = facts_.requests == 0;
     facts_.worker.client_idle(idle_);
   }

@@ -21,7 +21,7 @@ class RequestSink {
   virtual ClientFacts& facts() = 0;
   // While the connection is idle, from before the wait to behind it; a draining worker shortens that wait.
   virtual void idle(bool begins) = 0;
-  // A request is being received: from before its first byte is looked at to the end of its head.
+  // A part of a request's head is there, and the rest is waited for.
   virtual void reading(bool) {}
   // The connection failed outside of any request, for a reason that its transport tells; `doing`: in the words of the error log.
   virtual void broken(std::string_view /*reason*/, std::string_view /*doing*/) {}

@@ -24,8 +24,9 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */
 class Client:
     """One keepalive connection that waits for each whole reply."""
 
-    def __init__(self, port, request=REQUEST):
-        self.request = request
+    request = REQUEST
+
+    def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -37,10 +38,14 @@ class Client:
         while b"\r\n\r\n" not in got:
             got += self._some()
         head, _, body = got.partition(b"\r\n\r\n")
-        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
-        while not body.endswith(b"\r\n0\r\n\r\n") if length is None else len(body) < int(length.group(1)):
+        if b"\r\nTransfer-Encoding: chunked" in head:
+            while not body.endswith(b"\r\n0\r\n\r\n"):
+                body += self._some()
+            return
+        length = int(re.search(rb"(?i)\r\ncontent-length: (\d+)", head).group(1))
+        while len(body) < length:
             body += self._some()
-        if not head.startswith(b"HTTP/1.1 200") or length and len(body) != int(length.group(1)):
+        if not head.startswith(b"HTTP/1.1 200") or len(body) != length:
             raise SystemExit(f"unexpected reply {head!r}")
 
     def _some(self):

@@ -36,6 +36,14 @@ http {{
 """
 
 
+def make_certificate(folder):
+    """server.pem and server.key; `folder` may be read by whoever a server runs as."""
+    os.chmod(folder, 0o755)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-keyout", folder + "/server.key", "-out", folder + "/server.pem"],
+                   check=True, capture_output=True)
+
+
 def requests_of(port, options, streams):
     count = int(options.requests)
     words = [] if streams else ["--h1"]
@@ -98,11 +106,8 @@ def main():
     keys = ("per_second", "total_us", "user_us", "system_us")
     result = {}
     certificates = tempfile.mkdtemp(prefix="fairlead-bench-certs-")
-    os.chmod(certificates, 0o755)
     try:
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                        "-subj", "/CN=localhost", "-keyout", certificates + "/server.key", "-out", certificates + "/server.pem"],
-                       check=True, capture_output=True)
+        make_certificate(certificates)
         for kind in options.kinds:
             rounds = compare(options, kind, certificates)
             print(f"{kind}: {options.rounds} rounds")

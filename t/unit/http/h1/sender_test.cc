@@ -130,6 +130,41 @@ TEST_F(SenderTest, ChunksWithTrailers) {
   EXPECT_EQ(received, "3\r\nabc\r\n11\r\n0123456789abcdef!\r\n0\r\nX-Sum: 1\r\n\r\n");
 }
 
+// One behind the other without a wait: the line end of a chunk leaves with what follows it.
+TEST_F(SenderTest, ChunksThatAreThereTogether) {
+  make();
+  PartsBody body({"abc", "de"});
+  body.let_go();
+  Sender sender(*connection);
+  sender.begin(SendFraming::chunked);
+  EXPECT_EQ(sender.pump(body), Progress::done);
+  receive();
+  EXPECT_EQ(received, "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+}
+
+TEST_F(SenderTest, AFileBehindBytesIsAChunkOfItsOwn) {
+  make();
+  struct Both final : Body {
+    explicit Both(FileRef of) : file(std::move(of)) {}
+    Poll poll(Chunk& chunk) override {
+      chunk.clear();
+      if (++calls == 1) chunk.bytes = Slice("abc");
+      if (calls == 2) {
+        chunk.file = file;
+        chunk.file_bytes = 5;
+      }
+      return calls > 2 ? Poll::end : Poll::ready;
+    }
+    Task<Result<Unit>> ready() override { co_return Unit(); }
+    FileRef file;
+    int calls = 0;
+  } body(file_with("12345"));
+  Sender sender(*connection);
+  sender.begin(SendFraming::chunked);
+  EXPECT_EQ(pump_while_peer_is_slow(sender, body), Progress::done);
+  EXPECT_EQ(received, "3\r\nabc\r\n5\r\n12345\r\n0\r\n\r\n");
+}
+
 TEST_F(SenderTest, ASlowPeerGetsItInPortions) {
   make(7);
   Sender sender(*connection);
