@@ -265,8 +265,8 @@ def test_killed_workers_leave_their_room_to_others(server, names, hosts):
     """Each worker learns addresses of its own time; if they stayed when it is killed the zone would be full of them."""
     one = hosts.names[0]
     names.answers["app.test"] = a(one)
-    s = server(conf("server app.test:%%UP%% resolve;", workers=1).replace("zone named 128k", "zone named 64k"), DNS=names.port, UP=hosts.port,
-               allow_log=[r"\[alert\].*exited on signal 9"])
+    text = conf("server app.test:%%UP%% resolve;", workers=1).replace("zone named 128k", "zone named 64k")
+    s = server(text, DNS=names.port, UP=hosts.port, allow_log=[r"\[alert\].*exited on signal 9"])
     for turn in range(5):
         names.answers["app.test"] = a(one, *(f"127.1.{turn}.{i}" for i in range(1, 31)))
         asked = names.asked("app.test")
