@@ -29,7 +29,7 @@ inline constexpr std::array exporter_own_rows = {
     custom<set_endpoint, OtelConf>("endpoint", in_own_block, words(1), "Address of a collector; with protocol http perhaps with a path.")
         .takes("[http[s]://]host:port[/path] | grpc[s]://host:port"),
     custom<set_tls_client_trusted, OtelConf, &TlsClientConf::trusted_certificate>(
-        "trusted_certificate", in_own_block, words(1), 
+        "trusted_certificate", in_own_block, words(1),
         "The same as ssl_trusted_certificate. Without it the system's authorities are trusted.")
         .takes("file"),
     custom<set_protocol, OtelConf>("protocol", in_own_block, words(1), "OTLP over gRPC or over HTTP.").takes("grpc | http"),

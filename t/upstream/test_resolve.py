@@ -262,3 +262,21 @@ def test_a_service_that_fails(server, names, hosts):
     s = server(conf(SERVICE.replace("{more}", ""), workers=1), DNS=names.port, UP=hosts.port)
     assert get(s.port, "/").status == 502
     s.wait_for_log(r'service http of app.test could not be resolved \(2: Server failure\) in upstream "named"')
+
+
+def test_killed_workers_leave_their_room_to_others(server, names, hosts):
+    """Each worker learns addresses of its own time; if they stayed when it is killed the zone would be full of them."""
+    one = hosts.names[0]
+    names.answers["app.test"] = a(one)
+    text = conf("server app.test:%%UP%% resolve;", workers=1).replace("zone named 128k", "zone named 64k")
+    s = server(text, DNS=names.port, UP=hosts.port, allow_log=[r"\[alert\].*exited on signal 9"])
+    for turn in range(5):
+        names.answers["app.test"] = a(one, *(f"127.1.{turn}.{i}" for i in range(1, 31)))
+        asked = names.asked("app.test")
+        wait_until(lambda: names.asked("app.test") >= asked + 2, 10, "the new answer to be taken")
+        assert get(s.port, "/").text == one
+        (worker,) = s.workers()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: worker not in s.workers() and s.workers(), 10, "another worker")
+    wait_answers(s, one)
+    assert "has no room for its peers" not in s.log()

@@ -176,8 +176,8 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
   const ListenAddress& address = group_.address_of(accepted.fd);
   Watch* watch = watch_accepted(accepted, address);
   if (!watch) co_return Unit();
-  CountedConnection counted(worker_);
   Connection client(watch, Side::client);
+  CountedConnection counted(worker_);  // ends first: who sees the end of a connection finds it counted no more, whichever worker is asked
   ClientFacts facts(worker_, worker_.generation(), address);
   facts.connection = &client;
   facts.number = worker_.next_connection_number();
