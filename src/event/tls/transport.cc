@@ -82,8 +82,8 @@ struct TlsBio {
   }
 };
 
-// What others left in OpenSSL's queue must not count as a failure of the next call. Nearly always there is nothing: looking costs a tenth of
-// clearing.
+// What others left in OpenSSL's queue must not count as a failure of the next call. Nearly always there is nothing, and looking costs a
+// tenth of clearing.
 static void clear_errors() {
   if (ERR_peek_error() != 0) ERR_clear_error();
 }
