@@ -204,28 +204,37 @@ Asked* read_asked(lua_State* L, int at) {
     read_vars(L, options, parent, *asked);
     asked->plan.shares_variables = read_flag(L, options, "share_all_vars");
     asked->copies_vars = read_flag(L, options, "copy_all_vars");
-    lua_getfield(L, options, "ctx");
-    if (lua_istable(L, -1)) asked->ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    else lua_pop(L, 1);
   }
   read_body_option(L, options, parent, asked->plan);
   return asked;
 }
 
+// The table that becomes the child's ngx.ctx, of the options at `options`; last of all, since it is lost if an error follows.
+void take_ctx(lua_State* L, int options, Asked& asked) {
+  if (!lua_istable(L, options)) return;
+  lua_getfield(L, options, "ctx");
+  if (lua_istable(L, -1)) asked.ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  else lua_pop(L, 1);
+}
+
 int capture(lua_State* L) {
   Scope& scope = allowed_scope(L, output_hooks);
+  scope.run->check_driven(L);
   lua_settop(L, 2);
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   Asked* asked = read_asked(L, 1);
+  take_ctx(L, 2, *asked);
   Run& run = *scope.run;
   return run.wait_for(L, [&] { return wait_captured(run, L, asked); });
 }
 
 int capture_multi(lua_State* L) {
   Scope& scope = allowed_scope(L, output_hooks);
+  scope.run->check_driven(L);
   luaL_checktype(L, 1, LUA_TTABLE);
   int count = static_cast<int>(lua_objlen(L, 1));
   if (count == 0) return luaL_error(L, "at least one subrequest should be specified");
+  int taken = 0;
   Asked* first = nullptr;
   Asked** last = &first;
   for (int i = 1; i <= count; ++i) {
@@ -236,6 +245,15 @@ int capture_multi(lua_State* L) {
     lua_rawgeti(L, 2, 2);
     *last = read_asked(L, 3);
     last = &(*last)->next;
+  }
+  lua_settop(L, 1);
+  for (Asked* asked = first; asked; asked = asked->next) {
+    lua_rawgeti(L, 1, ++taken);
+    if (lua_istable(L, 2)) {  // a metamethod of the options may have changed it
+      lua_rawgeti(L, 2, 2);
+      take_ctx(L, 3, *asked);
+    }
+    lua_settop(L, 1);
   }
   Run& run = *scope.run;
   return run.wait_for(L, [&] { return wait_captured(run, L, first); });

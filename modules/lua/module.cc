@@ -8,6 +8,7 @@
 #include "core/conf/block.h"
 #include "core/conf/generation.h"
 #include "core/shm/shm.h"
+#include "core/upstream/group.h"
 #include "event/hooks.h"
 #include "event/worker.h"
 #include "http/conf/http_block.h"
@@ -50,6 +51,14 @@ ConfResult<Unit> set_capture_log(Line& line, LuaConf& own) {
   auto bytes = parse_size(line.word(1), SizeUnits::up_to_mega);
   if (!bytes || *bytes < bytes_min) return format("invalid capture error log size \"{}\", minimum size is {}", line.word(1), bytes_min);
   own.capture_error_log = Size{*bytes};
+  return Unit();
+}
+
+// Of all connections of the group, like keepalive.
+ConfResult<Unit> set_balancer_keepalive(Line& line, LuaConf&) {
+  auto number = parse_decimal(line.word(1));
+  if (!number || *number == 0) return line.invalid_value(1);
+  group_of(line).keepalive.idle_max = *number;
   return Unit();
 }
 
@@ -97,6 +106,9 @@ constexpr Directive rows[] = {
     FL_HOOK(ssl_certificate, in_http | in_server, "Lua run before a certificate is shown to a client; it may choose another."),
     FL_HOOK(ssl_session_fetch, in_http, "Lua run when a client wants to resume a session (TLS 1.2): it may give it."),
     FL_HOOK(ssl_session_store, in_http, "Lua run when a session was made with a client, to keep it."),
+    custom<set_balancer_keepalive, LuaConf>("balancer_keepalive", in_upstream, words(1),
+                                            "Idle connections kept per worker for peers that balancer_by_lua names.")
+        .takes("number"),
     FL_HOOK(proxy_ssl_certificate, in_location, "Lua run when a peer of proxy_pass asks for a certificate; it may choose one."),
     FL_HOOK(proxy_ssl_verify, in_location, "Lua run when the certificate of a peer of proxy_pass was verified; it has the last word."),
     slot<LuaConf, &LuaConf::skip_default_verify>("lua_upstream_skip_openssl_default_verify", in_location,

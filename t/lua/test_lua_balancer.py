@@ -98,3 +98,16 @@ def test_tls_is_turned_off_and_on(server, upstream, tmp_path):
     for to in ("plain", "secure", "plain"):
         assert get(s.port, f"/?to={to}").body == b"ok"
     assert len(plain.requests) == 2 and len(secure.requests) == 1
+
+
+def test_so_many_connections_are_kept(server, upstream):
+    for kept, connections in (("1", 2), ("2", 1)):
+        answer = up.serve(lambda r: up.reply(content=b"ok"))
+        a, b = upstream(answer), upstream(answer)
+        s = server(CONF.replace("SCRIPT", """
+            assert(b.enable_keepalive()) assert(b.set_current_peer("127.0.0.1", tonumber(ngx.var.arg_port)))""")
+                   .replace("server 0.0.0.1;", f"server 0.0.0.1; balancer_keepalive {kept};")
+                   .replace("proxy_pass", 'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass'))
+        for port in (a.port, b.port, a.port):
+            assert get(s.port, f"/?port={port}").body == b"ok"
+        assert len(a.connections) == connections

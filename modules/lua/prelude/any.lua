@@ -50,5 +50,6 @@ local base64 = {
   decode_base64url = ngx._decode_base64url,
   decode_base64mime = ngx._decode_base64mime,
 }
+ngx.decode_base64mime = base64.decode_base64mime
 ngx._encode_base64url, ngx._decode_base64url, ngx._decode_base64mime = nil, nil, nil
 preload("ngx.base64", base64)
