@@ -10,6 +10,7 @@
 A name that is not there does not exist (NXDOMAIN). `truncate` names are cut short over UDP, `silent` ones are not answered.
 """
 
+import contextlib
 import socket
 import struct
 import threading
@@ -81,7 +82,8 @@ class NameServer:
             threading.Thread(target=self._serve_stream, args=(conn,), daemon=True).start()
 
     def _serve_stream(self, conn):
-        with conn, conn.makefile("rb") as stream:
+        # Who asks may be killed in the middle of it.
+        with conn, conn.makefile("rb") as stream, contextlib.suppress(ConnectionError):
             while len(size := stream.read(2)) == 2:
                 answer = self._answer(stream.read(struct.unpack("!H", size)[0]), "tcp")
                 if answer:
