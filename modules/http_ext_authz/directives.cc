@@ -114,8 +114,7 @@ ConfResult<Unit> bind_services(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     Service& service = fairlead::conf<ExtAuthzConf>(block).service;
-    if (bound && service.group && service.group->is_implicit)
-      bound = bind_group(generation, service.group, service.has_port, service.speaks_grpc);
+    if (bound) bound = bind_group(generation, service.group, service.has_port, service.speaks_grpc);
   });
   return bound;
 }
