@@ -95,9 +95,9 @@ asan: asan-tests
 	@ctest --test-dir build/asan --output-on-failure -j$(JOBS)
 
 bench: lto
-	@ninja -C build/release -j$(JOBS) micro_benches
+	@ninja -C build/release -j$(JOBS) micro_benches floor
 	@for b in build/release/t/bench_*; do [ -x $$b ] && $$b --benchmark_min_time=0.2; done; true
-	@$(PYTHON) t/bench/macro/run.py --binary build/lto/fairlead
+	@$(PYTHON) t/bench/macro/run.py --binary build/lto/fairlead --floor build/release/t/floor
 
 bench: build/release/build.ninja
 

@@ -8,6 +8,7 @@
 #include "core/conf/module.h"
 #include "core/conf/value.h"
 #include "http/hooks.h"
+#include "http/request/gzip_rules.h"
 #include "http/request/media_types.h"
 #include "http/request/subrequest.h"
 
@@ -92,16 +93,12 @@ class AddedBody final : public Body {
 void add(Request& request) {
   Response& response = request.response;
   const AdditionConf& own = conf<AdditionConf>(request);
-  bool head_only = request.head.method == Method::head || response.head_only;
   if (response.status() != 200 || request.is_subrequest || !response.body || !own.types.hold(media_type_of(response))) return;
   response.head.framing.content_length = no_length;
   response.allow_ranges = false;
   response.head.headers.remove(KnownHeader::accept_ranges);
-  response.head.headers.remove(KnownHeader::last_modified);
-  response.head.headers.remove(KnownHeader::etag);  // it names what it was, not what it is now
-  response.last_modified = -1;
-  response.etag = {};
-  if (!head_only) response.body = request.arena().make<AddedBody>(request, *response.body, own);
+  weaken_tag(request);  // as nginx: what surrounds it is not counted as a change of it
+  response.body = request.arena().make<AddedBody>(request, *response.body, own);
 }
 
 bool is_wanted(const Block& block) {

@@ -60,14 +60,18 @@ Verdict find_index(Request& request) {
   if (request.uri.empty() || request.uri.back() != '/') return Verdict::next();
   if (request.method != Method::get && request.method != Method::head && request.method != Method::post) return Verdict::next();
   bool folder_checked = false;
+  std::string_view folder_path;
   for (const Template& file : candidates(request)) {
     std::string_view name = file.evaluate(request);
     if (name.empty()) continue;  // a variable without a value: no candidate
     if (name[0] == '/') return Verdict::redirect(name, request.args);
     std::string_view uri = request.arena().join({request.uri, name});
-    unsigned refusal = 0;
-    std::string_view path = map_path(request, uri, &refusal);
-    if (path.empty()) return Verdict::status(refusal);
+    unsigned refusal = 404;
+    // Named under the folder's path: an alias that a pattern makes says where the folder is, not where a file of it would be.
+    if (folder_path.empty()) folder_path = map_path(request, request.uri, &refusal);
+    if (folder_path.empty() || climbs(request.arena().join({"/", name}))) return Verdict::status(refusal);
+    std::string_view path = request.arena().join({folder_path, name, std::string_view("\0", 1)});
+    path.remove_suffix(1);
     OpenedFile found = find_file(request, path, FileWish::look);
     int err = found.err;
     if (!err) return Verdict::redirect(uri, request.args);

@@ -136,7 +136,7 @@ void set_expiry(Request& request, const HeadersConf& own) {
   headers.set(KnownHeader::cache_control, fresh.no_cache ? "no-cache" : request.arena().copy(format("max-age={}", fresh.max_age)));
 }
 
-// The fields there can be only one of are replaced, and an empty value takes them away; others are added.
+// The fields there can be only one of are replaced, and an empty value takes validators away; others are added.
 void add_one(Request& request, const AddedField& field) {
   Response& response = request.response;
   std::string_view value = value_of(request, field);
@@ -148,6 +148,10 @@ void add_one(Request& request, const AddedField& field) {
   } else if (field.known == KnownHeader::etag) {
     response.etag = value;
     if (value.empty()) response.head.headers.remove(KnownHeader::etag);
+  } else if (field.known == KnownHeader::content_type) {
+    if (value.empty()) return;
+    response.content_type = value;
+    response.head.headers.set(KnownHeader::content_type, value);
   } else if (!value.empty()) {
     response.head.headers.add(field.known, field.name, value);
   }
@@ -214,7 +218,7 @@ void apply_trailers(Request& request) {
 constexpr uint32_t any_or_if = in_http_any | in_location_if;
 constexpr Directive rows[] = {
     custom<set_add_header, HeadersConf, &HeadersConf::headers>("add_header", any_or_if, words(2, 3),
-        "A field added to responses; `always`: whatever their status.")
+        "A field added to responses; `always`: whatever their status. A Content-Type replaces the one there is (nginx sends both).")
         .many()
         .takes("name value [always]"),
     custom<set_add_trailer, HeadersConf, &HeadersConf::trailers>("add_trailer", any_or_if, words(2, 3),

@@ -16,7 +16,8 @@ using http::Request;
 using http::ScriptStep;
 using http::Verdict;
 
-constexpr unsigned close_silently = 444;
+// The connection is closed without an answer: nginx's own status for it, and 408, which it treats alike.
+constexpr bool closes_silently(unsigned status) { return status == 444 || status == 408; }
 
 bool is_redirect(unsigned status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
 
@@ -32,7 +33,8 @@ class Return final : public http::ScriptStatement {
  private:
   Verdict answer(Request& request) const {
     bool without_text = text_.is_empty_literal();
-    if (status_ == close_silently && without_text) return Verdict::close();
+    request.response.head.status = static_cast<uint16_t>(status_);  // what $status is in the text and in the log
+    if (closes_silently(status_) && without_text) return Verdict::close();
     if (status_ >= 400 && without_text) return Verdict::status(status_);
     std::string_view text = text_.evaluate(request);
     if (is_redirect(status_)) {

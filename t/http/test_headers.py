@@ -30,6 +30,7 @@ http {
             add_header Cache-Control a;
             add_header Cache-Control b;
         }
+        location /typed/ { alias %%PREFIX%%/html/; default_type text/plain; add_header Content-Type application/json; }
         location /bare/ { alias %%PREFIX%%/html/; add_header Last-Modified ""; add_header ETag ""; }
         location /expires/ {
             add_header_inherit off;
@@ -55,6 +56,10 @@ http {
 @pytest.fixture
 def adding(server):
     return server(CONF, files={"html/a.txt": "alpha"})
+
+
+def test_a_content_type_takes_the_place_of_the_one_there_is(adding):
+    assert get(adding.port, "/typed/a.txt").all("Content-Type") == ["application/json"]
 
 
 def test_inheritance_is_all_or_nothing(adding):

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from lib.client import get, request
+from lib import upstreams as up
+from lib.client import Client, get, request
 
 CONF = """
 events {}
@@ -108,3 +109,12 @@ def test_a_416_may_have_an_error_page_and_no_fields_of_the_response(ranged):
     reply = ask(ranged, "bytes=500-", "/page/a.txt")
     assert (reply.status, reply.body) == (416, b"all of it")
     assert reply.all("x-sent") == []
+
+
+def test_a_proxied_response_is_refused_with_its_own_reason(server, upstream):
+    peer = upstream(up.serve(lambda r: up.reply(200, TEXT, headers=[("ETag", '"x"')])))
+    location = "location / { proxy_pass http://127.0.0.1:%%UP%%; proxy_force_ranges on; }"
+    proxying = "events {} http { server { listen 127.0.0.1:%%PORT_0%%; " + location + " } }"
+    with Client(server(proxying, UP=peer.port).port) as client:
+        client.send("GET / HTTP/1.1\r\nHost: h\r\nRange: bytes=200-\r\nConnection: close\r\n\r\n").read_until_close()
+        assert client.received.startswith(b"HTTP/1.1 416 Requested Range Not Satisfiable\r\n")

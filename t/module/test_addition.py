@@ -61,7 +61,13 @@ def test_what_is_left_alone(s):
     assert get(s.port, "/missing").text == "[/missing]"
     assert get(s.port, "/plain").text == "[/plain]"
     assert get(s.port, "/text").text == "[/before][/text][/after]"
-    assert request(s.port, "HEAD", "/x").body == b""
+
+
+def test_the_tag_is_weak_and_head_says_no_length(s):
+    assert get(s.port, "/x").header("ETag") == 'W/"x"' and get(s.port, "/static").header("Last-Modified")
+    for target in ("/x", "/static"):
+        head = request(s.port, "HEAD", target)
+        assert head.body == b"" and not head.all("Content-Length"), target
 
 
 def test_a_response_that_is_too_long(server, upstream):

@@ -106,7 +106,7 @@ static size_t edit_distance(std::string_view a, std::string_view b, size_t most)
 }
 
 std::string_view ModuleList::nearest(std::string_view name, uint32_t context) const {
-  size_t best = std::min<size_t>(3, name.size() / 3 + 1) + 1;
+  size_t best = std::clamp<size_t>(name.size() / 3, 1, 3) + 1;  // a third of a short name may be wrong, no more
   std::string_view found;
   for (const Row& row : rows_) {
     if (!(row.directive->contexts & context)) continue;

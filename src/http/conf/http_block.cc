@@ -69,7 +69,7 @@ ConfResult<Unit> add_server_name(Line& line, Server& server, std::string_view wo
     if (lowered.ends_with('.')) lowered.remove_suffix(1);
     if (word.find_first_of("/ \t") != std::string_view::npos) line.warn(format("server name \"{}\" has suspicious symbols", word));
   }
-  if (server.names.empty()) server.name = lowered;
+  if (server.names.empty()) server.name = lowered.substr(lowered.starts_with('.') ? 1 : 0);
   if (word.starts_with('~')) {
     if (word.size() == 1) return std::string("empty regex in server name \"~\"");
     auto regex = RegexRule::compile(line, word.substr(1), true);
@@ -188,8 +188,8 @@ static void fill_rules(Server& server) {
   rules.head.headers_max = static_cast<uint32_t>(core.max_headers);
   rules.head.line_bytes_max =
       static_cast<uint32_t>(std::max<uint64_t>(core.large_client_header_buffers.bytes, core.client_header_buffer_size));
-  rules.head.head_bytes_max =
-      static_cast<uint32_t>(core.large_client_header_buffers.count * core.large_client_header_buffers.bytes);
+  rules.head.head_bytes_max = static_cast<uint32_t>(  // what nginx's buffers hold at best: the first one and the large ones
+      core.client_header_buffer_size.bytes + core.large_client_header_buffers.count * core.large_client_header_buffers.bytes);
   rules.arena_bytes = core.request_pool_size;
   rules.header_buffer_bytes = core.client_header_buffer_size.bytes;
   rules.header_timeout_ms = core.client_header_timeout.ms;

@@ -27,7 +27,11 @@ constexpr uintptr_t known_datum = static_cast<uintptr_t>(Known);
 
 // -- the request line --
 
-Value get_args(Session& session, uintptr_t) { return Value{as_request(session).args}; }
+// Missing where it is empty, as nginx has it: a log says "-", a script gets nil.
+Value get_args(Session& session, uintptr_t) {
+  const Request& request = as_request(session);
+  return !request.args.empty() ? Value{request.args} : Value::missing();
+}
 void set_args(Session& session, std::string_view text, uintptr_t) {
   Request& request = as_request(session);
   request.args = text;
@@ -145,7 +149,7 @@ Value get_status(Session& session, uintptr_t) {
   Request& request = as_request(session);
   unsigned status = wire_status(request.error_status ? request.error_status : request.response.head.status);
   if (!request.error_status && request.exchange.head_sent()) status = request.response.head.status;
-  if (request.head.version_major == 0 && status) status = 9;
+  if (request.head.version_major == 0 && status == 0) status = 9;
   char text[3] = {static_cast<char>('0' + status / 100), static_cast<char>('0' + status / 10 % 10), static_cast<char>('0' + status % 10)};
   return text_value(session, {text, sizeof text});
 }

@@ -126,6 +126,7 @@ static bool settle_head(Request& request) {
 static Verdict drop_refused(Request& request) {
   Response& response = request.response;
   unsigned status = std::exchange(response.refused_status, uint16_t{0});
+  response.head.reason = {};
   response.head.headers.remove_if([](const Headers::Field& field) { return field.known != KnownHeader::content_range; });
   response.head.framing.content_length = no_length;
   response.head_only = false;

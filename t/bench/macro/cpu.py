@@ -15,11 +15,13 @@ def pooled(rounds, key):
     return sum(r[key] * r["requests"] for r in rounds) / requests
 
 
-def compare(options, path="/", haproxy=True, location=""):
+def compare(options, path="/", haproxy=True, location="", floor=None):
     rounds = {}
     with subjects.Origin() as origin:
         makers = subjects.makers(options, haproxy, location=location,
                                  keepalive=2 * options.connections, connections=1024 + 4 * options.connections)
+        if floor:
+            makers["floor"] = lambda origin: subjects.Prototype(origin, floor)
         running = {}
         try:
             for name, make in makers.items():
@@ -45,6 +47,8 @@ def summary(rounds):
             for key in ("total_us", "user_us"):
                 ratio["pooled_" + key] = pooled(mine, key) / pooled(theirs, key)
             result["ratio"]["fairlead/" + other] = ratio
+    if "floor" in rounds:
+        result["floor"] = subjects.ratio_of(rounds["floor"], rounds["nginx"], "total_us")
     return result
 
 
@@ -57,11 +61,15 @@ def show(result, title):
             for n, r in result["ratio"].items()]
     if rows:
         subjects.table(rows, ["ratio", "req/s", "total", "total pooled", "user", "user pooled"])
+    if "floor" in result:
+        print(f"total of a relay that does nothing but the four data calls, of nginx's: {result['floor']:.3f}")
 
 
 def main():
-    options = subjects.arguments(__doc__).parse_args()
-    result = summary(compare(options))
+    parser = subjects.arguments(__doc__)
+    parser.add_argument("--floor", metavar="CMD", help="beside them t/bench/macro/floor.cc, built: what the kernel alone costs")
+    options = parser.parse_args()
+    result = summary(compare(options, floor=options.floor))
     show(result, f"256 bytes, {options.connections} connections, {options.rounds} rounds of {options.seconds:g} s")
     subjects.finish(options, result)
 

@@ -37,10 +37,12 @@ def figures(options):
         options.seconds, options.rounds, options.connections = seconds * options.scale, max(1, round(rounds * options.scale)), connections
 
     set_load(4, 5)
-    small = keep("cpu", cpu.summary(cpu.compare(options)), cpu, "256 bytes, 32 connections")["ratio"]
+    small = keep("cpu", cpu.summary(cpu.compare(options, floor=options.floor)), cpu, "256 bytes, 32 connections")["ratio"]
     found += [("cpu per request, total, of nginx's", small["fairlead/nginx"]["total_us"], 0.80),
               ("cpu per request, user, of nginx's", small["fairlead/nginx"]["pooled_user_us"], 0.50),
               ("cpu per request, total, of haproxy's", small["fairlead/haproxy"]["total_us"], None)]
+    if "floor" in details["cpu"]:
+        found.append(("cpu of a relay that does nothing, total, of nginx's", details["cpu"]["floor"], None))
     found.append(("data system calls per request", keep("syscalls", syscalls.measure(options), syscalls)["fairlead"]["data"], 4.01))
     if options.binary and instructions.can_count():
         counted = keep("instructions", instructions.measure(options), instructions)
@@ -96,6 +98,7 @@ def main():
     which.add_argument("--prototype", metavar="CMD", help="run as CMD LISTEN_PORT ORIGIN_PORT")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies durations and rounds: 0.5 for a quick look")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--floor", metavar="CMD", help="t/bench/macro/floor.cc, built: measured beside the others in cpu")
     options = parser.parse_args()
     found, details = figures(options)
     rows = [[what, float(value), "-" if limit is None else f"{limit:.2f}", "" if limit is None else ("ok" if value <= limit else "BROKEN")]
