@@ -121,7 +121,7 @@ ConfResult<Unit> bind_groups(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     Pass& pass = fairlead::conf<TunnelConf>(block).pass;
-    if (bound && pass.group && pass.group->is_implicit) bound = bind_group(generation, pass.group, pass.has_port, true);
+    if (bound) bound = bind_group(generation, pass.group, pass.has_port, true);
   });
   return bound;
 }

@@ -123,16 +123,6 @@ constexpr std::array own_rows = {
         "The longest answer of a service; a denial by HTTP that is longer goes on without its body."),
 };
 
-// The TlsClient of a block whose service is spoken to with TLS. Blocks with equal settings share one.
-ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
-  ExtAuthzConf& own = fairlead::conf<ExtAuthzConf>(block);
-  if (own.tls || !own.service.is_secure) return Unit();
-  auto client = fairlead::conf<ExtAuthzConf>(generation.root()).clients.of(generation, block, own, "ext_authz_ssl");
-  if (!client) return std::move(client.error());
-  own.tls = *client;
-  return Unit();
-}
-
 }  // namespace
 
 constinit const std::array<Directive, 25> rows = join(own_rows, tls_client_directives<ExtAuthzConf, "ext_authz_ssl", in_http_any>);
@@ -141,9 +131,8 @@ ConfResult<Unit> bind_services(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     Service& service = fairlead::conf<ExtAuthzConf>(block).service;
-    if (bound && service.group && service.group->is_implicit)
-      bound = bind_group(generation, service.group, service.has_port, service.speaks_grpc);
-    if (bound) bound = bind_tls(generation, block);
+    if (bound) bound = bind_group(generation, service.group, service.has_port, service.speaks_grpc);
+    if (bound) bound = bind_tls<ExtAuthzConf>(generation, block, "ext_authz_ssl", service.is_secure);
   });
   return bound;
 }

@@ -104,22 +104,12 @@ ConfResult<Unit> finish_grpc(Block& block, GrpcConf& conf) {
   return Unit();
 }
 
-// The TlsClient of a block whose target is or may be grpcs. Blocks with equal settings share one.
-ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
-  GrpcConf& conf = fairlead::conf<GrpcConf>(block);
-  if (conf.tls || !(conf.pass.is_secure || conf.pass.url.is_set())) return Unit();
-  auto client = fairlead::conf<GrpcConf>(generation.root()).clients.of(generation, block, conf, "grpc_ssl");
-  if (!client) return std::move(client.error());
-  conf.tls = *client;
-  return Unit();
-}
-
-ConfResult<Unit> bind_groups(Generation& generation) {
+ConfResult<Unit> bind_targets(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
-    GrpcConf& conf = fairlead::conf<GrpcConf>(block);
-    if (bound && conf.pass.group && conf.pass.group->is_implicit) bound = bind_group(generation, conf.pass.group, conf.pass.has_port, true);
-    if (bound) bound = bind_tls(generation, block);
+    Pass& pass = fairlead::conf<GrpcConf>(block).pass;
+    if (bound) bound = bind_group(generation, pass.group, pass.has_port, true);
+    if (bound) bound = bind_tls<GrpcConf>(generation, block, "grpc_ssl", pass.is_secure || pass.url.is_set());
   });
   return bound;
 }
@@ -217,7 +207,7 @@ extern constinit const Module http_grpc_module = {
     .directives = http::grpc::rows,
     .variables = http::grpc::variables,
     .finish = finish_of<http::grpc::finish_grpc, http::grpc::GrpcConf>,
-    .generation = http::grpc::bind_groups,
+    .generation = http::grpc::bind_targets,
     .http = &http::grpc::hooks,
 };
 

@@ -6,6 +6,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/session_vars.h"
+#include "http/forward/alpn.h"
 #include "http/forward/target.h"
 #include "http/h1/client.h"
 #include "http/h1/request_writer.h"
@@ -74,10 +75,22 @@ std::optional<uint64_t> announced_length(const Request& request, const ProxyConf
   return std::nullopt;
 }
 
+bool asks_websocket(const Request& request) { return equal_nocase(request.head.upgrade, "websocket"); }
+
+// Whether the request goes to a peer of HTTP/2 as an extended CONNECT (RFC 8441): as it would have an Upgrade field in HTTP/1.1.
+bool opens_websocket(Request& request, const ProxyConf& conf) {
+  if (request.head.upgrade.empty() || !asks_websocket(request)) return false;
+  if (request.head.has_body() || conf.set_body.is_set()) return false;  // a CONNECT has no body
+  bool opens = conf.websocket;
+  for (const SentPart& part : conf.sent)
+    if (part.is_upgrade && equal_nocase(part.field.value.evaluate(request), "websocket")) opens = true;
+  return opens && request.method == Method::get;
+}
+
 template <class Head>
 void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& what, Head& to) {
   const ProxyConf& conf = proxy.conf;
-  what.asks_upgrade = conf.sends_upgrade;
+  bool upgrades = false;
   for (const SentPart& part : conf.sent) {
     if (!part.text.empty()) {
       to.literals(part.text, part.literals);
@@ -85,15 +98,15 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
     }
     std::string_view value = part.field.value.evaluate(request);
     if (value.empty() || !is_field_value(value)) continue;
-    if (part.is_upgrade) what.asks_upgrade = true;
+    if (part.is_upgrade) upgrades = true;
     to.field(part.field.name, value);
   }
-  bool opens = conf.websocket && conf.http_version == Version::http_1_1 && equal_nocase(request.head.upgrade, "websocket");
-  if (opens && !what.asks_upgrade) {
-    what.asks_upgrade = true;
+  if (conf.websocket && conf.http_version != Version::http_1_0 && !upgrades && asks_websocket(request)) {
+    upgrades = true;
     to.field("Upgrade", request.head.upgrade);
     to.field("Connection", "upgrade");
   }
+  what.asks_upgrade = upgrades;
   if (!conf.sends_host) to.field("Host", proxy.host_header);
   if (auto length = announced_length(request, conf, what)) to.field("Content-Length", *length);
   else if (what.has_body) to.field("Transfer-Encoding", "chunked");
@@ -111,13 +124,14 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   std::string_view method = request.method_text;
   if (conf.method.is_set()) method = conf.method.evaluate(request);
   what.method = method == request.method_text ? request.method : parse_method(method);
-  if (conf.http_version == Version::http_2) {
+  if (proxy.may_be_http_2) {
     RequestFields& fields = *request.arena().make<RequestFields>(request.arena());
     what.fields = &fields;
     h2::RequestWriter to(fields, method, proxy.scheme, proxy.uri);
+    if (proxy.opens_websocket) to.connect("websocket");
     write_fields(request, proxy, what, to);
-    return;
   }
+  if (!proxy.may_be_http_1) return;
   h1::RequestWriter to(what.head, method, proxy.uri, conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1");
   write_fields(request, proxy, what, to);
   to.end();
@@ -136,7 +150,7 @@ static void add_text(ProxyConf& conf, std::string_view name, std::string_view va
 ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
   conf.sent.clear();
   conf.not_copied = HeaderNames(not_passed_on);
-  conf.sends_host = conf.sends_upgrade = conf.sends_length = false;
+  conf.sends_host = conf.sends_length = false;
   bool connection_given = false;
   for (const SetHeader& header : conf.set_headers) {
     KnownHeader known = find_known_header(header.name);
@@ -146,13 +160,12 @@ ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
     if (known == KnownHeader::content_length) conf.sends_length = true;
     if (known == KnownHeader::content_length || known == KnownHeader::transfer_encoding) continue;  // framing is ours
     bool is_upgrade = known == KnownHeader::upgrade;
-    if (!header.value.is_literal()) {
+    if (is_upgrade || !header.value.is_literal()) {
       conf.sent.push_back({{}, {}, header, is_upgrade});
       continue;
     }
     std::string_view value = header.value.literal();
     if (value.empty() || !is_field_value(value)) continue;
-    if (is_upgrade) conf.sends_upgrade = true;
     add_text(conf, header.name, value);
   }
   if (!conf.sends_host && conf.pass.is_set && !conf.pass.url.is_set()) {
@@ -161,6 +174,26 @@ ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
   }
   if (conf.http_version == Version::http_1_0 && !connection_given) add_text(conf, "Connection", "close");
   return Unit();
+}
+
+// By the configuration, or as https peers choose in the handshake.
+static void settle_protocols(ProxyRequest& proxy) {
+  const ProxyConf& conf = proxy.conf;
+  bool chosen = proxy.scheme == "https" && conf.alpn.bits != 0;
+  proxy.may_be_http_2 = chosen ? conf.alpn.has(Alpn::h2) : conf.http_version == Version::http_2;
+  proxy.may_be_http_1 = chosen ? conf.alpn.has(Alpn::http_1_1) : !proxy.may_be_http_2;
+}
+
+static const PeerProtocol& protocol_of(const ProxyRequest& proxy) {
+  if (!proxy.may_be_http_2) return h1::client_protocol;
+  if (!proxy.may_be_http_1) return h2::client_protocol;
+  return alpn_protocol;
+}
+
+static void offer_protocols(const ProxyRequest& proxy, ForwardPlan& plan) {
+  if (proxy.may_be_http_2) plan.alpn_protocols = proxy.may_be_http_1 ? "\x02h2\x08http/1.1" : h2::alpn_protocol;
+  else if (proxy.conf.alpn.bits != 0) plan.alpn_protocols = "\x08http/1.1";
+  plan.must_choose_alpn = !proxy.may_be_http_1;
 }
 
 static Task<Verdict> answer(Verdict verdict) { co_return verdict; }
@@ -180,9 +213,13 @@ Task<Verdict> run_proxy(Request& request) {
     bool replaces = conf.pass.has_uri && !conf.pass.url.is_set();
     proxy.uri = replaces ? replaced_uri(request, conf.pass) : own_uri(request);
   }
-  bool is_http_2 = conf.http_version == Version::http_2;
-  const PeerProtocol& protocol = is_http_2 ? static_cast<const PeerProtocol&>(h2::client_protocol) : h1::client_protocol;
-  ForwardPlan& plan = ForwardPlan::make(request, conf, protocol);
+  settle_protocols(proxy);
+  proxy.opens_websocket = proxy.may_be_http_2 && opens_websocket(request, conf);
+  if (proxy.opens_websocket && request.head.headers.value(KnownHeader::sec_websocket_key).empty()) {
+    request.logger.info("client sent no \"Sec-WebSocket-Key\" header");
+    return answer(Verdict::status(400));
+  }
+  ForwardPlan& plan = ForwardPlan::make(request, conf, protocol_of(proxy));
   plan.limits = &conf;
   plan.group = conf.pass.group;
   plan.target = proxy.target;
@@ -191,7 +228,7 @@ Task<Verdict> run_proxy(Request& request) {
     plan.url_scheme = "https://";
     plan.tls = conf.tls;
     plan.tls_host = proxy.host_header;
-    if (is_http_2) plan.alpn_protocols = h2::alpn_protocol;
+    offer_protocols(proxy, plan);
   }
   if (conf.sends_proxy_header) {
     std::string header = make_proxy_header(conf.proxy_header_version, *request.client_addr, local_address(request));

@@ -27,6 +27,11 @@ struct ConfValue<http::proxy::Version> {
 };
 
 template <>
+struct EnumWords<http::proxy::Alpn> {
+  static constexpr EnumWord<http::proxy::Alpn> all[] = {{"h2", http::proxy::Alpn::h2}, {"http/1.1", http::proxy::Alpn::http_1_1}};
+};
+
+template <>
 struct EnumWords<ProxyVersion> {
   static constexpr EnumWord<ProxyVersion> all[] = {{"1", ProxyVersion::v1}, {"2", ProxyVersion::v2}};
 };
@@ -114,24 +119,14 @@ ConfResult<Unit> finish_proxy(Block& block, ProxyConf& conf) {
   return prepare_headers(block, conf);
 }
 
-// The TlsClient of a block whose target is or may be https. Blocks with equal settings share one.
-ConfResult<Unit> bind_tls(Generation& generation, const Block& block) {
-  ProxyConf& conf = fairlead::conf<ProxyConf>(block);
-  if (conf.tls || !(conf.pass.is_secure || conf.pass.url.is_set())) return Unit();
-  auto client = fairlead::conf<ProxyConf>(generation.root()).clients.of(generation, block, conf, "proxy_ssl");
-  if (!client) return std::move(client.error());
-  conf.tls = *client;
-  return Unit();
-}
-
-ConfResult<Unit> bind_groups(Generation& generation) {
+ConfResult<Unit> bind_targets(Generation& generation) {
   ConfResult<Unit> bound = Unit();
   each_block(generation.root(), [&](Block& block) {
     ProxyConf& conf = fairlead::conf<ProxyConf>(block);
     Pass& pass = conf.pass;
-    if (bound && pass.group && pass.group->is_implicit) bound = bind_group(generation, pass.group, pass.has_port, false);
+    if (bound) bound = bind_group(generation, pass.group, pass.has_port, false);
     if (block.enclosing(in_http)) place_temp_path(generation, conf.temp_path);
-    if (bound) bound = bind_tls(generation, block);
+    if (bound) bound = bind_tls<ProxyConf>(generation, block, "proxy_ssl", pass.is_secure || pass.url.is_set());
   });
   return bound;
 }
@@ -156,13 +151,19 @@ Value add_x_forwarded_for(Session& session, uintptr_t) {
   return Value{request.arena().join({before, ", ", client})};
 }
 
-constexpr std::array<Directive, 15> own_rows = {
+constexpr std::array<Directive, 16> own_rows = {
     custom<set_pass, ProxyConf>("proxy_pass", in_location | in_location_if | in_limit_except, words(1), "Where requests are forwarded to.")
         .takes("URL"),
     slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers."),
+    slot<ProxyConf, &ProxyConf::alpn>(
+        "proxy_ssl_alpn", in_http_any,
+        "Protocols that https peers are offered by ALPN, in place of proxy_http_version; HTTP/1.1 is spoken to one that chooses none, unless "
+        "h2 alone was offered.")
+        .takes("h2 | http/1.1 ..."),
     slot<ProxyConf, &ProxyConf::method>("proxy_method", in_http_any, "Method sent instead of the client's."),
-    slot<ProxyConf, &ProxyConf::websocket>("proxy_websocket", in_http_any,
-                                           "Pass on what asks for a WebSocket, without further headers set."),
+    slot<ProxyConf, &ProxyConf::websocket>(
+        "proxy_websocket", in_http_any,
+        "Pass on what asks for a WebSocket, without further headers set; to peers of HTTP/2 by an extended CONNECT, if they allow it."),
     slot<ProxyConf, &ProxyConf::set_body>("proxy_set_body", in_http_any, "Body sent instead of the client's."),
     slot<ProxyConf, &ProxyConf::set_headers>("proxy_set_header", in_http_any,
                                              "A header field of the request to the peer; an empty value drops it."),
@@ -211,7 +212,7 @@ extern constinit const Module http_proxy_module = {
     .directives = http::proxy::rows,
     .variables = http::proxy::variables,
     .finish = finish_of<http::proxy::finish_proxy, http::proxy::ProxyConf>,
-    .generation = http::proxy::bind_groups,
+    .generation = http::proxy::bind_targets,
 };
 
 }  // namespace fairlead

@@ -21,6 +21,7 @@
 namespace fairlead::http::proxy {
 
 enum class Version : uint8_t { http_1_0, http_1_1, http_2 };
+enum class Alpn : uint32_t { h2 = 1, http_1_1 = 2 };
 
 // Of the head to the peer: fields ready for the wire, or one field whose value has variables.
 struct SentPart {
@@ -71,6 +72,7 @@ struct ProxyConf : ForwardConf, TlsClientConf, h2::PeerLimits {
   TlsClient* tls = nullptr;      // of the generation; set if some target may be https
   TlsClients clients;            // of the main part: those of all blocks
   Version http_version = Version::http_1_1;
+  Flags<Alpn> alpn{0};           // of https peers, in place of the version
   Template method;
   Template set_body;
   bool websocket = false;
@@ -88,7 +90,6 @@ struct ProxyConf : ForwardConf, TlsClientConf, h2::PeerLimits {
   std::vector<SentPart> sent;
   HeaderNames not_copied;
   bool sends_host = false;     // some part says who is asked
-  bool sends_upgrade = false;  // a literal part has the field Upgrade
   bool sends_length = false;   // proxy_set_header names Content-Length, whose framing is ours all the same
 };
 
@@ -99,6 +100,8 @@ struct ProxyRequest {
   RuntimeTarget target;
   std::string_view host_header, port, scheme = "http";
   std::string_view uri;  // as it goes to the peer
+  bool may_be_http_1 = true, may_be_http_2 = false;  // both: as the peer chooses
+  bool opens_websocket = false;  // over HTTP/2: by an extended CONNECT
 };
 
 // The module's state in a request: the last proxied target, for $proxy_host and the like.

@@ -47,6 +47,7 @@ std::string_view cipher(SSL& ssl) { return or_nothing(SSL_get_cipher_name(&ssl))
 std::string_view server_name(SSL& ssl) { return or_nothing(SSL_get_servername(&ssl, TLSEXT_NAMETYPE_host_name)); }
 std::string_view is_reused(SSL& ssl) { return SSL_session_reused(&ssl) ? "r" : "."; }
 std::string_view is_early(SSL& ssl) { return SSL_is_init_finished(&ssl) ? "" : "1"; }
+std::string_view no_text(SSL&) { return {}; }  // of an Encrypted Client Hello, which OpenSSL 3.0 knows nothing of
 std::string signature(SSL& ssl) { return signature_text(ssl, false); }
 std::string peer_signature(SSL& ssl) { return signature_text(ssl, true); }
 Value alpn_protocol(Session& session, uintptr_t) { return found_text(session, as_request(session).facts.alpn); }
@@ -121,6 +122,8 @@ constinit const VariableDef variables[variable_count] = {
     {"ssl_session_reused", of_ssl<is_reused>, 0, http_variable},
     {"ssl_early_data", of_ssl<is_early>, variable_volatile, http_variable},
     {"ssl_server_name", of_ssl<server_name>, 0, http_variable},
+    {"ssl_ech_status", of_ssl<no_text>, 0, http_variable},
+    {"ssl_ech_outer_server_name", of_ssl<no_text>, 0, http_variable},
     {"ssl_alpn_protocol", alpn_protocol, 0, http_variable},
     {"ssl_client_cert", of_certificate<folded_pem>, 0, http_variable},
     {"ssl_client_raw_cert", of_certificate<raw_pem>, 0, http_variable},

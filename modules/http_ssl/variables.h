@@ -8,7 +8,7 @@
 
 namespace fairlead::http_ssl {
 
-constexpr size_t variable_count = 30;
+constexpr size_t variable_count = 32;
 extern const VariableDef variables[variable_count];
 
 }  // namespace fairlead::http_ssl

@@ -188,7 +188,7 @@ constexpr Directive rows[] = {
                                                                              "The certificate that they show, in PEM.")
         .takes("file"),
     custom<set_tls_client_key, LuaConf, &TlsClientConf::key>("lua_ssl_certificate_key", in_http_any, words(1), "Its key.").takes("file"),
-    custom<set_tls_key_log, LuaConf, &TlsClientConf::key_log>("lua_ssl_key_log", in_http_any, words(1),
+    custom<set_tls_client_key_log, LuaConf, &TlsClientConf::key_log>("lua_ssl_key_log", in_http_any, words(1),
                                                               "File for the secrets of their handshakes (SSLKEYLOGFILE format).")
         .takes("file"),
     slot<LuaConf, &TlsClientConf::commands>("lua_ssl_conf_command", in_http_any, "A command of OpenSSL's configuration for them."),

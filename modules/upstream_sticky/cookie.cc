@@ -54,7 +54,7 @@ void CookieBinder::picked(Session& session, const Peer& peer) const {
   MadeCookies& made = request.slot<MadeCookies>();
   MadeCookie* own = made.first;
   while (own && own->by != this) own = own->next;
-  if (!own) own = made.first = request.arena().make<MadeCookie>(this, std::string_view(), made.first);
+  if (!own) own = made.first = request.arena().make<MadeCookie>(MadeCookie{this, {}, made.first});
   bool is_known = lookup_.evaluate(session) == peer.spec.route && !attributes_.expires_s;
   own->text = is_known ? std::string_view() : cookie_text(request, attributes_, name_, peer.spec.route, process_clock.seconds());
 }

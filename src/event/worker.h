@@ -84,6 +84,8 @@ class Worker {
     if (draining_) loop_.ready(alert.resumable);
     else drain_alerts_.push_back(alert);
   }
+  // When what is left is cut off (worker_shutdown_timeout); 0: never, or it does not drain.
+  uint64_t drain_deadline_ms() const { return hard_stop_.armed() ? hard_stop_.expires_ms() : 0; }
   // Nothing is left, or the time is over: `drained` has been put on the ready list.
   bool is_drained() const { return is_drained_; }
   // When `client`, idle since since_ms, is closed at the latest because of the drain; UINT64_MAX while there is none.

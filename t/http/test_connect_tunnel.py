@@ -138,6 +138,16 @@ def test_malformed_requests_are_400(server, head):
     assert raw(s.port, head).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("target", ["/path", "http://127.0.0.1:1/"])
+def test_a_target_with_a_path_is_for_nobody(server, target):
+    """405 where there are no tunnels, as in nginx; 400 where there are."""
+    s = start(server)
+    head = f"CONNECT {target} HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n".encode()
+    assert raw(s.ports[5], head).startswith(b"HTTP/1.1 405 ")
+    assert raw(s.port, head).startswith(b"HTTP/1.1 400 ")
+    s.wait_for_log("client sent a CONNECT request for a path")
+
+
 def test_a_refused_connect_is_502_and_nothing_behind_it_is_a_request(server, upstream):
     s = start(server, upstream().port)
     with Client(s.port) as c:
@@ -229,3 +239,13 @@ def test_curl_goes_through(server, upstream):
     out = subprocess.run(["curl", "-sS", "--noproxy", "", "-p", "-x", f"http://127.0.0.1:{s.port}", f"http://127.0.0.1:{u.port}/x"],
                          capture_output=True, timeout=20, check=True)
     assert out.stdout == b"through /x"
+
+
+def test_a_peer_that_fails_is_a_connect_error_to_a_client_of_http_2(server, upstream):
+    """RFC 9113 section 8.5."""
+    u = upstream([up.read(4), up.send(b"pong"), up.reset()])
+    s = start(server, u.port)
+    with H2Client(s.port) as c:
+        stream = c.start(pseudo=[(":method", "CONNECT"), (":authority", f"127.0.0.1:{u.port}")], end=False)
+        c.send(stream, b"ping")
+        assert c.wait(stream).reset == 10

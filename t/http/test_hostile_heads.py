@@ -168,3 +168,11 @@ def test_slow_bytes_are_as_good_as_fast_ones(guarded):
     c = Client(guarded.port)
     c.send_pieces(post("Transfer-Encoding: chunked", "Connection: close", body=chunked(b"he", b"llo", trailers=b"T: v\r\n")), 1, 0.001)
     assert c.read_reply("POST").body == b"POST / hello"
+
+
+@pytest.mark.parametrize("rest", [b" / HTTP/1.1\r\nBad Name: x\r\n\r\n", b" \x01 HTTP/1.1\r\n\r\n", b" / HTTP/1.1\r\n\r\n",
+                                  b" /%zz HTTP/1.1\r\nHost: h\r\n\r\n"])
+def test_a_malformed_head_request_is_answered_without_a_body(guarded, rest):
+    assert raw(guarded.port, b"HEAD" + rest).partition(b"\r\n\r\n")[2] == b""
+    assert b"<html>" in raw(guarded.port, b"GET" + rest).partition(b"\r\n\r\n")[2]
+    assert guarded.peer.requests == []

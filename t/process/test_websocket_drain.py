@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 
+import h2.settings
 import pytest
 import websockets
 
@@ -26,6 +27,7 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
         http2 on;
         location / { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /two { proxy_pass http://127.0.0.1:%%UP%%; proxy_http_version 2; }
         location /upgrade { proxy_pass http://127.0.0.1:%%UP%%; proxy_set_header Upgrade other; proxy_set_header Connection upgrade; }
     }
 }
@@ -157,6 +159,46 @@ def test_over_http_2(server, upstream):
         c.send(stream, ANSWER)
         assert c.wait(stream).ended
     wait_until(lambda: u.connections[0].raw.endswith(ANSWER), 5, "the client's answer")
+
+
+def test_a_service_of_http_2_is_told_and_its_stream_ends(server, h2_upstream):
+    def begin(stream):
+        stream.head(200)
+        stream.data(PING + MESSAGE[:100])
+
+    def go_on(stream):
+        if stream.body == b"go":
+            stream.data(MESSAGE[100:] + PING)
+        elif stream.body.endswith(ANSWER):
+            stream.data(b"", end=True)
+
+    u = h2_upstream(on_head=begin, on_data=go_on, settings={h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
+    s = start(server, u.port)
+    with Client(s.port) as c:
+        c.send(OPEN.replace(b"GET / ", b"GET /two "))
+        assert c.reader.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101")
+        assert c.reader.exactly(2 + 100) == PING + MESSAGE[:100]
+        s.reload()
+        assert c.is_quiet(0.3)
+        c.send(b"go")
+        assert c.reader.exactly(len(MESSAGE) - 100 + 4) == MESSAGE[100:] + RESTART
+        c.send(ANSWER)
+        assert c.read_until_close() == b""
+    wait_until(lambda: u.requests[0].is_over, 5, "the end of the stream")
+
+
+def test_the_spread_ends_before_worker_shutdown_timeout(server, upstream):
+    """A spread of an hour in a worker that has 2 s left: all are told, and can answer."""
+    u = upstream([up.head(), up.send(SWITCH), up.read(8), up.close()])
+    s = start(server, u.port, "spread=1h timeout=1s", "2s")
+    clients = [opened(s) for _ in range(8)]
+    s.reload()
+    for c in clients:
+        with c:
+            assert c.reader.exactly(4) == RESTART
+            c.send(ANSWER)
+            assert c.read_until_close() == b""
+    wait_until(lambda: sum(one.raw.endswith(ANSWER) for one in u.connections) == 8, 5, "all answers")
 
 
 @pytest.mark.parametrize("drain, request_bytes", [("off", OPEN), ("spread=0", OPEN.replace(b"GET / ", b"GET /upgrade "))])

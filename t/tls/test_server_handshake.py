@@ -32,6 +32,7 @@ http {
         ssl_certificate %%SECOND%%.pem;
         ssl_certificate_key %%SECOND%%.key;
         ssl_protocols TLSv1.2;
+        ssl_key_log logs/keys;
         location / { return 200 "second $ssl_protocol\\n"; }
     }
     server {
@@ -210,3 +211,10 @@ def test_a_record_that_was_tampered_with_ends_its_connection_alone(secure, autho
     secure.wait_for_log(r"\[info\].*SSL_read\(\) failed \(SSL: error:.*bad record mac.* while waiting for request, client: 127.0.0.1, ")
     healthy.send("GET / HTTP/1.1\r\nHost: first.test\r\n\r\n")
     assert healthy.read_reply().status == 200
+
+
+def test_secrets_of_the_server_that_logs_them(secure, authority):
+    for name in ("first.test", "second.test"):
+        assert get(secure.port, "/", tls=authority.client_context(), server_name=name).status == 200
+    keys = secure.read("logs/keys")
+    assert keys.startswith("CLIENT_RANDOM ") and "TRAFFIC_SECRET" not in keys  # the first server speaks TLS 1.3

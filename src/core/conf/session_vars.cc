@@ -33,7 +33,7 @@ Value seconds_value(Session& session, uint64_t ms) {
 }
 
 const Addr& local_address(Session& session) {
-  static const Addr none;
+  static const Addr none{};
   const Addr* known = session.local_addr;
   if (known && !known->is_wildcard()) return *known;
   sockaddr_storage storage;

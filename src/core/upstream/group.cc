@@ -369,6 +369,7 @@ ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address
 }
 
 ConfResult<Unit> bind_group(Generation& generation, const GroupSpec*& group, bool has_port, bool needs_port) {
+  if (!group || !group->is_implicit) return Unit();
   const GroupSpec& named = *group;
   for (auto& written : upstreams_of(generation).groups) {
     if (written->is_implicit) continue;

@@ -96,8 +96,8 @@ ConfResult<Unit> set_balancer(const Line& line, std::unique_ptr<Balancer> balanc
 GroupSpec* find_group(Generation& generation, std::string_view name);
 // A group for "host:port" or "unix:path" as in proxy_pass; used again for the same text.
 ConfResult<GroupSpec*> implicit_group(const Line& line, std::string_view address, uint16_t default_port);
-// For generation functions: an implicit `group` becomes the written one of the same name, which takes no port. `has_port`: one was written
-// behind the name. `needs_port`: an address without one is refused.
+// For generation functions: an implicit `group` becomes the written one of the same name, which takes no port; others, and none (nullptr),
+// stay as they are. `has_port`: one was written behind the name. `needs_port`: an address without one is refused.
 ConfResult<Unit> bind_group(Generation& generation, const GroupSpec*& group, bool has_port, bool needs_port);
 UpstreamsConf& upstreams_of(Generation& generation);
 

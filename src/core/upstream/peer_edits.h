@@ -70,7 +70,7 @@ class PeerEdits {
 
   std::atomic<uint32_t> version_{0};
   uint32_t capacity_;
-  uint64_t unused_ = 0;  // edits behind are aligned to 16
+  [[maybe_unused]] uint64_t unused_ = 0;  // edits behind are aligned to 16
 };
 
 // How a group's edits are reached.

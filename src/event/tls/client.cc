@@ -46,11 +46,6 @@ int on_certificate_wanted(SSL* ssl, void*) {
   return -1;
 }
 
-void write_key_log(const SSL* ssl, const char* line) {
-  auto* sink = static_cast<LogSink*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
-  sink->write(LogLevel::info, format("{}\n", line));
-}
-
 }  // namespace
 
 ConfResult<SslContextPtr> TlsClient::build() const {
@@ -72,10 +67,7 @@ ConfResult<SslContextPtr> TlsClient::build() const {
   FL_TRY(add_authorities(context));
   SSL_CTX_set_session_cache_mode(&context, conf_.session_reuse ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
   if (conf_.session_reuse) SSL_CTX_sess_set_new_cb(&context, &TlsClient::keep_session);
-  if (conf_.key_log) {
-    SSL_CTX_set_app_data(&context, conf_.key_log);
-    SSL_CTX_set_keylog_callback(&context, &write_key_log);
-  }
+  log_keys(context, conf_.key_log);
   FL_TRY(run_commands(context, conf_.commands, false));
   return made;
 }

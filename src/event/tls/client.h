@@ -11,6 +11,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "core/conf/generation.h"
 #include "core/conf/session.h"
 #include "event/loop/loop.h"
 #include "event/net/connection.h"
@@ -110,5 +111,17 @@ class TlsClients {
  private:
   std::unordered_map<std::string, std::unique_ptr<TlsClient>> all_;
 };
+
+// For generation functions: the client of a block, if its peers are, or may turn out to be, spoken to with TLS (`is_wanted`). `Conf` is a
+// TlsClientConf with `tls` to be set, and in the root block `clients`, which blocks of equal settings share.
+template <class Conf>
+ConfResult<Unit> bind_tls(Generation& generation, const Block& block, std::string_view prefix, bool is_wanted) {
+  Conf& own = conf<Conf>(block);
+  if (own.tls || !is_wanted) return Unit();
+  auto client = conf<Conf>(generation.root()).clients.of(generation, block, own, prefix);
+  if (!client) return std::move(client.error());
+  own.tls = *client;
+  return Unit();
+}
 
 }  // namespace fairlead

@@ -5,8 +5,6 @@
 #include <algorithm>
 
 #include "core/base/format.h"
-#include "core/base/log_sinks.h"
-#include "core/conf/generation.h"
 #include "event/tls/conf_source.h"
 
 namespace fairlead {
@@ -42,8 +40,8 @@ ConfResult<Unit> set_tls_client_sans(Line& line, TlsClientConf& conf) {
   return Unit();
 }
 
-ConfResult<Unit> set_tls_key_log(Line& line, TlsClientConf& conf) {
-  conf.key_log = &line.generation().file_sink(line.generation().absolute_path(line.word(1)));
+ConfResult<Unit> set_tls_client_key_log(Line& line, TlsClientConf& conf) {
+  conf.key_log = tls_key_log(line);
   return Unit();
 }
 

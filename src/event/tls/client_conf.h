@@ -62,7 +62,7 @@ ConfResult<Unit> read_tls_client_passwords(Line& line, TlsClientConf& conf);
 ConfResult<Unit> set_tls_client_trusted(Line& line, TlsClientConf& conf);
 ConfResult<Unit> set_tls_client_crl(Line& line, TlsClientConf& conf);
 ConfResult<Unit> set_tls_client_sans(Line& line, TlsClientConf& conf);
-ConfResult<Unit> set_tls_key_log(Line& line, TlsClientConf& conf);
+ConfResult<Unit> set_tls_client_key_log(Line& line, TlsClientConf& conf);
 
 // `Conf` derives from TlsClientConf. P: "proxy_ssl".
 template <class Conf, FixedText P, uint32_t Contexts>
@@ -94,7 +94,7 @@ constexpr auto tls_client_directives = std::array<Directive, 16>{
         .takes("file"),
     slot<Conf, &TlsClientConf::session_reuse>(joined_name<P, "_session_reuse">, Contexts, "Resume sessions with peers."),
     slot<Conf, &TlsClientConf::commands>(joined_name<P, "_conf_command">, Contexts, "A command of OpenSSL's configuration."),
-    custom<set_tls_key_log, Conf, &TlsClientConf::key_log>(joined_name<P, "_key_log">, Contexts, words(1),
+    custom<set_tls_client_key_log, Conf, &TlsClientConf::key_log>(joined_name<P, "_key_log">, Contexts, words(1),
                                                           "File for the secrets of handshakes, for debugging (SSLKEYLOGFILE format).")
         .takes("file"),
 };

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "core/base/format.h"
+#include "core/base/log_sinks.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "core/process/small_file.h"
@@ -40,6 +41,8 @@ ConfResult<Unit> read_tls_source(Line& line, Template& source) {
   source = std::move(*compiled);
   return Unit();
 }
+
+LogSink* tls_key_log(Line& line) { return &line.generation().file_sink(line.generation().absolute_path(line.word(1))); }
 
 ConfResult<Unit> read_tls_passwords(Line& line, std::vector<std::string_view>& passwords) {
   std::string_view path = tls_path(line, 1);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/log.h"
 #include "core/conf/template.h"
 
 namespace fairlead {
@@ -18,6 +19,8 @@ std::string_view tls_path(Line& line, size_t index);
 ConfResult<Unit> read_tls_source(Line& line, Template& source);
 // Adds a source to a list of files unless it is none.
 void add_path(std::vector<std::string>& paths, std::string_view source);
+// The sink of the file that the first word names, as logs are named.
+LogSink* tls_key_log(Line& line);
 // The lines of the file that the first word names.
 ConfResult<Unit> read_tls_passwords(Line& line, std::vector<std::string_view>& passwords);
 

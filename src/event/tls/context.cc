@@ -163,4 +163,20 @@ ConfResult<Unit> run_commands(SSL_CTX& context, std::span<const TlsCommand> comm
   return Unit();
 }
 
+static int key_log_index() {
+  static int made = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return made;
+}
+
+static void write_key_log(const SSL* ssl, const char* line) {
+  auto* sink = static_cast<LogSink*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), key_log_index()));
+  sink->write(LogLevel::info, format("{}\n", line));
+}
+
+void log_keys(SSL_CTX& context, LogSink* sink) {
+  if (!sink) return;
+  SSL_CTX_set_ex_data(&context, key_log_index(), sink);
+  SSL_CTX_set_keylog_callback(&context, &write_key_log);
+}
+
 }  // namespace fairlead

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/conf/value.h"
 #include "event/tls/openssl.h"
 #include "event/tls/pem.h"
@@ -46,6 +47,8 @@ void for_each_certificate(SSL_CTX* context, Each each) {
     if (X509* certificate = SSL_CTX_get0_certificate(context)) each(*certificate);
 }
 ConfResult<Unit> run_commands(SSL_CTX& context, std::span<const TlsCommand> commands, bool server);
+// The secrets of its handshakes go to `sink`, which outlives it (the SSLKEYLOGFILE format); nullptr: they stay secret.
+void log_keys(SSL_CTX& context, LogSink* sink);
 
 }  // namespace fairlead
 

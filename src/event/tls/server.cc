@@ -177,6 +177,7 @@ ConfResult<SslContextPtr> TlsServer::build() const {
   SSL_CTX_set_client_hello_cb(&context, &on_client_hello, nullptr);
   SSL_CTX_set_tlsext_servername_callback(&context, &on_server_name);
   SSL_CTX_set_alpn_select_cb(&context, &on_alpn<const unsigned char*, unsigned, void*>, nullptr);
+  log_keys(context, conf_.key_log);
   FL_TRY(run_commands(context, conf_.commands, true));
   return made;
 }

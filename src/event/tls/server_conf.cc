@@ -42,6 +42,11 @@ ConfResult<Unit> set_tls_ocsp_cache(Line& line, TlsServerConf& conf) {
   return Unit();
 }
 
+ConfResult<Unit> set_tls_server_key_log(Line& line, TlsServerConf& conf) {
+  conf.key_log = tls_key_log(line);
+  return Unit();
+}
+
 ConfResult<Unit> read_tls_server_passwords(Line& line, TlsServerConf& conf) { return read_tls_passwords(line, conf.passwords); }
 
 ConfResult<Unit> refuse_tls_feature(Line& line, TlsServerConf&) {

@@ -48,6 +48,7 @@ struct TlsServerConf {
   std::string_view ocsp_responder;
   Zone* ocsp_cache = nullptr;          // verdicts shared by the workers
   std::vector<TlsCommand> commands;
+  LogSink* key_log = nullptr;          // of the generation
 
   bool wants_context() const { return !certificates.empty() || reject_handshake; }
 };
@@ -57,6 +58,7 @@ ConfResult<Unit> add_tls_certificate(Line& line, TlsServerConf& conf);
 ConfResult<Unit> add_tls_key(Line& line, TlsServerConf& conf);
 ConfResult<Unit> add_tls_ticket_key(Line& line, TlsServerConf& conf);
 ConfResult<Unit> set_tls_ocsp_cache(Line& line, TlsServerConf& conf);
+ConfResult<Unit> set_tls_server_key_log(Line& line, TlsServerConf& conf);
 ConfResult<Unit> read_tls_server_passwords(Line& line, TlsServerConf& conf);
 // For a directive of something that OpenSSL 3.0 cannot do.
 ConfResult<Unit> refuse_tls_feature(Line& line, TlsServerConf& conf);
@@ -83,7 +85,7 @@ struct EnumWords<VerifyClient> {
 
 // `Conf` is TlsServerConf or derives from it.
 template <class Conf, uint32_t Contexts>
-constexpr auto tls_server_directives = std::array<Directive, 31>{
+constexpr auto tls_server_directives = std::array<Directive, 32>{
     custom<add_tls_certificate, Conf, &TlsServerConf::certificates>("ssl_certificate", Contexts, words(1),
                                                                    "The server's certificate with its chain, in PEM; once per kind of key.")
         .many()
@@ -139,6 +141,9 @@ constexpr auto tls_server_directives = std::array<Directive, 31>{
     slot<Conf, &TlsServerConf::reject_handshake>("ssl_reject_handshake", Contexts,
                                                  "Refuse handshakes that name this server (or none that is known)."),
     slot<Conf, &TlsServerConf::commands>("ssl_conf_command", Contexts, "A command of OpenSSL's configuration."),
+    custom<set_tls_server_key_log, Conf, &TlsServerConf::key_log>(
+        "ssl_key_log", Contexts, words(1), "File for the secrets of handshakes, for debugging (SSLKEYLOGFILE format).")
+        .takes("file"),
     custom<refuse_tls_feature, Conf>("ssl_certificate_compression", Contexts, words(1), "Not with OpenSSL 3.0: only \"off\" is taken.")
         .takes("off"),
     custom<refuse_tls_feature, Conf>("ssl_ech_file", Contexts, words(1), "Not with OpenSSL 3.0: refused.").many().takes("file"),

@@ -49,6 +49,9 @@ class Attempt {
   void note_times(TryRecord& record) const;
   // After a 101: the connection for a tunnel, which then is this object's no longer to pool. nullptr: there can be none.
   Connection* tunnel() { return exchange_->tunnel(); }
+  // After a 101 without tunnel(): body() and send_tunnel() carry what would pass it.
+  bool carries_tunnel() const { return exchange_->carries_tunnel(); }
+  Task<Result<Unit>> send_tunnel(Body& body) { return send_rest(body); }
   // What it was at when it failed, in the words of the error log: "connecting to upstream" and the like.
   std::string_view doing() const;
 

@@ -47,7 +47,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   if (!plan.protocol.name.empty()) key = request.arena().join({key, "|", plan.protocol.name});
   if (plan.tls && !(choice && choice->in_clear)) {
     to.connect.tls = plan.tls->target(request, plan.tls_host, plan.alpn_protocols);
-    to.connect.tls->must_choose = !plan.alpn_protocols.empty();
+    to.connect.tls->must_choose = plan.must_choose_alpn && !plan.alpn_protocols.empty();
     key = request.arena().join({key, "|", to.connect.tls->identity});
     if (plan.asks_tls_hooks) ask_hooks(request, *to.connect.tls, key);
     to.connect.tls->sessions_key = key;
@@ -81,7 +81,6 @@ class Try {
   // `choice`: of a chooser, else nullptr.
   Try(Request& request, const ForwardPlan& plan, Target& target, PeerLease lease, const PeerChoice* choice)
       : request_(request),
-        plan_(plan),
         target_(target),
         lease_(std::move(lease)),
         peer_(&*lease_),
@@ -123,7 +122,6 @@ class Try {
 
  private:
   Request& request_;
-  const ForwardPlan& plan_;
   Target& target_;
   PeerLease lease_;
   const Peer* peer_;

@@ -56,7 +56,8 @@ struct ForwardPlan {
   TlsClient* tls = nullptr;                // peers are spoken to with TLS; nullptr: in the clear
   bool asks_tls_hooks = true;              // the location's hooks for handshakes with peers have a say
   std::string_view tls_host;               // of the URL, with its port: the name that peers must have unless the configuration says another
-  std::string_view alpn_protocols;         // offered to peers, who have to choose one, each behind its length; empty: none
+  std::string_view alpn_protocols;         // offered to peers, each behind its length; empty: none
+  bool must_choose_alpn = true;            // a peer that chooses none of them is no peer
   uint64_t time_ms = 0;                    // for all tries together, where that is less than conf.request_timeout; 0: no limit
   const h2::PeerLimits* limits = nullptr;  // with HTTP/2
   size_t tunnel_buffer_bytes = 0;          // of one read of a tunnel; 0: the usual

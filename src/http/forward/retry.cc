@@ -54,7 +54,9 @@ bool Retry::is_listed(const Outcome& outcome) const {
 // features.md 1.1: error, timeout and invalid_header always, 5xx and 429 only if listed, 403 and 404 never.
 bool Retry::is_failure(const Outcome& outcome) const {
   if (is_plain_success(outcome)) return false;
-  if (outcome.error.fault != Fault::none) return outcome.error.side == Side::upstream && !outcome.stale && !outcome.refused;
+  const Error& error = outcome.error;
+  if (error.fault == Fault::unsupported) return false;
+  if (error.fault != Fault::none) return error.side == Side::upstream && !outcome.stale && !outcome.refused;
   return outcome.status != 403 && outcome.status != 404 && is_listed(outcome);
 }
 

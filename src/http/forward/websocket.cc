@@ -2,8 +2,11 @@
 // Copyright (C) The Fairlead authors
 #include "http/forward/websocket.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 
+#include "core/base/encoding.h"
 #include "core/base/text.h"
 #include "event/net/upstreams.h"
 #include "http/conf/core_conf.h"
@@ -63,27 +66,40 @@ size_t WebSocketFrames::take(std::string_view bytes, bool to_boundary) {
   return at;
 }
 
-WebSocketEnd::WebSocketEnd(Request& request, Watch& peer, const WebSocketDrain& rules)
-    : worker_(request.worker()), peer_(peer), rules_(rules), begin_(*this), alert_(begin_), moment_(*this) {
+uint64_t spread_within(const WebSocketDrain& rules, uint64_t left_ms) {
+  if (left_ms == 0) return rules.spread_ms;
+  uint64_t before_timeout = left_ms > rules.timeout_ms ? left_ms - rules.timeout_ms : 0;
+  return std::min(rules.spread_ms, std::max(before_timeout, left_ms / 2));
+}
+
+std::string websocket_accept(std::string_view key) {
+  std::string text(key);
+  text += "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned bytes = 0;
+  FL_ASSERT(EVP_Digest(text.data(), text.size(), digest, &bytes, EVP_sha1(), nullptr) == 1);
+  return base64({reinterpret_cast<const char*>(digest), bytes});
+}
+
+WebSocketEnd::WebSocketEnd(Request& request, const WebSocketDrain& rules)
+    : worker_(request.worker()), rules_(rules), begin_(*this), alert_(begin_), moment_(*this), due_(request.loop()) {
   worker_.alert_drain(alert_);
 }
 
 void WebSocketEnd::on_drain() {
-  uint32_t spread = static_cast<uint32_t>(rules_.spread_ms);
+  uint64_t end = worker_.drain_deadline_ms(), now = worker_.loop().now_ms();
+  auto spread = static_cast<uint32_t>(spread_within(rules_, end == 0 ? 0 : std::max<uint64_t>(end - std::min(end, now), 1)));
   uint64_t wait = spread ? worker_.state<Upstreams>().random().below(spread) : 0;
   worker_.loop().arm(moment_, wait);
 }
 
-void WebSocketEnd::on_moment() {
-  due_ = true;
-  peer_.limit_read_wait(worker_.loop().now_ms());
-}
+void WebSocketEnd::on_moment() { due_.set(); }
 
 static constexpr Directive rows[] = {
     slot<WebSocketConf, &WebSocketConf::drain>(
         "websocket_drain", in_http_any,
-        "Whether a worker that drains ends WebSockets with code 1012, each at a random moment within the spread; who does not answer is "
-        "cut off after the time-out."),
+        "Whether a worker that drains ends WebSockets with code 1012, each at a random moment within the spread, which "
+        "worker_shutdown_timeout shortens if need be; who does not answer is cut off after the time-out."),
 };
 
 constinit const Module websocket_module = {

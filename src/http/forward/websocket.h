@@ -5,10 +5,12 @@
 // because the worker drains (websocket_drain). Payloads are not looked at.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "core/conf/module.h"
 #include "core/conf/value.h"
+#include "event/loop/sync.h"
 #include "event/loop/timer.h"
 #include "event/worker.h"
 
@@ -50,17 +52,23 @@ struct WebSocketConf {
 // A Close frame with code 1012, service restart.
 constexpr std::string_view restart_frame{"\x88\x02\x03\xf4", 4};
 
-// Of one WebSocket: when the worker begins to drain, a moment within the spread is chosen; then it is due, and whoever waits to read from
-// `peer` is woken. Lives as long as the tunnel.
+// Of the spread, what leaves peers their time before the worker ends in `left_ms` (0: whenever they have), at least half of that.
+uint64_t spread_within(const WebSocketDrain& rules, uint64_t left_ms);
+
+// What answers a client's Sec-WebSocket-Key in HTTP/1.1 (RFC 6455 section 4.2.2).
+std::string websocket_accept(std::string_view key);
+
+// Of one WebSocket: when the worker begins to drain, a moment within the spread is chosen; then it is due. Lives as long as the tunnel.
 class WebSocketEnd {
  public:
-  WebSocketEnd(Request& request, Watch& peer, const WebSocketDrain& rules);
+  WebSocketEnd(Request& request, const WebSocketDrain& rules);
   WebSocketEnd(const WebSocketEnd&) = delete;
   WebSocketEnd& operator=(const WebSocketEnd&) = delete;
 
   WebSocketFrames frames;  // of the peer
-  bool is_due() const { return due_; }
-  bool may_close() const { return due_ && frames.is_between() && !frames.has_closed(); }
+  bool is_due() const { return due_.is_set(); }
+  Event& due() { return due_; }
+  bool may_close() const { return is_due() && frames.is_between() && !frames.has_closed(); }
   uint64_t timeout_ms() const { return rules_.timeout_ms; }
 
  private:
@@ -76,12 +84,11 @@ class WebSocketEnd {
   void on_moment();
 
   Worker& worker_;
-  Watch& peer_;
   const WebSocketDrain& rules_;
   Begin begin_;
   DrainAlert alert_;
   Moment moment_;
-  bool due_ = false;
+  Event due_;
 };
 
 extern const Module websocket_module;

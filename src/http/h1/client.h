@@ -68,8 +68,6 @@ class ClientExchange final : public PeerExchange {
 class ClientProtocol final : public ConnectionProtocol {
  public:
   constexpr ClientProtocol() : ConnectionProtocol("") {}
-
- protected:
   PeerExchange* make(const PeerCall& call, std::unique_ptr<PooledConnection> connection) const override;
 };
 

@@ -48,6 +48,8 @@ Scan scan_version(const char*& at, const char* end, unsigned& minor) {
   return at == end ? Scan::more : Scan::ok;
 }
 
+bool names_path(std::string_view target) { return target[0] == '/' || target.find("://") != std::string_view::npos; }
+
 }  // namespace
 
 ParseResult RequestParser::parse(std::string_view buffer) {
@@ -118,11 +120,12 @@ bool RequestParser::read_request_line(std::string_view buffer) {
   if (*at != ' ' || at == method) return fail(stop(), 400, "client sent invalid method");
   method_bytes_ = static_cast<uint32_t>(at - method);
   std::string_view name(method, method_bytes_);
+  head_.method = parse_method(name);  // known whatever becomes of the rest: a HEAD is answered without a body
   while (at < end && *at == ' ') ++at;
   if (at == end) return more(buffer.size());
 
   const char* target = at;
-  if (*at != '/' && name != "CONNECT" && !is_alpha(*at) && !(*at == '*' && name == "OPTIONS")) {
+  if (*at != '/' && head_.method != Method::connect && !is_alpha(*at) && !(*at == '*' && name == "OPTIONS")) {
     return fail(stop(), 400, invalid_request);
   }
   at = scan::find_blank_or_control(base_, std::max(at, base_ + scanned_), end);
@@ -230,7 +233,6 @@ bool RequestParser::read_fields(std::string_view buffer) {
 bool RequestParser::finish() {
   head_.request_line = {base_ + line_start_, request_line_bytes_};
   head_.method_text = {base_ + line_start_, method_bytes_};
-  head_.method = parse_method(head_.method_text);
   head_.target = {base_ + target_at_, target_bytes_};
   head_.protocol = {base_ + protocol_at_, protocol_bytes_};
   head_.bytes = line_at_;
@@ -241,7 +243,7 @@ bool RequestParser::finish() {
 
 bool RequestParser::finish_target() {
   head_.request_uri = head_.target;
-  if (head_.method == Method::connect) {
+  if (head_.method == Method::connect && !names_path(head_.target)) {  // with a path it is no tunnel's, which is decided elsewhere
     head_.form = TargetForm::authority;
     std::optional<Authority> authority = parse_authority(head_.target, head_.headers.arena());
     if (!authority || !authority->has_port) return fail(line_at_, 400, "client sent invalid host in request line", head_.target);

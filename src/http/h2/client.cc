@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "http/h2/client.h"
 
+#include <cerrno>
+
 #include "core/base/text.h"
 #include "http/h2/field_list.h"
 #include "http/message/status.h"
@@ -37,25 +39,33 @@ ClientExchange::ClientExchange(const PeerCall& call, StreamLease lease_taken)
       reused_(lease.is_reused()) {
   head_.version_major = 2;
   head_.version_minor = 0;
-  Stream::limit_received(UINT64_MAX, target_.read_timeout_ms);
+  Stream::limit_received(UINT64_MAX, asks_tunnel() ? 0 : target_.read_timeout_ms);  // how long a tunnel may idle is its own matter
 }
 
 // -- what goes out --
 
+bool ClientExchange::open() {
+  const RequestFields& request = *what_.fields;
+  FieldList fields;
+  fields.add(":method", request.method);
+  fields.add(":scheme", request.scheme);
+  if (!request.authority.empty()) fields.add(":authority", request.authority);
+  fields.add(":path", request.path);
+  if (asks_tunnel()) fields.add(":protocol", request.protocol);
+  for (const Headers::Field& field : request.fields) fields.add(field.name, field.value);
+  opened_ = session().open(*this, fields, what_.has_body || asks_tunnel());
+  open_failed_ = !opened_;
+  return opened_;
+}
+
 Progress ClientExchange::pump(Body& body) {
-  if (!opened_ && !open_failed_) {
-    const RequestFields& request = *what_.fields;
-    FieldList fields;
-    fields.add(":method", request.method);
-    fields.add(":scheme", request.scheme);
-    if (!request.authority.empty()) fields.add(":authority", request.authority);
-    fields.add(":path", request.path);
-    for (const Headers::Field& field : request.fields) fields.add(field.name, field.value);
-    opened_ = session().open(*this, fields, what_.has_body);
-    open_failed_ = !opened_;
+  bool begins = !opened_;
+  if (open_failed_ || (begins && !open())) return Progress::failed;
+  if (asks_tunnel() && begins) {  // the head is all; what follows belongs to the tunnel, if there will be one
+    session().send();
+    return Progress::done;
   }
-  if (open_failed_) return Progress::failed;
-  return what_.has_body ? Stream::pump(body) : Stream::pump_head();
+  return what_.has_body || asks_tunnel() ? Stream::pump(body) : Stream::pump_head();
 }
 
 void ClientExchange::end(bool) { Stream::reset(ErrorCode::cancel); }
@@ -119,6 +129,11 @@ void ClientExchange::take_final_head() {
   head_done_ = true;
   head_.status = block_status_;
   head_.framing.keep_alive = true;
+  if (asks_tunnel() && block_status_ / 100 == 2) {  // RFC 8441 section 5: what a 101 is in HTTP/1.1
+    head_.status = 101;
+    head_.headers.add(KnownHeader::upgrade, what_.fields->protocol);
+    return;
+  }
   const Headers::Field* length = head_.headers.find(KnownHeader::content_length);
   if (!length) return;
   auto bytes = parse_decimal(length->value);  // nghttp2 holds the body to it
@@ -153,20 +168,39 @@ HeadPoll ClientExchange::poll_head() {
 
 // -- the protocol --
 
+// An extended CONNECT depends on settings that may have to be waited for (RFC 8441 section 3).
 PeerExchange* ClientProtocol::try_open(const PeerCall& call) const {
+  if (!call.what.fields->protocol.empty()) return nullptr;
   StreamLease lease = call.worker.state<PeerPool>().try_lease(call.target);
   return lease ? call.place.make<ClientExchange>(call.arena, call, std::move(lease)) : nullptr;
 }
 
 Task<Result<PeerExchange*>> ClientProtocol::open(PeerCall call, uint64_t deadline_ms) const {
   Worker& worker = call.worker;
-  if (!worker.has_room()) {
-    call.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
-    co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
+  PeerPool& pool = worker.state<PeerPool>();
+  StreamLease lease;
+  if (!call.what.fields->protocol.empty()) lease = pool.try_lease(call.target);
+  if (!lease) {
+    if (!worker.has_room()) {
+      call.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
+      co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
+    }
+    auto leased = co_await pool.lease(call.target, deadline_ms);
+    if (!leased) co_return leased.error();
+    lease = std::move(*leased);
   }
-  auto lease = co_await worker.state<PeerPool>().lease(call.target, deadline_ms);
-  if (!lease) co_return lease.error();
-  co_return call.place.make<ClientExchange>(call.arena, call, std::move(*lease));
+  co_return co_await open_on(std::move(lease), call, deadline_ms);
+}
+
+Task<Result<PeerExchange*>> ClientProtocol::open_on(StreamLease lease, PeerCall call, uint64_t deadline_ms) const {
+  if (!call.what.fields->protocol.empty()) {
+    WaitStatus status = co_await lease.settled(deadline_ms);
+    if (status == WaitStatus::timeout) co_return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"};
+    if (!lease.has_settings()) co_return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"};
+    if (lease.session().peer_setting(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) != 1)
+      co_return Error{Fault::unsupported, Side::upstream, 0, "upstream does not allow WebSockets over HTTP/2 by its settings"};
+  }
+  co_return call.place.make<ClientExchange>(call.arena, call, std::move(lease));
 }
 
 }  // namespace fairlead::http::h2

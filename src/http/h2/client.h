@@ -42,9 +42,12 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   bool is_refused() const override { return open_failed_ || (Stream::is_closed() && close_code() == ErrorCode::refused_stream); }
   uint64_t sent_bytes() const override { return Stream::sent_wire_bytes(); }
   uint64_t received_bytes() const override { return Stream::received_wire_bytes(); }
+  bool carries_tunnel() const override { return asks_tunnel(); }
   void end(bool uploaded) override;
 
  private:
+  bool asks_tunnel() const { return !what_.fields->protocol.empty(); }
+  bool open();
   void take_field(std::string_view name, std::string_view value) override;
   void take_head(bool ends_stream) override;
   void take_invalid_field(std::string_view name) override;
@@ -83,6 +86,8 @@ class ClientProtocol final : public PeerProtocol {
   constexpr ClientProtocol() : PeerProtocol("h2") {}
   PeerExchange* try_open(const PeerCall& call) const override;
   Task<Result<PeerExchange*>> open(PeerCall call, uint64_t deadline_ms) const override;
+  // On a stream that was leased. Waits if its tunnel depends on settings that are not known yet.
+  Task<Result<PeerExchange*>> open_on(StreamLease lease, PeerCall call, uint64_t deadline_ms) const;
 };
 
 extern const ClientProtocol client_protocol;

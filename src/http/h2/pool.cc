@@ -33,6 +33,7 @@ class PeerLink final : public Link, private SessionEvents {
         rules_(rules),
         session_(Role::client, pooled_->connection, rules_.session, *this),
         unused_(session_.loop()),
+        settled_(session_.loop()),
         tick_(*this),
         made_ms_(session_.loop().now_ms()),
         idle_since_ms_(made_ms_),
@@ -43,6 +44,8 @@ class PeerLink final : public Link, private SessionEvents {
   }
 
   Session& session() { return session_; }
+  Event& settled() { return settled_; }
+  bool has_settings() const { return has_settings_; }
   bool has_room(uint64_t streams_max) const {
     return !leaving_ && leases_ < streams_max && session_.room() + session_.stream_count() > leases_;
   }
@@ -71,11 +74,13 @@ class PeerLink final : public Link, private SessionEvents {
   std::unique_ptr<PooledConnection> pooled_;
   const Rules rules_;
   Session session_;
-  Event unused_;  // no lease is out
+  Event unused_;   // no lease is out
+  Event settled_;  // the peer's settings are known, or never will be
   Tick tick_;
   uint64_t leases_ = 0, streams_ = 0;  // out now, and ever
   uint64_t made_ms_, idle_since_ms_, heard_ms_;
   uint64_t ping_sent_ms_ = 0;  // 0: none is unanswered
+  bool has_settings_ = false;
   bool leaving_ = false;
   bool unanswered_ = false;    // a PING was not answered in time
 };
@@ -100,6 +105,8 @@ struct LinkPlan : Link {
   PeerLink::Rules rules;
 };
 
+PeerLink::Rules rules_of(const AttemptTarget& target);
+
 // The connections to one peer, and who waits for one. Lives while there are any.
 class PeerGroup {
  public:
@@ -117,12 +124,20 @@ class PeerGroup {
   void connect_if_needed();
   // Room was made on some connection.
   void serve_waiters();
+  // `connection` is one more.
+  void adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection) {
+    ++runners_;
+    pool_.links_.spawn(run_link(rules_of(target), std::move(connection)));
+  }
+  bool is_full(const PeerLimits& limits) const { return limits.connections_max && connection_count() >= limits.connections_max; }
   // Some connection stands whose handshake has not ended.
   bool is_handshaking() const;
   Loop& loop() const { return pool_.worker_.loop(); }
 
  private:
-  Task<Unit> run_link(const AttemptTarget& target);
+  Task<Unit> make_link(const AttemptTarget& target);
+  Task<Unit> run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection);
+  size_t connection_count() const;  // those on their way included
   Task<std::unique_ptr<PooledConnection>> open_link(LinkPlan& plan);
   void fail_waiters(const Error& error, const TlsTarget* of);
   void forget_if_empty();
@@ -132,7 +147,7 @@ class PeerGroup {
   List<PeerLink> links_;  // that take streams
   List<LeaseWaiter> waiters_;
   List<LinkPlan> plans_;  // of connections on their way
-  size_t runners_ = 0;    // tasks of run_link
+  size_t runners_ = 0;    // tasks of make_link and run_link
 };
 
 // -- the connection --
@@ -172,6 +187,8 @@ void PeerLink::goes_away(int32_t, ErrorCode code) {
 }
 
 void PeerLink::settings_changed() {
+  has_settings_ = true;
+  settled_.set();
   if (!leaving_) group_.serve_waiters();
 }
 
@@ -230,6 +247,7 @@ Task<Unit> PeerLink::run() {
     co_await connection().readable(0);
   }
   log_end(end);
+  settled_.set();
   leave();
   group_.connect_if_needed();
   if (end == Session::ReadEnd::again || end == Session::ReadEnd::over) {
@@ -282,21 +300,26 @@ void PeerGroup::enqueue(LeaseWaiter& waiter) {
 void PeerGroup::connect_if_needed() {
   const LeaseWaiter* first = waiters_.front();
   if (!first) return;
-  uint64_t waiting = 0, connecting = 0, connections = 0;
+  uint64_t waiting = 0, connecting = 0;
   for (LeaseWaiter* one = waiters_.front(); one; one = waiters_.next(*one)) ++waiting;
-  for (PeerLink* link = links_.front(); link; link = links_.next(*link)) ++connections;
   for (LinkPlan* plan = plans_.front(); plan; plan = plans_.next(*plan)) ++connecting;
   const PeerLimits& limits = *first->target.limits;
-  if (limits.connections_max && connections + connecting >= limits.connections_max) return;
+  if (is_full(limits)) return;
   if (waiting <= connecting * std::min(limits.streams_max, expected_streams)) return;
   ++runners_;
-  pool_.links_.spawn(run_link(first->target));
+  pool_.links_.spawn(make_link(first->target));
 }
 
-LinkPlan::LinkPlan(const AttemptTarget& target) : address(target.address), connect(target.connect) {
-  constexpr size_t arena_bytes = 1024;
-  connect_timeout_ms = target.connect_timeout_ms;
+size_t PeerGroup::connection_count() const {
+  size_t count = 0;
+  for (const PeerLink* link = links_.front(); link; link = links_.next(*link)) ++count;
+  for (const LinkPlan* plan = plans_.front(); plan; plan = plans_.next(*plan)) ++count;
+  return count;
+}
+
+PeerLink::Rules rules_of(const AttemptTarget& target) {
   const PeerLimits& limits = *target.limits;
+  PeerLink::Rules rules;
   rules.session.stream_window_bytes = static_cast<uint32_t>(limits.window.bytes);
   rules.session.head_list_bytes_max = static_cast<uint32_t>(target.head_bytes_max);
   rules.session.send_timeout_ms = target.send_timeout_ms;
@@ -305,6 +328,12 @@ LinkPlan::LinkPlan(const AttemptTarget& target) : address(target.address), conne
   if (target.keep.requests_max) rules.idle.requests_max = target.keep.requests_max;
   rules.ping_interval_ms = limits.ping_interval;
   rules.ping_timeout_ms = limits.ping_timeout;
+  return rules;
+}
+
+LinkPlan::LinkPlan(const AttemptTarget& target)
+    : address(target.address), connect(target.connect), connect_timeout_ms(target.connect_timeout_ms), rules(rules_of(target)) {
+  constexpr size_t arena_bytes = 1024;
   if (!connect.tls && connect.greeting.empty()) return;
   arena = Arena::open(arena_bytes);
   connect.greeting = arena->copy(connect.greeting);
@@ -318,6 +347,9 @@ Task<std::unique_ptr<PooledConnection>> PeerGroup::open_link(LinkPlan& plan) {
   ConnectionSlot slot(worker);  // before the wait: whoever looks meanwhile must see it taken
   auto connected = co_await connect(worker.loop(), plan.address, plan.connect, PoolKey::of(key_), deadline);
   plan.unlink();
+  // Where a peer may choose (forward/alpn.h), it did so before.
+  if (connected && plan.connect.tls && (*connected)->connection.transport().alpn() != "h2")
+    connected = Error{Fault::closed, Side::upstream, 0, "upstream no longer chooses HTTP/2"};
   if (connected) {
     (*connected)->slot = std::move(slot);
     co_return std::move(*connected);
@@ -326,8 +358,8 @@ Task<std::unique_ptr<PooledConnection>> PeerGroup::open_link(LinkPlan& plan) {
   co_return nullptr;
 }
 
-// Its own frame keeps the connection; `target` is the caller's and is not looked at behind the first wait.
-Task<Unit> PeerGroup::run_link(const AttemptTarget& target) {
+// `target` is the caller's and is not looked at behind the first wait.
+Task<Unit> PeerGroup::make_link(const AttemptTarget& target) {
   PeerLink::Rules rules;
   std::unique_ptr<PooledConnection> connection;
   {
@@ -337,6 +369,17 @@ Task<Unit> PeerGroup::run_link(const AttemptTarget& target) {
     connection = co_await open_link(plan);
   }
   if (connection) {
+    ++runners_;
+    pool_.links_.spawn(run_link(rules, std::move(connection)));
+  }
+  --runners_;
+  forget_if_empty();
+  co_return Unit();
+}
+
+// Its frame keeps the connection.
+Task<Unit> PeerGroup::run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection) {
+  {
     Logger logger(*conf<ErrorLogConf>(pool_.worker_.generation().root()).log);
     PeerLink link(*this, logger, std::move(connection), rules);
     links_.push_back(link);
@@ -358,6 +401,10 @@ StreamLease::StreamLease(PeerLink& link) : link_(&link), reused_(link.take_strea
 
 Session& StreamLease::session() const { return link_->session(); }
 
+Event::Wait StreamLease::settled(uint64_t deadline_ms) { return link_->settled().wait(deadline_ms); }
+
+bool StreamLease::has_settings() const { return link_->has_settings(); }
+
 void StreamLease::give_back() {
   if (link_) std::exchange(link_, nullptr)->give_back();
 }
@@ -378,9 +425,22 @@ StreamLease PeerPool::try_lease(const AttemptTarget& target) {
   return link ? StreamLease(*link) : StreamLease();
 }
 
+StreamLease PeerPool::adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection) {
+  group_of(target.key).adopt(target, std::move(connection));
+  return try_lease(target);
+}
+
+bool PeerPool::is_full(const AttemptTarget& target) const {
+  auto found = groups_.find(target.key.text);
+  return found != groups_.end() && found->second->is_full(*target.limits);
+}
+
+Error unasked_error() {
+  return Error{Fault::unavailable, Side::local, 0, "hooks of handshakes are not asked about connections that requests share"};
+}
+
 Task<Result<StreamLease>> PeerPool::lease(const AttemptTarget& target, uint64_t deadline_ms) {
-  if (target.connect.tls && target.connect.tls->questions)
-    co_return Error{Fault::unavailable, Side::local, 0, "hooks of handshakes are not asked about connections that requests share"};
+  if (target.connect.tls && target.connect.tls->questions) co_return unasked_error();
   LeaseWaiter waiter(worker_.loop(), target);
   group_of(target.key).enqueue(waiter);
   WaitStatus status = co_await waiter.decided.wait(deadline_ms);

@@ -42,12 +42,18 @@ class StreamLease {
   Session& session() const;
   // Another stream was opened on it before.
   bool is_reused() const { return reused_; }
+  // co_await: until the peer's settings are known, or its connection has ended.
+  Event::Wait settled(uint64_t deadline_ms);
+  bool has_settings() const;
   void give_back();
 
  private:
   PeerLink* link_ = nullptr;
   bool reused_ = false;
 };
+
+// Of a handshake with questions (TlsTarget): its answers would hold for all requests that share the connection.
+Error unasked_error();
 
 class PeerPool {
  public:
@@ -60,6 +66,10 @@ class PeerPool {
   StreamLease try_lease(const AttemptTarget& target);
   // Waits for room, or for a connection. Errors: those of connect(), timeout at `deadline_ms` (absolute, 0: none), exhausted.
   Task<Result<StreamLease>> lease(const AttemptTarget& target, uint64_t deadline_ms);
+  // A connection that was made for `target` joins the others; a lease on it, empty if it has ended at once.
+  StreamLease adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection);
+  // There are as many connections to it as there may be.
+  bool is_full(const AttemptTarget& target) const;
 
   size_t connection_count() const { return links_.count(); }
 

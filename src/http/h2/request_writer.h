@@ -22,13 +22,18 @@ class RequestWriter {
     to.scheme = scheme;
     to.path = path;
   }
+  // Makes it an extended CONNECT, before any field: what proves a WebSocket's handshake in HTTP/1.1 has no place there (RFC 8441 section 5).
+  void connect(std::string_view protocol) {
+    to_.method = "CONNECT";
+    to_.protocol = protocol;
+  }
   void field(std::string_view name, std::string_view value) {
     KnownHeader known = find_known_header(name);
     if (known == KnownHeader::host) {
       to_.authority = value;
       return;
     }
-    if (of_connection.holds(known)) return;
+    if (of_connection.holds(known) || (known == KnownHeader::sec_websocket_key && !to_.protocol.empty())) return;
     if (known == KnownHeader::te && !equal_nocase(value, "trailers")) return;  // RFC 9113 section 8.2.2
     to_.fields.add(known, name, value);
   }

@@ -101,9 +101,15 @@ Progress ServerStream::pump(Outgoing& response) {
 
 Task<WaitStatus> ServerStream::writable(uint64_t timeout_ms) { co_return co_await sendable(session().loop().deadline(timeout_ms)); }
 
+// What a tunnel that failed behind us is called: RFC 9113 section 8.5, and RFC 8441 section 5 for a WebSocket.
+static ErrorCode code_of_abandoned(const RequestHead& head) {
+  if (head.is_extended_connect) return ErrorCode::cancel;
+  return head.method == Method::connect ? ErrorCode::connect_error : ErrorCode::internal_error;
+}
+
 void ServerStream::abandon() {
   if (!has_sent_all()) broken_ = true;
-  reset(ErrorCode::internal_error);
+  reset(head_submitted_ ? code_of_abandoned(head_) : ErrorCode::internal_error);
 }
 
 }  // namespace fairlead::http::h2

@@ -49,8 +49,10 @@ Verdict prepare_connect(Request& request) {
   request.response.keep_alive = false;
   request.uri = "/";
   if (!request.server->takes_connect) return Verdict::status(405);
-  if (request.head.has_body() || request.head.port == 0) {
-    request.logger.info("client sent a CONNECT request {}", request.head.has_body() ? "with a body" : "without a port");
+  bool names_host = request.head.form == TargetForm::authority;
+  if (request.head.has_body() || request.head.port == 0 || !names_host) {
+    const char* what = !names_host ? "for a path" : request.head.has_body() ? "with a body" : "without a port";
+    request.logger.info("client sent a CONNECT request {}", what);
     return Verdict::status(400);
   }
   return request.facts.listen.is_secure ? check_secure(request) : Verdict::next();

@@ -28,7 +28,7 @@ PeerExchange* ConnectionProtocol::try_open(const PeerCall& call) const {
   return kept ? make(call, std::move(kept)) : nullptr;
 }
 
-Task<Result<PeerExchange*>> ConnectionProtocol::open(PeerCall call, uint64_t deadline_ms) const {
+Task<Result<std::unique_ptr<PooledConnection>>> connect_peer(PeerCall call, uint64_t deadline_ms) {
   Worker& worker = call.worker;
   const AttemptTarget& target = call.target;
   while (!worker.has_room() && target.pool && target.pool->close_oldest()) continue;
@@ -40,6 +40,12 @@ Task<Result<PeerExchange*>> ConnectionProtocol::open(PeerCall call, uint64_t dea
   auto connected = co_await connect(worker.loop(), target.address, target.connect, target.key, deadline_ms);
   if (!connected) co_return connected.error();
   (*connected)->slot = std::move(slot);
+  co_return std::move(*connected);
+}
+
+Task<Result<PeerExchange*>> ConnectionProtocol::open(PeerCall call, uint64_t deadline_ms) const {
+  auto connected = co_await connect_peer(call, deadline_ms);
+  if (!connected) co_return connected.error();
   co_return make(call, std::move(*connected));
 }
 

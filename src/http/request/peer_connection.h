@@ -36,6 +36,9 @@ class PeerConnection {
   uint64_t sent_before_, received_before_;  // of the connection, when it was taken
 };
 
+// A new connection for `call`, counted among the worker's. Errors: those of connect(), exhausted.
+Task<Result<std::unique_ptr<PooledConnection>>> connect_peer(PeerCall call, uint64_t deadline_ms);
+
 class ConnectionProtocol : public PeerProtocol {
  public:
   using PeerProtocol::PeerProtocol;

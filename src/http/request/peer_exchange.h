@@ -47,6 +47,7 @@ struct AttemptTarget {
 struct RequestFields {
   explicit RequestFields(Arena& arena) : fields(arena) {}
   std::string_view method, scheme, authority, path;
+  std::string_view protocol;  // of an extended CONNECT (RFC 8441 section 4); empty: a request
   Headers fields;
 };
 
@@ -123,6 +124,8 @@ class PeerExchange {
   virtual uint64_t received_bytes() const = 0;
   // After a 101: the connection, which from now on is the caller's until end(). nullptr: the protocol has no such thing.
   virtual Connection* tunnel() { return nullptr; }
+  // After a 101 without tunnel(): body() is what the peer sends in the tunnel, and pump() sends what a body gives, its end included.
+  virtual bool carries_tunnel() const { return false; }
 
   // Ends it, wherever it is: gives the connection back if it can serve others, else closes it; takes back a stream. `uploaded`: the
   // request was sent whole, or not begun. Then it is destroyed.

@@ -17,7 +17,7 @@ IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; not in Python's socket before 3.12
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def open_idle(port, total):
+def open_idle(port, total, wrap):
     held = []
     for i in range(total):
         s = socket.socket()
@@ -25,6 +25,7 @@ def open_idle(port, total):
         s.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         s.bind((f"127.0.0.{2 + i // PER_SOURCE_ADDRESS}", 0))
         s.connect(("127.0.0.1", port))
+        s = wrap(s)
         s.sendall(REQUEST)
         reply = s.recv(4096)
         if not reply.startswith(b"HTTP/1.1 200"):
@@ -43,14 +44,15 @@ def still_open(held):
     return good == len(sample)
 
 
-def measure_one(subject, total, settle):
-    warm = open_idle(subject.port, 200)
+def measure_one(subject, total, settle, wrap=lambda s: s):
+    """`wrap`: what makes a connection of a connected socket, TLS for one."""
+    warm = open_idle(subject.port, 200, wrap)
     for s in warm:
         s.close()
     time.sleep(1)
     worker, master = subject.worker_pid(), subject.master_pid()
     before = subjects.pss_bytes(worker)
-    held = open_idle(subject.port, total)
+    held = open_idle(subject.port, total, wrap)
     time.sleep(settle)
     after = subjects.pss_bytes(worker)
     result = {"worker_pss_before": before, "worker_pss_after": after, "bytes_per_connection": (after - before) / total,
@@ -73,8 +75,8 @@ def measure(options, total=10000, settle=2.0):
     return result
 
 
-def show(result, total):
-    print(f"memory of {total} idle keepalive connections")
+def show(result, total, what="keepalive"):
+    print(f"memory of {total} idle {what} connections")
     rows = [[n, r["worker_pss_before"] / 1024, r["worker_pss_after"] / 1024, r["bytes_per_connection"] / 1024,
              "yes" if r["all_open"] else "NO"]
             for n, r in result.items()]

@@ -15,7 +15,6 @@ import re
 import shutil
 import ssl
 import subprocess
-import tempfile
 
 import features
 import lua
@@ -98,18 +97,12 @@ def subject_of(make, origin_port, what, certificates):
 
 def measure(options, requests=1000, what="proxied", profile=None):
     kind, result = KINDS[what], {}
-    certificates = tempfile.mkdtemp(prefix="fairlead-bench-certs-")
-    try:
-        tls.make_certificate(certificates)
-        with subjects.Origin() as origin:
-            makers = {} if kind.ours_alone else {"nginx": kind.nginx}
-            if options.binary:
-                makers["fairlead"] = lambda port, **more: subjects.Fairlead(port, os.path.abspath(options.binary), **more)
-            for name, make in makers.items():
-                subject = subject_of(make, origin.port, kind, certificates)
-                result[name] = counted(subject, kind, requests, profile if name == "fairlead" else None)
-    finally:
-        shutil.rmtree(certificates, ignore_errors=True)
+    with subjects.Origin() as origin, tls.certificates() as folder:
+        makers = {} if kind.ours_alone else {"nginx": kind.nginx}
+        if options.binary:
+            makers["fairlead"] = lambda port, **more: subjects.Fairlead(port, os.path.abspath(options.binary), **more)
+        for name, make in makers.items():
+            result[name] = counted(subject_of(make, origin.port, kind, folder), kind, requests, profile if name == "fairlead" else None)
     return result
 
 

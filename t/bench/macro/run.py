@@ -12,9 +12,11 @@ import conns
 import cpu
 import features
 import idle
+import idle_tls
 import instructions
 import latency
 import lua
+import mesh
 import size
 import start
 import subjects
@@ -64,6 +66,14 @@ def figures(options):
     quiet = keep("idle", idle.measure(options), idle, 10000)["fairlead"]
     found.append(("KiB per idle connection", quiet["bytes_per_connection"] / 1024 if quiet["all_open"] else float("inf"), 0.9))
     if options.binary:
+        secret = keep("idle_tls", idle_tls.measure(options), idle_tls)
+        found.append(("memory per idle TLS connection, of nginx's", idle_tls.ratio(secret), 1.0))
+        set_load(3, 3, 1)
+        pair = keep("mesh", mesh.measure(options), mesh)
+        found += [("us that a pair of sidecars adds, p50", pair["fairlead"]["added_p50_us"], None),
+                  ("us that a pair of sidecars adds, p99", pair["fairlead"]["added_p99_us"], None),
+                  ("p50 that a pair of sidecars adds, of nginx's", pair["fairlead/nginx"]["added_p50_us"], 1.05),
+                  ("p99 that a pair of sidecars adds, of nginx's", pair["fairlead/nginx"]["added_p99_us"], None)]
         set_load(2, 5)
         local = keep("features", features.measure(options), features)
         found += [(f"cpu of {case}, of nginx's", local[case]["ratio"]["fairlead/nginx"]["total_us"], 1.0) for case in features.LOADS]

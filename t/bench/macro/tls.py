@@ -7,6 +7,7 @@
 `resumed` are handshakes with one small request each, by `openssl s_time` (TLS 1.3, and TLS 1.2 with a session kept).
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -36,14 +37,6 @@ http {{
 """
 
 
-def make_certificate(folder):
-    """server.pem and server.key; `folder` may be read by whoever a server runs as."""
-    os.chmod(folder, 0o755)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-keyout", folder + "/server.key", "-out", folder + "/server.pem"],
-                   check=True, capture_output=True)
-
-
 def requests_of(port, options, streams):
     count = int(options.requests)
     words = [] if streams else ["--h1"]
@@ -65,6 +58,20 @@ def handshakes_of(port, options, words):
     return {"count": count, "per_second": count / max(1, seconds)}
 
 
+@contextlib.contextmanager
+def certificates():
+    """A folder with a certificate of its own making and its key."""
+    folder = tempfile.mkdtemp(prefix="fairlead-bench-certs-")
+    os.chmod(folder, 0o755)
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-keyout", folder + "/server.key", "-out", folder + "/server.pem"],
+                       check=True, capture_output=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 KINDS = {
     "keepalive": lambda port, options: requests_of(port, options, 0),
     "h2": lambda port, options: requests_of(port, options, 16),
@@ -80,10 +87,10 @@ def measured(subject, kind, options):
     return result
 
 
-def compare(options, kind, certificates):
+def compare(options, kind, folder):
     rounds, running = {}, {}
     with subjects.Origin() as origin:
-        makers = subjects.makers(options, haproxy=False, conf=CONF.replace("CERTS", certificates), keepalive=16 * options.connections,
+        makers = subjects.makers(options, haproxy=False, conf=CONF.replace("CERTS", folder), keepalive=16 * options.connections,
                                  connections=4096)
         try:
             for name, make in makers.items():
@@ -105,11 +112,9 @@ def main():
     options = parser.parse_args()
     keys = ("per_second", "total_us", "user_us", "system_us")
     result = {}
-    certificates = tempfile.mkdtemp(prefix="fairlead-bench-certs-")
-    try:
-        make_certificate(certificates)
+    with certificates() as folder:
         for kind in options.kinds:
-            rounds = compare(options, kind, certificates)
+            rounds = compare(options, kind, folder)
             print(f"{kind}: {options.rounds} rounds")
             subjects.table([[name, *(subjects.median_of(r, k) for k in keys)] for name, r in rounds.items()],
                            ["subject", "per s", "total us", "user us", "system us"])
@@ -117,8 +122,6 @@ def main():
                 ratio = {k: subjects.ratio_of(rounds["fairlead"], rounds["nginx"], k) for k in keys}
                 subjects.table([["fairlead/nginx", *(ratio[k] for k in keys)]], ["ratio", "per s", "total", "user", "system"])
                 result[kind] = {"rounds": rounds, "ratio": ratio}
-    finally:
-        shutil.rmtree(certificates, ignore_errors=True)
     subjects.finish(options, result)
 
 

@@ -62,5 +62,17 @@ TEST(Retry, WithoutBackoffOnlyTheTimeCounts) {
   EXPECT_EQ(retry.refused(), "timeout");
 }
 
+TEST(Retry, WhatAPeerCannotDoIsAskedOfAnotherAndIsNoFailure) {
+  ForwardConf conf;
+  Random random(1);
+  Outcome outcome;
+  outcome.error = Error{Fault::unsupported, Side::upstream, 0, "no such thing"};
+  Retry retry(conf, Method::get, 2, 0);
+  EXPECT_EQ(retry.again(outcome, 0, random), Again::next_peer);
+  EXPECT_FALSE(retry.is_failure(outcome));
+  EXPECT_TRUE(retry.is_failure(refused_connection()));
+  EXPECT_EQ(Retry::status_of(outcome.error), 502);
+}
+
 }  // namespace
 }  // namespace fairlead::http

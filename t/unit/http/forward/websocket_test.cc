@@ -50,5 +50,22 @@ TEST(WebSocketFrames, ACloseFrameIsNoticed) {
   EXPECT_TRUE(frames.has_closed());
 }
 
+TEST(WebSocketDrain, TheSpreadLeavesPeersTheirTimeBeforeTheWorkerEnds) {
+  WebSocketDrain rules{true, 30'000, 5'000};
+  EXPECT_EQ(spread_within(rules, 0), 30'000u);
+  EXPECT_EQ(spread_within(rules, 60'000), 30'000u);
+  EXPECT_EQ(spread_within(rules, 35'000), 30'000u);
+  EXPECT_EQ(spread_within(rules, 20'000), 15'000u);
+  EXPECT_EQ(spread_within(rules, 8'000), 4'000u);
+  EXPECT_EQ(spread_within(rules, 4'000), 2'000u);
+  EXPECT_EQ(spread_within(rules, 1), 0u);
+  rules.spread_ms = 0;
+  EXPECT_EQ(spread_within(rules, 20'000), 0u);
+}
+
+TEST(WebSocketAccept, IsTheDigestOfTheKey) {  // RFC 6455 section 1.3
+  EXPECT_EQ(websocket_accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
 }  // namespace
 }  // namespace fairlead::http

@@ -133,6 +133,15 @@ TEST(RequestParser, target_forms) {
   }
   EXPECT_EQ(verdict("GET http:/x HTTP/1.1\r\nHost: a\r\n\r\n"), bad_request);
   EXPECT_EQ(verdict("CONNECT host HTTP/1.1\r\nHost: a\r\n\r\n"), bad_target_host);
+  Parsed path("CONNECT /p HTTP/1.1\r\nHost: a:1\r\n\r\n");
+  EXPECT_EQ(path.result, ParseResult::done);
+  EXPECT_EQ(path.head.form, TargetForm::origin);
+}
+
+TEST(RequestParser, a_method_is_known_of_a_head_that_is_malformed_behind_it) {
+  Parsed head("HEAD / HTTP/1.1\r\nBad Name: x\r\n\r\n");
+  EXPECT_EQ(head.result, ParseResult::failed);
+  EXPECT_EQ(head.head.method, Method::head);
 }
 
 TEST(RequestParser, versions_before_1_1) {
