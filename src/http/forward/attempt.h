@@ -51,6 +51,7 @@ class Attempt {
   Connection* tunnel() { return exchange_->tunnel(); }
   // What it was at when it failed, in the words of the error log: "connecting to upstream" and the like.
   std::string_view doing() const;
+  bool is_connecting() const;
 
  private:
   PeerCall call_of(const AttemptRequest& what);
