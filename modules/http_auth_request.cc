@@ -305,7 +305,7 @@ Task<Verdict> ask(Request& request) {
 constexpr std::array rows = {
     custom<set_target, AuthRequestConf, &AuthRequestConf::is_on, &AuthRequestConf::target>(
         "auth_request", in_http_any, words(1), "The URI of a subrequest whose status decides whether a request is let in.")
-        .takes("uri | off"),
+        .takes("uri | off").usual("off"),
     custom<add_assigned, AuthRequestConf, &AuthRequestConf::assigned>(
         "auth_request_set", in_http_any, words(2), "Sets a variable after the subrequest, to what its own variables say.")
         .many()
@@ -314,7 +314,7 @@ constexpr std::array rows = {
                                                      "Time of the whole subrequest, 0: only the limits of its location."),
     custom<set_on_failure, AuthRequestConf, &AuthRequestConf::on_failure>(
         "auth_request_fail", in_http_any, words(1), "What a failed subrequest means: the request is let in, or gets 500 or another status.")
-        .takes("open | close | code"),
+        .takes("open | close | code").usual("close"),
     custom<add_passed, AuthRequestConf, &AuthRequestConf::passed_fields>("auth_request_pass_headers", in_http_any, words_from(1),
                                                                          "The only fields of the client that the subrequest has.")
         .many()

@@ -95,7 +95,7 @@ constexpr Directive rows[] = {
     custom<set_index, IndexConf, &IndexConf::files>("index", in_http_any, words_from(1),
         "Files that are tried for a URI that ends in a slash.")
         .many()
-        .takes("file ..."),
+        .takes("file ...").usual("index.html"),
 };
 constexpr PhaseEntry phases[] = {{.phase = Phase::content, .check = find_index}};
 constexpr Hooks hooks = {.phases = phases};

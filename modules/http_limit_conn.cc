@@ -142,7 +142,9 @@ Verdict check(Request& request) {
     std::string_view dry = own.dry_run ? ", dry run," : "";
     request.logger.write(own.log_level, "limiting connections{} by zone \"{}\"", dry, limit.zone->zone->name());
     outcome.text = own.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
-    return own.dry_run ? Verdict::next() : Verdict::status(own.status.status);
+    if (own.dry_run) return Verdict::next();
+    request.fail_reason = "RL";
+    return Verdict::status(own.status.status);
   }
   return Verdict::next();
 }

@@ -238,7 +238,9 @@ Verdict decide(Request& request, uint64_t& wait) {
   if (wait == refused) {
     wait = 0;
     outcome.text = own.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
-    return own.dry_run ? Verdict::next() : Verdict::status(own.status.status);
+    if (own.dry_run) return Verdict::next();
+    request.fail_reason = "RL";
+    return Verdict::status(own.status.status);
   }
   if (wait == 0) outcome.text = "PASSED";
   else outcome.text = own.dry_run ? "DELAYED_DRY_RUN" : "DELAYED";

@@ -142,7 +142,7 @@ constexpr std::array rows = {
     custom<add_mirror, MirrorConf, &MirrorConf::mirrors, &MirrorConf::is_off>(
         "mirror", in_http_any, words_from(1), "Where copies of requests go; their responses are dropped.")
         .many()
-        .takes("uri [sample=percent] [timeout=time] [max_inflight=number] [host=text] | off"),
+        .takes("uri [sample=percent] [timeout=time] [max_inflight=number] [host=text] | off").usual("off"),
     slot<MirrorConf, &MirrorConf::sends_body>("mirror_request_body", in_http_any,
                                               "Copies have the request's body, which is read before the request goes on."),
 };

@@ -244,17 +244,18 @@ constexpr Directive rows[] = {
         .takes("on | v1 | log | off"),
     custom<set_service, UseridConf, &UseridConf::service>("userid_service", any, words(1),
         "The first of the cookie's numbers: which server gave it.").takes("number | address"),
-    custom<set_name, UseridConf, &UseridConf::name>("userid_name", any, words(1), "The name of the cookie.").takes("name"),
+    custom<set_name, UseridConf, &UseridConf::name>("userid_name", any, words(1), "The name of the cookie.").takes("name").usual("uid"),
     custom<set_part<&UseridConf::domain>, UseridConf, &UseridConf::domain>("userid_domain", any, words(1), "The domain the cookie is for.")
-        .takes("name | none"),
+        .takes("name | none").usual("none"),
     custom<set_part<&UseridConf::path>, UseridConf, &UseridConf::path>("userid_path", any, words(1), "The path the cookie is for.")
-        .takes("path"),
+        .takes("path").usual("/"),
     custom<set_expires, UseridConf, &UseridConf::expires_s>("userid_expires", any, words(1), "How long the browser keeps it.")
-        .takes("time | max | off"),
+        .takes("time | max | off").usual("off"),
     custom<set_part<&UseridConf::p3p>, UseridConf, &UseridConf::p3p>("userid_p3p", any, words(1), "The P3P field that goes with it.")
-        .takes("string | none"),
+        .takes("string | none").usual("none"),
     custom<set_mark, UseridConf, &UseridConf::mark>("userid_mark", any, words(1),
-        "A letter in the cookie; who has one without it is given it anew, with the same identity.").takes("letter | digit | = | off"),
+        "A letter in the cookie; who has one without it is given it anew, with the same identity.").takes("letter | digit | = | off")
+        .usual("off"),
     slot<UseridConf, &UseridConf::flags>("userid_flags", any, "Attributes of the cookie.")
         .takes("off | secure | httponly | samesite=strict | samesite=lax | samesite=none ..."),
 };

@@ -119,7 +119,7 @@ constexpr std::array rows = {
         .takes("address | network | unix: | name"),
     custom<set_source, RealipConf, &RealipConf::source, &RealipConf::field>("real_ip_header", in_http_any, words(1),
                                                                             "Where a trusted proxy names the client's address.")
-        .takes("field | X-Real-IP | X-Forwarded-For | proxy_protocol"),
+        .takes("field | X-Real-IP | X-Forwarded-For | proxy_protocol").usual("X-Real-IP"),
     slot<RealipConf, &RealipConf::recursive>("real_ip_recursive", in_http_any,
                                              "Look on in a list of addresses as long as they are trusted themselves."),
 };

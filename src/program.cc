@@ -330,10 +330,10 @@ void WorkerProcess::reopen() {
 // In a process of its own it does what a master would do about the world around it.
 void WorkerProcess::look_around() {
   if (!slot_.single || leaving_) return;
-  Wish wish = slot_.single->looks_around() ? slot_.single->look() : Wish::none;
+  Wish wish = slot_.single->look_every_ms() != 0 ? slot_.single->look() : Wish::none;
   if (wish == Wish::reload) reload();
   if (wish == Wish::quit && !is_end_announced_) leave_in_time();
-  if (slot_.single->looks_around() && !look_.armed()) loop_.arm(look_, ConfWatch::look_every_ms);
+  if (uint64_t every_ms = slot_.single->look_every_ms(); every_ms != 0 && !look_.armed()) loop_.arm(look_, every_ms);
 }
 
 // A process of its own waits for its shutdown_delay before it drains; asked again, it waits no longer.
@@ -384,12 +384,22 @@ void WorkerProcess::on_signal(int number, pid_t sender) {
   }
 }
 
+static std::string_view effect_of(int signal) {
+  switch (signal) {
+    case SIGTERM: case SIGINT: return ", exiting";
+    case SIGQUIT: return ", shutting down";
+    case SIGUSR1: return ", reopening logs";
+    default: return {};
+  }
+}
+
 void WorkerProcess::on_signals() {
   signalfd_siginfo received;
   while (read(signal_watch_->fd(), &received, sizeof received) == sizeof received) {
     int number = static_cast<int>(received.ssi_signo);
     if (number != SIGCHLD && number != SIGALRM)
-      log_signal(Logger(serving_.back()->configuration().log()), Signal{number, static_cast<pid_t>(received.ssi_pid)}, {});
+      log_signal(Logger(serving_.back()->configuration().log()), Signal{number, static_cast<pid_t>(received.ssi_pid)},
+                 effect_of(number));
     on_signal(number, static_cast<pid_t>(received.ssi_pid));
   }
 }

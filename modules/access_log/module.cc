@@ -64,14 +64,14 @@ constexpr Directive rows[] = {
         "access_log", in_any, words_from(1),
         "Where a line per request (or connection) goes: a file, whose path may have variables, or syslog.")
         .many()
-        .takes("path [format [buffer=size] [gzip[=level]] [flush=time] [if=condition]] | off"),
+        .takes("path [format [buffer=size] [gzip[=level]] [flush=time] [if=condition]] | off").usual("logs/access.log combined"),
     custom<set_log_format, AccessLogConf>("log_format", in_http | in_stream, words_from(2),
                                           "Names what a line of an access log holds; its strings are joined.")
         .many()
         .takes("name [escape=default | json | none] string ..."),
     custom<set_log_cache, AccessLogConf, &AccessLogConf::cache>("open_log_file_cache", in_http_any | in_stream_any, words(1, 4),
                                                                 "Keeps logs with variables in their path open between lines.")
-        .takes("max=number [inactive=time] [min_uses=number] [valid=time] | off"),
+        .takes("max=number [inactive=time] [min_uses=number] [valid=time] | off").usual("off"),
 };
 
 constexpr http::PhaseEntry phases[] = {{.phase = http::Phase::log, .check = write_lines, .applies = is_on}};

@@ -112,7 +112,7 @@ Task<Verdict> check(Request& request) {
 constexpr Directive rows[] = {
     slot<AuthBasicConf, &AuthBasicConf::realm>(
         "auth_basic", in_http_any | in_limit_except,
-        "The realm that a name and a password are asked for, by HTTP Basic authentication; \"off\": none are."),
+        "The realm that a name and a password are asked for, by HTTP Basic authentication; \"off\": none are.").usual("off"),
     slot<AuthBasicConf, &AuthBasicConf::user_file>(
         "auth_basic_user_file", in_http_any | in_limit_except,
         "The file of names and hashed passwords (crypt, bcrypt, apr1, SHA, SSHA, PLAIN), below the folder of the configuration file."),

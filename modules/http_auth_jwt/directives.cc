@@ -60,7 +60,7 @@ constexpr uint32_t anywhere = in_http_any | in_limit_except;
 constinit const std::array<Directive, 11> rows = {
     custom<set_realm, AuthJwtConf, &AuthJwtConf::realm, &AuthJwtConf::token>(
         "auth_jwt", anywhere, words(1, 2), "The realm that a JSON Web Token is asked for, and the variable it is in; \"off\": none is.")
-        .takes("realm [token=$variable] | off"),
+        .takes("realm [token=$variable] | off").usual("off"),
     slot<AuthJwtConf, &AuthJwtConf::type>(
         "auth_jwt_type", in_http_any | in_limit_except,
         "What tokens are: signed; encrypted, which shows who made them only if the key is secret; or signed and then encrypted.")

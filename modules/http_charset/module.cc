@@ -148,7 +148,7 @@ void apply_charset(Request& request) {
 constexpr Directive rows[] = {
     slot<CharsetConf, &CharsetConf::charset>("charset", in_http_and_if,
         "The charset that Content-Type names, and that texts are recoded to if source_charset is another; \"off\": none.")
-        .takes("charset | off"),
+        .takes("charset | off").usual("off"),
     slot<CharsetConf, &CharsetConf::source>("source_charset", in_http_and_if, "The charset that texts are in.").takes("charset"),
     slot<CharsetConf, &CharsetConf::overrides>("override_charset", in_http_and_if,
         "Whether a charset that an upstream names is replaced, and the text recoded from it."),

@@ -95,13 +95,13 @@ constexpr std::array own_rows = {
         "ext_authz", in_http_any, words(1),
         "The policy service that decides who may come in: asked by HTTP with the request's method and path, or by gRPC (Envoy's Check), "
         "either of them over TLS.")
-        .takes("http[s]://address[/prefix] | grpc[s]://address | off"),
+        .takes("http[s]://address[/prefix] | grpc[s]://address | off").usual("off"),
     slot<ExtAuthzConf, &ExtAuthzConf::timeout>("ext_authz_timeout", in_http_any,
                                                "How long the service may take; after that it has failed. 0: no limit."),
     custom<set_on_failure, ExtAuthzConf, &ExtAuthzConf::on_failure>(
         "ext_authz_fail", in_http_any, words(1),
         "What a service that fails or is silent means: the request is let in, or gets 403 or another status.")
-        .takes("open | close | code"),
+        .takes("open | close | code").usual("close"),
     custom<add_passed, ExtAuthzConf, &ExtAuthzConf::passed_fields>(
         "ext_authz_pass_headers", in_http_any, words_from(1),
         "Fields of the client that the service is told. Without it: by HTTP Authorization alone, which always is; by gRPC all.")

@@ -117,7 +117,8 @@ Value gzip_ratio(Session& session, uintptr_t) {
 constexpr uint32_t any = in_http_any;
 constexpr Directive rows[] = {
     slot<GzipConf, &GzipConf::on>("gzip", in_http_and_if, "Compress responses."),
-    custom<set_level, GzipConf, &GzipConf::level>("gzip_comp_level", any, words(1), "From 1, fast, to 9, small.").takes("level"),
+    custom<set_level, GzipConf, &GzipConf::level>("gzip_comp_level", any, words(1), "From 1, fast, to 9, small.").takes("level")
+        .usual("1"),
     slot<GzipConf, &GzipConf::buffers>("gzip_buffers", any,
         "Size of a piece of compressed output; the number has no limit to set, pieces leave as they are made."),
     slot<GzipConf, &GzipConf::min_length>("gzip_min_length", any, "Shorter responses, as far as their length is known, stay as they are."),
@@ -128,7 +129,7 @@ constexpr Directive rows[] = {
         "Size of zlib's table of hashes, 512 to 128k.").takes("size"),
     custom<set_types, GzipConf, &GzipConf::types>("gzip_types", any, words_from(1),
                                                 "Media types that are compressed beside text/html; `*` is all.")
-        .takes("mime-type ..."),
+        .takes("mime-type ...").usual("text/html"),
 };
 constexpr VariableDef variables[] = {{.name = "gzip_ratio", .get = gzip_ratio, .flags = variable_volatile, .engines = http_variable}};
 bool is_on(const Block& block) { return conf<GzipConf>(block).on; }

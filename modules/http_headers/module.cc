@@ -230,7 +230,7 @@ constexpr Directive rows[] = {
     slot<HeadersConf, &HeadersConf::trailer_inherit>("add_trailer_inherit", any_or_if, "The same for add_trailer."),
     custom<set_expires, HeadersConf, &HeadersConf::expires, &HeadersConf::expires_modified, &HeadersConf::expires_value>(
         "expires", any_or_if, words(1, 2), "Expires and Cache-Control of responses.")
-        .takes("[modified] time | @time | epoch | max | off"),
+        .takes("[modified] time | @time | epoch | max | off").usual("off"),
 };
 bool has_trailers(const Block& block) { return !conf<HeadersConf>(block).trailers.empty(); }
 bool has_fields(const Block& block) {

@@ -154,7 +154,7 @@ Value add_x_forwarded_for(Session& session, uintptr_t) {
 constexpr std::array<Directive, 16> own_rows = {
     custom<set_pass, ProxyConf>("proxy_pass", in_location | in_location_if | in_limit_except, words(1), "Where requests are forwarded to.")
         .takes("URL"),
-    slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers."),
+    slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers.").usual("1.1"),
     slot<ProxyConf, &ProxyConf::alpn>(
         "proxy_ssl_alpn", in_http_any,
         "Protocols that https peers are offered by ALPN, in place of proxy_http_version; HTTP/1.1 is spoken to one that chooses none, unless "
@@ -173,7 +173,7 @@ constexpr std::array<Directive, 16> own_rows = {
     custom<set_redirect, ProxyConf, &ProxyConf::redirects, &ProxyConf::redirect_off, &ProxyConf::redirects_given>(
         "proxy_redirect", in_http_any, words(1, 2), "How Location and Refresh of replies are rewritten.")
         .many()
-        .takes("default | off | redirect replacement"),
+        .takes("default | off | redirect replacement").usual("default"),
     custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_domains, &ProxyConf::cookie_domains_off>(
         "proxy_cookie_domain", in_http_any, words(1, 2), "Rewrites the domain of cookies.")
         .many()

@@ -146,11 +146,11 @@ constexpr std::array own_rows = {
         "Formats in which a request's trace is looked for and passed on; where it has none one is made.")
         .takes("w3c | b3 | b3multi ... | off"),
     custom<set_trace, OtelConf, &OtelConf::trace>("otel_trace", in_http_any, words(1), "Whether requests are recorded as spans.")
-        .takes("on | off | $variable"),
+        .takes("on | off | $variable").usual("off"),
     custom<set_mode, OtelConf, &OtelConf::mode>(
         "otel_trace_context", in_http_any, words(1),
         "What becomes of traceparent and tracestate: taken over, set for upstreams, both, or nothing of it.")
-        .takes("extract | inject | propagate | ignore"),
+        .takes("extract | inject | propagate | ignore").usual("ignore"),
     slot<OtelConf, &OtelConf::span_name>("otel_span_name", in_http_any, "Name of the span; the location's without it."),
     custom<add_attribute, OtelConf, &OtelConf::attributes>("otel_span_attr", in_http_any, words(2), "An attribute of the span.")
         .many()

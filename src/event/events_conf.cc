@@ -66,8 +66,9 @@ constexpr Directive events_rows[] = {
     custom<set_events, EventsConf>("events", in_main, words(0), "How a worker takes connections.").block(),
     custom<set_worker_connections, EventsConf>("worker_connections", in_events, words(1),
                                                "Most connections of a worker, upstream ones included.")
-        .takes("number"),
-    custom<set_multi_accept, EventsConf>("multi_accept", in_events, words(1), "Take all waiting connections at once.").takes("on | off"),
+        .takes("number").usual("512"),
+    custom<set_multi_accept, EventsConf>("multi_accept", in_events, words(1), "Take all waiting connections at once.").takes("on | off")
+        .usual("off"),
     custom<set_use, EventsConf>("use", in_events, words(1), "The kernel's event facility: epoll or kqueue.").takes("method"),
     custom<set_debug_connection, EventsConf>("debug_connection", in_events, words(1), "Log everything about connections of these clients.")
         .many()

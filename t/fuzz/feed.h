@@ -79,10 +79,10 @@ inline std::string feed_request(std::string_view input, const Cuts& cuts, const 
     return format("{} {} [{}]", parser.error().status, parser.error().what, parser.error().detail);
   }
   return format("done {} method={} form={} version={}.{} line=[{}] target=[{}] uri=[{}] path=[{}] args=[{}] scheme=[{}] host=[{}]:{} {} "
-                "expect={} upgrade=[{}] dropped={} [{}]\n",
+                "expect={} upgrade=[{}] dropped=[{}]\n",
                 parser.consumed(), head.method_text, static_cast<int>(head.form), head.version_major, head.version_minor,
                 head.request_line, head.target, head.request_uri, head.path, head.args, head.scheme, head.host, head.port,
-                show(head.framing), head.expect_continue, head.upgrade, parser.dropped(), parser.first_dropped()) +
+                show(head.framing), head.expect_continue, head.upgrade, head.dropped ? show(*head.dropped) : std::string()) +
          show(head.headers);
 }
 

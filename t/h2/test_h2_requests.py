@@ -159,6 +159,7 @@ def test_malformed_requests_are_reset_alone(s, headers):
         got = c.get("/", headers=headers)
         assert got.reset == 1 and not got.headers
         assert c.get("/a").status == 200
+    s.wait_for_log("client sent invalid frames: .* while processing HTTP/2 connection, client: 127.0.0.1")
 
 
 def test_a_body_unlike_its_length_is_reset(s):

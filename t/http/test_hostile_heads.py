@@ -2,6 +2,8 @@
 # Copyright (C) The Fairlead authors
 """Requests that two parsers could read in two ways (request smuggling), and other broken ones: refused, closed, nothing passed on."""
 
+import re
+
 import pytest
 
 from lib import upstreams as up
@@ -156,6 +158,25 @@ def test_names_that_no_token_may_hold_are_dropped(guarded):
     names = [n.lower() for n, _ in guarded.peer.last.headers]
     assert "x-c" in names
     assert not [n for n in names if n[0] == "x" and n != "x-c"]
+    for line in ("X(A: 1", "X_B: 2"):
+        guarded.wait_for_log(re.escape(f'client sent invalid header line: "{line}" while reading client request headers, client: '))
+
+
+@pytest.mark.parametrize("request_bytes, said", [
+    (b"get / HTTP/1.1\r\nHost: h\r\n\r\n", "client sent invalid method while reading client request line, client"),
+    (b"GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n", "client sent invalid request while reading client request line, client"),
+    (b"TRACE / HTTP/1.1\r\nHost: h\r\n\r\n", "client sent TRACE method while reading client request headers, client"),
+    (post("Content-Length: 1", "Content-Length: 2"),
+     'client sent duplicate header line: "Content-Length: 2", previous value: "Content-Length: 1" while reading client request headers, ')])
+def test_the_log_says_what_was_wrong_where(guarded, request_bytes, said):
+    raw(guarded.port, request_bytes)
+    guarded.wait_for_log(re.escape(said))
+
+
+@pytest.mark.parametrize("head, part", [(b"GET /x HT", "line"), (b"GET / HTTP/1.1\r\nHo", "headers")])
+def test_a_head_that_breaks_off_is_logged(guarded, head, part):
+    raw(guarded.port, head, half_close=True)
+    guarded.wait_for_log(f"client prematurely closed connection while reading client request {part}, client: 127.0.0.1")
 
 
 def test_a_body_that_stops_gets_a_408_and_the_end(server, upstream):

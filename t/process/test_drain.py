@@ -49,6 +49,30 @@ def answered_and_ended(s, minimum):
     wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
 
 
+@pytest.mark.parametrize("ends", ["reload", "quit"])
+def test_a_response_that_begins_while_draining_ends_its_connection(server, upstream, ends):
+    asked, gate = threading.Event(), threading.Event()
+
+    def answer(request):
+        asked.set()
+        assert gate.wait(10 * TIME_SCALE)
+        return up.reply(200, b"late")
+    s = server(CONF, **{**FIXED, "UP": upstream(up.serve(answer)).port})
+    (old,) = s.wait_workers()
+    with Client(s.port) as client:
+        client.send(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert asked.wait(10 * TIME_SCALE)
+        if ends == "reload":
+            s.reload()
+        else:
+            s.signal(signal.SIGQUIT)
+        s.wait_for_log(rf"{old}#.* gracefully shutting down")
+        gate.set()
+        got = client.read_reply("GET")
+        assert got.body == b"late" and got.has_word("connection", "close")
+        assert client.is_closed()
+
+
 def test_idle_connections_end_when_their_minimum_is_over(server):
     s = server(CONF, **{**FIXED, "MIN": "keepalive_min_timeout 500ms;"})
     (old,) = s.wait_workers()

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import stat
+import sys
 
 import pytest
 
@@ -82,6 +83,46 @@ def test_names_on_one_port(running):
 def test_reuseport_reaches_all_workers(running):
     seen = {get(running.ports[1], host="one").text for _ in range(60)}
     assert len(seen) == 2
+
+
+def speaks_multipath():
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP).close()
+        return True
+    except OSError:
+        return False
+
+
+def fell_back(client):
+    """Whether a client's Multipath TCP socket goes on as plain TCP: the peer did not speak it (linux/mptcp.h)."""
+    sol_mptcp, mptcp_info, flags_at, fallback = 284, 1, 8, 1
+    info = client.getsockopt(sol_mptcp, mptcp_info, 64)
+    return bool(int.from_bytes(info[flags_at:flags_at + 4], sys.byteorder) & fallback)
+
+
+@pytest.mark.skipif(not speaks_multipath(), reason="the kernel has no Multipath TCP")
+def test_multipath(server):
+    s = server("""
+events {}
+http {
+    server { listen 127.0.0.1:%%PORT_0%% multipath; return 200 "many"; }
+    server { listen 127.0.0.1:%%PORT_1%%; return 200 "one"; }
+}
+""")
+    for port, plain in ((s.ports[0], False), (s.ports[1], True)):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP) as client:
+            client.settimeout(5)
+            client.connect(("127.0.0.1", port))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert b" 200 OK" in client.recv(4096)
+            try:
+                assert fell_back(client) == plain
+            except OSError:  # older kernels tell so of a connection that fell back
+                assert plain
+    assert get(s.ports[0]).text == "many", "clients of plain TCP are served as well"
+    s.reload(s.conf.replace(" multipath", ""))
+    s.wait_for_log("whether .* is multipath cannot change while it is listened to, ignored")
+    assert get(s.ports[0]).text == "many"
 
 
 def test_an_address_in_use(server, idle_server, running):

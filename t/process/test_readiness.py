@@ -264,6 +264,22 @@ def test_the_service_manager_hears_of_it(notified, master, abstract):
     assert manager.is_quiet()
 
 
+@pytest.mark.parametrize("master", ["on", "off"])
+def test_a_service_manager_that_watches_hears_that_it_lives(notified, monkeypatch, master):
+    monkeypatch.setenv("WATCHDOG_USEC", "400000")
+    s, manager = notified(MASTER=master)
+    heard = [manager.next() for _ in range(5)]
+    assert [one for one in heard if one != {"WATCHDOG": "1"}] == [{"READY": "1", "MAINPID": str(s.process.pid)}]
+
+
+def test_a_watched_process_that_is_another_is_not_spoken_for(notified, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    _, manager = notified()
+    assert manager.next()["READY"] == "1"
+    assert manager.is_quiet()
+
+
 def test_a_service_manager_that_does_not_read_holds_nothing_up(notified):
     s, manager = notified()
     manager.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)

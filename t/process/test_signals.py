@@ -222,7 +222,9 @@ def test_what_T_says(idle_server):
 def test_what_v_says(idle_server):
     s = idle_server(CONF, **FIXED)
     assert re.fullmatch(r"fairlead version: fairlead/\d+\.\d+\.\d+\n", s.run("-v").stderr)
-    assert re.search(r"^fairlead version: .*^built by .*^configure arguments:", s.run("-V").stderr, re.M | re.S)
+    shown = s.run("-V").stderr
+    assert re.search(r"^fairlead version: .*^built by .*^configure arguments:", shown, re.M | re.S)
+    assert " --without-http-cache" in shown
 
 
 @pytest.mark.parametrize("words, said", [

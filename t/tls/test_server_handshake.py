@@ -106,6 +106,7 @@ def test_rejected_handshakes(secure, authority):
         ask(secure, authority, "closed.test")
     with pytest.raises(ssl.SSLError, match="unrecognized name"):
         Client(secure.ports[1], tls=authority.client_context(), server_name="any.test")
+    secure.wait_for_log(r"\[info\].* handshake rejected while SSL handshaking, client: 127.0.0.1")
 
 
 def test_a_large_response_over_tls(secure, authority):

@@ -166,6 +166,24 @@ def test_bytes_behind_the_length_are_dropped_and_end_the_connection(server, upst
         assert c.get("/").body == b"ok"
         assert c.get("/").body == b"two"
     assert len(u.connections) == 2
+    s.wait_for_log(r'\[warn\].* upstream sent more data than specified in "Content-Length" header while reading upstream, client:')
+
+
+def test_bytes_behind_the_last_chunk_end_the_connection(server, upstream):
+    reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ok") + b"MORE"
+    u = upstream([up.request(), up.send(reply), up.hold()], [up.request(), up.send(up.reply(200, b"two"))])
+    s = server(CONF, UP=u.port)
+    with Client(s.port) as c:
+        assert c.get("/").body == b"ok"
+        assert c.get("/").body == b"two"
+    s.wait_for_log(r"\[warn\].* upstream sent data after final chunk while reading upstream, client:")
+
+
+def test_a_unix_socket_that_is_not_there(server):
+    s = server(CONF.replace("http://127.0.0.1:%%UP%%", "http://unix:%%PREFIX%%/nobody"))
+    assert get(s.port, "/a").body.startswith(b"502|unix:")
+    s.wait_for_log(r"\[crit\].* connect\(\) to unix:\S+/nobody failed \(2: No such file or directory\) while connecting to upstream, .*"
+                   r'upstream: "http://unix:\S+/nobody:/a"')
 
 
 def test_an_answer_without_a_head_is_a_body(server, upstream):

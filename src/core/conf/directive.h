@@ -72,12 +72,14 @@ struct Directive {
   Inherit inherit = nullptr;   // copies what the row sets from the outer block's Conf; nullptr: the value is of this block alone
   Show show = nullptr;         // for the reference: the value in a Conf as it would be written; empty or nullptr: cannot be said
   std::string_view type;       // for the reference: "on | off", "time", "size", "number", "string ..."
+  std::string_view fallback;   // for the reference: the value without the directive, where `show` cannot say
   std::string_view text;       // for the reference: what it does, in a sentence
 
   constexpr Directive block() const { Directive d = *this; d.is_block = true; return d; }
   constexpr Directive many() const { Directive d = *this; d.repeatable = true; return d; }
   constexpr Directive doc(std::string_view sentence) const { Directive d = *this; d.text = sentence; return d; }
   constexpr Directive takes(std::string_view what) const { Directive d = *this; d.type = what; return d; }
+  constexpr Directive usual(std::string_view value) const { Directive d = *this; d.fallback = value; return d; }
   constexpr Directive raw(ConfResult<size_t> (*end)(std::string_view)) const {
     Directive d = *this;
     d.is_block = true;

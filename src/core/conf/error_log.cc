@@ -55,7 +55,7 @@ constexpr Directive error_log_rows[] = {
         "error_log", in_main | in_http_any | in_stream_any, words(1, 2),
         "Where messages go (a file, stderr, syslog:, memory:) and the least severe level that is kept. May be given several times.")
         .many()
-        .takes("file [debug | info | notice | warn | error | crit | alert | emerg]"),
+        .takes("file [debug | info | notice | warn | error | crit | alert | emerg]").usual("logs/error.log error"),
 };
 
 constinit const Module error_log_module = {

@@ -32,6 +32,7 @@ static std::string syntax(const Directive& directive) {
 static void append_directive(std::string& to, const Directive& directive, const void* defaults) {
   to += format("### {}\n\n- Syntax: `{}`\n", directive.name, syntax(directive));
   std::string value = directive.show && defaults ? directive.show(defaults) : std::string();
+  if (value.empty()) value = directive.fallback;
   if (!value.empty()) to += format("- Default: `{} {};`\n", directive.name, value);
   std::string contexts = context_names(directive.contexts);
   to += format("- Context: {}\n", contexts.empty() ? std::string("blocks of this module") : contexts);

@@ -24,6 +24,7 @@ std::string configure_options() {
   for (std::string_view name : {"charset", "ssi", "userid", "auth_basic", "mirror", "autoindex", "limit_conn", "limit_req", "grpc",
                                 "fastcgi", "uwsgi", "scgi", "memcached", "empty_gif", "browser", "referer"})
     if (!modules().find(format("http_{}", name)) && !modules().find(name)) add(format("--without-http_{}_module", name));
+  add("--without-http-cache");
   return options;
 }
 

@@ -110,36 +110,38 @@ ConfResult<Unit> set_load_module(Line& line, ProcessConf&) {
 }
 
 constexpr Directive process_rows[] = {
-    custom<set_flag<&ProcessSettings::daemon>, ProcessConf>("daemon", in_main, words(1), "Go to the background.").takes("on | off"),
+    custom<set_flag<&ProcessSettings::daemon>, ProcessConf>("daemon", in_main, words(1), "Go to the background.").takes("on | off")
+        .usual("on"),
     custom<set_flag<&ProcessSettings::master_process>, ProcessConf>("master_process", in_main, words(1),
                                                                     "Let a master supervise workers; off: one process does all.")
-        .takes("on | off"),
+        .takes("on | off").usual("on"),
     custom<set_worker_processes, ProcessConf>("worker_processes", in_main, words(1), "How many workers; auto: one per usable processor.")
-        .takes("number | auto"),
+        .takes("number | auto").usual("1"),
     slot<ProcessConf, &ProcessConf::pid>("pid", in_main, "File that the master's process id is written to."),
     custom<accept_path, ProcessConf>("lock_file", in_main, words(1), "Accepted; nothing needs a lock file here.").takes("file"),
     custom<set_user, ProcessConf>("user", in_main, words(1, 2), "Who the workers run as.").takes("user [group]"),
     custom<set_env, ProcessConf>("env", in_main, words(1), "An environment variable that is kept, or set.").many().takes("name[=value]"),
     custom<set_limit, ProcessConf>("worker_rlimit_nofile", in_main, words(1), "Most open files of a worker.").takes("number"),
     custom<set_limit, ProcessConf>("worker_rlimit_core", in_main, words(1), "Largest core file of a worker.").takes("size"),
-    custom<set_priority, ProcessConf>("worker_priority", in_main, words(1), "Scheduling priority of workers, as in nice.").takes("number"),
+    custom<set_priority, ProcessConf>("worker_priority", in_main, words(1), "Scheduling priority of workers, as in nice.").takes("number")
+        .usual("0"),
     custom<set_affinity_line, ProcessConf>("worker_cpu_affinity", in_main, words_from(1), "Processors that workers are bound to.")
         .takes("auto [mask] | mask ..."),
     custom<set_working_directory, ProcessConf>("working_directory", in_main, words(1), "Folder of the workers, for core files.")
         .takes("folder"),
     slot<ProcessConf, &ProcessConf::shutdown_timeout>("worker_shutdown_timeout", in_main,
-                                                      "How long a draining worker waits for its connections."),
+                                                      "How long a draining worker waits for its connections, 0: until they end."),
     slot<ProcessConf, &ProcessConf::shutdown_delay>("shutdown_delay", in_main,
                                                     "How long, before a graceful end, the server goes on accepting while "
                                                     "health_endpoint answers 503."),
     custom<set_term_action, ProcessConf>("term_action", in_main, words(1), "What TERM does: end at once, or as QUIT does.")
-        .takes("stop | drain"),
+        .takes("stop | drain").usual("stop"),
     custom<set_flag<&ProcessSettings::quit_on_parent_exit>, ProcessConf>(
         "quit_on_parent_exit", in_main, words(1), "End gracefully when the process that started the master has ended (daemon off).")
-        .takes("on | off"),
+        .takes("on | off").usual("off"),
     custom<set_flag<&ProcessSettings::config_watch>, ProcessConf>(
         "config_watch", in_main, words(1), "Reload when a file of the configuration changes, ConfigMaps included; looked at every second.")
-        .takes("on | off"),
+        .takes("on | off").usual("off"),
     slot<ProcessConf, &ProcessConf::pcre_jit>("pcre_jit", in_main, "Compile regular expressions to machine code (on by default)."),
     custom<check_time, ProcessConf>("timer_resolution", in_main, words(1), "Accepted; time is read once per turn of the loop.")
         .takes("time"),

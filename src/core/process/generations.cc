@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace fairlead {
 
 Generations::Generations(Program& program, InheritedSockets inherited) : program_(program), inherited_(std::move(inherited)) {}
@@ -97,12 +99,15 @@ void Generations::begin_leave() {
   notice_.stopping();
 }
 
-bool Generations::looks_around() const {
+uint64_t Generations::look_every_ms() const {
   const ProcessSettings& settings = current().settings();
-  return settings.config_watch || settings.quit_on_parent_exit;
+  uint64_t alive_ms = notice_.alive_every_ms();
+  if (!settings.config_watch && !settings.quit_on_parent_exit) return alive_ms;
+  return alive_ms == 0 ? ConfWatch::look_every_ms : std::min(alive_ms, ConfWatch::look_every_ms);
 }
 
 Wish Generations::look() {
+  notice_.alive();
   const ProcessSettings& settings = current().settings();
   // The parent of an upgrade's successor was the binary before it, which is meant to end.
   if (settings.quit_on_parent_exit && !from_old_binary() && !parent_is_there()) {

@@ -35,7 +35,7 @@ class Generations {
   // The end has begun. Silent while another binary serves on.
   void begin_leave();
   // Whether look() may ever wish for something, and that: once every ConfWatch::look_every_ms.
-  bool looks_around() const;
+  uint64_t look_every_ms() const;
   Wish look();
 
   Configuration& current() { return *alive_.back().configuration; }
@@ -54,7 +54,7 @@ class Generations {
   bool give_way() { return gave_way_ = pid_file_.give_way(log()); }
   void return_to_name();
   // For the environment of a new binary.
-  std::string notice_variable() const { return notice_.variable(); }
+  std::vector<std::string> notice_variables() const { return notice_.variables(); }
   void remove_pid_file() { pid_file_.remove(log()); }
 
   // The parent from which we were started; once it is gone, inherited sockets are ours alone.

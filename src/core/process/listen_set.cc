@@ -123,6 +123,8 @@ bool ListenSet::uses(const ListenSocket* socket) const {
 void ListenSet::adopt(Listener& listener, const ListenPlan& plan, const Logger& log) {
   size_t wanted = listener.spec.reuseport ? plan.workers : 1;
   const Listener* before = plan.previous ? plan.previous->find(listener.spec) : nullptr;
+  if (before && before->spec.multipath != listener.spec.multipath)
+    log.warn("whether {} is multipath cannot change while it is listened to, ignored", listener.spec.addr.text());
   for (size_t i = 0; before && i < before->sockets.size() && listener.sockets.size() < wanted; ++i) {
     if (before->sockets[i]->descriptor() >= 0) listener.sockets.push_back(before->sockets[i]);
   }

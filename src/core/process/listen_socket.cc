@@ -70,6 +70,10 @@ ConfResult<> check_listen_spec(const ListenSpec& spec) {
 #if !defined(IP_TRANSPARENT)
   if (spec.transparent) return std::string("transparent listening is not supported on this platform");
 #endif
+#if !defined(IPPROTO_MPTCP)
+  if (spec.multipath) return std::string("multipath is not supported on this platform");
+#endif
+  if (spec.multipath && !spec.addr.is_ip()) return std::string("\"multipath\" is not for unix sockets");
   if (spec.reuseport && spec.addr.family() == Addr::Family::local) return std::string("\"reuseport\" is not for unix sockets");
   return Unit();
 }
@@ -78,7 +82,11 @@ Result<std::shared_ptr<ListenSocket>, ListenError> ListenSocket::open(const List
   sockaddr_storage where;
   socklen_t size = spec.addr.to_sockaddr(where);
   FL_ASSERT(size > 0);
-  int fresh = ::socket(where.ss_family, (spec.stream ? SOCK_STREAM : SOCK_DGRAM), 0);
+  int protocol = 0;
+#if defined(IPPROTO_MPTCP)
+  if (spec.multipath) protocol = IPPROTO_MPTCP;
+#endif
+  int fresh = ::socket(where.ss_family, (spec.stream ? SOCK_STREAM : SOCK_DGRAM), protocol);
   if (fresh < 0) return failed(errno, format("socket() {}", spec.addr.text()));
   auto made = std::make_shared<ListenSocket>(fresh, spec.addr, Origin::opened, spec.stream);
   if (!set_flags(fresh)) return failed(errno, format("fcntl() {}", spec.addr.text()));

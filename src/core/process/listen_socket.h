@@ -30,6 +30,7 @@ struct ListenSpec {
   bool ipv6_only = true;
   bool deferred = false;     // accept only connections that have sent something
   bool transparent = false;  // connections to foreign addresses, too (capture)
+  bool multipath = false;    // Multipath TCP (RFC 8684) with clients that speak it; a socket has it from the start or never
   Keepalive keepalive = Keepalive::system;
   int keep_idle_s = 0;  // 0: the system's
   int keep_interval_s = 0;

@@ -70,7 +70,7 @@ class Alone final : public SingleProcess {
   }
   void become_ready() override { generations_.become_ready(); }
   void begin_leave() override { generations_.begin_leave(); }
-  bool looks_around() override { return generations_.looks_around(); }
+  uint64_t look_every_ms() override { return generations_.look_every_ms(); }
   Wish look() override { return generations_.look(); }
 
  private:
@@ -216,7 +216,7 @@ int Master::wait_ms() {
   if (serves()) {
     next = std::min(next, workers_.next_due_ms());
     if (!announced_ && state_ == State::serving) next = std::min(next, now + ready_look_ms);
-    if (generations_.looks_around()) next = std::min(next, look_at_ms_);
+    if (generations_.look_every_ms() != 0) next = std::min(next, look_at_ms_);
   }
   if (next == UINT64_MAX) return -1;
   return static_cast<int>(std::min<uint64_t>(std::max(next, now) - now, INT_MAX));
@@ -229,8 +229,9 @@ void Master::look_around() {
     announced_ = true;
     generations_.become_ready();
   }
-  if (!generations_.looks_around() || clock().now_ms() < look_at_ms_) return;
-  look_at_ms_ = clock().now_ms() + ConfWatch::look_every_ms;
+  uint64_t every_ms = generations_.look_every_ms();
+  if (every_ms == 0 || clock().now_ms() < look_at_ms_) return;
+  look_at_ms_ = clock().now_ms() + every_ms;
   Wish wish = generations_.look();
   if (wish == Wish::quit) asked_.quit = asked_.quit || state_ == State::serving;
   if (wish == Wish::reload) asked_.reload = true;
@@ -433,7 +434,7 @@ void Master::become_new_binary() {
   ListenSet& listeners = generations_.current().listeners();
   auto variables = filtered_environment(generations_.current().settings().environment, current_environment());
   variables.push_back("NGINX=" + listeners.descriptor_list());
-  if (std::string notice = generations_.notice_variable(); !notice.empty()) variables.push_back(notice);
+  for (std::string& notice : generations_.notice_variables()) variables.push_back(std::move(notice));
   std::vector<char*> environment;
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);

@@ -47,8 +47,8 @@ class SingleProcess {
   virtual void become_ready() = 0;
   // The end has begun, though it may go on accepting for its shutdown_delay.
   virtual void begin_leave() = 0;
-  // Whether look() may ever wish for something, and that; once a second.
-  virtual bool looks_around() = 0;
+  // How often there is something to look for, 0 for never; and what is wished then.
+  virtual uint64_t look_every_ms() = 0;
   virtual Wish look() = 0;
   // Closes the listening sockets, at the begin of the end.
   virtual void stop_listening() = 0;

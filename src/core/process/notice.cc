@@ -11,13 +11,17 @@
 #include <unistd.h>
 
 #include "core/base/format.h"
+#include "core/base/text.h"
 
 namespace fairlead {
 
 ServiceNotice::ServiceNotice() {
   const char* socket = getenv("NOTIFY_SOCKET");
   bool usable = socket && (socket[0] == '/' || socket[0] == '@') && strlen(socket) < sizeof(sockaddr_un::sun_path);
-  if (usable) socket_ = socket;
+  if (!usable) return;
+  socket_ = socket;
+  const char *us = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+  if (us && (!pid || parse_decimal(pid) == static_cast<uint64_t>(getpid()))) watchdog_us_ = parse_decimal(us).value_or(0);
 }
 
 void ServiceNotice::ready(pid_t master) const { send(format("READY=1\nMAINPID={}", master)); }
@@ -31,6 +35,18 @@ void ServiceNotice::reloading() const {
 }
 
 void ServiceNotice::stopping() const { send("STOPPING=1"); }
+
+void ServiceNotice::alive() const {
+  if (watchdog_us_ != 0) send("WATCHDOG=1");
+}
+
+// Without WATCHDOG_PID, which names us: whoever has the variable is meant.
+std::vector<std::string> ServiceNotice::variables() const {
+  if (socket_.empty()) return {};
+  std::vector<std::string> all = {"NOTIFY_SOCKET=" + socket_};
+  if (watchdog_us_ != 0) all.push_back(format("WATCHDOG_USEC={}", watchdog_us_));
+  return all;
+}
 
 void ServiceNotice::send(const std::string& text) const {
   if (socket_.empty()) return;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace fairlead {
 
@@ -21,13 +22,17 @@ class ServiceNotice {
   void ready(pid_t master) const;
   void reloading() const;
   void stopping() const;
+  // It is alive; to be said this often, half the time after which a manager with WatchdogSec gives the process up. 0: it does not watch.
+  void alive() const;
+  uint64_t alive_every_ms() const { return watchdog_us_ / 2000; }
 
-  // NOTIFY_SOCKET=... for the environment of a new binary; empty if nobody listens.
-  std::string variable() const { return socket_.empty() ? std::string() : "NOTIFY_SOCKET=" + socket_; }
+  // For the environment of a new binary, which the manager is to watch then. None if nobody listens.
+  std::vector<std::string> variables() const;
 
  private:
   void send(const std::string& text) const;
   std::string socket_;
+  uint64_t watchdog_us_ = 0;
 };
 
 }  // namespace fairlead

@@ -297,19 +297,19 @@ constexpr Directive upstream_rows[] = {
                                     "Shared memory for the state of the group's peers, which survives a reload.")
         .takes("name [size]"),
     custom<set_keepalive, UpstreamsConf>("keepalive", in_upstream, words(1, 2), "Idle connections kept per worker, 0 for none.")
-        .takes("number [local]"),
+        .takes("number [local]").usual("32 local"),
     custom<set_keepalive_number, UpstreamsConf>("keepalive_requests", in_upstream, words(1), "Most requests of one connection to a peer.")
-        .takes("number"),
+        .takes("number").usual("1000"),
     custom<set_keepalive_time, UpstreamsConf>("keepalive_time", in_upstream, words(1),
                                               "Age after which a connection is closed behind its request.")
-        .takes("time"),
+        .takes("time").usual("1h"),
     custom<set_keepalive_time, UpstreamsConf>("keepalive_timeout", in_upstream, words(1),
                                               "How long an idle connection to a peer stays open.")
-        .takes("time"),
+        .takes("time").usual("60s"),
     custom<set_resolve_at_start, UpstreamsConf>(
         "resolve_at_start", in_http | in_stream, words(1),
         "What a name that does not resolve means for the start: a warning and a down peer, or an error.")
-        .takes("warn | strict"),
+        .takes("warn | strict").usual("warn"),
 };
 
 }  // namespace

@@ -44,6 +44,7 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
   const TlsServer* server = accept.choose(name);
   if (!server || server->conf().reject_handshake) {
     *alert = SSL_AD_UNRECOGNIZED_NAME;
+    tls.is_rejected = true;
     return SSL_CLIENT_HELLO_ERROR;
   }
   server->take_over(*ssl);

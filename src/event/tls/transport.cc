@@ -283,6 +283,7 @@ Result<Unit> TlsTransport::handshake_failed() {
     return Error{Fault::closed, side, 0, "peer closed connection in SSL handshake"};
   }
   failure_ = openssl_failure("SSL_do_handshake()");
+  if (is_rejected) failure_ = "handshake rejected";
   return Error{Fault::malformed, side, 0, "SSL_do_handshake() failed"};
 }
 

@@ -54,6 +54,8 @@ class TlsTransport final : public Transport {
   Question question = Question::none;
   // What was asked for has been set.
   bool hello_is_answered = false, certificate_is_answered = false;
+  // Nobody here answers to that name: no fault of TLS (ssl_reject_handshake).
+  bool is_rejected = false;
   // As a server, before handshake(): early data may be taken (RFC 8446 section 4.2.10); the handshake counts as done once there is some.
   void take_early_data() { early_ = Early::offered; }
   // What the callbacks of its contexts may look at; set by whoever made the SSL.

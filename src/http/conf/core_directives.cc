@@ -230,16 +230,18 @@ constexpr Directive core_rows[] = {
     slot<CoreConf, &CoreConf::client_body_in_file_only>("client_body_in_file_only", any, "Always keep request bodies in files."),
     slot<CoreConf, &CoreConf::client_body_in_single_buffer>("client_body_in_single_buffer", any,
                                                             "Keep a request body in one piece of memory."),
-    slot<CoreConf, &CoreConf::client_body_temp_path>("client_body_temp_path", any, "Folder for request bodies that do not fit in memory."),
+    slot<CoreConf, &CoreConf::client_body_temp_path>("client_body_temp_path", any, "Folder for request bodies that do not fit in memory.")
+        .usual("client_body_temp"),
     slot<CoreConf, &CoreConf::request_pool_size>("request_pool_size", in_http | in_server,
                                                  "First piece of memory of a request; it grows by as much as is needed."),
     custom<set_keepalive_timeout, CoreConf, &CoreConf::keepalive_timeout, &CoreConf::keepalive_header>(
         "keepalive_timeout", any, words(1, 2), "How long an idle client connection stays open, and what Keep-Alive tells the client.")
-        .takes("time [header_time]"),
+        .takes("time [header_time]").usual("75s"),
     slot<CoreConf, &CoreConf::keepalive_requests>("keepalive_requests", any, "Most requests of one client connection."),
     slot<CoreConf, &CoreConf::keepalive_time>("keepalive_time", any, "Age after which a client connection is closed behind its request."),
     slot<CoreConf, &CoreConf::keepalive_min_timeout>("keepalive_min_timeout", any,
-                                                     "How long an idle connection is still served while draining."),
+                                                     "How long an idle connection is still served while draining; without it 1s when new "
+                                                     "workers serve, else none."),
     slot<CoreConf, &CoreConf::keepalive_disable>("keepalive_disable", any, "Browsers whose connections are not kept."),
     slot<CoreConf, &CoreConf::send_timeout>("send_timeout", any, "Time between two writes to the client."),
     slot<CoreConf, &CoreConf::lingering_close>("lingering_close", any, "Read what a client still sends before its connection is closed."),
@@ -270,12 +272,12 @@ constexpr Directive core_rows[] = {
     slot<CoreConf, &CoreConf::msie_refresh>("msie_refresh", any, "Redirect MSIE by a page with a refresh instead of a status."),
     custom<set_rate<&CoreConf::limit_rate>, CoreConf, &CoreConf::limit_rate>("limit_rate", any | in_location_if, words(1),
                                                                             "Bytes per second to one client, 0 for no limit.")
-        .takes("rate"),
+        .takes("rate").usual("0"),
     custom<set_rate<&CoreConf::limit_rate_after>, CoreConf, &CoreConf::limit_rate_after>(
         "limit_rate_after", any | in_location_if, words(1), "Bytes of a response that are not limited.")
-        .takes("size"),
+        .takes("size").usual("0"),
     custom<warn_unsupported, CoreConf>("send_lowat", any, words(1), "Nothing on this system: warned about, as nginx does.").takes("size"),
-    root_row("root", any | in_location_if, "Folder that paths are looked up in."),
+    root_row("root", any | in_location_if, "Folder that paths are looked up in.").usual("html"),
     root_row("alias", in_location, "What stands in for the location's own part of the path."),
     custom<set_types, CoreConf, &CoreConf::types>("types", any, words(0), "Media types by file name extension.").block(),
     slot<CoreConf, &CoreConf::default_type>("default_type", any, "Media type of what `types` does not know."),

@@ -115,7 +115,7 @@ constexpr uint32_t any = in_http_any;
 constexpr Directive rows[] = {
     custom<set_open_file_cache, FilesConf, &FilesConf::open_file_cache>("open_file_cache", any, words(1, 2),
         "Keeps so many open files, facts about folders and (open_file_cache_errors) errors; what nobody asks for that long goes.")
-        .takes("off | max=number [inactive=time]"),
+        .takes("off | max=number [inactive=time]").usual("off"),
     slot<FilesConf, &FilesConf::open_file_cache_valid>("open_file_cache_valid", any,
                                                        "After that time what is kept is checked against the file system."),
     slot<FilesConf, &FilesConf::open_file_cache_min_uses>("open_file_cache_min_uses", any,
@@ -123,19 +123,19 @@ constexpr Directive rows[] = {
     slot<FilesConf, &FilesConf::open_file_cache_errors>("open_file_cache_errors", any, "Whether errors are kept, too."),
     custom<set_disable_symlinks, FilesConf, &FilesConf::symlinks, &FilesConf::symlinks_from>("disable_symlinks", any, words(1, 2),
         "Refuses paths with symbolic links, or those whose links and targets have different owners; `from`: the part that is trusted.")
-        .takes("off | on | if_not_owner [from=part]"),
+        .takes("off | on | if_not_owner [from=part]").usual("off"),
     custom<set_directio, FilesConf, &FilesConf::directio_bytes>("directio", any, words(1),
         "Files of this size and more are read past the page cache (O_DIRECT), without sendfile().")
-        .takes("size | off"),
+        .takes("size | off").usual("off"),
     custom<set_directio_alignment, FilesConf, &FilesConf::directio_alignment>("directio_alignment", any, words(1),
         "What the system wants such reads to be aligned to, a power of two.")
-        .takes("size"),
+        .takes("size").usual("512"),
     slot<FilesConf, &FilesConf::read_ahead>("read_ahead", any, "Tells the system to read larger files ahead; 0: nothing is told."),
     slot<FilesConf, &FilesConf::output_buffers>("output_buffers", any,
                                                 "Size of the reads from a file, and how many of them leave in one write at most."),
     custom<set_aio, FilesConf, &FilesConf::aio, &FilesConf::aio_pool>("aio", any, words(1),
         "Whether threads read files whose bytes are not in memory, and those of which thread_pool.")
-        .takes("off | threads[=pool]"),
+        .takes("off | threads[=pool]").usual("off"),
     slot<FilesConf, &FilesConf::aio_write>("aio_write", any,
         "Whether temporary files are written by the threads of `aio`; else the default pool's do it."),
 };

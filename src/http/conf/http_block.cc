@@ -235,7 +235,8 @@ constexpr Directive block_rows[] = {
     custom<set_listen_line, BlocksConf>("listen", in_server, words_from(1),
                                         "An address and port, or a unix socket, that the server answers on.")
         .many()
-        .takes("address[:port] | port | unix:path [default_server] [ssl] [proxy_protocol] [original_dst[=tproxy]] [reuseport] ..."),
+        .takes("address[:port] | port | unix:path [default_server] [ssl] [proxy_protocol] [original_dst[=tproxy]] [reuseport] "
+               "[multipath] ..."),
     custom<set_server_name, BlocksConf>("server_name", in_server, words_from(1),
                                         "Names of the virtual server: exact, with a wildcard, or ~regex.")
         .many()

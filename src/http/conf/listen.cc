@@ -164,6 +164,7 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
   auto value = [&](std::string_view prefix) { return word.substr(prefix.size()); };
   if (word == "bind") words.bind = true;
   else if (word == "reuseport") spec.reuseport = true;
+  else if (word == "multipath") spec.multipath = true;
   else if (word == "deferred") spec.deferred = true;
   else if (word.starts_with("backlog=")) return set_number(value("backlog="), spec.backlog, "backlog");
   else if (word.starts_with("rcvbuf=")) return set_size(value("rcvbuf="), spec.receive_buffer, "rcvbuf");
@@ -196,7 +197,8 @@ ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan) {
   }
   words.spec.addr = addresses.front();
   for (size_t i = 2; i < line.words().size(); ++i) FL_TRY(take_option(line, i, words));
-  if (words.spec.reuseport) words.bind = true;
+  FL_TRY(check_listen_spec(words.spec));
+  if (words.spec.reuseport || words.spec.multipath) words.bind = true;
   ListenWish wish{words.default_server, words.has_options, words.bind, words.http2, words.is_secure, std::move(words.options)};
   for (Addr& addr : addresses) {
     for (uint32_t port = parsed->port; port <= std::max(parsed->port, parsed->last_port); ++port) {

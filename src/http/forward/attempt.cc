@@ -91,10 +91,11 @@ Result<Unit> Attempt::head_done() {
   return Unit();
 }
 
+bool Attempt::is_connecting() const { return !exchange_ && !(target_.connect.tls && target_.connect.tls->is_handshaking); }
+
 std::string_view Attempt::doing() const {
   if (!exchange_) {
-    const TlsTarget* tls = target_.connect.tls;
-    return tls && tls->is_handshaking ? "SSL handshaking to upstream" : "connecting to upstream";
+    return is_connecting() ? "connecting to upstream" : "SSL handshaking to upstream";
   }
   if (!request_sent_) return "sending request to upstream";
   return "reading response header from upstream";
@@ -154,7 +155,10 @@ void Attempt::finish() {
   if (!exchange_) return;
   bool uploaded = !upload_.is_started() || upload_.is_done();
   upload_.cancel();
-  exchange_->end(uploaded);
+  if (const char* surplus = exchange_->end(uploaded)) {
+    While doing(request_, "reading upstream");
+    request_.logger.warn("{}", surplus);
+  }
   std::exchange(exchange_, nullptr)->~PeerExchange();
 }
 

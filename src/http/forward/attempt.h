@@ -54,6 +54,7 @@ class Attempt {
   Task<Result<Unit>> send_tunnel(Body& body) { return send_rest(body); }
   // What it was at when it failed, in the words of the error log: "connecting to upstream" and the like.
   std::string_view doing() const;
+  bool is_connecting() const;
 
  private:
   PeerCall call_of(const AttemptRequest& what);

@@ -209,9 +209,11 @@ constexpr auto connect_directives = std::array<Directive, 10>{
                                                   "Most tries of a request, 0: each peer once."),
     slot<Conf, &ForwardConf::next_upstream_timeout>(joined_name<P, "_next_upstream_timeout">, in_http_any,
                                                     "How long after the first try another one may begin, 0: always."),
-    slot<Conf, &ForwardConf::retry_backoff>(joined_name<P, "_retry_backoff">, in_http_any, "Random pause before another try."),
+    slot<Conf, &ForwardConf::retry_backoff>(joined_name<P, "_retry_backoff">, in_http_any, "Random pause before another try.")
+        .usual("off"),
     slot<Conf, &ForwardConf::socket_keepalive>(joined_name<P, "_socket_keepalive">, in_http_any, "SO_KEEPALIVE on connections to peers."),
-    slot<Conf, &ForwardConf::bind>(joined_name<P, "_bind">, in_http_any, "Local address of connections to peers."),
+    slot<Conf, &ForwardConf::bind>(joined_name<P, "_bind">, in_http_any, "Local address of connections to peers.")
+        .usual("off"),
     slot<Conf, &ForwardConf::socket_rcvbuf>(joined_name<P, "_socket_rcvbuf">, in_http_any,
                                             "SO_RCVBUF of connections to peers, 0: the system's."),
     slot<Conf, &ForwardConf::socket_sndbuf>(joined_name<P, "_socket_sndbuf">, in_http_any,
@@ -257,18 +259,20 @@ constexpr auto buffering_directives = std::array<Directive, 16>{
     slot<Conf, &ForwardConf::buffers>(joined_name<P, "_buffers">, in_http_any,
                                       "How much of a reply is kept in memory while its client is slow."),
     slot<Conf, &ForwardConf::busy_buffers_size>(joined_name<P, "_busy_buffers_size">, in_http_any,
-                                                "How much of it may be on its way to the client."),
+                                                "How much of it may be on its way to the client, 0: two buffers."),
     slot<Conf, &ForwardConf::max_temp_file_size>(joined_name<P, "_max_temp_file_size">, in_http_any,
                                                  "How much of it may go to a file, 0: nothing."),
     slot<Conf, &ForwardConf::temp_file_write_size>(joined_name<P, "_temp_file_write_size">, in_http_any,
-                                                   "How much is written to that file at once."),
+                                                   "How much is written to that file at once, 0: two buffers."),
     slot<Conf, &ForwardConf::temp_path>(joined_name<P, "_temp_path">, in_http_any, "Folder for replies that do not fit in memory."),
     slot<Conf, &ForwardConf::limit_rate>(joined_name<P, "_limit_rate">, in_http_any, "Bytes per second read from a peer, 0: no limit."),
     slot<Conf, &ForwardConf::send_lowat>(joined_name<P, "_send_lowat">, in_http_any,
                                          "SO_SNDLOWAT of connections to peers; Linux does not let it be set."),
     slot<Conf, &ForwardConf::store>(joined_name<P, "_store">, in_http_any,
-                                    "Keeps a copy of each reply of status 200: below root or alias, or where the path says."),
-    slot<Conf, &ForwardConf::store_access>(joined_name<P, "_store_access">, in_http_any, "Who may read and write stored files."),
+                                    "Keeps a copy of each reply of status 200: below root or alias, or where the path says.")
+        .usual("off"),
+    slot<Conf, &ForwardConf::store_access>(joined_name<P, "_store_access">, in_http_any, "Who may read and write stored files.")
+        .usual("user:rw"),
 };
 
 template <class Conf, FixedText P>

@@ -33,7 +33,10 @@ class ConnectExchange final : public PeerExchange {
   uint64_t sent_bytes() const override { return peer_.sent_bytes(); }
   uint64_t received_bytes() const override { return peer_.received_bytes(); }
   Connection* tunnel() override { return &*peer_; }
-  void end(bool) override { peer_.give_back(false); }
+  const char* end(bool) override {
+    peer_.give_back(false);
+    return nullptr;
+  }
 
  private:
   PeerConnection peer_;

@@ -133,6 +133,9 @@ class Try {
   Attempt attempt;
 };
 
+// Somebody is there, or could be; other errors of a unix socket mean a wrong configuration, and nginx calls them critical.
+bool is_refusal(int sys) { return sys == ECONNREFUSED || sys == ECONNRESET; }
+
 void log_failure(Request& request, const Error& error, const Attempt& attempt) {
   if (error.side == Side::client) {
     log_body_failure(request, error);
@@ -146,7 +149,10 @@ void log_failure(Request& request, const Error& error, const Attempt& attempt) {
     detail += '"';
   }
   While doing(request, attempt.doing());
-  request.logger.error(Errno{error.sys}, "{}{}", error.what, detail);
+  std::string_view peer = request.last_try()->peer;
+  if (attempt.is_connecting() && error.fault != Fault::timeout && error.sys != 0 && peer.starts_with("unix:"))
+    request.logger.write(is_refusal(error.sys) ? LogLevel::error : LogLevel::crit, Errno{error.sys}, "connect() to {} failed", peer);
+  else request.logger.error(Errno{error.sys}, "{}{}", error.what, detail);
 }
 
 // No peer could be picked.

@@ -52,7 +52,8 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Hea
   if (to.starts_with('@')) return Verdict::named(to);
   auto uri = parse_internal_uri(to, request.arena());
   if (!uri) {
-    request.logger.error("upstream sent unsafe \"X-Accel-Redirect\" header: \"{}\"", to);
+    While doing(request, "reading response header from upstream");
+    request.logger.error("unsafe URI \"{}\" was detected", to);
     return Verdict::status(404);
   }
   if (request.method != Method::head) {

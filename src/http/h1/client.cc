@@ -40,8 +40,17 @@ Connection* ClientExchange::tunnel() {
   return &*peer_;
 }
 
-void ClientExchange::end(bool uploaded) {
-  peer_.give_back(uploaded && !is_tunnel_ && is_reusable());
+const char* ClientExchange::end(bool uploaded) {
+  bool reusable = uploaded && !is_tunnel_ && is_reusable();
+  const char* said = reusable ? nullptr : surplus();
+  peer_.give_back(reusable);
+  return said;
+}
+
+const char* ClientExchange::surplus() const {
+  if (is_tunnel_ || !body_ || !body_->is_complete() || peer_->unread().empty()) return nullptr;
+  if (head_.framing.chunked) return "upstream sent data after final chunk";
+  return "upstream sent more data than specified in \"Content-Length\" header";
 }
 
 HeadPoll ClientExchange::read_more() {

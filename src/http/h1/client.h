@@ -32,7 +32,7 @@ class ClientExchange final : public PeerExchange {
   uint64_t sent_bytes() const override { return peer_.sent_bytes(); }
   uint64_t received_bytes() const override { return peer_.received_bytes(); }
   Connection* tunnel() override;
-  void end(bool uploaded) override;
+  const char* end(bool uploaded) override;
 
  private:
   HeadPoll fail(Error error) {
@@ -42,6 +42,7 @@ class ClientExchange final : public PeerExchange {
   HeadPoll read_more();
   void begin_headless_body();
   void begin_body();
+  const char* surplus() const;
   // The connection may serve another request.
   bool is_reusable() const {
     return body_ && body_->is_complete() && head_.framing.keep_alive && peer_->unread().empty() && !peer_->is_broken();

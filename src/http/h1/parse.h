@@ -40,9 +40,6 @@ class RequestParser {
   bool started() const { return stage_ != Stage::empty_lines; }
   // Whether the request line is complete: a head too large for its buffers is 414 before, 494 after.
   bool has_request_line() const { return stage_ >= Stage::fields; }
-  // How many header lines were dropped for their name, and the first such name (after `done`, for the log).
-  uint32_t dropped() const { return dropped_; }
-  std::string_view first_dropped() const { return {base_ + dropped_at_, dropped_bytes_}; }
 
  private:
   enum class Stage : uint8_t { empty_lines, request_line, fields, done, failed };
@@ -61,6 +58,8 @@ class RequestParser {
   // All give false, so that a step can end with `return`.
   bool more(size_t stop);
   bool fail(size_t stop, uint16_t status, const char* what, std::string_view detail = {});
+  bool give_up(HeadFault fault);
+  std::string_view twice(std::string_view name, std::string_view value, const Headers::Field& before);
   bool within_limits(size_t stop);
 
   RequestHead& head_;
@@ -71,8 +70,8 @@ class RequestParser {
   size_t scanned_ = 0;  // its bytes before this were found to be harmless
   uint32_t line_start_ = 0, method_bytes_ = 0, target_at_ = 0, target_bytes_ = 0, protocol_at_ = 0, protocol_bytes_ = 0;
   uint32_t request_line_bytes_ = 0;
-  uint32_t lines_ = 0, dropped_ = 0;
-  size_t dropped_at_ = 0, dropped_bytes_ = 0;
+  uint32_t lines_ = 0;
+  Headers* dropped_ = nullptr;  // the head's
   Stage stage_ = Stage::empty_lines;
 };
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "core/base/format.h"
 #include "core/base/text.h"
 #include "http/h1/connection_options.h"
 #include "http/h1/parse.h"
@@ -55,6 +56,7 @@ bool names_path(std::string_view target) { return target[0] == '/' || target.fin
 ParseResult RequestParser::parse(std::string_view buffer) {
   if (buffer.data() != base_) {
     if (base_) head_.headers.rebase(base_, buffer.data());
+    if (base_ && dropped_) dropped_->rebase(base_, buffer.data());
     base_ = buffer.data();
   }
   if (stage_ == Stage::empty_lines && !skip_empty_lines(buffer)) {
@@ -69,11 +71,14 @@ ParseResult RequestParser::parse(std::string_view buffer) {
 bool RequestParser::within_limits(size_t stop) {
   size_t line_limit = line_at_ + rules_.line_bytes_max;
   if (stop <= line_limit && stop <= rules_.head_bytes_max) return true;
-  if (stage_ == Stage::request_line) {
-    error_ = {414, "client sent too long URI", {}};
-  } else {  // whichever limit the bytes met first
-    error_ = {494, line_limit <= rules_.head_bytes_max ? "client sent too long header line" : "client sent too large request", {}};
-  }
+  if (stage_ == Stage::request_line) return give_up({414, "client sent too long URI"});
+  // Whichever limit the bytes met first.
+  return give_up({494, line_limit <= rules_.head_bytes_max ? "client sent too long header line" : "client sent too large request"});
+}
+
+bool RequestParser::give_up(HeadFault fault) {
+  error_ = fault;
+  error_.in_request_line = stage_ != Stage::fields;
   stage_ = Stage::failed;
   return false;
 }
@@ -85,9 +90,7 @@ bool RequestParser::more(size_t stop) {
 
 bool RequestParser::fail(size_t stop, uint16_t status, const char* what, std::string_view detail) {
   if (!within_limits(stop)) return false;  // the limit was passed before this byte was there
-  error_ = {status, what, detail};
-  stage_ = Stage::failed;
-  return false;
+  return give_up({status, what, detail});
 }
 
 bool RequestParser::skip_empty_lines(std::string_view buffer) {
@@ -100,11 +103,8 @@ bool RequestParser::skip_empty_lines(std::string_view buffer) {
     if (lone_cr) break;
   }
   line_at_ = at;
-  if (lone_cr || at > rules_.head_bytes_max) {
-    error_ = {400, lone_cr && at <= rules_.head_bytes_max ? "client sent invalid method" : invalid_request, {}};
-    stage_ = Stage::failed;
-    return false;
-  }
+  if (lone_cr || at > rules_.head_bytes_max)
+    return give_up({400, lone_cr && at <= rules_.head_bytes_max ? "client sent invalid method" : invalid_request});
   if (at == buffer.size() || buffer[at] == '\r') return false;
   line_start_ = static_cast<uint32_t>(at);
   stage_ = Stage::request_line;
@@ -183,13 +183,16 @@ bool RequestParser::judge_name(const FieldLine& line) {
   unsigned wrong = line.name_classes & (scan::name_token | scan::name_foreign);
   if (!rules_.underscores) wrong |= line.name_classes & scan::name_underscore;
   if (wrong != 0 && rules_.ignore_invalid_headers) {
-    if (dropped_++ == 0) {
-      dropped_at_ = static_cast<size_t>(line.name.data() - base_);
-      dropped_bytes_ = line.name.size();
-    }
+    if (!dropped_) head_.dropped = dropped_ = head_.headers.arena().make<Headers>(head_.headers.arena(), 2u);
+    dropped_->add(KnownHeader::other, line.name, line.value);
     return false;
   }
   return !(wrong & scan::name_foreign) || fail(line.stop, 400, "client sent invalid header line", line.name);
+}
+
+// What the log, which puts it in quotes, says of the two.
+std::string_view RequestParser::twice(std::string_view name, std::string_view value, const Headers::Field& before) {
+  return head_.headers.arena().copy(format("{}: {}\", previous value: \"{}: {}", name, value, before.name, before.value));
 }
 
 inline bool RequestParser::keep_field(const FieldLine& line) {
@@ -200,7 +203,7 @@ inline bool RequestParser::keep_field(const FieldLine& line) {
   KnownHeader known = line.known;
   if (sent_once.holds(known) && head_.headers.has(known)) [[unlikely]] {
     const char* what = known == KnownHeader::host ? "client sent duplicate host header" : "client sent duplicate header line";
-    return fail(line.stop, 400, what, {line.name.data(), static_cast<size_t>(line.value.data() + line.value.size() - line.name.data())});
+    return fail(line.stop, 400, what, twice(line.name, line.value, *head_.headers.find(known)));
   }
   head_.headers.add(known, line.name, line.value);
   return true;

@@ -3,6 +3,7 @@
 #include "http/h1/server.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "http/h1/write.h"
@@ -167,6 +168,17 @@ class Reading {
   RequestSink& sink_;
 };
 
+// The client ended in or before a head. That it ended between two requests is nothing to tell.
+void tell_broken(Connection& client, const RequestParser& parser, RequestSink& sink) {
+  const char* failure = client.transport().failure_text();
+  if (!parser.started()) {
+    if (failure) sink.broken(failure, "waiting for request");
+    return;
+  }
+  sink.broken(failure ? failure : "client prematurely closed connection",
+              parser.has_request_line() ? "reading client request headers" : "reading client request line");
+}
+
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
 Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
   uint64_t started_ms = client.loop().now_ms();
@@ -184,8 +196,7 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
       break;
     }
   }
-  const char* failure = step == HeadStep::closed ? client.transport().failure_text() : nullptr;
-  if (failure) sink.broken(failure, parser.started() ? "reading client request headers" : "waiting for request");
+  if (step == HeadStep::closed) tell_broken(client, parser, sink);
   if (step == HeadStep::closed || (step == HeadStep::timed_out && !parser.started())) co_return Left();
   SegmentRef pin = client.segment();  // views of the head point into it
   if (step == HeadStep::done) client.consume(parser.consumed());
@@ -210,7 +221,11 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
     head->request_line = line.substr(0, line.find_first_of("\r\n"));
   }
   ParseError error = parser.error();
-  if (step == HeadStep::timed_out) error = ParseError{408, "client timed out", {}};
+  if (step == HeadStep::timed_out) {
+    error = ParseError{408, "client timed out"};
+    error.in_request_line = !parser.has_request_line();
+    error.sys = ETIMEDOUT;
+  }
   request->response.keep_alive = false;
   co_await sink.refuse(*request, error);
   co_return Left{client.is_broken() ? After::close : After::linger, 0};

@@ -68,7 +68,10 @@ Progress ClientExchange::pump(Body& body) {
   return what_.has_body || asks_tunnel() ? Stream::pump(body) : Stream::pump_head();
 }
 
-void ClientExchange::end(bool) { Stream::reset(ErrorCode::cancel); }
+const char* ClientExchange::end(bool) {
+  Stream::reset(ErrorCode::cancel);
+  return nullptr;
+}
 
 // -- what comes in; called from inside nghttp2 --
 
@@ -104,7 +107,7 @@ void ClientExchange::take_field(std::string_view name, std::string_view value) {
   block_->add(arena.copy(name), arena.copy(value));
 }
 
-void ClientExchange::take_invalid_field(std::string_view name) {
+void ClientExchange::take_invalid_field(std::string_view name, std::string_view) {
   if (!head_done_) fail_head(Fault::malformed, "upstream sent invalid header", name);
 }
 

@@ -43,14 +43,14 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   uint64_t sent_bytes() const override { return Stream::sent_wire_bytes(); }
   uint64_t received_bytes() const override { return Stream::received_wire_bytes(); }
   bool carries_tunnel() const override { return asks_tunnel(); }
-  void end(bool uploaded) override;
+  const char* end(bool uploaded) override;
 
  private:
   bool asks_tunnel() const { return !what_.fields->protocol.empty(); }
   bool open();
   void take_field(std::string_view name, std::string_view value) override;
   void take_head(bool ends_stream) override;
-  void take_invalid_field(std::string_view name) override;
+  void take_invalid_field(std::string_view name, std::string_view value) override;
   void on_closed() override { head_event_.set(); }
   void take_status(std::string_view value);
   void take_final_head();

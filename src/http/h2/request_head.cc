@@ -38,7 +38,7 @@ void HeadReader::take(std::string_view name, std::string_view value) {
     return;
   }
   KnownHeader known = find_known_header(name);
-  if (known == KnownHeader::other && !keep_name(name)) return;
+  if (known == KnownHeader::other && !keep_name(name, value)) return;
   if (known == KnownHeader::host && !authority_.empty()) {  // as good as said twice, so it must say the same
     if (!equal_nocase(value, authority_)) fail(400, "client sent \":authority\" and \"Host\" that differ", value);
     return;
@@ -73,18 +73,29 @@ bool HeadReader::take_pseudo(std::string_view name, std::string_view value) {
 }
 
 // As in HTTP/1: whether a field with this name is kept.
-bool HeadReader::keep_name(std::string_view name) {
+bool HeadReader::keep_name(std::string_view name, std::string_view value) {
   for (char byte : name) {
     unsigned wrong = scan::class_of(byte) & (scan::name_token | scan::name_foreign);
     if (!rules_.underscores) wrong |= scan::class_of(byte) & scan::name_underscore;
-    if (wrong && rules_.ignore_invalid_headers) return false;
+    if (wrong && rules_.ignore_invalid_headers) {
+      drop(name, value);
+      return false;
+    }
     if (wrong & scan::name_foreign) return fail(400, "client sent invalid header line", name);
   }
   return true;
 }
 
-void HeadReader::take_invalid(std::string_view name) {
+void HeadReader::take_invalid(std::string_view name, std::string_view value) {
+  bytes_ += name.size() + value.size();
+  bool within_limits = ++lines_ <= rules_.headers_max && bytes_ <= rules_.head_bytes_max;  // what is beyond is forgotten
   if (!rules_.ignore_invalid_headers) fail(400, "client sent invalid header line", name);
+  else if (within_limits) drop(name, value);
+}
+
+void HeadReader::drop(std::string_view name, std::string_view value) {
+  if (!dropped_) head_.dropped = dropped_ = arena().make<Headers>(arena(), 2u);
+  dropped_->add(KnownHeader::other, arena().copy(name), arena().copy(value));
 }
 
 bool HeadReader::finish(bool has_body) {

@@ -18,7 +18,7 @@ class HeadReader {
   // Texts are copied into the arena of the head's fields. What comes behind a fault is dropped.
   void take(std::string_view name, std::string_view value);
   // A field that was left out because its name or value can be in no message.
-  void take_invalid(std::string_view name);
+  void take_invalid(std::string_view name, std::string_view value);
   // The head is complete; `has_body`: something follows. False: fault(). What there is of the head can be logged then.
   bool finish(bool has_body);
   // status 0: none.
@@ -26,7 +26,8 @@ class HeadReader {
 
  private:
   bool take_pseudo(std::string_view name, std::string_view value);
-  bool keep_name(std::string_view name);
+  bool keep_name(std::string_view name, std::string_view value);
+  void drop(std::string_view name, std::string_view value);
   bool finish_target();
   bool finish_host();
   bool finish_framing(bool has_body);
@@ -38,6 +39,7 @@ class HeadReader {
   RequestHead& head_;
   const HeadRules& rules_;
   HeadFault fault_;
+  Headers* dropped_ = nullptr;  // the head's
   std::string_view authority_;
   std::string_view protocol_;  // of an extended CONNECT
   uint32_t lines_ = 0;

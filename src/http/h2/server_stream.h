@@ -38,7 +38,7 @@ class ServerStream final : public Stream, public Exchange {
   // -- Stream --
   void take_field(std::string_view name, std::string_view value) override;
   void take_head(bool ends_stream) override;
-  void take_invalid_field(std::string_view name) override;
+  void take_invalid_field(std::string_view name, std::string_view value) override;
 
   // -- Exchange --
   Connection& connection() override;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/format.h"
 #include "core/base/pool.h"
 
 namespace fairlead::http::h2 {
@@ -60,6 +61,7 @@ nghttp2_session_callbacks* Session::Calls::make_callbacks() {
   nghttp2_session_callbacks_set_on_frame_recv_callback(made, &on_frame_recv);
   nghttp2_session_callbacks_set_on_stream_close_callback(made, &on_stream_close);
   nghttp2_session_callbacks_set_on_frame_send_callback(made, &on_frame_send);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, &on_invalid_frame);
   nghttp2_session_callbacks_set_error_callback2(made, &on_error);
   nghttp2_session_callbacks_set_on_header_callback(
       made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t* value,
@@ -68,9 +70,10 @@ nghttp2_session_callbacks* Session::Calls::make_callbacks() {
         return 0;
       });
   nghttp2_session_callbacks_set_on_invalid_header_callback(
-      made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t*, size_t, uint8_t,
-               void*) {
-        if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->take_invalid_field(text_of(name, name_bytes));
+      made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t* value,
+               size_t value_bytes, uint8_t, void*) {
+        if (Stream* stream = stream_of(raw, frame->hd.stream_id))
+          stream->take_invalid_field(text_of(name, name_bytes), text_of(value, value_bytes));
         return 0;
       });
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
@@ -213,6 +216,13 @@ int Session::Calls::on_stream_close(nghttp2_session* raw, int32_t id, uint32_t c
   if (code == NGHTTP2_NO_ERROR) session.conduct_.answered();
   else session.conduct_.reset(session.loop().now_ms());
   stream->closed(static_cast<ErrorCode>(code));
+  return 0;
+}
+
+// nghttp2 resets the stream itself; often it has told why by on_error().
+int Session::Calls::on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int code, void* self) {
+  std::string& complaint = session_of(self).complaint_;
+  if (complaint.empty()) complaint = format("{} in a frame of stream {}", nghttp2_strerror(code), frame->hd.stream_id);
   return 0;
 }
 

@@ -40,7 +40,7 @@ class Stream : public Link {
   virtual void take_field(std::string_view name, std::string_view value) = 0;
   virtual void take_head(bool ends_stream) = 0;
   // A field that no message may have (a bad name or value) and that was left out.
-  virtual void take_invalid_field(std::string_view) {}
+  virtual void take_invalid_field(std::string_view, std::string_view) {}
   // Of the frames of header blocks so far.
   size_t head_wire_bytes() const { return head_wire_bytes_; }
 

@@ -22,9 +22,14 @@ struct HeadRules {
 
 // Why a head is no message.
 struct HeadFault {
-  uint16_t status = 0;       // what the client gets, 414 and 494 included; 502 for responses
-  const char* what = "";     // for the log, e.g. "client sent invalid method"
-  std::string_view detail;   // the text in question, unescaped, or empty; valid as long as the buffer
+  constexpr HeadFault() = default;
+  constexpr HeadFault(uint16_t code, const char* text, std::string_view in_question = {}) : status(code), what(text), detail(in_question) {}
+
+  uint16_t status = 0;           // what the client gets, 414 and 494 included; 502 for responses
+  bool in_request_line = false;  // else in the fields
+  int sys = 0;                   // errno, or 0
+  const char* what = "";         // for the log, e.g. "client sent invalid method"
+  std::string_view detail;       // the text in question, unescaped, or empty; valid as long as the buffer and the head
 };
 
 // Repeating one of these is refused: which one would the upstream believe?

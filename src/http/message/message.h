@@ -46,6 +46,7 @@ struct RequestHead {
   std::string_view host;
   uint16_t port = 0;  // 0: none given
   Headers headers;
+  const Headers* dropped = nullptr;  // fields left out for their names (HeadRules), for the log; in the arena, nullptr: none
   Framing framing;
   bool expect_continue = false;
   std::string_view upgrade;  // the Upgrade header's value if Connection lists it and the version is 1.1

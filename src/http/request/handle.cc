@@ -60,6 +60,12 @@ Verdict prepare_connect(Request& request) {
 
 }  // namespace
 
+static void log_dropped(Request& request) {
+  While doing(request, "reading client request headers");
+  for (const Headers::Field& field : *request.head.dropped)
+    request.logger.info("client sent invalid header line: \"{}: {}\"", field.name, field.value);
+}
+
 Verdict prepare(Request& request) {
   const VirtualHosts& hosts = request.facts.listen.hosts;
   request.server = hosts.find(request.head.host, &request);
@@ -67,8 +73,13 @@ Verdict prepare(Request& request) {
   request.logger = Logger(*conf<ErrorLogConf>(request).log, request.facts.number, &request);
   if (request.facts.is_debugged) request.logger.force();
   if (request.logger.enabled(LogLevel::debug)) debug_head(request);
+  if (request.head.dropped && request.logger.enabled(LogLevel::info)) [[unlikely]] log_dropped(request);
   if (request.head.method == Method::connect) return prepare_connect(request);
-  if (request.head.method == Method::trace) return Verdict::status(405);
+  if (request.head.method == Method::trace) {
+    While doing(request, "reading client request headers");
+    request.logger.info("client sent TRACE method");
+    return Verdict::status(405);
+  }
   if (request.head.form == TargetForm::asterisk) {
     request.uri = "*";
     return Verdict::status(400);
@@ -76,7 +87,8 @@ Verdict prepare(Request& request) {
   auto uri = normalise_uri(request.head.request_uri, conf<CoreConf>(request).merge_slashes, request.arena());
   if (!uri) {
     request.uri = request.head.path;
-    request.logger.info("client sent invalid request URI");
+    While doing(request, "reading client request line");
+    request.logger.info("client sent invalid request");
     return Verdict::status(400);
   }
   request.uri = uri->path;

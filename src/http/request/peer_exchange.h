@@ -128,8 +128,8 @@ class PeerExchange {
   virtual bool carries_tunnel() const { return false; }
 
   // Ends it, wherever it is: gives the connection back if it can serve others, else closes it; takes back a stream. `uploaded`: the
-  // request was sent whole, or not begun. Then it is destroyed.
-  virtual void end(bool uploaded) = 0;
+  // request was sent whole, or not begun. Then it is destroyed. Gives what the log should say of bytes behind the reply, or nullptr.
+  virtual const char* end(bool uploaded) = 0;
 };
 
 // Room for one exchange in the frame of its try: what fits needs no memory of its own, larger ones lie in the arena. Destroying what was

@@ -97,6 +97,7 @@ class AccessSum {
   // To be called once, at the end. A check leaves it to this to tell of a denial that another check could have outweighed.
   Verdict sum() const {
     if (any_ && sum_.is_status() && sum_.status() == 403) request_.logger.error("access forbidden by rule");
+    if (sum_.is_status() && sum_.status() >= 400) request_.fail_reason = "UAEX";
     return sum_;
   }
 

@@ -30,7 +30,7 @@ void log_body_failure(Request& request, const Error& error) {
   if (error.side != Side::client) request.logger.crit(Errno{error.sys}, "{}", error.what);
   else if (error.fault == Fault::too_large)
     request.logger.error("client intended to send too large chunked body: {} bytes", request.exchange.received_body_bytes());
-  else request.logger.info(Errno{error.sys}, "{}", error.what);
+  else request.logger.write(error.fault == Fault::malformed ? LogLevel::error : LogLevel::info, Errno{error.sys}, "{}", error.what);
 }
 
 Task<Result<Unit>> read_body(Request& request) {

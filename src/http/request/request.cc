@@ -65,7 +65,8 @@ void Request::append(LogText& to) const {
   if (!head.request_line.empty()) to.append_format(", request: \"{}\"", head.request_line);
   if (is_subrequest) to.append_format(", subrequest: \"{}\"", uri);
   if (const TryRecord* record = last_try()) {
-    to.append_format(", upstream: \"{}{}{}\"", record->url_scheme, record->peer, record->url_path);
+    std::string_view separator = record->peer.starts_with("unix:") ? ":" : "";
+    to.append_format(", upstream: \"{}{}{}{}\"", record->url_scheme, record->peer, separator, record->url_path);
   }
   if (const Headers::Field* host_field = head.headers.find(KnownHeader::host)) to.append_format(", host: \"{}\"", host_field->value);
   if (const Headers::Field* referer = head.headers.find(KnownHeader::referer)) to.append_format(", referrer: \"{}\"", referer->value);

@@ -9,6 +9,7 @@
 #include "core/base/escape.h"
 #include "core/base/format.h"
 #include "event/net/socket.h"
+#include "event/worker.h"
 #include "core/conf/error_log.h"
 #include "http/conf/core_conf.h"
 #include "http/message/status.h"
@@ -116,6 +117,8 @@ static bool settle_head(Request& request) {
     response.keep_alive = false;
     response.is_last = true;
   }
+  // The next request of this client would find nobody. HTTP/2 says so in its own way.
+  if (request.facts.worker.is_draining() && request.head.version_major < 2) response.keep_alive = false;
   bool tells_timeout = response.keep_alive && request.head.framing.keep_alive && core.keepalive_header;
   if (tells_timeout && response.head.status != 101 && request.head.version_major < 2)
     response.head.headers.add("Keep-Alive", request.arena().copy(format("timeout={}", core.keepalive_header.s)));

@@ -231,6 +231,7 @@ static bool is_for_other_server(const Request& request, const SecureClient& secu
 }
 
 Verdict check_secure(Request& request) {
+  While doing(request, "reading client request headers");
   if (!request.facts.is_secure) {
     request.logger.info("client sent plain HTTP request to HTTPS port");
     return Verdict::status(497);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <optional>
 
@@ -20,6 +21,12 @@
 namespace fairlead::http {
 
 namespace {
+
+void log_fault(Request& request, const HeadFault& fault) {
+  While doing(request, fault.in_request_line ? "reading client request line" : "reading client request headers");
+  if (fault.detail.empty()) request.logger.info(Errno{fault.sys}, "{}", fault.what);
+  else request.logger.info("{}: \"{}\"", fault.what, fault.detail);
+}
 
 // What the HTTP/1 loop needs of the engine, for one connection. Lies in the serve frame.
 class Sink final : public RequestSink {
@@ -39,8 +46,8 @@ class Sink final : public RequestSink {
     request.enter(*request.server->root);
     request.logger = Logger(*conf<ErrorLogConf>(request).log, facts_.number, &request);
     if (facts_.is_debugged) request.logger.force();
-    if (error.detail.empty()) request.logger.info("{}", error.what);
-    else request.logger.info("{}: \"{}\"", error.what, error.detail);
+    log_fault(request, error);
+    request.fail_reason = error.sys == ETIMEDOUT ? "SI" : "DPE";
     return http::handle(request, Verdict::status(error.status));
   }
   ClientFacts& facts() override { return facts_; }
