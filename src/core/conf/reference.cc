@@ -71,6 +71,9 @@ std::string directive_reference(const ModuleList& list) {
 std::string left_out_reference() {
   std::string text = "\n## Left out\n\nDirectives of nginx that are refused, and why:\n\n";
   for (const LeftOut& entry : left_out_directives()) text += format("- `{}`: {}.\n", entry.name, entry.reason);
+  text += "\n## Not built\n\nDirectives of these areas are refused:\n\n";
+  for (const UnbuiltArea& entry : unbuilt_areas())
+    text += format("- `{}{}`: {}.\n", entry.word, entry.word.ends_with('_') ? "*" : "", entry.area);
   return text;
 }
 
