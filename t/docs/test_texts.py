@@ -132,3 +132,12 @@ def test_make_targets_in_texts_exist():
     targets = set(re.findall(r"^(\w[\w-]*):", read("Makefile"), re.M))
     named = {name for readme in READMES for name in re.findall(r"`(?:[^`\n]*&& )?make (\w+)", read(readme))}
     assert named and named <= targets
+
+
+def test_an_area_said_to_be_not_built_has_no_directive():
+    reference = read("man/directives.md")
+    areas = re.findall(r"^- `(\w+)(\*?)`: ", reference[reference.index("## Not built"):], re.M)
+    names = re.findall(r"^### (\w+)$", reference, re.M)
+    assert ("fastcgi_", "*") in areas and "proxy_pass" in names
+    for word, many in areas:
+        assert not [name for name in names if (name.startswith(word) if many else name == word)], word

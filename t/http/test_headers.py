@@ -31,6 +31,8 @@ http {
             add_header Cache-Control b;
         }
         location /typed/ { alias %%PREFIX%%/html/; default_type text/plain; add_header Content-Type application/json; }
+        location /nothing { default_type text/plain; add_header Content-Type application/grpc; add_header grpc-status 14; return 204; }
+        location /untyped { default_type text/plain; add_header grpc-status 14; return 204; }
         location /bare/ { alias %%PREFIX%%/html/; add_header Last-Modified ""; add_header ETag ""; }
         location /expires/ {
             add_header_inherit off;
@@ -60,6 +62,12 @@ def adding(server):
 
 def test_a_content_type_takes_the_place_of_the_one_there_is(adding):
     assert get(adding.port, "/typed/a.txt").all("Content-Type") == ["application/json"]
+
+
+def test_a_204_has_no_content_type_but_one_that_was_added(adding):
+    reply = get(adding.port, "/nothing")
+    assert (reply.status, reply.all("Content-Type"), reply.header("grpc-status")) == (204, ["application/grpc"], "14")
+    assert get(adding.port, "/untyped").all("Content-Type") == []
 
 
 def test_inheritance_is_all_or_nothing(adding):

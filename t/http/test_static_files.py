@@ -11,7 +11,8 @@ from lib.client import Client, get, post, raw, request_bytes
 CONF = """
 events {}
 http {
-    types { text/html html; text/plain txt; image/png png; }
+    types { text/html html; text/plain text; }
+    types { text/plain txt; image/png png; }  # adds to it
     default_type application/octet-stream;
     sendfile %%SENDFILE%%;
     server {

@@ -33,6 +33,8 @@ MAP
         location /up/to-koi8 { charset koi8-r; source_charset utf-8; proxy_pass http://127.0.0.1:%%UP%%; }
         location /up/to-windows { charset windows-1251; source_charset KOI8-R; proxy_pass http://127.0.0.1:%%UP%%; }
         location /file/ { alias %%PREFIX%%/html/; charset utf-8; source_charset koi8-r; }
+        location /up/led_on { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /led/ { alias %%PREFIX%%/html/; charset utf-8; charset_types text/plain; }
         location /none { charset utf-8; source_charset $arg_s; return 200 "x"; }
     }
 }
@@ -106,3 +108,10 @@ def test_characters_in_pieces(server, upstream, size):
 def test_bad_lines(idle_server, line, error):
     done = idle_server(f"events {{}} http {{ {line} server {{ listen 127.0.0.1:%%PORT_0%%; }} }}").run("-t")
     assert done.returncode == 1 and error in done.stderr, done.stderr
+
+
+def test_a_file_that_an_upstream_led_to_has_the_type_of_the_reply_and_the_charset_of_the_place(server, upstream):
+    u = upstream([up.request(), up.send(up.reply(200, "", {"X-Accel-Redirect": "/led/a.html", "Content-Type": "text/plain"}))])
+    s = server(CONF, UP=u.port, files={"html/a.html": "x"})
+    reply = get(s.port, "/up/led_on")
+    assert (reply.text, type_of(reply)) == ("x", "text/plain; charset=utf-8")

@@ -120,3 +120,12 @@ def test_impossible_buffers_are_refused_in_nginx_words(idle_server):
         done = s.run("-t")
         assert done.returncode == 1 and reason in done.stderr, (line, done.stderr)
         s.discard()
+
+
+def test_sizes_left_alone_follow_the_buffers_of_their_own_block(idle_server):
+    for outer, inner in [("", "proxy_buffer_size 16k; proxy_buffers 256 16k;"), ("proxy_buffer_size 128k; proxy_buffers 4 256k;", ""),
+                         ("proxy_buffers 8 64k;", "proxy_buffers 4 4k;")]:
+        s = idle_server(CONF.replace("proxy_read_timeout 10s;", outer).replace("location / {", "location / { " + inner), A=1, B=2)
+        done = s.run("-t")
+        assert done.returncode == 0, (outer, inner, done.stderr)
+        s.discard()

@@ -52,11 +52,53 @@ std::string_view reason_in(std::span<const LeftOut> entries, std::string_view na
   return {};
 }
 
+constexpr UnbuiltArea areas[] = {
+    {"fastcgi_", "FastCGI"},
+    {"uwsgi_", "uwsgi"},
+    {"scgi_", "SCGI"},
+    {"memcached_", "memcached"},
+    {"ssi", "server side includes"},
+    {"ssi_", "server side includes"},
+    {"mail", "the mail proxy"},
+    {"dav_", "WebDAV"},
+    {"create_full_put_path", "WebDAV"},
+    {"xslt_", "XSLT"},
+    {"image_filter", "the image filter"},
+    {"image_filter_", "the image filter"},
+    {"perl", "Perl"},
+    {"perl_", "Perl"},
+    {"js_", "njs"},
+    {"geoip_", "GeoIP"},
+    {"geoip2", "GeoIP2"},
+    {"geoip2_", "GeoIP2"},
+    {"brotli", "Brotli"},
+    {"brotli_", "Brotli"},
+    {"http3", "HTTP/3"},
+    {"http3_", "HTTP/3"},
+    {"quic_", "HTTP/3"},
+    {"flv", "FLV streaming"},
+    {"mp4", "MP4 streaming"},
+    {"mp4_", "MP4 streaming"},
+    {"more_", "the headers-more module"},
+    {"echo", "the echo module"},
+    {"echo_", "the echo module"},
+    {"modsecurity", "ModSecurity"},
+    {"modsecurity_", "ModSecurity"},
+};
+
 }  // namespace
 
 std::span<const LeftOut> left_out_directives() { return directives; }
 std::span<const LeftOut> left_out_variables() { return variables; }
 std::string_view why_left_out(std::string_view name) { return reason_in(directives, name); }
 std::string_view why_variable_left_out(std::string_view name) { return reason_in(variables, name); }
+
+std::span<const UnbuiltArea> unbuilt_areas() { return areas; }
+
+std::string_view unbuilt_area_of(std::string_view name) {
+  for (const UnbuiltArea& entry : areas)
+    if (entry.word.ends_with('_') ? name.starts_with(entry.word) : name == entry.word) return entry.area;
+  return {};
+}
 
 }  // namespace fairlead

@@ -74,6 +74,9 @@ std::string left_out_reference() {
   for (const LeftOut& entry : left_out_directives()) text += format("- `{}`: {}.\n", entry.name, entry.reason);
   text += "\nVariables of nginx that are not there, and why:\n\n";
   for (const LeftOut& entry : left_out_variables()) text += format("- `${}`: {}.\n", entry.name, entry.reason);
+  text += "\n## Not built\n\nDirectives of these areas are refused:\n\n";
+  for (const UnbuiltArea& entry : unbuilt_areas())
+    text += format("- `{}{}`: {}.\n", entry.word, entry.word.ends_with('_') ? "*" : "", entry.area);
   return text;
 }
 

@@ -147,8 +147,9 @@ constexpr Directive root_row(std::string_view name, uint32_t contexts, std::stri
   return row;
 }
 
+// A further `types` of the same block adds to what the first one said (an `include mime.types` and types of one's own).
 ConfResult<Unit> set_types(Line& line, CoreConf& own) {
-  auto types = std::make_shared<TypeMap>();
+  auto types = own.types ? std::make_shared<TypeMap>(*own.types) : std::make_shared<TypeMap>();
   FL_TRY(line.read_lines([&](std::span<const std::string_view> words, Place place) -> ConfResult<Unit> {
     for (size_t i = 1; i < words.size(); ++i) {
       char* to = static_cast<char*>(line.arena().allocate(words[i].size(), 1));
@@ -279,7 +280,7 @@ constexpr Directive core_rows[] = {
     custom<warn_unsupported, CoreConf>("send_lowat", any, words(1), "Nothing on this system: warned about, as nginx does.").takes("size"),
     root_row("root", any | in_location_if, "Folder that paths are looked up in.").usual("html"),
     root_row("alias", in_location, "What stands in for the location's own part of the path."),
-    custom<set_types, CoreConf, &CoreConf::types>("types", any, words(0), "Media types by file name extension.").block(),
+    custom<set_types, CoreConf, &CoreConf::types>("types", any, words(0), "Media types by file name extension.").block().many(),
     slot<CoreConf, &CoreConf::default_type>("default_type", any, "Media type of what `types` does not know."),
     slot<CoreConf, &CoreConf::log_not_found>("log_not_found", any, "Log files that are not found."),
     slot<CoreConf, &CoreConf::log_subrequest>("log_subrequest", any, "Write subrequests to the access log, too."),

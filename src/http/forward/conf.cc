@@ -119,15 +119,15 @@ static ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::stri
   auto refuse = [&](std::string_view reason) { return format("{}{}\n", reason, at_place(block.place())); };
   auto name = [&](std::string_view rest) { return format("\"{}_{}\"", prefix, rest); };
   if (conf.buffers.count < 2) return refuse(format("there must be at least 2 {}", name("buffers")));
-  uint64_t largest = std::max<uint64_t>(conf.buffer_size, conf.buffers.bytes);
+  uint64_t largest = conf.largest_buffer();
+  // Without a value of its own each is twice the buffers of this very block, not of the one around it.
+  uint64_t busy = conf.busy_buffers_size != 0 ? conf.busy_buffers_size.bytes : 2 * largest;
   std::string of_largest = format("the maximum of the value of {} and one of the {}", name("buffer_size"), name("buffers"));
-  if (conf.busy_buffers_size == 0) conf.busy_buffers_size.bytes = 2 * largest;
-  if (conf.temp_file_write_size == 0) conf.temp_file_write_size.bytes = 2 * largest;
-  if (conf.busy_buffers_size < largest)
+  if (busy < largest)
     return refuse(format("{} must be equal to or greater than {}", name("busy_buffers_size"), of_largest));
-  if (conf.busy_buffers_size > (conf.buffers.count - 1) * conf.buffers.bytes)
+  if (busy > (conf.buffers.count - 1) * conf.buffers.bytes)
     return refuse(format("{} must be less than the size of all {} minus one buffer", name("busy_buffers_size"), name("buffers")));
-  if (conf.temp_file_write_size < largest)
+  if (conf.temp_file_write_bytes() < largest)
     return refuse(format("{} must be equal to or greater than {}", name("temp_file_write_size"), of_largest));
   if (conf.max_temp_file_size != 0 && conf.max_temp_file_size < largest)
     return refuse(format("{} must be equal to zero to disable temporary files usage or must be equal to or greater than {}",

@@ -5,6 +5,7 @@
 // particular to a protocol is its module's own.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -109,6 +110,9 @@ struct ForwardConf {
   std::vector<std::string_view> pass_headers;
   // Made by finish_forward and finish_tries.
   HeaderNames dropped;  // fields of a reply that clients do not get
+
+  uint64_t largest_buffer() const { return std::max<uint64_t>(buffer_size, buffers.bytes); }
+  uint64_t temp_file_write_bytes() const { return temp_file_write_size != 0 ? temp_file_write_size.bytes : 2 * largest_buffer(); }
 };
 
 }  // namespace fairlead::http

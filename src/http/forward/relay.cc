@@ -104,7 +104,7 @@ Spool* read_ahead(Request& request, const ForwardConf& conf) {
   SpoolLimits limits;
   limits.memory_bytes = conf.buffers.count * conf.buffers.bytes;
   limits.file_bytes = conf.max_temp_file_size;
-  if (conf.temp_file_write_size) limits.file_write_bytes = conf.temp_file_write_size;
+  limits.file_write_bytes = conf.temp_file_write_bytes();
   Spool* spool = request.arena().make<Spool>(request.loop(), *request.response.body, limits, file ? &file->file : nullptr);
   request.response.body = spool;
   spool->read_ahead();

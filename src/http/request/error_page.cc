@@ -35,6 +35,7 @@ std::optional<Verdict> take_error_page(Request& request, unsigned status) {
   std::string_view uri = page->uri.evaluate(request);
   if (uri.empty()) return std::nullopt;
   request.error_status = static_cast<uint16_t>(page->overwrite >= 0 ? page->overwrite : static_cast<int>(wire_status(status)));
+  if (!request.error_status) request.response.head.status = 0;  // "=": what answers says which it is
   if (uri[0] == '@') return Verdict::named(uri);
   if (uri[0] == '/') {
     if (request.method != Method::head) {

@@ -97,17 +97,18 @@ Verdict prepare(Request& request) {
   return request.facts.listen.is_secure ? check_secure(request) : Verdict::next();
 }
 
-// Starts again with another URI: what an earlier location made of the response is forgotten, except fields a page should carry on
+// Starts again with another URI, or in a named location with the one there is (which may still be passed on as the client wrote it: an
+// escaped slash stays escaped). What an earlier location made of the response is forgotten, except fields a page should carry on
 // (WWW-Authenticate and the like).
 static void redirect(Request& request, const Verdict& to) {
   if (to.kind() == Verdict::Kind::redirect) {
     request.uri = to.uri();
     request.args = to.args();
     request.uri_extension = uri_extension(request.uri);
+    request.uri_changed = true;
   }
   request.logger.debug("internal redirect: \"{}?{}\"", request.uri, request.args);
   request.is_internal = true;
-  request.uri_changed = true;
   request.left_location = false;
   request.alias_takes_uri = false;
   ++request.redirects;

@@ -49,8 +49,6 @@ static void add_dates(Request& request) {
   bool ours = !request.is_subrequest;
   if (ours && !headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
   if (ours && !headers.has(KnownHeader::date)) headers.add(KnownHeader::date, request.arena().copy(process_clock.http_date()));
-  if (!response.content_type_given.empty() && !response.is_error_page && !response.content_type.empty())
-    response.content_type = response.content_type_given;
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
   // A date of the page that explains an error would say nothing of what was asked for.
   bool dated = response.head.status == 200 || response.head.status == 206 || response.head.status == 304;
@@ -67,7 +65,6 @@ static void drop_content(Response& response) {
   response.content_type = {};
   response.last_modified = -1;
   response.head.framing.content_length = no_length;
-  response.head.headers.remove(KnownHeader::content_type);
   response.head_only = true;
 }
 
@@ -95,6 +92,11 @@ static bool settle_head(Request& request) {
     response.head.status = request.error_status;
     response.head.reason = {};
   }
+  if (!response.content_type_given.empty() && !response.is_error_page && !response.content_type.empty())
+    response.content_type = response.content_type_given;
+  // A type that add_header says of a 204 stays: what answers gRPC calls with one is read by its type.
+  bool had_content = response.head.status != 204;
+  if (!had_content) response.head.headers.remove(KnownHeader::content_type);
   for (const ResponseFilter* filter : request.location->plan.filters) {
     if (!runs_for(request, filter->stage)) continue;
     filter->apply(request);
@@ -102,6 +104,7 @@ static bool settle_head(Request& request) {
   }
   make_location_absolute(request);
   if (response.head.status == 204) drop_content(response);
+  if (response.head.status == 204 && had_content) response.head.headers.remove(KnownHeader::content_type);
   add_dates(request);
   if (request.method == Method::head || request.head.method == Method::head) response.head_only = true;
   if (response.head.framing.content_length == no_length && response.body && has_body(response.head.status)) {
