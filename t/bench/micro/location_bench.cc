@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // Finding the location of a URI among 200 (and 50 regular expressions), and evaluating variables: a text of several, one from a map of 1000
-// texts, one from a map of patterns. Over a configuration as the product loads it.
+// texts, one from a map of patterns, looked up each time. Over a configuration as the product loads it.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -39,13 +39,13 @@ namespace {
 constexpr int prefixes = 200, patterns = 50;
 
 std::string configuration() {
-  std::string text = "events {}\nhttp {\n  map $bench_key $by_text { default none;\n";
+  std::string text = "events {}\nhttp {\n  map $bench_key $by_text { volatile; default none;\n";
   for (int i = 0; i < 1000; ++i) text += format("    key{} value{};\n", i, i);
-  text += "  }\n  map $bench_key $by_pattern { default none;\n";
+  text += "  }\n  map $bench_key $by_pattern { volatile; default none;\n";
   for (int i = 0; i < patterns; ++i) text += format("    ~^key{}x value{};\n", i, i);
   text += "  }\n  server { listen 127.0.0.1:1;\n";
   for (int i = 0; i < prefixes; ++i) text += format("    location /api/v{}/service{}/ {{ }}\n    location = /exact{} {{ }}\n", i % 7, i, i);
-  text += "  }\n  server { listen 127.0.0.1:1;\n";
+  text += "  }\n  server { listen 127.0.0.1:1; server_name patterns;\n";
   for (int i = 0; i < prefixes; ++i) text += format("    location /api/v{}/service{}/ {{ }}\n", i % 7, i);
   for (int i = 0; i < patterns; ++i) text += format("    location ~ ^/app{}/[a-z]+[.](php|cgi)$ {{ }}\n", i);
   return text + "  }\n}\n";
