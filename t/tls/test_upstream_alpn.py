@@ -3,6 +3,7 @@
 """proxy_ssl_alpn: https peers choose HTTP/2 or HTTP/1.1 in the handshake, and are spoken to accordingly; one that chooses none is spoken to
 in HTTP/1.1, unless h2 alone was offered."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import h2.settings
@@ -178,6 +179,6 @@ def test_a_peer_that_changes_its_mind_is_followed(start, h2_upstream, upstream, 
     wait_until(lambda: get(s.port, "/").text == "HTTP/1.1", 5, "an answer of the other")
     other.refuse()
     for one in other.connections:
-        one.socket.close()
+        one.socket.shutdown(socket.SHUT_RDWR)
     h2_upstream(lambda s: s.reply(200, "two"), tls=tls(["h2"]), port=port)
     wait_until(lambda: get(s.port, "/").text == "two", 5, "an answer of the third")
