@@ -34,6 +34,7 @@ static constexpr UnbuiltArea areas[] = {
     {"proxy_no_cache", "the cache of responses"},
     {"ssi", "server side includes"},
     {"ssi_", "server side includes"},
+    {"stream", "the stream proxy"},
     {"mail", "the mail proxy"},
     {"dav_", "WebDAV"},
     {"create_full_put_path", "WebDAV"},
