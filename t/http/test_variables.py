@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """The variables of the http engine, as `return 200 "$x"` shows them."""
 
+import datetime
 import re
 import socket
 
@@ -114,6 +115,16 @@ def test_times_have_three_decimals_and_sane_values(server):
     assert re.fullmatch(r"\d{10}\.\d{3}", msec)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", iso)
     assert re.fullmatch(r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}", local)
+
+
+def test_dates_are_in_the_form_of_server_side_includes(server, monkeypatch):
+    monkeypatch.setenv("TZ", "XYZ-3")
+    s = server(conf("$date_gmt|$date_local"))
+    gmt, local = get(s.port, "/").text.split("|")
+    form = "%A, %d-%b-%Y %H:%M:%S"
+    assert gmt.endswith(" GMT") and local.endswith(" XYZ")
+    apart = datetime.datetime.strptime(local[:-4], form) - datetime.datetime.strptime(gmt[:-4], form)
+    assert apart == datetime.timedelta(hours=3)
 
 
 def test_the_time_of_a_request_begins_with_its_first_byte(server):

@@ -42,3 +42,29 @@ def test_a_pause_that_would_pass_the_time_is_not_waited_for(server, upstream):
     s = server(CONF.replace("{more}", "").replace("{padding}", ""), A=bad.port, B=good.port)
     assert get(s.port, "/late").text == "502 timeout"  # or the client's own time is over first
     assert not good.requests
+
+
+AGAIN = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        proxy_intercept_errors on;
+        location /named { proxy_pass http://127.0.0.1:%%UP%%; error_page 500 = @other; }
+        location /moved { proxy_pass http://127.0.0.1:%%UP%%; error_page 302 = @other; }
+        location /unread { proxy_request_buffering off; proxy_pass http://127.0.0.1:%%UP%%; error_page 500 = @other; }
+        location /in_a_file { client_body_buffer_size 1k; proxy_pass http://127.0.0.1:%%UP%%; error_page 500 = @other; }
+        location @other { proxy_intercept_errors off; rewrite ^ /other break; proxy_pass http://127.0.0.1:%%UP%%; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("path, size", [("/named", 7), ("/moved", 7), ("/unread", 7), ("/named", 100000), ("/in_a_file", 5000)])
+def test_an_error_page_that_asks_another_upstream_sends_it_the_body(server, upstream, path, size):
+    status = 302 if path == "/moved" else 500
+    u = upstream(up.serve(lambda r: up.reply(200, r.body) if r.target == "/other" else up.reply(status)))
+    s = server(AGAIN, UP=u.port)
+    body = (b"0123456789" * size)[:size]
+    assert post(s.port, path, body).body == body
+    assert [r.target for r in u.requests] == [path, "/other"] and all(r.body == body for r in u.requests)

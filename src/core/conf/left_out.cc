@@ -59,6 +59,7 @@ constexpr UnbuiltArea areas[] = {
     {"memcached_", "memcached"},
     {"ssi", "server side includes"},
     {"ssi_", "server side includes"},
+    {"stream", "the stream proxy"},
     {"mail", "the mail proxy"},
     {"dav_", "WebDAV"},
     {"create_full_put_path", "WebDAV"},

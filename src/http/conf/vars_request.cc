@@ -4,6 +4,7 @@
 // Variables of the request and of the response to it.
 #include <cerrno>
 #include <cstdlib>
+#include <ctime>
 
 #include "core/base/clock.h"
 #include "core/base/encoding.h"
@@ -75,6 +76,15 @@ Value get_request_time(Session& session, uintptr_t) {
 Value get_request_completion(Session& session, uintptr_t) {
   Request& request = as_request(session);
   return Value{request.exchange.head_sent() && !request.exchange.is_broken() ? "OK" : ""};
+}
+// The form is that of server side includes that set none.
+Value get_date(Session& session, uintptr_t is_local) {
+  time_t now = clock().seconds();
+  std::tm parts{};
+  if (is_local) localtime_r(&now, &parts);
+  else gmtime_r(&now, &parts);
+  char text[64];
+  return text_value(session, {text, std::strftime(text, sizeof text, "%A, %d-%b-%Y %H:%M:%S %Z", &parts)});
 }
 Value get_request_id(Session& session, uintptr_t) {
   static Random random = Random::from_system();
@@ -231,6 +241,8 @@ constexpr VariableDef request_variables[] = {
     {"request_time", get_request_time, variable_volatile, http_variable},
     {"request_completion", get_request_completion, variable_volatile, http_variable},
     {"request_id", get_request_id, 0, http_variable},
+    {"date_gmt", get_date, variable_volatile, http_variable},
+    {"date_local", get_date, variable_volatile, http_variable, nullptr, 1},
     {"request_body", get_request_body, variable_volatile, http_variable},
     {"request_body_file", get_request_body_file, variable_volatile, http_variable},
     {"server_protocol", get_server_protocol, 0, http_variable},

@@ -13,6 +13,7 @@
 #include "http/forward/retry.h"
 #include "http/request/client_facts.h"
 #include "http/request/read_body.h"
+#include "http/request/spool.h"
 
 namespace fairlead::http {
 
@@ -323,6 +324,8 @@ static uint64_t time_of_tries(const ForwardPlan& plan) {
 
 // When nothing has to be waited for any more before the first try.
 static void prepare_tries(Request& request, Forwarding& work) {
+  // An upstream before an error_page or X-Accel-Redirect that led here may have been sent it.
+  if (request.spooled_body && request.spooled_body->is_replayable()) rewind_body(request);
   work.what.body = &request.body();
   work.replay.kept = !passes_body(request, work.plan) || request.spooled_body;
   if (!work.replay.kept && work.plan.conf.replay_buffer_size)
