@@ -165,7 +165,7 @@ def test_names_that_no_token_may_hold_are_dropped(guarded):
 @pytest.mark.parametrize("request_bytes, said", [
     (b"get / HTTP/1.1\r\nHost: h\r\n\r\n", "client sent invalid method while reading client request line, client"),
     (b"GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n", "client sent invalid request while reading client request line, client"),
-    (b"TRACE / HTTP/1.1\r\nHost: h\r\n\r\n", "client sent TRACE method while reading client request headers, client"),
+    (b"TRACE / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "client sent TRACE method while reading client request headers, client"),
     (post("Content-Length: 1", "Content-Length: 2"),
      'client sent duplicate header line: "Content-Length: 2", previous value: "Content-Length: 1" while reading client request headers, ')])
 def test_the_log_says_what_was_wrong_where(guarded, request_bytes, said):
