@@ -23,7 +23,7 @@ import subjects
 
 PLAIN_PATHS = ["/", "/64k", "/missing", "/moved"]
 LUA_PATHS = ["/access", "/print", "/filter", "/socket", "/threads", "/timer", "/match", "/dict", "/limit", "/sleep", "/error", "/body",
-             "/global"]
+             "/global", "/backlog", "/worker_thread", "/capture"]
 GROWTH = 1.10           # of the memory of the second quarter
 GROWTH_BYTES = 2 << 20  # and so many bytes that are forgiven
 
@@ -127,6 +127,19 @@ LUA_SERVER = """\
             proxy_pass http://origin/;
         }
         location = /sleep { lua_check_client_abort on; content_by_lua_block { ngx.sleep(math.random() / 50) ngx.say("slept") } }
+        location = /backlog {
+            content_by_lua_block {
+                local s = ngx.socket.tcp()
+                local ok, err = s:connect("127.0.0.1", ORIGIN, { pool = "few" .. math.random(3), pool_size = 4, backlog = 100 })
+                if not ok then return ngx.exit(503) end
+                if math.random() < 0.5 then s:setkeepalive(1000) end
+                ngx.say(s.name, err)
+            }
+        }
+        location = /worker_thread {
+            content_by_lua_block { ngx.say(ngx.run_worker_thread("default", "string", "rep", "x" .. math.random(), 100)) }
+        }
+        location = /capture { content_by_lua_block { ngx.print(ngx.location.capture("/print", { share_all_vars = true }).body) } }
         location = /error {
             content_by_lua_block {
                 local t = setmetatable({}, { __index = error })
@@ -222,6 +235,8 @@ def soak(binary, seconds, in_lua):
             breaker.join()
         log = open(subject.prefix + "/logs/error.log", errors="replace").read()
     problems += [line for line in log.split("\n") if re.search(r"\[(alert|emerg|crit)\]|runtime error|failed to run", line)][:5]
+    tenths = [samples[(len(samples) - 1) * i // 10]["bytes"] / (1 << 20) for i in range(11)]
+    print("lua:" if in_lua else "plain:", "MiB from tenth to tenth:", " ".join(f"{each:.1f}" for each in tenths))
     quarter = len(samples) // 4
     for what in ("bytes", "descriptors"):
         before, after = (max(s[what] for s in part) for part in (samples[quarter:2 * quarter], samples[3 * quarter:]))

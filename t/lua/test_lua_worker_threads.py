@@ -2,11 +2,14 @@
 # Copyright (C) The Fairlead authors
 """ngx.run_worker_thread: functions of modules on threads of a thread_pool, while the worker serves others."""
 
+import os
 import signal
+import threading
 
 import pytest
 
 from lib.client import Client, get
+from lib.ports import wait_until
 
 CONF = r"""
 thread_pool small threads=2 max_queue=4;
@@ -38,7 +41,7 @@ return {
             require("ngx.base64").encode_base64url("\255"), table.nkeys({ 1, 2 })
     end,
     spin = function() jit.off() jit.flush() while true do pcall(function() while true do end end) end end,
-    compiled = function() local i = 0 while true do i = i + 1 end end,
+    compiled = function(path) io.open(path, "w"):close() local i = 0 while true do i = i + 1 end end,
     pause = function(path) local f = io.open(path) f:read("*a") f:close() return "read" end,
 }
 """
@@ -94,8 +97,6 @@ def test_failures(server):
 
 
 def test_only_so_many_machines(server, tmp_path):
-    import os
-    import threading
     paths = [tmp_path / f"fifo{i}" for i in range(2)]
     for path in paths:
         os.mkfifo(path)
@@ -133,11 +134,12 @@ def test_a_worker_that_ends_ends_what_runs(server, how):
         s.wait()
 
 
-def test_compiled_code_that_does_not_end_ends_its_worker(server):
-    s = start(server, 'ngx.run_worker_thread("small", "work", "compiled")', allow_log=("does not end", "exited with code 3"))
+def test_compiled_code_that_does_not_end_ends_its_worker(server, tmp_path):
+    begun = tmp_path / "begun"
+    s = start(server, f'ngx.run_worker_thread("small", "work", "compiled", "{begun}")', allow_log=("does not end", "exited with code 3"))
     with Client(s.port) as client:
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert get(s.port, "/other").body == b"other"
+        wait_until(begun.exists)
         client.reset()
         s.reload()
         s.wait_for_log("a function of ngx.run_worker_thread does not end")
@@ -145,15 +147,21 @@ def test_compiled_code_that_does_not_end_ends_its_worker(server):
 
 
 def test_a_client_that_leaves_does_not_wait(server, tmp_path):
-    import os
     path = tmp_path / "fifo"
     os.mkfifo(path)
     s = start(server, f'ngx.run_worker_thread("small", "work", "pause", "{path}")')
     client = Client(s.port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+
+    def opened():  # once the thread reads
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return None
+    writing = wait_until(opened)
     assert get(s.port, "/other").body == b"other"
     client.reset()
     s.wait_for_log("client prematurely closed connection")
-    open(path, "w").close()
+    os.close(writing)
     assert get(s.port, "/other").body == b"other"
 
 
