@@ -2,13 +2,16 @@
 // Copyright (C) The Fairlead authors
 //
 // Bytes of a client into an HTTP/2 server session over a transport in memory, whole and in pieces: whatever they are, heads are either
-// requests or have a fault, and what waits unread stays within the stream's window.
+// requests or have a fault, and what waits unread stays within the stream's window. The same bytes of a peer into a client's session, with a
+// request and a tunnel under way.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "event/net/memory.h"
 #include "http/h2/request_head.h"
+#include "http/h2/server.h"
 #include "http/h2/session.h"
 
 namespace fairlead::http::h2 {
@@ -60,6 +63,65 @@ struct Owner final : SessionEvents {
   std::vector<std::unique_ptr<FuzzStream>> streams;
 };
 
+// What a peer answers: its body is read as it comes, and what is to be sent goes out as far as the peer lets it.
+class FuzzReply final : public Stream {
+ public:
+  explicit FuzzReply(Session& session) : Stream(session, Side::upstream) { limit_received(UINT64_MAX, 0); }
+  void take_field(std::string_view name, std::string_view) override { FL_ASSERT(!name.empty()); }
+  void take_head(bool) override { ++heads_; }
+  void begin(std::string_view method, bool has_body) {
+    FieldList fields;
+    fields.add(":method", method);
+    fields.add(":scheme", "http");
+    fields.add(":path", "/");
+    if (has_body) fields.add(":protocol", "websocket");
+    FL_ASSERT(session().open(*this, fields, has_body));
+    sends_ = has_body;
+  }
+  void go_on(Body& body) {
+    Chunk chunk;
+    Poll polled;
+    while ((polled = received().poll(chunk)) == Poll::ready) FL_ASSERT(chunk.size() > 0);
+    if (polled == Poll::failed) FL_ASSERT(is_closed() && received().error().side == Side::upstream);
+    Progress progress = sends_ ? pump(body) : pump_head();
+    if (progress == Progress::failed) FL_ASSERT(is_closed());
+  }
+
+ private:
+  int heads_ = 0;
+  bool sends_ = false;
+};
+
+struct NoEvents final : SessionEvents {};
+
+void feed_client(std::string_view input, size_t step) {
+  auto loop = std::move(*Loop::open());
+  MemoryPair pair = MemoryPair::make(*loop);
+  {
+    Connection peer(*pair.a, Side::upstream);
+    SessionRules rules;
+    NoEvents events;
+    Session session(Role::client, peer, rules, events);
+    FuzzReply reply(session), tunnel(session);
+    reply.begin("GET", false);
+    tunnel.begin("CONNECT", true);
+    EmptyBody none;
+    BytesBody bytes{Slice(std::string_view("what a tunnel brings"))};
+    bool over = false;
+    for (size_t at = 0; at < input.size() && !over; at += step) {
+      std::string_view piece = input.substr(at, step);
+      iovec vector{const_cast<char*>(piece.data()), piece.size()};
+      pair.b->write(&vector, 1);
+      loop->turn(0);
+      over = session.read(64 * 1024) != Session::ReadEnd::again;
+      FL_ASSERT(std::max(reply.unread_bytes(), tunnel.unread_bytes()) <= rules.stream_window_bytes);
+      reply.go_on(none);
+      tunnel.go_on(bytes);
+    }
+    session.lose();
+  }
+}
+
 // In pieces of `step` bytes.
 void feed(std::string_view input, size_t step) {
   auto loop = std::move(*Loop::open());
@@ -98,5 +160,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   input.append(reinterpret_cast<const char*>(bytes), size);
   feed(input, input.size());
   feed(input, 7);
+  std::string_view of_peer = std::string_view(input).substr(client_preface.size());
+  feed_client(of_peer, of_peer.size());
+  feed_client(of_peer, 7);
   return 0;
 }
