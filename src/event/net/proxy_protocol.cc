@@ -52,13 +52,11 @@ bool set_address(Addr& addr, Addr::Family family, std::string_view host, std::st
 }
 
 ProxyParsed parse_v1(std::string_view bytes, ProxyHeader& header) {
-  size_t end = bytes.find("\r\n");
-  if (end == std::string_view::npos) {
-    if (bytes.size() >= v1_bytes_max) return malformed("the line is too long");
-    if (bytes.find('\n') != std::string_view::npos) return malformed("the line ends without a carriage return");
-    return {};
-  }
-  if (end + 2 > v1_bytes_max) return malformed("the line is too long");
+  size_t feed = bytes.find('\n');  // the first ends the line, however the bytes arrived
+  if (feed == std::string_view::npos) return bytes.size() >= v1_bytes_max ? malformed("the line is too long") : ProxyParsed();
+  if (feed + 1 > v1_bytes_max) return malformed("the line is too long");
+  if (bytes[feed - 1] != '\r') return malformed("the line ends without a carriage return");
+  size_t end = feed - 1;
   ProxyParsed done{State::done, end + 2, {}};
   std::string_view rest = bytes.substr(v1_begin.size(), end - v1_begin.size());
   std::string_view family = take_word(rest);

@@ -46,8 +46,9 @@ TEST(ProxyProtocol, Version1) {
 }
 
 TEST(ProxyProtocol, Version1Malformed) {
-  EXPECT_EQ(say("PROXY TCP4 1.2.3.4 5.6.7.8 1234 80\n\r\n"), "invalid address or port");
+  EXPECT_EQ(say("PROXY TCP4 1.2.3.4 5.6.7.8 1234 80\n\r\n"), "the line ends without a carriage return");
   EXPECT_EQ(say("PROXY TCP4 1.2.3.4 5.6.7.8 1234 80\nx"), "the line ends without a carriage return");
+  EXPECT_EQ(say("PROXY UNKNOWN a\nb\r\n"), "the line ends without a carriage return");  // whole as in pieces
   EXPECT_EQ(say("PROXY TCP4 1.2.3.4 5.6.7.8 1234 65536\r\n"), "invalid address or port");
   EXPECT_EQ(say("PROXY TCP4 1.2.3.4 5.6.7.8 1234\r\n"), "invalid address or port");
   EXPECT_EQ(say("PROXY TCP4  1.2.3.4 5.6.7.8 1 2\r\n"), "invalid address or port");
