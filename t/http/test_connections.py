@@ -192,6 +192,20 @@ def test_a_lingering_close_reads_on_for_its_time(kept):
     assert 0.2 < time.monotonic() - begin < 3 * TIME_SCALE
 
 
+def test_a_close_over_requests_that_are_not_read_loses_no_answer(kept):
+    """The last request of a connection stands before others: a socket closed over unread bytes would be reset."""
+    c = Client(kept.port)
+    request = b"GET /two HTTP/1.1\r\nHost: first\r\n\r\n"
+    c.send(request * 500)
+    assert [c.read_reply().text for _ in range(2)] == ["two"] * 2
+    assert c.read_until_close() == b"" and c.reader.ended == "closed"
+    c = Client(kept.port)
+    c.send(b"GET / HTTP/1.1\r\nHost: first\r\nConnection: close\r\n\r\n")
+    begin = time.monotonic()
+    assert c.read_reply().text.startswith("first")
+    assert c.is_closed() and time.monotonic() - begin < 4  # nothing is unread: nobody waits for the client
+
+
 def test_without_lingering_the_close_comes_at_once(kept):
     c = Client(kept.ports[2])
     c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\n")

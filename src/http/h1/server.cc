@@ -136,6 +136,13 @@ Task<bool> drop_rest(Connection& client, ReceivedBody& body, const ServerRules& 
   co_return true;
 }
 
+// Whether the client sent more than was read of it. A socket closed over such bytes is reset, and the client may lose the answer then.
+bool has_sent_more(Connection& client, const ServerRules& rules) {
+  if (!client.unread().empty()) return true;
+  if (!client.watch().is_ready(client.transport().read_wait()) && !client.transport().has_pending()) return false;
+  return client.fill(rules.header_buffer_bytes).status == IoStatus::ok;
+}
+
 enum class After : uint8_t { next_request, close, linger };
 
 // How a request left its connection, and how long that may be idle then.
@@ -148,7 +155,10 @@ struct Left {
 Task<After> after_answer(Connection& client, const ServerRules& rules, ServerExchange& exchange) {
   ReceivedBody& body = exchange.body();
   if (client.is_broken()) co_return After::close;
-  if (!exchange.keeps_alive()) co_return body.is_complete() && !rules.linger_always ? After::close : After::linger;
+  if (!exchange.keeps_alive()) {
+    bool lingers = rules.linger_always || !body.is_complete() || has_sent_more(client, rules);
+    co_return lingers ? After::linger : After::close;
+  }
   if (!body.is_complete()) {
     bool complete = co_await drop_rest(client, body, rules);
     if (!complete) co_return After::close;
