@@ -28,7 +28,7 @@ class FuzzStream final : public Stream {
   void take_field(std::string_view name, std::string_view value) override {
     if (!complete_) reader_.take(name, value);
   }
-  void take_invalid_field(std::string_view name) override { reader_.take_invalid(name); }
+  void take_invalid_field(std::string_view name, std::string_view value) override { reader_.take_invalid(name, value); }
   void take_head(bool ends) override {
     if (complete_) return;
     complete_ = true;

@@ -95,7 +95,7 @@ TEST(HeadReader, DropsOrRefusesInvalidNamesAsConfigured) {
   HeadRules strict;
   strict.ignore_invalid_headers = false;
   Reading refused({{":method", "GET"}, {":authority", "h"}, {":path", "/"}}, false, strict);
-  refused.reader.take_invalid("b@d");
+  refused.reader.take_invalid("b@d", "1");
   EXPECT_EQ(refused.reader.fault().status, 400);
 }
 
