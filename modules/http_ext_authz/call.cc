@@ -125,6 +125,7 @@ Task<Verdict> ask_service(Request& subrequest) {
   plan.url_path = call_of(subrequest).path;
   plan.build = service.speaks_grpc ? &build_grpc : &build_http;
   plan.renew = &renew;
+  plan.needs_head = true;  // garbage is not consent
   return forward(subrequest, plan);
 }
 

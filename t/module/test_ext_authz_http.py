@@ -55,10 +55,13 @@ class Service:
         self.fields = [("X-User", "alice"), ("X-Role", "a"), ("X-Role", "b"), ("X-More", "m"), ("Set-Cookie", "a=1"),
                        ("Set-Cookie", "b=2"), ("Host", "evil.example"), ("WWW-Authenticate", "Bearer"), ("X-Accel-Redirect", "/off")]
         self.body = b"because"
+        self.garbage = b""  # in place of an answer
         self.up = upstream(up.serve(self.answer))
 
     def answer(self, request):
         self.asked.append(request)
+        if self.garbage:
+            return self.garbage
         if "slow" in request.target:
             self.hold.wait(30)
         status = int(request.target.partition("status=")[2][:3] or 200)
@@ -166,6 +169,15 @@ def test_a_failing_service(w, path, status):
     w.server.wait_for_log(r'no decision of the policy service "policy": the service gave status 500')
     decision, level = ("failed_open", "warn") if path == "/open" else ("failed", "error")
     w.server.wait_for_log(rf'\[{level}\] .* authorization: {decision} by ext_authz "error"')
+
+
+def test_garbage_is_no_consent(w):
+    """An answer without a head passes for HTTP/0.9 with status 200 elsewhere; a policy service must say what it means."""
+    w.service.garbage = b"\x16\x03\x01 what is this\r\nConnection: close\r\n\r\n"
+    assert get(w.port, "/x").status == 403
+    assert get(w.port, "/open").status == 200
+    w.server.wait_for_log(r'authorization: failed by ext_authz "error"')
+    assert [seen.target for seen in w.seen] == ["/open"]
 
 
 def test_a_dead_service_is_a_denial(w):

@@ -86,7 +86,8 @@ Result<Unit> Attempt::head_done() {
     While at(request_, doing());
     request_.logger.error("upstream sent no valid HTTP/1.0 header");
     // What lay on a kept connection before this request is nobody's answer to it.
-    if (exchange_->is_reused()) return Error{Fault::malformed, Side::upstream, 0, "upstream sent no valid HTTP/1.0 header"};
+    bool is_answer = !exchange_->is_reused() && !target_.needs_head;
+    if (!is_answer) return Error{Fault::malformed, Side::upstream, 0, "upstream sent no valid HTTP/1.0 header"};
   }
   return Unit();
 }

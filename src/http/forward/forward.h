@@ -61,6 +61,7 @@ struct ForwardPlan {
   uint64_t time_ms = 0;                    // for all tries together, where that is less than conf.request_timeout; 0: no limit
   const h2::PeerLimits* limits = nullptr;  // with HTTP/2
   size_t tunnel_buffer_bytes = 0;          // of one read of a tunnel; 0: the usual
+  bool needs_head = false;                 // an answer without a head (HTTP/0.9), whose status is nobody's word, is malformed
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 
  private:
