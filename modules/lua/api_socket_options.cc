@@ -103,7 +103,7 @@ int setclientcert(lua_State* L) {
     EVP_PKEY* key = check_key(L, 3);
     socket.certificate = pair_of(chain, key);
   }
-  lua_pushinteger(L, 1);
+  lua_pushboolean(L, 1);
   return 1;
 }
 

@@ -134,6 +134,7 @@ def _texts():
     yield Call("decode_args", "anywhere", "ngx.decode_args('a=1&b')", "{a=1 b=true}", "select(2, ngx.decode_args('a=1&b', 1))", "truncated")
     yield Call("encode_base64", "anywhere", "ngx.encode_base64('a')", "YQ==")
     yield Call("decode_base64", "anywhere", "ngx.decode_base64('YQ==')", "a", "ngx.decode_base64('*')", "nil")
+    yield Call("decode_base64mime", "anywhere", "ngx.decode_base64mime('Y Q=\\n=')", "a")
     yield Call("md5", "anywhere", "ngx.md5('')", "d41d8cd98f00b204e9800998ecf8427e")
     yield Call("md5_bin", "anywhere", "#ngx.md5_bin('a')", "16")
     yield Call("sha1_bin", "anywhere", "#ngx.sha1_bin('a')", "20")
@@ -239,7 +240,7 @@ def _sockets():
     yield Call("tcp.setoption", "wait", f"type({tcp}.setoption)", "function", f"{tcp}:setoption('keepalive', 1)", never)
     yield Call("tcp.getoption", "wait", f"type({tcp}.getoption)", "function", f"{tcp}:getoption('keepalive')", never)
     yield Call("tcp.bind", "wait", f"{tcp}:bind('127.0.0.1')", "true", f"{tcp}:bind('localhost')", "nil, bad address")
-    yield Call("tcp.setclientcert", "wait", f"{tcp}:setclientcert()", "1")
+    yield Call("tcp.setclientcert", "wait", f"{tcp}:setclientcert()", "true")
     yield Call("tcp.settrustedstore", "wait", f"type({tcp}.settrustedstore)", "function", f"{tcp}:settrustedstore('x')",
               "nil, bad store arg: cdata expected, got string")
     yield Call("tcp.sslhandshake", "wait", f"type({tcp}.sslhandshake)", "function", f"{tcp}:sslhandshake()", "nil, closed")
