@@ -157,8 +157,8 @@ constexpr std::array<Directive, 16> own_rows = {
     slot<ProxyConf, &ProxyConf::http_version>("proxy_http_version", in_http_any, "Version of HTTP towards peers.").usual("1.1"),
     slot<ProxyConf, &ProxyConf::alpn>(
         "proxy_ssl_alpn", in_http_any,
-        "Protocols that https peers are offered by ALPN, in place of proxy_http_version; HTTP/1.1 is spoken to one that chooses none, unless "
-        "h2 alone was offered.")
+        "Protocols that https peers are offered by ALPN, in place of proxy_http_version; HTTP/1.1 is spoken to one that chooses none, "
+        "unless h2 alone was offered.")
         .takes("h2 | http/1.1 ..."),
     slot<ProxyConf, &ProxyConf::method>("proxy_method", in_http_any, "Method sent instead of the client's."),
     slot<ProxyConf, &ProxyConf::websocket>(

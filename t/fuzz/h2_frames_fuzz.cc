@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // Bytes of a client into an HTTP/2 server session over a transport in memory, whole and in pieces: whatever they are, heads are either
-// requests or have a fault, and what waits unread stays within the stream's window. The same bytes of a peer into a client's session, with a
+// requests or have a fault, and what waits unread stays within the stream's window. The same bytes of a peer to a client's session, with a
 // request and a tunnel under way.
 #include <algorithm>
 #include <memory>

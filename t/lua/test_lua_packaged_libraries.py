@@ -75,7 +75,8 @@ def test_redis_by_a_connector(server, redis):  # noqa: F811
         local connector = require("nginx.redis.connector").new()
         local red, err = connector:connect({ url = "redis://127.0.0.1:%%REDIS%%/3" })
         ngx.say(red:set("a", "b"), " ", red:get("a"), " ", red:ping())
-        ngx.say(require("nginx.redis.connector").new():connect({ url = "redis://127.0.0.1:1" }) == nil)""", REDIS=redis().port).body.decode()
+        ngx.say(require("nginx.redis.connector").new():connect({ url = "redis://127.0.0.1:1" }) == nil)""",
+        REDIS=redis().port).body.decode()
     assert text == "OK b PONG\ntrue\n"
 
 
@@ -103,8 +104,8 @@ def test_names(server, names):
     text = run(server, """
         local resolver = require "nginx.dns.resolver"
         local r = assert(resolver:new{ nameservers = { {"127.0.0.1", %%DNS%%} }, retrans = 2, timeout = 5000 })
-        for _, ask in ipairs { { "one.test", r.TYPE_A }, { "six.test", r.TYPE_AAAA }, { "alias.test", r.TYPE_CNAME }, { "big.test", r.TYPE_A },
-                               { "none.test", r.TYPE_A } } do
+        for _, ask in ipairs { { "one.test", r.TYPE_A }, { "six.test", r.TYPE_AAAA }, { "alias.test", r.TYPE_CNAME },
+                               { "big.test", r.TYPE_A }, { "none.test", r.TYPE_A } } do
             local answers, err = r:query(ask[1], { qtype = ask[2] })
             if not answers then ngx.say("failed: ", err)
             elseif answers.errcode then ngx.say(answers.errcode, " ", answers.errstr)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// AlpnProtocol: HTTP/2 or HTTP/1.1 towards a peer, whichever it chooses in its handshake (proxy_ssl_alpn). Requests are made ready for both.
+// AlpnProtocol: HTTP/2 or HTTP/1.1 towards a peer, whichever it chooses in its handshake (proxy_ssl_alpn). Requests are ready for both.
 // As long as a peer is not known to choose HTTP/1.1, its connections are made one after the other: those who wait may share the first.
 #pragma once
 

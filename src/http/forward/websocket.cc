@@ -2,11 +2,10 @@
 // Copyright (C) The Fairlead authors
 #include "http/forward/websocket.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 
 #include "core/base/encoding.h"
+#include "core/base/sha1.h"
 #include "core/base/text.h"
 #include "event/net/upstreams.h"
 #include "http/conf/core_conf.h"
@@ -75,10 +74,8 @@ uint64_t spread_within(const WebSocketDrain& rules, uint64_t left_ms) {
 std::string websocket_accept(std::string_view key) {
   std::string text(key);
   text += "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned bytes = 0;
-  FL_ASSERT(EVP_Digest(text.data(), text.size(), digest, &bytes, EVP_sha1(), nullptr) == 1);
-  return base64({reinterpret_cast<const char*>(digest), bytes});
+  Sha1 digest = sha1(text);
+  return base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 WebSocketEnd::WebSocketEnd(Request& request, const WebSocketDrain& rules)

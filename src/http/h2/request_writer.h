@@ -22,7 +22,8 @@ class RequestWriter {
     to.scheme = scheme;
     to.path = path;
   }
-  // Makes it an extended CONNECT, before any field: what proves a WebSocket's handshake in HTTP/1.1 has no place there (RFC 8441 section 5).
+  // Makes it an extended CONNECT, before any field: what proves a WebSocket's handshake in HTTP/1.1 has no place there (RFC 8441
+  // section 5).
   void connect(std::string_view protocol) {
     to_.method = "CONNECT";
     to_.protocol = protocol;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""What a pair of sidecars adds: p50 and p99 of one keepalive connection through two hops with mutual TLS between them, of a pair of nginx and
+"""What a pair of sidecars adds: p50 and p99 of one keepalive connection over two hops with mutual TLS between them, of a pair of nginx and
 of a pair of fairlead with the same text, and the origin asked directly, in turns. Certificates are those of conf/examples/mesh."""
 
 import contextlib
