@@ -179,6 +179,7 @@ class Server:
 
     def reload(self, conf=None):
         """HUP, perhaps with a new configuration; waits until new workers run and all old ones drain or are gone."""
+        wait_until(self.workers, 10, "the first workers")  # a start answers by its sockets, which are there before them
         old = set(self.workers())
         if conf is not None:
             self.set_conf(conf)
