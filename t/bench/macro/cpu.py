@@ -72,6 +72,17 @@ def show(result, title):
         print(f"total of a relay that does nothing but the four data calls, of nginx's: {result['floor']:.3f}")
 
 
+def show_cases(results, what):
+    """Of case -> summary(): a row each; what nginx does not have is ours alone."""
+    rows = []
+    for case, result in results.items():
+        ours, theirs = result["median"]["fairlead"], result["median"].get("nginx")
+        ratio = result["ratio"].get("fairlead/nginx")
+        rows.append([case, theirs["total_us"] if theirs else "-", ours["total_us"],
+                     *([ratio[k] for k in ("total_us", "pooled_total_us", "pooled_user_us")] if ratio else ["-"] * 3)])
+    subjects.table(rows, [what, "nginx us/req", "fairlead us/req", "ratio", "pooled", "user pooled"])
+
+
 def main():
     parser = subjects.arguments(__doc__)
     parser.add_argument("--floor", metavar="CMD", help="beside them t/bench/macro/floor.cc, built: what the kernel alone costs")

@@ -99,13 +99,7 @@ def measure(options, cases=CASES):
 
 
 def show(results):
-    rows = []
-    for case, result in results.items():
-        ours, theirs = result["median"]["fairlead"], result["median"].get("nginx")
-        ratio = result["ratio"].get("fairlead/nginx")
-        rows.append([case, theirs["total_us"] if theirs else "-", ours["total_us"],
-                     *([ratio[k] for k in ("total_us", "pooled_total_us", "pooled_user_us")] if ratio else ["-"] * 3)])
-    subjects.table(rows, ["answer", "nginx us/req", "fairlead us/req", "ratio", "pooled", "user pooled"])
+    cpu.show_cases(results, "answer")
 
 
 def main():

@@ -64,11 +64,7 @@ def measure(options, cases=CASES):
 
 
 def show(results):
-    rows = []
-    for case, result in results.items():
-        mine, theirs, ratio = result["median"]["fairlead"], result["median"]["nginx"], result["ratio"]["fairlead/nginx"]
-        rows.append([case, theirs["total_us"], mine["total_us"], ratio["total_us"], ratio["pooled_total_us"], ratio["pooled_user_us"]])
-    subjects.table(rows, ["hook", "nginx us/req", "fairlead us/req", "ratio", "pooled", "user pooled"])
+    cpu.show_cases(results, "hook")
 
 
 def main():
