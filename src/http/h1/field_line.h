@@ -46,8 +46,8 @@ inline uint8_t name_classes(std::string_view name) {
 }
 
 // One as nearly all are: there as a whole, "Name: value" CR LF, no further blanks around the value. False: nothing is said of the line, and
-// parse_field_line() is to be asked. Callers keep `line` to themselves, so that it never has to lie in memory. Only a name that is not known
-// has to be looked at byte by byte: what lies before a colon may be anything.
+// parse_field_line() is to be asked. Callers keep `line` to themselves, so that it never has to lie in memory. Only a name that is not
+// known has to be looked at byte by byte: what lies before a colon may be anything.
 [[gnu::always_inline]] inline bool take_plain_line(FieldLine& line, std::string_view buffer, size_t from) {
   const char *base = buffer.data(), *end = base + buffer.size(), *name = base + from;
   if (name == end || *name <= ' ') return false;  // the end of the section: a body may follow
