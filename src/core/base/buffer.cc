@@ -108,8 +108,7 @@ int Chain::fill(iovec* vectors, int most) const {
   return filled;
 }
 
-char* ChainWriter::reserve(size_t bytes) {
-  if (static_cast<size_t>(end_ - next_) >= bytes) return next_;
+char* ChainWriter::begin_segment(size_t bytes) {
   flush();
   segment_ = SegmentRef::make(std::max(bytes, segment_bytes_));
   begin_ = next_ = segment_->bytes();
@@ -125,6 +124,11 @@ void ChainWriter::write_decimal(uint64_t value) {
 void ChainWriter::write_hex(uint64_t value) {
   char* at = reserve(16);
   next_ = std::to_chars(at, at + 16, value, 16).ptr;
+}
+
+// As flush(), but nothing is written behind it: the reference to the segment goes, too.
+void ChainWriter::hand_over_last() {
+  chain_.push_back(Slice(std::move(segment_), begin_, static_cast<size_t>(next_ - begin_)));
 }
 
 void ChainWriter::flush() {

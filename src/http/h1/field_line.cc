@@ -20,7 +20,7 @@ LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const
   return finish_line(line, at[1] == '\n' ? kind : LineKind::bad, base, at + 2);
 }
 
-LineKind parse_any_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax) {
+LineKind parse_field_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax) {
   const char *base = buffer.data(), *end = base + buffer.size(), *at = base + from;
   line.scanned = 0;
   if (at == end) return finish_line(line, LineKind::more, base, end);

@@ -34,9 +34,6 @@ struct FieldSyntax {
 // `at` is where a line ends if CR LF or LF stands there. Fills in kind, stop and next, and gives the kind: `kind`, bad or more.
 LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const char* at, bool lone_lf);
 
-// What parse_field_line() does with any line.
-LineKind parse_any_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax);
-
 // The scan::name_ bits of all bytes of `name`; 0 if one of them can be in no name at all.
 inline uint8_t name_classes(std::string_view name) {
   unsigned classes = 0;
@@ -48,11 +45,12 @@ inline uint8_t name_classes(std::string_view name) {
   return static_cast<uint8_t>(classes);
 }
 
-// What it does with one as nearly all are: there as a whole, "Name: value" CR LF, no further blanks around the value. False: nothing is
-// said of the line. Only a name that is not known has to be looked at byte by byte: what lies before a colon may be anything.
+// One as nearly all are: there as a whole, "Name: value" CR LF, no further blanks around the value. False: nothing is said of the line, and
+// parse_field_line() is to be asked. Callers keep `line` to themselves, so that it never has to lie in memory. Only a name that is not
+// known has to be looked at byte by byte: what lies before a colon may be anything.
 [[gnu::always_inline]] inline bool take_plain_line(FieldLine& line, std::string_view buffer, size_t from) {
   const char *base = buffer.data(), *end = base + buffer.size(), *name = base + from;
-  if (name == end || *name == '\r') return false;  // the end of the section: a body may follow
+  if (name == end || *name <= ' ') return false;  // the end of the section: a body may follow
   const char* colon = scan::find_colon(base, name, end);
   if (end - colon < 4 || colon == name || colon[1] != ' ') return false;
   const char* value = colon + 2;
@@ -69,16 +67,8 @@ inline uint8_t name_classes(std::string_view name) {
   return true;
 }
 
-// Reads the line that begins at `from` (less than or equal to buffer.size()); `scanned` is the field of that name from the previous
-// call for this line, or 0. Fills in `line` (not returned: a copy of it right after it was written would stall) and gives its kind.
-[[gnu::always_inline]] inline LineKind parse_field_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned,
-                                                        FieldSyntax syntax) {
-  if (scanned == 0 && take_plain_line(line, buffer, from)) [[likely]] return line.kind = LineKind::field;
-  if (buffer.substr(from, 2) == "\r\n") {
-    line.next = line.stop = from + 2;
-    return line.kind = LineKind::end;
-  }
-  return parse_any_line(line, buffer, from, scanned, syntax);
-}
+// Reads the line that begins at `from` (less than or equal to buffer.size()), whatever it is; `scanned` is the field of that name from the
+// previous call for this line, or 0. Fills in `line` and gives its kind.
+LineKind parse_field_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax);
 
 }  // namespace fairlead::http::h1

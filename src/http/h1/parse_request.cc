@@ -195,41 +195,57 @@ std::string_view RequestParser::twice(std::string_view name, std::string_view va
   return head_.headers.arena().copy(format("{}: {}\", previous value: \"{}: {}", name, value, before.name, before.value));
 }
 
-inline bool RequestParser::keep_field(const FieldLine& line) {
+// A whole line that is a field. True: on to the next.
+[[gnu::always_inline]] inline bool RequestParser::keep_field(const FieldLine& line) {
   constexpr unsigned other_classes = scan::name_underscore | scan::name_token | scan::name_foreign;
+  if (!within_limits(line.stop)) return false;
+  if (++lines_ > rules_.headers_max) return fail(line.stop, 400, "client sent too many header lines");
+  bool is_kept = true;
   if (line.name_classes & other_classes) [[unlikely]] {
-    if (!judge_name(line)) return stage_ != Stage::failed;
+    FieldLine odd = line;
+    is_kept = judge_name(odd);
+    if (stage_ == Stage::failed) return false;
   }
   KnownHeader known = line.known;
   if (sent_once.holds(known) && head_.headers.has(known)) [[unlikely]] {
     const char* what = known == KnownHeader::host ? "client sent duplicate host header" : "client sent duplicate header line";
     return fail(line.stop, 400, what, twice(line.name, line.value, *head_.headers.find(known)));
   }
-  head_.headers.add(known, line.name, line.value);
+  if (is_kept) head_.headers.add(known, line.name, line.value);
+  line_at_ = line.next;
+  scanned_ = 0;
   return true;
 }
 
-bool RequestParser::read_fields(std::string_view buffer) {
+// What is not a field on a line as nearly all are. True: on to the next line.
+bool RequestParser::read_any_line(std::string_view buffer) {
   FieldLine line;
+  switch (parse_field_line(line, buffer, line_at_, scanned_, {.lone_lf = true, .controls = false})) {
+    case LineKind::more: scanned_ = line.scanned; return more(line.stop);
+    case LineKind::bad:
+      return fail(line.stop, 400, "client sent invalid header line", buffer.substr(line_at_, std::min<size_t>(line.stop - line_at_, 256)));
+    case LineKind::field: return keep_field(line);
+    case LineKind::end: break;
+  }
+  if (!within_limits(line.stop)) return false;
+  line_at_ = line.next;
+  finish();
+  return false;
+}
+
+void RequestParser::read_fields(std::string_view buffer) {
   for (;;) {
-    LineKind kind = parse_field_line(line, buffer, line_at_, scanned_, {.lone_lf = true, .controls = false});
-    if (kind == LineKind::more) {
-      scanned_ = line.scanned;
-      return more(line.stop);
+    FieldLine line;
+    if (scanned_ == 0 && take_plain_line(line, buffer, line_at_)) [[likely]] {
+      if (!keep_field(line)) return;
+    } else if (buffer.substr(line_at_, 2) == "\r\n") {
+      if (!within_limits(line_at_ + 2)) return;
+      line_at_ += 2;
+      finish();
+      return;
+    } else if (!read_any_line(buffer)) {
+      return;
     }
-    if (kind == LineKind::bad) {
-      size_t shown = std::min<size_t>(line.stop - line_at_, 256);
-      return fail(line.stop, 400, "client sent invalid header line", buffer.substr(line_at_, shown));
-    }
-    if (!within_limits(line.stop)) return false;
-    if (kind == LineKind::end) {
-      line_at_ = line.next;
-      return finish();
-    }
-    if (++lines_ > rules_.headers_max) return fail(line.stop, 400, "client sent too many header lines");
-    if (!keep_field(line)) return false;
-    line_at_ = line.next;
-    scanned_ = 0;
   }
 }
 

@@ -126,6 +126,17 @@ inline const char* find_name_end(const char* base, const char* at, const char* e
   return detail::find(base, at, end, detail::NameEnd());
 }
 
+// Whether there is a control character other than HTAB. What fields hold is often shorter than sixteen bytes.
+inline bool has_control(std::string_view text) {
+  const char *at = text.data(), *end = at + text.size();
+#if defined(__SSE2__)
+  auto word = [](const char* from) { return _mm_loadl_epi64(reinterpret_cast<const detail::Bytes*>(from)); };
+  if (text.size() >= 8 && text.size() < 16)  // the first eight and the last eight, which may overlap
+    return _mm_movemask_epi8(detail::Control().in(_mm_unpacklo_epi64(word(at), word(end - 8)))) != 0;
+#endif
+  return find_control(at, at, end) != end;
+}
+
 // The first colon.
 inline const char* find_colon(const char* base, const char* at, const char* end) { return detail::find(base, at, end, detail::Colon()); }
 
