@@ -100,10 +100,11 @@ Chain Chain::share() const {
 }
 
 int Chain::fill(iovec* vectors, int most) const {
-  int filled = 0;
-  for (uint32_t i = first_; i < last_ && filled < most; ++i, ++filled) {
-    vectors[filled].iov_base = const_cast<char*>(at()[i].data);
-    vectors[filled].iov_len = at()[i].size;
+  const Slice* slice = at() + first_;
+  int filled = static_cast<int>(std::min(last_ - first_, static_cast<uint32_t>(most)));
+  for (int i = 0; i < filled; ++i, ++slice) {
+    vectors[i].iov_base = const_cast<char*>(slice->data);
+    vectors[i].iov_len = slice->size;
   }
   return filled;
 }

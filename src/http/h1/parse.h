@@ -45,6 +45,7 @@ class RequestParser {
   enum class Stage : uint8_t { empty_lines, request_line, fields, done, failed };
 
   bool skip_empty_lines(std::string_view buffer);
+  bool take_usual_line(std::string_view buffer);
   bool read_request_line(std::string_view buffer);
   bool end_request_line(std::string_view buffer, const char* at);
   void read_fields(std::string_view buffer);

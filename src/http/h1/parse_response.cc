@@ -110,7 +110,7 @@ bool ResponseParser::end_status_line(std::string_view buffer, const char* at) {
 }
 
 // A whole line that is a field. True: on to the next.
-[[gnu::always_inline]] inline bool ResponseParser::keep_field(const FieldLine& line) {
+bool ResponseParser::keep_field(const FieldLine& line) {
   KnownHeader known = line.known;
   bool frames = known == KnownHeader::content_length || known == KnownHeader::transfer_encoding;
   if (frames && head_.headers.has(known)) return fail("upstream sent duplicate header line", line.name);
@@ -136,18 +136,16 @@ bool ResponseParser::read_any_line(std::string_view buffer) {
 }
 
 void ResponseParser::read_fields(std::string_view buffer) {
-  for (;;) {
-    FieldLine line;
-    if (scanned_ == 0 && take_plain_line(line, buffer, line_at_)) [[likely]] {
-      if (!keep_field(line)) return;
-    } else if (buffer.substr(line_at_, 2) == "\r\n") {
+  static constexpr KnownHeaderSet framing(KnownHeader::content_length, KnownHeader::transfer_encoding);
+  do {
+    if (scanned_ == 0)
+      line_at_ = take_plain_fields(head_.headers, buffer, line_at_, {.once = framing, .odd_classes = scan::name_foreign});
+    if (buffer.substr(line_at_, 2) == "\r\n") {
       line_at_ += 2;
       finish();
       return;
-    } else if (!read_any_line(buffer)) {
-      return;
     }
-  }
+  } while (read_any_line(buffer));
 }
 
 bool ResponseParser::finish() {

@@ -93,6 +93,13 @@ struct BlankOrControl {
 #endif
 };
 
+struct Unprintable {
+  bool operator()(char byte) const { return byte < ' ' || byte > '~'; }
+#if defined(__SSE2__)
+  Bytes in(Bytes bytes) const { return _mm_cmpgt_epi8(all(' ' + 1), _mm_add_epi8(bytes, all(1))); }  // signed: 0x7f wraps, 0x80 is below
+#endif
+};
+
 struct NameEnd {
   bool operator()(char byte) const { return class_of(byte) == 0; }
 #if defined(__SSE2__)
@@ -119,6 +126,11 @@ inline const char* find_control(const char* base, const char* at, const char* en
 // The first control character or space.
 inline const char* find_blank_or_control(const char* base, const char* at, const char* end) {
   return detail::find(base, at, end, detail::BlankOrControl());
+}
+
+// The first byte that is neither a space nor a visible character of ASCII.
+inline const char* find_unprintable(const char* base, const char* at, const char* end) {
+  return detail::find(base, at, end, detail::Unprintable());
 }
 
 // The first byte that can be in no header name, however lenient one is (control, space, colon): those of class 0.
