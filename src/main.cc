@@ -20,6 +20,7 @@
 #include "core/process/conf.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
+#include "event/tls/record_buffers.h"
 #include "http/request/identity.h"
 #include "program.h"
 
@@ -127,6 +128,7 @@ static int run(const CommandLine& line, std::vector<std::string> arguments) {
 int main(int argc, char** argv) {
   using namespace fairlead;
   hold_signals();
+  (void)keep_record_buffers();  // where something linked in was faster than main(), OpenSSL stays with the heap
   process_clock.update();
   std::vector<const char*> words(argv + 1, argv + argc);
   auto line = parse_command_line(words);

@@ -60,15 +60,11 @@ std::string begin_time(X509& certificate) { return time_text(X509_get0_notBefore
 std::string end_time(X509& certificate) { return time_text(X509_get0_notAfter(&certificate)); }
 std::string remaining_days(X509& certificate) { return format("{}", days_left(certificate, process_clock.seconds())); }
 
-std::string raw_pem(X509& certificate) {
-  std::string text = pem_text(certificate);
-  if (text.ends_with('\n')) text.pop_back();
-  return text;
-}
-// As a header field of several lines: continuation lines begin with a tab.
+// As a header field of several lines: continuation lines begin with a tab, and the last has no end.
 std::string folded_pem(X509& certificate) {
-  std::string folded;
-  for (char c : raw_pem(certificate)) {
+  std::string text = pem_text(certificate), folded;
+  if (text.ends_with('\n')) text.pop_back();
+  for (char c : text) {
     folded += c;
     if (c == '\n') folded += '\t';
   }
@@ -126,7 +122,7 @@ constinit const VariableDef variables[variable_count] = {
     {"ssl_ech_outer_server_name", of_ssl<no_text>, 0, http_variable},
     {"ssl_alpn_protocol", alpn_protocol, 0, http_variable},
     {"ssl_client_cert", of_certificate<folded_pem>, 0, http_variable},
-    {"ssl_client_raw_cert", of_certificate<raw_pem>, 0, http_variable},
+    {"ssl_client_raw_cert", of_certificate<pem_text>, 0, http_variable},
     {"ssl_client_escaped_cert", of_certificate<escaped_pem>, 0, http_variable},
     {"ssl_client_s_dn", of_certificate<subject>, 0, http_variable},
     {"ssl_client_i_dn", of_certificate<issuer>, 0, http_variable},

@@ -6,6 +6,7 @@
 
 #include "event/file/thread_pools.h"
 #include "event/hooks.h"
+#include "event/tls/record_buffers.h"
 
 namespace fairlead {
 
@@ -30,6 +31,7 @@ Worker::Worker(Loop& loop, Generation& generation, WorkerRow& row)
       }),
       trim_([](Timer& t) {
         Worker* worker = static_cast<TrimTimer&>(t).worker;
+        drop_record_buffers();
         if (pool_trim()) worker->loop_.arm(t, trim_interval_ms);
       }) {
   const EventsConf& events = conf<EventsConf>(generation.root());

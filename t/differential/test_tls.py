@@ -12,7 +12,8 @@ from lib.client import Client
 SAY = "|".join("$" + name for name in (
     "ssl_protocol ssl_cipher ssl_ciphers ssl_curves ssl_server_name ssl_session_reused ssl_early_data ssl_client_verify ssl_client_s_dn "
     "ssl_client_i_dn ssl_client_s_dn_legacy ssl_client_i_dn_legacy ssl_client_serial ssl_client_fingerprint ssl_client_v_start "
-    "ssl_client_v_end ssl_client_escaped_cert ssl_alpn_protocol scheme https server_name").split())
+    "ssl_client_v_end ssl_client_cert ssl_client_raw_cert ssl_client_escaped_cert ssl_alpn_protocol "
+    "scheme https server_name").split())
 CONF = """
 events {}
 http {

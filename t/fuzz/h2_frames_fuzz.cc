@@ -28,7 +28,12 @@ class FuzzStream final : public Stream {
   void take_field(std::string_view name, std::string_view value) override {
     if (!complete_) reader_.take(name, value);
   }
-  void take_invalid_field(std::string_view name, std::string_view value) override { reader_.take_invalid(name, value); }
+  bool take_invalid_field(std::string_view name, std::string_view value) override {
+    if (complete_) return !is_malformed(name);
+    reader_.take_invalid(name, value);
+    FL_ASSERT(!is_malformed(name) || reader_.fault().status != 0);
+    return true;
+  }
   void take_head(bool ends) override {
     if (complete_) return;
     complete_ = true;
@@ -68,6 +73,7 @@ class FuzzReply final : public Stream {
  public:
   explicit FuzzReply(Session& session) : Stream(session, Side::upstream) { limit_received(UINT64_MAX, 0); }
   void take_field(std::string_view name, std::string_view) override { FL_ASSERT(!name.empty()); }
+  bool take_invalid_field(std::string_view, std::string_view) override { return false; }
   void take_head(bool) override { ++heads_; }
   void begin(std::string_view method, bool has_body) {
     FieldList fields;

@@ -10,6 +10,7 @@ from lib.h2client import (ACK, CONTINUATION, DATA, END_HEADERS, GOAWAY, HEADERS,
                           WINDOW_UPDATE, H2Client, RawH2, frame)
 from lib.ports import TIME_SCALE
 
+PRIORITY_UPDATE = 0x10
 ENHANCE_YOUR_CALM, PROTOCOL_ERROR, REFUSED_STREAM = 11, 1, 7
 
 CONF = """
@@ -63,15 +64,29 @@ def test_resets_among_answered_requests_are_no_offence(server):
 
 def flood(kind):
     return {"ping": frame(PING, 0, 0, b"12345678"), "settings": frame(SETTINGS), "priority": frame(PRIORITY, 0, 1, b"\0\0\0\0\x10"),
-            "empty data": frame(DATA, 0, 1), "window": frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1")}[kind]
+            "priority update": frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1u=1"), "empty data": frame(DATA, 0, 1),
+            "window": frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"), "unknown": frame(0x77), "last unknown": frame(0xFF, 0, 1, b"x")}[kind]
 
 
-@pytest.mark.parametrize("kind", ["ping", "settings", "priority", "empty data", "window"])
+@pytest.mark.parametrize("kind", ["ping", "settings", "priority", "priority update", "empty data", "window", "unknown", "last unknown"])
 def test_floods_of_frames_without_a_message_end_the_connection(server, kind):
     s = start(server, "http2_max_control_frames 100;")
     with RawH2(s.port) as c:
         c.request(1, path="/wait", method="POST", end=False)
         c.send(flood(kind) * 2000)
+        assert c.goaway_code() == ENHANCE_YOUR_CALM
+    s.wait_for_log("too many frames without a message")
+    assert_lives(s)
+
+
+def test_a_flood_of_heads_behind_the_end_of_a_stream_ends_the_connection(server):
+    s = start(server, "http2_max_control_frames 100;")
+    with RawH2(s.port) as c:
+        c.request(3)
+        assert dict(c.until(HEADERS)[3])[":status"] == "200"
+        for i in range(500):
+            if not c.request(1 if i % 2 else 3):
+                break
         assert c.goaway_code() == ENHANCE_YOUR_CALM
     s.wait_for_log("too many frames without a message")
     assert_lives(s)
@@ -90,12 +105,24 @@ def test_frames_that_carry_nothing_known_end_the_connection(server):
 
 def test_control_frames_in_measure_are_no_offence(server):
     s = start(server)
+    with RawH2(s.port) as c:
+        c.send((frame(0x77, 0xFF, 5, b"what is it") + frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1u=1")) * 100)
+        c.request(1)
+        assert dict(c.until(HEADERS)[3])[":status"] == "200"
     with H2Client(s.port) as c:
         for _ in range(100):
             c.h2.ping(b"abcdefgh")
             c.flush()
         c.pump_until(lambda: c.pongs == 100)
         assert c.get("/").text == "ok"
+
+
+def test_a_frame_of_an_unknown_type_in_a_head_is_an_error(server):
+    s = start(server)
+    with RawH2(s.port) as c:
+        c.send(frame(HEADERS, 0, 1, c.block()) + frame(0x77, 0, 1) + frame(CONTINUATION, END_HEADERS, 1))
+        assert c.goaway_code() == PROTOCOL_ERROR  # RFC 9113 section 6.10
+    assert_lives(s)
 
 
 def test_a_flood_of_continuations_ends_the_connection(server):

@@ -173,12 +173,42 @@ def test_malformed_requests_are_reset_alone(s, headers):
     s.wait_for_log("client sent invalid frames: .* while processing HTTP/2 connection, client: 127.0.0.1")
 
 
-def test_a_body_unlike_its_length_is_reset(s):
+@pytest.mark.parametrize("name, value", [("x", "a\nb"), ("x", "a\rb"), ("x", "a\0b"), ("x", "a\x01b"), ("x", " a"), ("x", "a\t"),
+                                         ("x\r\ny", "1"), ("x:y", "1"), ("x\0", "1"), ("x y", "1"), ("x\u00e9", "1")])
+def test_fields_that_no_message_may_have_are_400(s, name, value):
     with H2Client(s.port) as c:
-        stream = c.start("/up/x", method="POST", headers=[("content-length", "5")], end=False)
-        c.send(stream, b"toolong", end=True)
+        assert c.get("/", headers=[(name, value)]).status == 400
+        assert c.get("/a").status == 200
+    s.wait_for_log("client sent invalid header field")
+    assert [f[2] for f in facts(s)] == ["400", "200"]
+
+
+def test_names_that_http_1_would_leave_out_are_left_out(s):
+    with H2Client(s.port) as c:
+        assert c.get("/a", headers=[("x@y", "1"), ("x_y", "2"), ("x-more", "m")]).text == "GET /a  m"
+
+
+def test_malformed_trailers_are_reset_alone(s):
+    with H2Client(s.port) as c:
+        for fields, ended in ([("x", "a\nb")], True), ([("x", "1")], False), ([(":path", "/")], True):
+            stream = c.start("/stream/x", method="POST", end=False)
+            c.send(stream, b"abc")
+            c.trailers(stream, fields, end=ended)
+            assert c.wait(stream).reset == 1
+        assert c.get("/a").status == 200
+
+
+@pytest.mark.parametrize("place", ["/up/x", "/stream/x"])
+@pytest.mark.parametrize("body", [b"toolong", b"few"])
+def test_a_body_unlike_its_length_is_reset(s, place, body):
+    with H2Client(s.port) as c:
+        stream = c.start(place, method="POST", headers=[("content-length", "5"), ("expect", "100-continue")], end=False)
+        c.pump_until(lambda: c.replies[stream].interim)  # the request has begun, so there will be a line in the log
+        c.send(stream, body, end=True)
         assert c.wait(stream).reset == 1
         assert c.get("/a").status == 200
+    assert [f[2] for f in facts(s)] == ["400", "200"]
+    s.wait_for_log("client sent invalid frames")
 
 
 def test_return_444_resets_the_stream_alone(s):

@@ -102,6 +102,11 @@ class H2Client:
             self.h2.end_stream(stream)
             self.flush()
 
+    def trailers(self, stream, fields, end=True):
+        """As they are: hyper-h2 would refuse some."""
+        block = self.h2.encoder.encode(fields)
+        self.socket.sendall(frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), stream, block))
+
     def reset(self, stream, code=8):
         self.h2.reset_stream(stream, code)
         self.flush()

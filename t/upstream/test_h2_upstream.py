@@ -9,6 +9,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import Client, chunked, get, post, request
+from lib.h2client import END_HEADERS, HEADERS, H2Client, frame
 from lib.ports import wait_until
 
 CONF = """
@@ -22,6 +23,7 @@ http {
     proxy_buffering off;
     server {
         listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
         location / { proxy_pass http://app; %%MORE%% }
         location /two { proxy_pass http://two; proxy_next_upstream error timeout invalid_header; }
         location /stream { proxy_pass http://app; proxy_request_buffering off; proxy_pass_trailers on; }
@@ -327,11 +329,37 @@ def test_a_head_that_is_too_big(server, h2_upstream):
     assert get(s.port, "/").status == 200 and len(u.connections) == 1
 
 
-@pytest.mark.parametrize("headers", [[("bad name", "x")], [("x", "a\nb")], [("connection", "close")], [("X-Upper", "1")]])
-def test_fields_that_no_reply_may_have(server, h2_upstream, headers):
-    u = h2_upstream(on_head=lambda s: s.reply(200, b"ok", headers))
+@pytest.mark.parametrize("headers, reason", [
+    ([("bad name", "x")], 'upstream sent invalid header: "bad name"'), ([("x", "a\nb")], 'upstream sent invalid header: "x"'),
+    ([("x", " a")], 'upstream sent invalid header: "x"'), ([("X-Upper", "1")], "upstream sent invalid frames: .*X-Upper"),
+    ([("connection", "close")], "upstream sent invalid frames: .*connection"),
+    ([(":status", "200")], "upstream sent invalid frames: .*:status")])
+def test_fields_that_no_reply_may_have(server, h2_upstream, headers, reason):
+    u = h2_upstream(on_head=lambda s: s.reply(200, b"ok", headers) if s.path == "/" else s.reply(200, b"good"))
     s = start(server, u)
     assert get(s.port, "/").status == 502
+    s.wait_for_log(reason + ".* while reading response header from upstream")
+    assert get(s.port, "/good").body == b"good" and len(u.connections) == 1
+
+
+@pytest.mark.parametrize("rest", [
+    lambda c, n: c.send_data(n, b"abc", end_stream=True), lambda c, n: c.send_data(n, b"abcdefghijklm"),
+    lambda c, n: c.send_headers(n, [("x", "a\nb")], end_stream=True), lambda c, n: c.send_headers(n, [("X", "1")], end_stream=True),
+    lambda c, n: c._data_to_send.extend(frame(HEADERS, END_HEADERS, n, c.encoder.encode([("x", "1")]))), lambda c, n: c.reset_stream(n, 2)])
+def test_a_peer_that_breaks_its_stream_behind_the_head(server, h2_upstream, rest):
+    """In one packet with the head: the client gets the head, and an end that it cannot take for a whole response."""
+    def answer(stream):
+        def act(c):
+            c.send_headers(stream.number, [(":status", "200"), ("content-length", "7")])
+            rest(c, stream.number)
+        stream.connection.act(act)
+    u = h2_upstream(on_head=lambda s: answer(s) if s.path != "/good" else s.reply(200, b"good"))
+    s = start(server, u)
+    with H2Client(s.port) as client:
+        reply = client.get("/")
+        assert reply.status == 200 and reply.reset is not None
+        assert client.get("/good").text == "good" and len(u.connections) == 1
+    s.wait_for_log("upstream (sent invalid frames|prematurely closed stream) while reading upstream")
 
 
 def test_a_peer_that_speaks_http_1(server, upstream):

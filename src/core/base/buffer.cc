@@ -100,16 +100,16 @@ Chain Chain::share() const {
 }
 
 int Chain::fill(iovec* vectors, int most) const {
-  int filled = 0;
-  for (uint32_t i = first_; i < last_ && filled < most; ++i, ++filled) {
-    vectors[filled].iov_base = const_cast<char*>(at()[i].data);
-    vectors[filled].iov_len = at()[i].size;
+  const Slice* slice = at() + first_;
+  int filled = static_cast<int>(std::min(last_ - first_, static_cast<uint32_t>(most)));
+  for (int i = 0; i < filled; ++i, ++slice) {
+    vectors[i].iov_base = const_cast<char*>(slice->data);
+    vectors[i].iov_len = slice->size;
   }
   return filled;
 }
 
-char* ChainWriter::reserve(size_t bytes) {
-  if (static_cast<size_t>(end_ - next_) >= bytes) return next_;
+char* ChainWriter::begin_segment(size_t bytes) {
   flush();
   segment_ = SegmentRef::make(std::max(bytes, segment_bytes_));
   begin_ = next_ = segment_->bytes();
@@ -125,6 +125,11 @@ void ChainWriter::write_decimal(uint64_t value) {
 void ChainWriter::write_hex(uint64_t value) {
   char* at = reserve(16);
   next_ = std::to_chars(at, at + 16, value, 16).ptr;
+}
+
+// As flush(), but nothing is written behind it: the reference to the segment goes, too.
+void ChainWriter::hand_over_last() {
+  chain_.push_back(Slice(std::move(segment_), begin_, static_cast<size_t>(next_ - begin_)));
 }
 
 void ChainWriter::flush() {

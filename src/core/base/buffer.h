@@ -31,7 +31,8 @@ inline char* append_bytes(char* to, std::string_view text) {
   if (size > 16) std::memcpy(to, from, size);
   else if (size >= 8) ends(uint64_t{}, uint64_t{});
   else if (size >= 4) ends(uint32_t{}, uint32_t{});
-  else for (size_t i = 0; i < size; ++i) to[i] = from[i];
+  else if (size >= 2) ends(uint16_t{}, uint16_t{});
+  else if (size == 1) *to = *from;
   return to + size;
 }
 
@@ -165,7 +166,9 @@ class Chain {
 class ChainWriter {
  public:
   explicit ChainWriter(Chain& chain, size_t segment_bytes = 1024) : chain_(chain), segment_bytes_(segment_bytes) {}
-  ~ChainWriter() { flush(); }
+  ~ChainWriter() {
+    if (next_ != begin_) hand_over_last();
+  }
   ChainWriter(const ChainWriter&) = delete;
   ChainWriter& operator=(const ChainWriter&) = delete;
   void write(std::string_view text) {
@@ -181,12 +184,15 @@ class ChainWriter {
   void write_decimal(uint64_t value);
   void write_hex(uint64_t value);
   // Makes `bytes` contiguous bytes writable at the returned place; advance(n) takes n of them.
-  char* reserve(size_t bytes);
+  char* reserve(size_t bytes) { return bytes <= static_cast<size_t>(end_ - next_) ? next_ : begin_segment(bytes); }
   void advance(size_t bytes) { next_ += bytes; }
   // Hands what was written to the chain.
   void flush();
 
  private:
+  char* begin_segment(size_t bytes);
+  void hand_over_last();
+
   Chain& chain_;
   size_t segment_bytes_;
   SegmentRef segment_;

@@ -94,9 +94,6 @@ void Session::keep_captures(std::string_view subject, std::span<const size_t> of
   std::copy(offsets.begin(), offsets.end(), capture_offsets_.begin());
 }
 
-void*& Session::slot_place(uint16_t index) {
-  if (!slots_) slots_ = arena_.make_array<void*>(session_slot_count).data();
-  return slots_[index];
-}
+void Session::make_slots() { slots_ = arena_.make_array<void*>(session_slot_count).data(); }
 
 }  // namespace fairlead

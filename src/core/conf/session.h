@@ -79,7 +79,11 @@ class Session {
     std::string_view text;
     uint8_t state = 0;  // 0: not evaluated, 1: found, 2: missing, 3: assigned
   };
-  void*& slot_place(uint16_t index);
+  void*& slot_place(uint16_t index) {
+    if (!slots_) make_slots();
+    return slots_[index];
+  }
+  void make_slots();
   Cached& cached(uint32_t index);
   // What is assigned in those that share with this one; nullptr: nothing.
   const Cached* find_shared(uint32_t index) const;

@@ -110,8 +110,8 @@ void Loop::turn(int limit_ms) {
   in_turn_ = true;
   for (int i = 0; i < count; ++i) dispatch(events[i]);
   timers_.advance(now_ms_);
-  run_list(ready_);
-  run_list(turn_end_);
+  if (!ready_.empty()) run_list(ready_);
+  if (!turn_end_.empty()) run_list(turn_end_);
   in_turn_ = false;
 }
 

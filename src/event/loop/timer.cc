@@ -60,7 +60,7 @@ uint64_t TimerWheel::next_ms() {
   return find_first() ? first_starts_ms_ : never;
 }
 
-void TimerWheel::advance(uint64_t now_ms) {
+void TimerWheel::expire(uint64_t now_ms) {
   while (find_first() && first_starts_ms_ <= now_ms) {
     now_ms_ = std::max(now_ms_, first_starts_ms_);
     List<Timer> moved;

@@ -36,7 +36,11 @@ class TimerWheel {
   // The time at which advance() has something to do (an expiry, or moving far timers nearer), or `never`.
   uint64_t next_ms();
   // Expires everything due at `now_ms`.
-  void advance(uint64_t now_ms);
+  void advance(uint64_t now_ms) {
+    bool is_quiet = due_.empty() && first_ && !first_->empty() && first_starts_ms_ > now_ms;
+    if (!is_quiet) expire(now_ms);
+    else if (now_ms > now_ms_) now_ms_ = now_ms;
+  }
 
  private:
   static constexpr unsigned levels = 6, slot_bits = 6, slots = 1u << slot_bits;
@@ -44,6 +48,7 @@ class TimerWheel {
     uint64_t occupied = 0;  // a set bit may be stale: cancelling does not clear it
     List<Timer> slot[slots];
   };
+  void expire(uint64_t now_ms);
   void place(Timer& timer);
   bool find_first();
   bool first_slot(unsigned& level, unsigned& slot, uint64_t& starts_ms);

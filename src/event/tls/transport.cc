@@ -20,11 +20,18 @@ static constexpr size_t record_bytes_max = 16384;
 
 // Our BIO: plain calls on the transport below.
 struct TlsBio {
+  using Again = TlsTransport::Again;
   static TlsTransport& of(BIO* bio) { return *static_cast<TlsTransport*>(BIO_get_data(bio)); }
+
+  static void ask_again(BIO* bio, TlsTransport& tls) {
+    BIO_set_retry_read(bio);
+    tls.asked_again_ = Again::read;
+  }
 
   static int read(BIO* bio, char* to, int room) {
     TlsTransport& tls = of(bio);
     BIO_clear_retry_flags(bio);
+    tls.asked_again_ = Again::no;
     if (!tls.received_.empty()) {
       size_t bytes = std::min(static_cast<size_t>(room), tls.received_.size);
       std::memcpy(to, tls.received_.data, bytes);
@@ -34,14 +41,14 @@ struct TlsBio {
     }
     // A short read has emptied the socket: no call that would only say so.
     if (tls.has_read_ && !tls.watch().is_ready(tls.below_.read_wait())) {
-      BIO_set_retry_read(bio);
+      ask_again(bio, tls);
       return -1;
     }
     tls.has_read_ = true;
     IoResult got = tls.below_.read(to, static_cast<size_t>(room));
     switch (got.status) {
       case IoStatus::ok: return static_cast<int>(got.bytes);
-      case IoStatus::again: BIO_set_retry_read(bio); return -1;
+      case IoStatus::again: ask_again(bio, tls); return -1;
       case IoStatus::end: tls.at_end_ = true; return 0;
       case IoStatus::failed: tls.io_error_ = got.sys; return -1;
     }
@@ -51,11 +58,16 @@ struct TlsBio {
   static int write(BIO* bio, const char* from, int bytes) {
     TlsTransport& tls = of(bio);
     BIO_clear_retry_flags(bio);
+    tls.asked_again_ = Again::no;
     iovec vector{const_cast<char*>(from), static_cast<size_t>(bytes)};
     IoResult sent = tls.below_.write(&vector, 1);
     if (sent.status == IoStatus::ok) return static_cast<int>(sent.bytes);
-    if (sent.status == IoStatus::again) BIO_set_retry_write(bio);
-    else tls.io_error_ = sent.sys;
+    if (sent.status == IoStatus::again) {
+      BIO_set_retry_write(bio);
+      tls.asked_again_ = Again::write;
+    } else {
+      tls.io_error_ = sent.sys;
+    }
     return -1;
   }
 
@@ -82,8 +94,8 @@ struct TlsBio {
   }
 };
 
-// What others left in OpenSSL's queue must not count as a failure of the next call. Nearly always there is nothing, and looking costs a
-// tenth of clearing.
+// What others left in OpenSSL's queue must not count as a failure of the next call, where that is told by SSL_get_error(). Nearly always
+// there is nothing, and looking costs a tenth of clearing.
 static void clear_errors() {
   if (ERR_peek_error() != 0) ERR_clear_error();
 }
@@ -128,24 +140,26 @@ static const char* kept_text(const std::string& text) {
 
 const char* TlsTransport::failure_text() const { return failure_.empty() ? nullptr : kept_text(failure_); }
 
-IoResult TlsTransport::failed(int returned, const char* call, Direction& wait) {
-  switch (int code = SSL_get_error(ssl_.get(), returned)) {
-    case SSL_ERROR_WANT_READ: wait = Direction::read; return {IoStatus::again};
-    case SSL_ERROR_WANT_WRITE: wait = Direction::write; return {IoStatus::again};
-    case SSL_ERROR_ZERO_RETURN: return {IoStatus::end};
-    case SSL_ERROR_SYSCALL:
-    default:
-      broken_ = true;
-      if (code == SSL_ERROR_SYSCALL && at_end_ && ERR_peek_error() == 0) return {IoStatus::end};
-      failure_ = openssl_failure(call);
-      return {IoStatus::failed, 0, io_error_ ? io_error_ : EPROTO};
+// Not by SSL_get_error(): it looks at OpenSSL's queue first, which anyone may have left something in, and to look there before each record
+// costs as much as all else that is done here for one.
+IoResult TlsTransport::failed(const char* call, Direction& wait) {
+  if (asked_again_ != Again::no) {
+    wait = asked_again_ == Again::read ? Direction::read : Direction::write;
+    return {IoStatus::again};
   }
+  // An error puts the state machine back into a handshake that never ends; early data is read in one.
+  bool is_sound = !SSL_in_init(ssl_.get()) || ERR_peek_error() == 0;
+  if (is_sound && (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN)) return {IoStatus::end};
+  broken_ = true;
+  if (is_sound && at_end_) return {IoStatus::end};
+  failure_ = openssl_failure(call);
+  return {IoStatus::failed, 0, io_error_ ? io_error_ : EPROTO};
 }
 
 IoResult TlsTransport::read(char* to, size_t room) {
   if (broken_) return {IoStatus::failed, 0, io_error_ ? io_error_ : EPROTO};
-  clear_errors();
   has_read_ = false;
+  asked_again_ = Again::no;
   read_wait_ = Direction::read;
   if (early_ == Early::begun || early_ == Early::reading) {
     IoResult early = read_early(to, room);
@@ -153,7 +167,7 @@ IoResult TlsTransport::read(char* to, size_t room) {
   }
   size_t got = 0;
   int returned = SSL_read_ex(ssl_.get(), to, room, &got);
-  if (returned <= 0) return failed(returned, "SSL_read()", read_wait_);
+  if (returned <= 0) return failed("SSL_read()", read_wait_);
   // The flag says "a read may succeed": bytes that lie in OpenSSL need no event.
   if (SSL_has_pending(ssl_.get()) || !received_.empty()) watch().set_ready(Direction::read, true);
   return {IoStatus::ok, got};
@@ -161,15 +175,16 @@ IoResult TlsTransport::read(char* to, size_t room) {
 
 IoResult TlsTransport::write_record(const char* from, size_t bytes) {
   if (broken_) return {IoStatus::failed, 0, io_error_ ? io_error_ : EPIPE};
-  clear_errors();
   has_read_ = false;
+  asked_again_ = Again::no;
   write_wait_ = Direction::write;
   size_t sent = 0;
   bytes = std::min(bytes, record_bytes_);
-  int returned = early_ == Early::reading || early_ == Early::begun ? SSL_write_early_data(ssl_.get(), from, bytes, &sent)
-                                                                    : SSL_write_ex(ssl_.get(), from, bytes, &sent);
+  bool is_early = early_ == Early::reading || early_ == Early::begun;
+  if (is_early) clear_errors();
+  int returned = is_early ? SSL_write_early_data(ssl_.get(), from, bytes, &sent) : SSL_write_ex(ssl_.get(), from, bytes, &sent);
   if (returned <= 0) {
-    IoResult result = failed(returned, "SSL_write()", write_wait_);
+    IoResult result = failed("SSL_write()", write_wait_);
     if (result.status == IoStatus::end) return {IoStatus::failed, 0, EPIPE};
     return result;
   }
@@ -221,6 +236,7 @@ IoResult TlsTransport::read_early(char* to, size_t room) {
     return {IoStatus::ok, 1};
   }
   size_t got = 0;
+  clear_errors();
   switch (SSL_read_early_data(ssl_.get(), to, room, &got)) {
     case SSL_READ_EARLY_DATA_SUCCESS:
       watch().set_ready(Direction::read, true);
@@ -228,7 +244,7 @@ IoResult TlsTransport::read_early(char* to, size_t room) {
     case SSL_READ_EARLY_DATA_FINISH:
       early_ = Early::off;
       return {IoStatus::again};
-    default: return failed(0, "SSL_read_early_data()", read_wait_);
+    default: return failed("SSL_read_early_data()", read_wait_);
   }
 }
 

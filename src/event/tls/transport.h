@@ -76,7 +76,7 @@ class TlsTransport final : public Transport {
   Step step();
   Task<bool> ask(TlsQuestions& questions, uint64_t deadline_ms);
   // What a failed call means; `call` for the log. Sets `wait` if it is to be made again.
-  IoResult failed(int returned, const char* call, Direction& wait);
+  IoResult failed(const char* call, Direction& wait);
   Result<Unit> handshake_failed();
   // At most a record of `bytes` at `from`.
   IoResult write_record(const char* from, size_t bytes);
@@ -96,6 +96,8 @@ class TlsTransport final : public Transport {
   bool broken_ = false;        // no further call may be made on ssl_
   bool has_read_ = false;      // the BIO read from below within this call: the flag of the watch is exact
   bool at_end_ = false;        // below has ended
+  enum class Again : uint8_t { no, read, write };
+  Again asked_again_ = Again::no;  // what the BIO was asked for last, and could not do yet
   int io_error_ = 0;           // errno of the transport below
   std::string failure_;
 };

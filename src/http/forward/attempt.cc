@@ -38,12 +38,14 @@ bool Attempt::send(Body& body) {
   connect_ms_ = static_cast<int64_t>(request_.loop().now_ms() - started_ms_);
   sent_ = exchange_->pump(body);
   request_sent_ = sent_ == Progress::done;
+  awaits_reply_ = request_sent_ && exchange_->awaits_input();
   read_deadline_ms_ = bounded(request_.loop().deadline(target_.read_timeout_ms));
   return sent_ == Progress::done || sent_ == Progress::failed;
 }
 
 // A failed write says that the peer closed: it may have answered before, so its answer is looked for all the same.
 bool Attempt::poll(Result<Unit>& result) {
+  if (std::exchange(awaits_reply_, false)) return false;
   bool client_failed = sent_ == Progress::failed && exchange_->send_error().side == Side::client;
   HeadPoll polled = client_failed ? HeadPoll::pending : exchange_->poll_head();
   if (polled == HeadPoll::done) result = head_done();

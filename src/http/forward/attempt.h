@@ -74,6 +74,7 @@ class Attempt {
   Child<Result<Unit>> upload_;
   bool upload_seen_ = false;
   bool request_sent_ = false;  // all of it was written
+  bool awaits_reply_ = false;  // ... just now: there is nothing of a reply to look at
   bool asks_upgrade_ = false;
   Progress sent_ = Progress::done;
   uint64_t started_ms_ = 0, try_deadline_ms_ = 0, read_deadline_ms_ = 0;

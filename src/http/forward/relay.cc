@@ -224,9 +224,7 @@ bool try_relay(Relay& relay) {
   response.foreign_location = true;
   std::optional<FilePlace> place = store_place(request, conf, reply);
   if (relay.plan.edit_reply) relay.plan.edit_reply(request, reply, relay.plan.module_plan);
-  reply.headers.remove_if([&](const Headers::Field& field) { return conf.dropped.holds(field); });
-  for (const Headers::Field& field : response.head.headers) reply.headers.add(field.known, field.name, field.value);
-  response.head.headers.adopt(reply.headers);
+  response.head.headers.take_over(reply.headers, [&](const Headers::Field& field) { return conf.dropped.holds(field); });
   if (!request.generation().shows_upstream_fields) request.upstream_headers = &response.head.headers;
   note_facts(response, response.head.headers);
   response.body = request.arena().make<ReplyBody>(relay, rate_of(request, conf));

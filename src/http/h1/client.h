@@ -19,6 +19,7 @@ class ClientExchange final : public PeerExchange {
   Error send_error() const override { return sender_.error(); }
   bool has_pulled_body() const override { return sender_.has_pulled(); }
   HeadPoll poll_head() override;
+  bool awaits_input() const override { return peer_->unread().empty() && !peer_->transport().has_pending(); }
   Error head_error() const override { return error_; }
   std::string_view error_detail() const override { return error_detail_; }
   bool is_headless() const override { return headless_; }

@@ -20,7 +20,31 @@ LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const
   return finish_line(line, at[1] == '\n' ? kind : LineKind::bad, base, at + 2);
 }
 
-LineKind parse_any_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax) {
+// Every byte is looked at once. Of a name that is known no byte has to be judged; what lies before a colon may be anything.
+size_t take_plain_fields(Headers& to, std::string_view buffer, size_t from, const PlainFields& rules) {
+  const char *base = buffer.data(), *name = base + from, *end = base + std::min(buffer.size(), rules.section_end_max);
+  for (size_t left = rules.lines_max; left > 0 && name < end && *name > ' '; --left) {  // a blank: the section's end, a body may follow
+    const char* colon = scan::find_colon(base, name, end);
+    if (end - colon < 4 || colon[1] != ' ') break;
+    const char *value = colon + 2, *stop = scan::find_unprintable(base, value, end);
+    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') break;
+    if (*value == ' ' || stop[-1] == ' ') break;  // of an empty value: the blank behind the colon
+    if (static_cast<size_t>(stop + 2 - name) > rules.line_bytes_max) break;
+    std::string_view text(name, static_cast<size_t>(colon - name));
+    KnownHeader known = find_known_header(text);
+    if (known == KnownHeader::other) {
+      unsigned classes = name_classes(text);
+      if (classes == 0 || (classes & rules.odd_classes)) break;
+    } else if (to.has(known) && rules.once.holds(known)) {
+      break;
+    }
+    to.add(known, text, {value, static_cast<size_t>(stop - value)});
+    name = stop + 2;
+  }
+  return static_cast<size_t>(name - base);
+}
+
+LineKind parse_field_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax) {
   const char *base = buffer.data(), *end = base + buffer.size(), *at = base + from;
   line.scanned = 0;
   if (at == end) return finish_line(line, LineKind::more, base, end);

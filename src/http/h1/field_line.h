@@ -5,10 +5,11 @@
 // mean, which names a configuration drops and how long a line may be is the caller's matter.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
-#include "http/message/known_header.h"
+#include "http/message/headers.h"
 #include "http/message/scan.h"
 
 namespace fairlead::http::h1 {
@@ -34,9 +35,6 @@ struct FieldSyntax {
 // `at` is where a line ends if CR LF or LF stands there. Fills in kind, stop and next, and gives the kind: `kind`, bad or more.
 LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const char* at, bool lone_lf);
 
-// What parse_field_line() does with any line.
-LineKind parse_any_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax);
-
 // The scan::name_ bits of all bytes of `name`; 0 if one of them can be in no name at all.
 inline uint8_t name_classes(std::string_view name) {
   unsigned classes = 0;
@@ -48,37 +46,22 @@ inline uint8_t name_classes(std::string_view name) {
   return static_cast<uint8_t>(classes);
 }
 
-// What it does with one as nearly all are: there as a whole, "Name: value" CR LF, no further blanks around the value. False: nothing is
-// said of the line. Only a name that is not known has to be looked at byte by byte: what lies before a colon may be anything.
-[[gnu::always_inline]] inline bool take_plain_line(FieldLine& line, std::string_view buffer, size_t from) {
-  const char *base = buffer.data(), *end = base + buffer.size(), *name = base + from;
-  if (name == end || *name == '\r') return false;  // the end of the section: a body may follow
-  const char* colon = scan::find_colon(base, name, end);
-  if (end - colon < 4 || colon == name || colon[1] != ' ') return false;
-  const char* value = colon + 2;
-  const char* stop = scan::find_control(base, value, end);
-  if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') return false;
-  auto is_blank = [](char byte) { return byte == ' ' || byte == '\t'; };
-  if (is_blank(*value) || is_blank(stop[-1])) return false;  // of an empty value: the blank behind the colon
-  line.name = {name, static_cast<size_t>(colon - name)};
-  line.known = find_known_header(line.name);
-  line.name_classes = line.known != KnownHeader::other ? uint8_t{scan::name_plain} : name_classes(line.name);
-  if (line.name_classes == 0) return false;
-  line.value = {value, static_cast<size_t>(stop - value)};
-  line.next = line.stop = static_cast<size_t>(stop + 2 - base);
-  return true;
-}
+// What ends a run of plain fields besides a line of another kind: a repeated one of `once`, a name with a byte of `odd_classes`, a line or
+// a section longer than that.
+struct PlainFields {
+  const KnownHeaderSet& once;
+  unsigned odd_classes;
+  size_t line_bytes_max = SIZE_MAX, section_end_max = SIZE_MAX;  // the latter from the buffer's begin
+  size_t lines_max = SIZE_MAX;
+};
 
-// Reads the line that begins at `from` (less than or equal to buffer.size()); `scanned` is the field of that name from the previous
-// call for this line, or 0. Fills in `line` (not returned: a copy of it right after it was written would stall) and gives its kind.
-[[gnu::always_inline]] inline LineKind parse_field_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned,
-                                                        FieldSyntax syntax) {
-  if (scanned == 0 && take_plain_line(line, buffer, from)) [[likely]] return line.kind = LineKind::field;
-  if (buffer.substr(from, 2) == "\r\n") {
-    line.next = line.stop = from + 2;
-    return line.kind = LineKind::end;
-  }
-  return parse_any_line(line, buffer, from, scanned, syntax);
-}
+// Adds the fields from `from` on to `to` for as long as they stand on lines as nearly all are: there as a whole, "Name: value" CR LF, no
+// further blanks around the value, nothing but visible ASCII in it. Gives where the first other line begins; parse_field_line() is to be
+// asked what that is.
+size_t take_plain_fields(Headers& to, std::string_view buffer, size_t from, const PlainFields& rules);
+
+// Reads the line that begins at `from` (less than or equal to buffer.size()), whatever it is; `scanned` is the field of that name from the
+// previous call for this line, or 0. Fills in `line` and gives its kind.
+LineKind parse_field_line(FieldLine& line, std::string_view buffer, size_t from, size_t scanned, FieldSyntax syntax);
 
 }  // namespace fairlead::http::h1

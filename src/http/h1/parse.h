@@ -45,9 +45,11 @@ class RequestParser {
   enum class Stage : uint8_t { empty_lines, request_line, fields, done, failed };
 
   bool skip_empty_lines(std::string_view buffer);
+  bool take_usual_line(std::string_view buffer);
   bool read_request_line(std::string_view buffer);
   bool end_request_line(std::string_view buffer, const char* at);
-  bool read_fields(std::string_view buffer);
+  void read_fields(std::string_view buffer);
+  bool read_any_line(std::string_view buffer);
   bool judge_name(const FieldLine& line);
   bool keep_field(const FieldLine& line);
   bool finish();
@@ -92,7 +94,9 @@ class ResponseParser {
   bool read_status_line(std::string_view buffer);
   bool take_usual_status_line();
   bool end_status_line(std::string_view buffer, const char* at);
-  bool read_fields(std::string_view buffer);
+  void read_fields(std::string_view buffer);
+  bool read_any_line(std::string_view buffer);
+  bool keep_field(const FieldLine& line);
   bool finish();
   bool fail(const char* what, std::string_view detail = {});
   bool no_header();

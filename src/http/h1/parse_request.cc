@@ -111,7 +111,30 @@ bool RequestParser::skip_empty_lines(std::string_view buffer) {
   return true;
 }
 
+// "GET /path HTTP/1.1": nearly every request begins with such a line. False: nothing is said of it.
+bool RequestParser::take_usual_line(std::string_view buffer) {
+  constexpr std::string_view start = "GET /", rest = " HTTP/1.1\r\n";
+  const char *line = base_ + line_at_, *end = base_ + std::min<size_t>(buffer.size(), rules_.head_bytes_max);
+  if (scanned_ != 0 || static_cast<size_t>(end - line) < start.size() || std::memcmp(line, start.data(), start.size()) != 0) return false;
+  const char *target = line + start.size() - 1, *at = scan::find_blank_or_control(base_, target, end);
+  if (static_cast<size_t>(end - at) < rest.size() || std::memcmp(at, rest.data(), rest.size()) != 0) return false;
+  const char* next = at + rest.size();
+  if (static_cast<size_t>(next - line) > rules_.line_bytes_max) return false;
+  head_.method = Method::get;
+  head_.version_minor = 1;
+  method_bytes_ = 3;
+  target_at_ = static_cast<uint32_t>(target - base_);
+  target_bytes_ = static_cast<uint32_t>(at - target);
+  protocol_at_ = static_cast<uint32_t>(at + 1 - base_);
+  protocol_bytes_ = static_cast<uint32_t>(rest.size() - 3);
+  request_line_bytes_ = static_cast<uint32_t>(at - line + static_cast<std::ptrdiff_t>(rest.size()) - 2);
+  line_at_ = static_cast<size_t>(next - base_);
+  stage_ = Stage::fields;
+  return true;
+}
+
 bool RequestParser::read_request_line(std::string_view buffer) {
+  if (take_usual_line(buffer)) return true;
   const char *end = base_ + buffer.size(), *at = base_ + line_at_;
   auto stop = [&] { return static_cast<size_t>(at - base_) + 1; };
   const char* method = at;
@@ -195,42 +218,60 @@ std::string_view RequestParser::twice(std::string_view name, std::string_view va
   return head_.headers.arena().copy(format("{}: {}\", previous value: \"{}: {}", name, value, before.name, before.value));
 }
 
-inline bool RequestParser::keep_field(const FieldLine& line) {
+// A whole line that is a field. True: on to the next.
+bool RequestParser::keep_field(const FieldLine& line) {
   constexpr unsigned other_classes = scan::name_underscore | scan::name_token | scan::name_foreign;
-  if (line.name_classes & other_classes) [[unlikely]] {
-    if (!judge_name(line)) return stage_ != Stage::failed;
-  }
+  if (!within_limits(line.stop)) return false;
+  if (++lines_ > rules_.headers_max) return fail(line.stop, 400, "client sent too many header lines");
+  bool is_kept = !(line.name_classes & other_classes) || judge_name(line);
+  if (stage_ == Stage::failed) return false;
   KnownHeader known = line.known;
-  if (sent_once.holds(known) && head_.headers.has(known)) [[unlikely]] {
+  if (sent_once.holds(known) && head_.headers.has(known)) {
     const char* what = known == KnownHeader::host ? "client sent duplicate host header" : "client sent duplicate header line";
     return fail(line.stop, 400, what, twice(line.name, line.value, *head_.headers.find(known)));
   }
-  head_.headers.add(known, line.name, line.value);
+  if (is_kept) head_.headers.add(known, line.name, line.value);
+  line_at_ = line.next;
+  scanned_ = 0;
   return true;
 }
 
-bool RequestParser::read_fields(std::string_view buffer) {
+// What is not a field on a line as nearly all are. True: on to the next line.
+bool RequestParser::read_any_line(std::string_view buffer) {
   FieldLine line;
-  for (;;) {
-    LineKind kind = parse_field_line(line, buffer, line_at_, scanned_, {.lone_lf = true, .controls = false});
-    if (kind == LineKind::more) {
-      scanned_ = line.scanned;
-      return more(line.stop);
-    }
-    if (kind == LineKind::bad) {
-      size_t shown = std::min<size_t>(line.stop - line_at_, 256);
-      return fail(line.stop, 400, "client sent invalid header line", buffer.substr(line_at_, shown));
-    }
-    if (!within_limits(line.stop)) return false;
-    if (kind == LineKind::end) {
-      line_at_ = line.next;
-      return finish();
-    }
-    if (++lines_ > rules_.headers_max) return fail(line.stop, 400, "client sent too many header lines");
-    if (!keep_field(line)) return false;
-    line_at_ = line.next;
-    scanned_ = 0;
+  switch (parse_field_line(line, buffer, line_at_, scanned_, {.lone_lf = true, .controls = false})) {
+    case LineKind::more: scanned_ = line.scanned; return more(line.stop);
+    case LineKind::bad:
+      return fail(line.stop, 400, "client sent invalid header line", buffer.substr(line_at_, std::min<size_t>(line.stop - line_at_, 256)));
+    case LineKind::field: return keep_field(line);
+    case LineKind::end: break;
   }
+  if (!within_limits(line.stop)) return false;
+  line_at_ = line.next;
+  finish();
+  return false;
+}
+
+void RequestParser::read_fields(std::string_view buffer) {
+  do {
+    if (scanned_ == 0) {
+      size_t before = head_.headers.size();
+      line_at_ = take_plain_fields(head_.headers, buffer, line_at_,
+                                   {.once = sent_once,
+                                    .odd_classes = scan::name_underscore | scan::name_token | scan::name_foreign,
+                                    .line_bytes_max = rules_.line_bytes_max,
+                                    .section_end_max = rules_.head_bytes_max,
+                                    .lines_max = rules_.headers_max - lines_});
+      lines_ += static_cast<uint32_t>(head_.headers.size() - before);
+    }
+    if (buffer.substr(line_at_, 2) == "\r\n") {
+      if (within_limits(line_at_ + 2)) {
+        line_at_ += 2;
+        finish();
+      }
+      return;
+    }
+  } while (read_any_line(buffer));
 }
 
 bool RequestParser::finish() {

@@ -109,24 +109,43 @@ bool ResponseParser::end_status_line(std::string_view buffer, const char* at) {
   return true;
 }
 
-bool ResponseParser::read_fields(std::string_view buffer) {
+// A whole line that is a field. True: on to the next.
+bool ResponseParser::keep_field(const FieldLine& line) {
+  KnownHeader known = line.known;
+  bool frames = known == KnownHeader::content_length || known == KnownHeader::transfer_encoding;
+  if (frames && head_.headers.has(known)) return fail("upstream sent duplicate header line", line.name);
+  line_at_ = line.next;
+  scanned_ = 0;
+  if (is_token_name(line)) head_.headers.add(known, line.name, line.value);  // else HTTP/2 could not carry it, and nobody can mean it
+  return true;
+}
+
+// What is not a field on a line as nearly all are. True: on to the next line.
+bool ResponseParser::read_any_line(std::string_view buffer) {
   FieldLine line;
-  for (;;) {
-    switch (parse_field_line(line, buffer, line_at_, scanned_, {.lone_lf = true, .controls = true})) {
-      case LineKind::more: scanned_ = line.scanned; return false;
-      case LineKind::bad:
-        return fail("upstream sent invalid header", buffer.substr(line_at_, std::min<size_t>(line.stop - line_at_, 256)));
-      case LineKind::end: line_at_ = line.next; return finish();
-      case LineKind::field: break;
-    }
-    line_at_ = line.next;
-    scanned_ = 0;
-    if (!is_token_name(line)) continue;  // HTTP/2 could not carry it, and nobody can mean it
-    KnownHeader known = line.known;
-    bool frames = known == KnownHeader::content_length || known == KnownHeader::transfer_encoding;
-    if (frames && head_.headers.has(known)) return fail("upstream sent duplicate header line", line.name);
-    head_.headers.add(known, line.name, line.value);
+  switch (parse_field_line(line, buffer, line_at_, scanned_, {.lone_lf = true, .controls = true})) {
+    case LineKind::more: scanned_ = line.scanned; return false;
+    case LineKind::bad:
+      return fail("upstream sent invalid header", buffer.substr(line_at_, std::min<size_t>(line.stop - line_at_, 256)));
+    case LineKind::field: return keep_field(line);
+    case LineKind::end: break;
   }
+  line_at_ = line.next;
+  finish();
+  return false;
+}
+
+void ResponseParser::read_fields(std::string_view buffer) {
+  static constexpr KnownHeaderSet framing(KnownHeader::content_length, KnownHeader::transfer_encoding);
+  do {
+    if (scanned_ == 0)
+      line_at_ = take_plain_fields(head_.headers, buffer, line_at_, {.once = framing, .odd_classes = scan::name_foreign});
+    if (buffer.substr(line_at_, 2) == "\r\n") {
+      line_at_ += 2;
+      finish();
+      return;
+    }
+  } while (read_any_line(buffer));
 }
 
 bool ResponseParser::finish() {

@@ -107,8 +107,13 @@ void ClientExchange::take_field(std::string_view name, std::string_view value) {
   block_->add(arena.copy(name), arena.copy(value));
 }
 
-void ClientExchange::take_invalid_field(std::string_view name, std::string_view) {
+bool ClientExchange::take_invalid_field(std::string_view name, std::string_view) {
   if (!head_done_) fail_head(Fault::malformed, "upstream sent invalid header", name);
+  return false;
+}
+
+void ClientExchange::take_violation(std::string_view what) {
+  if (violation_.empty()) violation_ = arena_.copy(what);
 }
 
 void ClientExchange::take_head(bool) {
@@ -151,6 +156,10 @@ Error ClientExchange::closed_error() {
   if (Stream::is_lost()) return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"};
   if (close_code() == ErrorCode::refused_stream) return refused_error();
   if (close_code() == ErrorCode::no_error) return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed stream"};
+  if (Stream::is_violated()) {
+    error_detail_ = violation_;
+    return Error{Fault::malformed, Side::upstream, 0, "upstream sent invalid frames"};
+  }
   error_detail_ = name_of(close_code());
   bool malformed = close_code() == ErrorCode::protocol_error;
   return Error{malformed ? Fault::malformed : Fault::reset, Side::upstream, 0, "upstream reset the stream"};

@@ -50,7 +50,8 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   bool open();
   void take_field(std::string_view name, std::string_view value) override;
   void take_head(bool ends_stream) override;
-  void take_invalid_field(std::string_view name, std::string_view value) override;
+  bool take_invalid_field(std::string_view name, std::string_view value) override;
+  void take_violation(std::string_view what) override;
   void on_closed() override { head_event_.set(); }
   void take_status(std::string_view value);
   void take_final_head();
@@ -77,6 +78,7 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   bool has_answer_ = false;           // any head has begun
   bool head_done_ = false;
   std::string_view error_detail_;
+  std::string_view violation_;        // how the peer broke the protocol on this stream
   Error head_error_;
 };
 

@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "http/h2/request_head.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/base/encoding.h"
@@ -86,7 +87,17 @@ bool HeadReader::keep_name(std::string_view name, std::string_view value) {
   return true;
 }
 
+bool is_malformed(std::string_view name) {
+  auto is_forbidden = [](char byte) { return static_cast<uint8_t>(byte) <= 0x20 || static_cast<uint8_t>(byte) >= 0x7f || byte == ':'; };
+  if (std::any_of(name.begin(), name.end(), is_forbidden)) return true;
+  return std::all_of(name.begin(), name.end(), scan::is_token_byte);  // so it is the value; a name without bytes is none, either
+}
+
 void HeadReader::take_invalid(std::string_view name, std::string_view value) {
+  if (is_malformed(name)) {
+    fail(400, "client sent invalid header field", name);
+    return;
+  }
   bytes_ += name.size() + value.size();
   bool within_limits = ++lines_ <= rules_.headers_max && bytes_ <= rules_.head_bytes_max;  // what is beyond is forgotten
   if (!rules_.ignore_invalid_headers) fail(400, "client sent invalid header line", name);

@@ -10,6 +10,10 @@
 
 namespace fairlead::http::h2 {
 
+// Of a field whose name or value nghttp2 does not take: whether its message is malformed (RFC 9113 section 8.2.1), by the value or by bytes
+// that no name may hold. Of other names that are no tokens (RFC 9110 section 5.1) the configuration decides, as in HTTP/1.
+bool is_malformed(std::string_view name);
+
 class HeadReader {
  public:
   // `head` is empty; both outlive the reader.
@@ -17,7 +21,7 @@ class HeadReader {
 
   // Texts are copied into the arena of the head's fields. What comes behind a fault is dropped.
   void take(std::string_view name, std::string_view value);
-  // A field that was left out because its name or value can be in no message.
+  // A field that nghttp2 does not take because of its name or value.
   void take_invalid(std::string_view name, std::string_view value);
   // The head is complete; `has_body`: something follows. False: fault(). What there is of the head can be logged then.
   bool finish(bool has_body);

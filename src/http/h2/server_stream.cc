@@ -37,8 +37,10 @@ void ServerStream::take_field(std::string_view name, std::string_view value) {
   trailers_.add(known, arena_.copy(name), arena_.copy(value));
 }
 
-void ServerStream::take_invalid_field(std::string_view name, std::string_view value) {
-  if (!complete_) reader_.take_invalid(name, value);
+bool ServerStream::take_invalid_field(std::string_view name, std::string_view value) {
+  if (complete_) return !is_malformed(name);
+  reader_.take_invalid(name, value);
+  return true;
 }
 
 void ServerStream::take_head(bool ends_stream) {

@@ -38,7 +38,7 @@ class ServerStream final : public Stream, public Exchange {
   // -- Stream --
   void take_field(std::string_view name, std::string_view value) override;
   void take_head(bool ends_stream) override;
-  void take_invalid_field(std::string_view name, std::string_view value) override;
+  bool take_invalid_field(std::string_view name, std::string_view value) override;
 
   // -- Exchange --
   Connection& connection() override;
@@ -47,7 +47,8 @@ class ServerStream final : public Stream, public Exchange {
   void send_interim(uint16_t status, const Headers* headers) override;
   Progress pump(Outgoing& response) override;
   Task<WaitStatus> writable(uint64_t timeout_ms) override;
-  Error error() const override { return Stream::error(); }
+  // Fault::malformed: the client broke the protocol on this stream, which we reset for that.
+  Error error() const override { return is_violated() ? closed_error() : Stream::error(); }
   bool head_sent() const override { return head_submitted_; }
   uint64_t received_body_bytes() const override { return received_wire_bytes(); }
   uint64_t sent_bytes() const override { return sent_wire_bytes(); }

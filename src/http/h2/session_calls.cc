@@ -63,6 +63,9 @@ nghttp2_session_callbacks* Session::Calls::make_callbacks() {
   nghttp2_session_callbacks_set_on_frame_send_callback(made, &on_frame_send);
   nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, &on_invalid_frame);
   nghttp2_session_callbacks_set_error_callback2(made, &on_error);
+  // Frames of other types are seen by on_begin_frame, and ignored from there on (RFC 9113 section 5.5).
+  nghttp2_session_callbacks_set_unpack_extension_callback(
+      made, [](nghttp2_session*, void**, const nghttp2_frame_hd*, void*) { return static_cast<int>(NGHTTP2_ERR_CANCEL); });
   nghttp2_session_callbacks_set_on_header_callback(
       made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t* value,
                size_t value_bytes, uint8_t, void* self) {
@@ -72,9 +75,9 @@ nghttp2_session_callbacks* Session::Calls::make_callbacks() {
   nghttp2_session_callbacks_set_on_invalid_header_callback(
       made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t* value,
                size_t value_bytes, uint8_t, void*) {
-        if (Stream* stream = stream_of(raw, frame->hd.stream_id))
-          stream->take_invalid_field(text_of(name, name_bytes), text_of(value, value_bytes));
-        return 0;
+        Stream* stream = stream_of(raw, frame->hd.stream_id);
+        if (!stream || stream->take_invalid_field(text_of(name, name_bytes), text_of(value, value_bytes))) return 0;
+        return static_cast<int>(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);
       });
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
       made, [](nghttp2_session* raw, uint8_t, int32_t id, const uint8_t* bytes, size_t size, void* self) {
@@ -114,6 +117,9 @@ nghttp2_session* Session::Calls::make_session(Role role, Session& session) {
     nghttp2_option_set_no_closed_streams(made, 1);
     nghttp2_option_set_stream_reset_rate_limit(made, UINT32_MAX, UINT32_MAX);  // Conduct counts resets
     nghttp2_option_set_max_continuations(made, 64);                            // and these
+    constexpr unsigned first_extension_type = NGHTTP2_CONTINUATION + 1, last_extension_type = 255;
+    for (unsigned type = first_extension_type; type <= last_extension_type; ++type)
+      nghttp2_option_set_user_recv_extension_type(made, static_cast<uint8_t>(type));
     return made;
   }();
   nghttp2_session* made = nullptr;
@@ -129,13 +135,20 @@ Stream* Session::Calls::stream_of(nghttp2_session* session, int32_t id) {
 
 // -- what comes in --
 
-int Session::Calls::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* self) {
+// A header block of no stream that is open, nor one that it opens: nghttp2 ignores it, as one that crossed our reset must be.
+static bool is_late(nghttp2_session* raw, Role role, int32_t id) {
+  if (nghttp2_session_get_stream_user_data(raw, id)) return false;
+  return role == Role::client || id <= nghttp2_session_get_last_proc_stream_id(raw);
+}
+
+int Session::Calls::on_begin_frame(nghttp2_session* raw, const nghttp2_frame_hd* head, void* self) {
   Session& session = session_of(self);
   Conduct& conduct = session.conduct_;
   if (conduct.violation()) return 0;
   uint64_t now = session.loop().now_ms();
   switch (head->type) {
     case NGHTTP2_HEADERS:
+      if (is_late(raw, session.role_, head->stream_id)) conduct.control_frame(now);
       conduct.head_begins();
       session.block_bytes_ = head->length + frame_head_bytes;
       session.in_head_ = (head->flags & NGHTTP2_FLAG_END_HEADERS) == 0;
@@ -220,9 +233,10 @@ int Session::Calls::on_stream_close(nghttp2_session* raw, int32_t id, uint32_t c
 }
 
 // nghttp2 resets the stream itself; often it has told why by on_error().
-int Session::Calls::on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int code, void* self) {
+int Session::Calls::on_invalid_frame(nghttp2_session* raw, const nghttp2_frame* frame, int code, void* self) {
   std::string& complaint = session_of(self).complaint_;
   if (complaint.empty()) complaint = format("{} in a frame of stream {}", nghttp2_strerror(code), frame->hd.stream_id);
+  if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->take_violation(complaint);
   return 0;
 }
 
@@ -237,6 +251,7 @@ int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* fra
   Session& session = session_of(self);
   if (frame->hd.type == NGHTTP2_RST_STREAM) {
     if (frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM && session.role_ == Role::server) session.conduct_.refused();
+    if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->is_violated_ = true;  // those that we give up are unknown by now
     return 0;
   }
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;

@@ -110,6 +110,7 @@ Error Stream::closed_error() const {
   if (lost_) {
     return Error{Fault::closed, side_, 0, upstream ? "upstream prematurely closed connection" : "client prematurely closed connection"};
   }
+  if (is_violated_) return Error{Fault::malformed, side_, 0, upstream ? "upstream sent invalid frames" : "client sent invalid frames"};
   return Error{Fault::reset, side_, 0, upstream ? "upstream prematurely closed stream" : "client prematurely closed stream"};
 }
 

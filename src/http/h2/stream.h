@@ -39,8 +39,11 @@ class Stream : public Link {
 
   virtual void take_field(std::string_view name, std::string_view value) = 0;
   virtual void take_head(bool ends_stream) = 0;
-  // A field that no message may have (a bad name or value) and that was left out.
-  virtual void take_invalid_field(std::string_view, std::string_view) {}
+  // A field that no message may have, by its name or its value. False: the message is malformed, and the stream is reset for it
+  // (RFC 9113 section 8.1.1); else the field is left out.
+  virtual bool take_invalid_field(std::string_view name, std::string_view value) = 0;
+  // The peer broke the protocol on this stream, which is about to be reset by us; `what` in nghttp2's words.
+  virtual void take_violation(std::string_view /*what*/) {}
   // Of the frames of header blocks so far.
   size_t head_wire_bytes() const { return head_wire_bytes_; }
 
@@ -91,6 +94,8 @@ class Stream : public Link {
   // The peer (or the connection) ended it before its message, or ours to a client, was complete.
   bool is_broken_off() const { return broken_off_; }
   ErrorCode close_code() const { return close_code_; }
+  // It was nghttp2 that reset it: the peer broke the protocol on it.
+  bool is_violated() const { return is_violated_; }
   // Fired through the ready list when the stream is broken off. At most one; nullptr removes it.
   void alert(Resumable* resumable) { alert_ = resumable; }
   // Gives it up: RST_STREAM unless it is over. What was not yet sent is dropped.
@@ -101,6 +106,8 @@ class Stream : public Link {
   virtual void before_first_wait() {}
   // Closed: both sides through, or broken off.
   virtual void on_closed() {}
+  // Why it was closed before its time.
+  Error closed_error() const;
 
  private:
   friend class Session;
@@ -125,7 +132,6 @@ class Stream : public Link {
   bool read_file();
   Progress fail(Error error);
   Progress fail_closed();
-  Error closed_error() const;
 
   // By the session.
   void take_data(std::string_view bytes, const SegmentRef& from);
@@ -143,6 +149,7 @@ class Stream : public Link {
   bool receive_failed_ = false;
   bool waited_ = false;
   bool lost_ = false;          // closed with its connection
+  bool is_violated_ = false;
   bool body_ended_ = false;
   bool sent_end_ = false;
   bool pulled_ = false;

@@ -3,6 +3,7 @@
 #include "http/message/headers.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/text.h"
 #include "http/message/scan.h"
@@ -16,10 +17,7 @@ bool is_token(std::string_view text) {
   return true;
 }
 
-bool is_field_value(std::string_view text) {
-  const char* end = text.data() + text.size();
-  return scan::find_control(text.data(), text.data(), end) == end;
-}
+bool is_field_value(std::string_view text) { return !scan::has_control(text); }
 
 bool list_names(std::string_view list, std::string_view token) {
   size_t single = 0;  // by far the most frequent: one token
@@ -135,6 +133,16 @@ void Headers::rebase(const char* old_base, const char* new_base) {
     fields_[i].name = moved(fields_[i].name);
     fields_[i].value = moved(fields_[i].value);
   }
+}
+
+void Headers::take_array(Headers& other) {
+  FL_ASSERT(arena_ == other.arena_);
+  fields_ = std::exchange(other.fields_, nullptr);
+  room_ = std::exchange(other.room_, 0);
+  size_ = other.size_ = 0;
+  bytes_ = other.bytes_ = 0;
+  std::memset(slots_, 0, sizeof slots_);
+  std::memset(other.slots_, 0, sizeof other.slots_);
 }
 
 void Headers::adopt(Headers& other) {

@@ -101,6 +101,21 @@ class Headers {
   void clear() { shrink_to(0); }
   // Takes the fields of `other`, which is left empty; both lists have the same arena. What this list held is gone.
   void adopt(Headers& other);
+  // Puts the fields of `other` in front of its own, but for those that `is_dropped` says yes to. Arena and rest as for adopt().
+  template <class Predicate>
+  void take_over(Headers& other, Predicate&& is_dropped) {
+    const Field* own = fields_;
+    uint32_t own_size = size_, given = other.size_;
+    take_array(other);
+    for (uint32_t i = 0; i < given; ++i) {
+      if (is_dropped(static_cast<const Field&>(fields_[i]))) continue;
+      if (size_ != i) fields_[size_] = fields_[i];
+      bytes_ += fields_[size_].name.size() + fields_[size_].value.size() + 4;
+      if (fields_[size_].known != KnownHeader::other) note_slot(fields_[size_].known, size_);
+      ++size_;
+    }
+    for (uint32_t i = 0; i < own_size; ++i) add(own[i].known, own[i].name, own[i].value);
+  }
 
   // All texts are views of memory that moved as a whole from `old_base` to `new_base` (the parser's buffer grew).
   void rebase(const char* old_base, const char* new_base);
@@ -117,6 +132,8 @@ class Headers {
   std::string_view join_from(const Field* first) const;
   void set_field(KnownHeader known, std::string_view name, std::string_view value);
   void shrink_to(uint32_t size);
+  // Forgets its own fields for the memory of those of `other`, which is left empty.
+  void take_array(Headers& other);
 
   Arena* arena_;
   Field* fields_ = nullptr;
@@ -124,7 +141,7 @@ class Headers {
   uint32_t room_ = 0;
   uint32_t room_first_;
   size_t bytes_ = 0;
-  uint8_t slots_[known_header_count] = {};  // index + 1 of the first; 0: none
+  uint8_t slots_[(known_header_count + 15) / 16 * 16] = {};  // index + 1 of the first; 0: none. In whole words, cleared by a few stores
 };
 
 }  // namespace fairlead::http

@@ -93,6 +93,13 @@ struct BlankOrControl {
 #endif
 };
 
+struct Unprintable {
+  bool operator()(char byte) const { return byte < ' ' || byte > '~'; }
+#if defined(__SSE2__)
+  Bytes in(Bytes bytes) const { return _mm_cmpgt_epi8(all(' ' + 1), _mm_add_epi8(bytes, all(1))); }  // signed: 0x7f wraps, 0x80 is below
+#endif
+};
+
 struct NameEnd {
   bool operator()(char byte) const { return class_of(byte) == 0; }
 #if defined(__SSE2__)
@@ -121,9 +128,25 @@ inline const char* find_blank_or_control(const char* base, const char* at, const
   return detail::find(base, at, end, detail::BlankOrControl());
 }
 
+// The first byte that is neither a space nor a visible character of ASCII.
+inline const char* find_unprintable(const char* base, const char* at, const char* end) {
+  return detail::find(base, at, end, detail::Unprintable());
+}
+
 // The first byte that can be in no header name, however lenient one is (control, space, colon): those of class 0.
 inline const char* find_name_end(const char* base, const char* at, const char* end) {
   return detail::find(base, at, end, detail::NameEnd());
+}
+
+// Whether there is a control character other than HTAB. What fields hold is often shorter than sixteen bytes.
+inline bool has_control(std::string_view text) {
+  const char *at = text.data(), *end = at + text.size();
+#if defined(__SSE2__)
+  auto word = [](const char* from) { return _mm_loadl_epi64(reinterpret_cast<const detail::Bytes*>(from)); };
+  if (text.size() >= 8 && text.size() < 16)  // the first eight and the last eight, which may overlap
+    return _mm_movemask_epi8(detail::Control().in(_mm_unpacklo_epi64(word(at), word(end - 8)))) != 0;
+#endif
+  return find_control(at, at, end) != end;
 }
 
 // The first colon.

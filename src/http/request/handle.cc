@@ -189,16 +189,20 @@ static Task<Verdict> follow(Request& request, Verdict verdict) {
   }
 }
 
+// Its stream was reset for what the client sent on it, not given up by the client.
+static bool is_broken_by_client(const Request& request) { return request.exchange.error().fault == Fault::malformed; }
+
 static void log_abort(Request& request) {
+  const char* what = is_broken_by_client(request) ? "client sent invalid frames" : "client prematurely closed connection";
   const TryRecord* record = request.last_try();
   if (!record) {
-    request.logger.info("client prematurely closed connection");
+    request.logger.info("{}", what);
     return;
   }
   std::string_view doing = record->connect_ms < 0 ? "connecting to upstream"
                            : record->header_ms < 0 ? "reading response header from upstream" : "reading upstream";
   While at(request, doing);
-  request.logger.info("client prematurely closed connection, so upstream connection is closed too");
+  request.logger.info("{}, so upstream connection is closed too", what);
 }
 
 Task<Unit> handle_subrequest(Request& request) {
@@ -236,8 +240,9 @@ Task<Unit> handle(Request& request, Verdict verdict) {
     finished = co_await gone;
   }
   if (!finished) {
-    if (!request.exchange.head_sent()) request.response.head.status = 499;
-    request.fail_reason = "DC";
+    bool is_invalid = is_broken_by_client(request);
+    if (!request.exchange.head_sent()) request.response.head.status = is_invalid ? 400 : 499;
+    request.fail_reason = is_invalid ? "DPE" : "DC";
     log_abort(request);
     request.exchange.abandon();
   }

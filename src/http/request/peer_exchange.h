@@ -98,6 +98,9 @@ class PeerExchange {
   // Plain: takes what is there of the reply's head. done: it is complete (interim ones were skipped, except 101), and body() may be used.
   // pending: await readable(). failed: head_error().
   virtual HeadPoll poll_head() = 0;
+  // After pump() gave done: whether poll_head() has nothing to look at before readable() is over. A reply takes its time, and a first look
+  // right behind the request would find nothing.
+  virtual bool awaits_input() const { return false; }
   virtual Error head_error() const = 0;
   // Of a malformed head: the bytes that broke it, for the log. May be empty.
   virtual std::string_view error_detail() const { return {}; }

@@ -185,6 +185,16 @@ TEST(ChainWriter, SegmentsFollowOneAnother) {
   EXPECT_EQ(text_of(chain), expected + "more");
 }
 
+TEST(AppendBytes, CopiesEachSizeAndNothingMore) {
+  std::string from;
+  for (int i = 0; i < 64; ++i) from += static_cast<char>('0' + i);
+  for (size_t size = 0; size <= from.size(); ++size) {
+    std::string to(size + 2, '.');
+    EXPECT_EQ(append_bytes(to.data() + 1, std::string_view(from).substr(0, size)), to.data() + 1 + size);
+    EXPECT_EQ(to, "." + from.substr(0, size) + ".");
+  }
+}
+
 TEST(ChainWriter, NothingWritten) {
   Chain chain;
   { ChainWriter writer(chain); }

@@ -99,6 +99,23 @@ TEST(HeadReader, DropsOrRefusesInvalidNamesAsConfigured) {
   EXPECT_EQ(refused.reader.fault().status, 400);
 }
 
+TEST(HeadReader, RefusesFieldsThatNoMessageMayHave) {
+  auto fault_of_invalid = [](std::string_view name, std::string_view value) {
+    Reading reading({{":method", "GET"}, {":authority", "h"}, {":path", "/"}});
+    reading.reader.take_invalid(name, value);
+    return reading.reader.fault().status;
+  };
+  EXPECT_EQ(fault_of_invalid("x", "a\nb"), 400);
+  EXPECT_EQ(fault_of_invalid("x", " padded"), 400);
+  EXPECT_EQ(fault_of_invalid("x\r\ny", "1"), 400);
+  EXPECT_EQ(fault_of_invalid(std::string_view("x\0", 2), "1"), 400);
+  EXPECT_EQ(fault_of_invalid("x:y", "1"), 400);
+  EXPECT_EQ(fault_of_invalid("", "1"), 400);
+  EXPECT_EQ(fault_of_invalid("x y", "1"), 400);
+  EXPECT_EQ(fault_of_invalid("x\xe9", "1"), 400);
+  EXPECT_EQ(fault_of_invalid("x@y", "1"), 0);  // as in HTTP/1: left out
+}
+
 TEST(HeadReader, KnowsBothKindsOfConnect) {
   Reading plain({{":method", "CONNECT"}, {":authority", "h:443"}});
   ASSERT_TRUE(plain.good);

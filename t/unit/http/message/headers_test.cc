@@ -104,6 +104,20 @@ TEST_F(HeadersTest, known_names_behind_the_reach_of_the_index) {
   check();
 }
 
+TEST_F(HeadersTest, takes_over_what_is_not_dropped_in_front_of_its_own) {
+  auto is_server = [](const Headers::Field& field) { return field.known == KnownHeader::server; };
+  Headers reply(*arena, 4);
+  for (const char* name : {"Server", "Date", "X-A", "Server"}) reply.add(name, "theirs");
+  headers.take_over(reply, is_server);
+  EXPECT_EQ(text(), "Date=theirs X-A=theirs ");
+  EXPECT_TRUE(reply.empty() && !reply.has(KnownHeader::date));
+  check();
+  reply.add("Via", "other");
+  headers.take_over(reply, is_server);
+  EXPECT_EQ(text(), "Via=other Date=theirs X-A=theirs ");
+  check();
+}
+
 TEST_F(HeadersTest, rebase_moves_all_views) {
   std::string before = "NameValue", after = "nAMEvALUE";
   headers.add(KnownHeader::other, std::string_view(before).substr(0, 4), std::string_view(before).substr(4));

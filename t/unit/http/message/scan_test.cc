@@ -49,6 +49,18 @@ TEST(Scan, gives_the_first_of_several) {
   EXPECT_EQ(found(find_name_end, "Host: a:b", 0), 4u);
 }
 
+TEST(Scan, sees_a_control_wherever_it_stands) {
+  for (size_t size = 0; size < 40; ++size) {
+    std::string text(size, '\t');
+    EXPECT_FALSE(has_control(text)) << size;
+    for (size_t at = 0; at < size; ++at) {
+      text.assign(size, 'x');
+      text[at] = '\n';
+      EXPECT_TRUE(has_control(text)) << size << ' ' << at;
+    }
+  }
+}
+
 TEST(Scan, knows_each_byte) {
   for (int i = 0; i < 256; ++i) {
     char byte = static_cast<char>(i);
