@@ -170,6 +170,8 @@ def test_malformed_requests_are_reset_alone(s, headers):
         got = c.get("/", headers=headers)
         assert got.reset == 1 and not got.headers
         assert c.get("/a").status == 200
+    assert [f[2] for f in facts(s)] == ["400", "200"]
+    s.wait_for_log("client sent a malformed request: .* client: 127.0.0.1")
     s.wait_for_log("client sent invalid frames: .* while processing HTTP/2 connection, client: 127.0.0.1")
 
 
@@ -200,15 +202,17 @@ def test_malformed_trailers_are_reset_alone(s):
 
 @pytest.mark.parametrize("place", ["/up/x", "/stream/x"])
 @pytest.mark.parametrize("body", [b"toolong", b"few"])
-def test_a_body_unlike_its_length_is_reset(s, place, body):
+@pytest.mark.parametrize("more", [[], [("expect", "100-continue")]])
+def test_a_body_unlike_its_length_is_reset(s, place, body, more):
     with H2Client(s.port) as c:
-        stream = c.start(place, method="POST", headers=[("content-length", "5"), ("expect", "100-continue")], end=False)
-        c.pump_until(lambda: c.replies[stream].interim)  # the request has begun, so there will be a line in the log
+        stream = c.start(place, method="POST", headers=[("content-length", "5")] + more, end=False)
+        if more:
+            c.pump_until(lambda: c.replies[stream].interim)  # the request has begun
         c.send(stream, body, end=True)
         assert c.wait(stream).reset == 1
         assert c.get("/a").status == 200
     assert [f[2] for f in facts(s)] == ["400", "200"]
-    s.wait_for_log("client sent invalid frames")
+    s.wait_for_log("client sent (invalid frames|a malformed request)")
 
 
 def test_return_444_resets_the_stream_alone(s):

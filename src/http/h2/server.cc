@@ -64,12 +64,14 @@ Task<Unit> ServerConnection::serve(Arena::Owner arena, ServerStream* stream) {
   Request* request = arena->make<Request>(*arena, stream->head(), *stream, sink_.facts());
   request->started_ms = stream->started_ms();
   stream->set_request(*request);
-  if (stream->head_fault().status) co_await sink_.refuse(*request, stream->head_fault());
+  HeadFault fault = stream->head_fault();
+  if (fault.status) co_await sink_.refuse(*request, fault);
   else co_await sink_.handle(*request);
   co_return Unit();
 }
 
-// After bytes were taken in: requests whose heads are complete begin; those given up before are forgotten.
+// After bytes were taken in: requests whose heads are complete begin; those given up before are forgotten. Those that were reset for what
+// the client sent are refused, for the log: nobody is there to answer to.
 void ServerConnection::begin_requests() {
   ServerStream::Opening* next = nullptr;
   for (ServerStream::Opening* at = opening_.front(); at; at = next) {
@@ -78,7 +80,7 @@ void ServerConnection::begin_requests() {
     if (!stream.is_complete() && !stream.is_closed()) continue;
     at->unlink();
     Arena::Owner arena(&stream.arena());
-    if (stream.is_closed()) continue;
+    if (stream.is_closed() && !stream.is_violated()) continue;
     if (sink_.is_draining()) begin_shutdown();
     requests_.spawn(serve(std::move(arena), &stream));
   }

@@ -43,6 +43,17 @@ bool ServerStream::take_invalid_field(std::string_view name, std::string_view va
   return true;
 }
 
+// What there is of a head that is not complete is for the log.
+void ServerStream::take_violation(std::string_view what) {
+  violation_ = arena_.copy(what);
+  if (!complete_) (void)reader_.finish(false);
+}
+
+HeadFault ServerStream::head_fault() const {
+  if (is_violated()) return {400, "client sent a malformed request", violation_};
+  return reader_.fault();
+}
+
 void ServerStream::take_head(bool ends_stream) {
   if (complete_) {
     set_trailers(&trailers_);

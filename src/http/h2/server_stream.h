@@ -30,8 +30,8 @@ class ServerStream final : public Stream, public Exchange {
   RequestHead& head() { return head_; }
   // The head is complete: the request may begin.
   bool is_complete() const { return complete_; }
-  // Of a complete head; status 0: none.
-  const HeadFault& head_fault() const { return reader_.fault(); }
+  // Of a complete head, or of a stream that was reset for what the client sent on it; status 0: none.
+  HeadFault head_fault() const;
   uint64_t started_ms() const { return started_ms_; }
   void set_request(Request& request) { request_ = &request; }
 
@@ -39,6 +39,7 @@ class ServerStream final : public Stream, public Exchange {
   void take_field(std::string_view name, std::string_view value) override;
   void take_head(bool ends_stream) override;
   bool take_invalid_field(std::string_view name, std::string_view value) override;
+  void take_violation(std::string_view what) override;
 
   // -- Exchange --
   Connection& connection() override;
@@ -69,6 +70,7 @@ class ServerStream final : public Stream, public Exchange {
   HeadReader reader_;
   Headers trailers_;
   size_t trailer_bytes_ = 0;
+  std::string_view violation_;
   Request* request_ = nullptr;
   uint64_t started_ms_;
   bool complete_ = false;
