@@ -79,7 +79,7 @@ bool exists(Request& request, const char* path, bool is_folder) {
 void take(Request& request, std::string_view uri, bool is_folder) {
   const CoreConf& core = conf<CoreConf>(request);
   if (core.is_alias && core.alias_of->match == Location::Match::regex) {
-    if (is_folder) return;
+    if (is_folder || uri.empty()) return;  // "": what the alias names
     request.alias_takes_uri = true;
   }
   request.uri = uri;

@@ -18,6 +18,7 @@
 #include "core/process/cmdline.h"
 #include "core/process/control.h"
 #include "core/process/conf.h"
+#include "core/process/pid_file.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
 #include "event/tls/record_buffers.h"
@@ -75,22 +76,19 @@ static LoadRequest request_of(const CommandLine& line, const StartPaths& paths) 
 
 // -t and -T.
 static int test_configuration(const CommandLine& line, const LoadRequest& request) {
-  auto loaded = LoadedConfiguration::load(request, nullptr, nullptr);
+  auto loaded = LoadedConfiguration::load(request, nullptr, nullptr, nullptr, !line.quiet);
   ConfResult<Unit> opened = Unit();
   if (loaded) {
     ListenPlan plan;
     plan.mode = ListenPlan::Mode::test;
     opened = (*loaded)->listeners().open(plan, Logger());
+    if (opened) opened = PidFile((*loaded)->settings().pid_path).check();
   }
   bool ok = loaded && opened;
   if (!loaded) Logger().emerg("{}", loaded.error());
   else if (!opened) Logger().emerg("{}", opened.error());
-  if (ok && !line.quiet) {
-    std::fprintf(stderr, "fairlead: the configuration file %s syntax is ok\n", request.conf_path.c_str());
-    std::fprintf(stderr, "fairlead: configuration file %s test is successful\n", request.conf_path.c_str());
-  } else if (!ok) {
-    std::fprintf(stderr, "fairlead: configuration file %s test failed\n", request.conf_path.c_str());
-  }
+  if (!ok || !line.quiet)
+    std::fprintf(stderr, "fairlead: configuration file %s test %s\n", request.conf_path.c_str(), ok ? "is successful" : "failed");
   if (!ok) return 1;
   if (line.dump) {
     for (const ConfFile& file : (*loaded)->generation().files())

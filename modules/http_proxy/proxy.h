@@ -34,7 +34,6 @@ struct SentPart {
 // proxy_redirect and proxy_cookie_domain|path: what is replaced by what.
 struct Rewrite {
   bool is_default = false;             // proxy_redirect default
-  bool caseless = false;
   Template from;
   std::shared_ptr<RegexRule> regex;    // instead of `from`
   Template to;

@@ -14,20 +14,26 @@ namespace fairlead::http::proxy {
 
 namespace {
 
-// `text` with what the rule matches at its beginning replaced; nothing if it does not match.
+// A rule that is a regular expression replaces the whole text, whatever part of it matches. Nothing if it does not match.
+std::optional<std::string_view> apply_regex(Request& request, const Rewrite& rule, std::string_view text) {
+  if (!rule.regex->match(request, text)) return std::nullopt;
+  return rule.to.evaluate(request);
+}
+
+// `text` with its beginning replaced, if that is the rule's; nothing otherwise.
 std::optional<std::string_view> apply(Request& request, const Rewrite& rule, std::string_view text) {
-  if (rule.regex) {
-    if (!rule.regex->match(request, text)) return std::nullopt;
-    std::string_view whole = request.capture(0);
-    size_t at = static_cast<size_t>(whole.data() - text.data());
-    std::string_view before = text.substr(0, at), behind = text.substr(at + whole.size());
-    return request.arena().join({before, rule.to.evaluate(request), behind});
-  }
+  if (rule.regex) return apply_regex(request, rule, text);
   std::string_view from = rule.from.evaluate(request);
-  if (from.empty() || text.size() < from.size()) return std::nullopt;
-  bool same = rule.caseless ? equal_nocase(text.substr(0, from.size()), from) : text.starts_with(from);
-  if (!same) return std::nullopt;
+  if (from.empty() || !text.starts_with(from)) return std::nullopt;
   return request.arena().join({rule.to.evaluate(request), text.substr(from.size())});
+}
+
+// The same for a cookie's domain, which is another one as soon as it only begins alike. A leading dot stays.
+std::optional<std::string_view> apply_to_domain(Request& request, const Rewrite& rule, std::string_view text) {
+  if (rule.regex) return apply_regex(request, rule, text);
+  std::string_view dot = text.substr(0, text.starts_with('.') ? 1 : 0);
+  if (!equal_nocase(text.substr(dot.size()), rule.from.evaluate(request))) return std::nullopt;
+  return request.arena().join({dot, rule.to.evaluate(request)});
 }
 
 std::optional<std::string_view> apply_default(Request& request, const ProxyRequest& proxy, std::string_view text) {
@@ -77,10 +83,10 @@ std::vector<Attribute> cut_cookie(std::string_view text) {
     part = trim(part);
     size_t equals = part.find('=');
     Attribute attribute;
-    attribute.name = part.substr(0, equals);
+    attribute.name = trim(part.substr(0, equals));
     if (equals != std::string_view::npos) {
       attribute.has_value = true;
-      attribute.value = part.substr(equals + 1);
+      attribute.value = trim(part.substr(equals + 1));
     }
     parts.push_back(attribute);
   }
@@ -100,19 +106,24 @@ std::string_view put_together(Request& request, const std::vector<Attribute>& pa
   return request.arena().copy(text);
 }
 
-bool rewrite_attribute(Request& request, const std::vector<Rewrite>& rules, std::vector<Attribute>& parts, std::string_view name) {
+using Apply = std::optional<std::string_view> (*)(Request&, const Rewrite&, std::string_view);
+
+bool rewrite_attribute(Request& request, const std::vector<Rewrite>& rules, Apply apply_rule, Attribute& attribute) {
+  for (const Rewrite& rule : rules) {
+    auto result = apply_rule(request, rule, attribute.value);
+    if (!result) continue;
+    attribute.value = *result;
+    return true;
+  }
+  return false;
+}
+
+bool rewrite_attributes(Request& request, const ProxyConf& conf, std::vector<Attribute>& parts) {
   bool changed = false;
   for (size_t i = 1; i < parts.size(); ++i) {
-    if (!equal_nocase(parts[i].name, name) || !parts[i].has_value) continue;
-    std::string_view value = parts[i].value;
-    bool dot = name == "domain" && value.starts_with('.');  // nginx ignores a leading dot
-    for (const Rewrite& rule : rules) {
-      auto result = apply(request, rule, dot ? value.substr(1) : value);
-      if (!result) continue;
-      parts[i].value = dot ? request.arena().join({".", *result}) : *result;
-      changed = true;
-      break;
-    }
+    if (!parts[i].has_value) continue;
+    if (equal_nocase(parts[i].name, "domain")) changed |= rewrite_attribute(request, conf.cookie_domains, apply_to_domain, parts[i]);
+    else if (equal_nocase(parts[i].name, "path")) changed |= rewrite_attribute(request, conf.cookie_paths, apply, parts[i]);
   }
   return changed;
 }
@@ -162,8 +173,7 @@ void edit_cookies(Request& request, const ProxyConf& conf, Headers& headers) {
   std::vector<std::string_view> edited;
   for (const Headers::Field* field = headers.find(KnownHeader::set_cookie); field; field = headers.next_same(*field)) {
     std::vector<Attribute> parts = cut_cookie(field->value);
-    bool changed = rewrite_attribute(request, conf.cookie_domains, parts, "domain");
-    changed = rewrite_attribute(request, conf.cookie_paths, parts, "path") || changed;
+    bool changed = rewrite_attributes(request, conf, parts);
     changed = apply_flags(request, conf, parts) || changed;
     edited.push_back(changed ? put_together(request, parts) : field->value);
   }
@@ -172,16 +182,15 @@ void edit_cookies(Request& request, const ProxyConf& conf, Headers& headers) {
 }
 
 // "~re", "~*re" or a text, and what replaces it.
-ConfResult<Unit> read_rewrite(Line& line, bool caseless_text, Rewrite& rule) {
+ConfResult<Unit> read_rewrite(Line& line, bool is_domain, Rewrite& rule) {
   std::string_view from = line.word(1);
-  rule.caseless = caseless_text;
   if (from.starts_with('~')) {
     bool caseless = from.starts_with("~*");
-    auto regex = RegexRule::compile(line, from.substr(caseless ? 2 : 1), caseless);
+    auto regex = RegexRule::compile(line, from.substr(caseless ? 2 : 1), caseless || is_domain);
     if (!regex) return regex.error();
     rule.regex = std::move(*regex);
   } else {
-    auto text = compile_text(line, caseless_text && from.starts_with('.') ? from.substr(1) : from);
+    auto text = compile_text(line, is_domain && from.starts_with('.') ? from.substr(1) : from);
     if (!text) return text.error();
     rule.from = std::move(*text);
   }

@@ -31,10 +31,12 @@ struct RangeConf {
 bool if_range_holds(const Request& request) {
   const Headers::Field* field = request.head.headers.find(KnownHeader::if_range);
   if (!field) return true;
-  std::string_view own = request.response.etag;
+  const Response& response = request.response;
+  std::string_view own = response.etag.empty() ? response.head.headers.value(KnownHeader::etag) : response.etag;  // else of the peer
   if (field->value.size() >= 2 && field->value.back() == '"') return !own.empty() && field->value == own;
+  int64_t modified = response.last_modified >= 0 ? response.last_modified : response.last_modified_of_reply;
   auto date = parse_http_date(field->value);
-  return date && request.response.last_modified >= 0 && *date == request.response.last_modified;
+  return date && modified >= 0 && *date == modified;
 }
 
 void refuse(Request& request, uint64_t length) {

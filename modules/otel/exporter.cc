@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "core/base/format.h"
-#include "core/base/protobuf.h"
 #include "core/base/utf8.h"
 #include "core/conf/error_log.h"
 #include "core/conf/generation.h"
@@ -13,6 +12,7 @@
 #include "http/conf/http_block.h"
 #include "http/h1/client.h"
 #include "http/h2/client.h"
+#include "modules/otel/protobuf.h"
 #include "modules/otel/spans.h"
 
 namespace fairlead::http::otel {

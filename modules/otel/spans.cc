@@ -4,12 +4,12 @@
 
 #include "core/base/clock.h"
 #include "core/base/format.h"
-#include "core/base/protobuf.h"
 #include "core/conf/session_vars.h"
 #include "event/net/upstreams.h"
 #include "event/worker.h"
 #include "http/conf/location.h"
 #include "http/request/client_facts.h"
+#include "modules/otel/protobuf.h"
 #include "modules/otel/trace.h"
 
 namespace fairlead::http::otel {

@@ -42,12 +42,15 @@ http {
         location /nohead { proxy_pass_request_headers off; proxy_pass http://pool; }
         location /stream { proxy_request_buffering off; proxy_pass http://pool; }
         location /hide { proxy_hide_header X-A; proxy_hide_header Location; proxy_pass http://pool; }
+        location /shown { proxy_hide_header X-A; proxy_hide_header Vary; proxy_pass_header X-A; proxy_pass http://pool; }
         location /pass { proxy_pass_header Server; proxy_pass_header Date; proxy_pass_header X-Accel-Expires; proxy_pass http://pool; }
-        location /redir/ { proxy_redirect http://origin/ /moved/; proxy_redirect ~^/(a+)/(.*)$ /$2/$1; proxy_pass http://pool; }
+        location /redir/ { proxy_redirect http://origin/ /moved/; proxy_redirect ~^/(a+)/(.*)$ /$2/$1; proxy_redirect ~IN(.) /all/$1;
+                           proxy_pass http://pool; }
         location /default/ { proxy_pass http://pool/inner/; }
         location /noredir { proxy_redirect off; proxy_pass http://pool; }
         location /cookie { proxy_cookie_domain origin.test here.test; proxy_cookie_path /app/ /; proxy_cookie_path ~*^/x(.*) /y$1;
-                           proxy_cookie_flags one secure httponly; proxy_cookie_flags ~two nosecure samesite=lax; proxy_pass http://pool; }
+                           proxy_cookie_flags one secure httponly; proxy_cookie_flags ~two nosecure samesite=lax; proxy_pass http://pool;
+                           proxy_cookie_domain ~(re)[.]x $1.y; proxy_cookie_path ~mid(.) /all/$1; }
         location /intercept { proxy_intercept_errors on; error_page 302 404 500 = /page; error_page 401 /page; proxy_pass http://pool; }
         location /page { return 200 "a page"; }
         location @named { return 200 "named $uri $args"; }
@@ -112,10 +115,16 @@ REPLIES = {
     "location pool": "HTTP/1.1 302 Found\r\nLocation: http://pool/inner/x\r\nContent-Length: 0\r\n\r\n",
     "location aa": "HTTP/1.1 302 Found\r\nLocation: /aaa/rest\r\nContent-Length: 0\r\n\r\n",
     "location relative": "HTTP/1.1 301 Moved\r\nLocation: next?z\r\nContent-Length: 0\r\n\r\n",
+    "location within": "HTTP/1.1 302 Found\r\nLocation: http://elsewhere/a?u=INb&c\r\nContent-Length: 0\r\n\r\n",
+    "refresh within": OK + "Refresh: 5; url=http://elsewhere/INb/c\r\nContent-Length: 0\r\n\r\n",
     "refresh": OK + "Refresh: 5; url=http://origin/r\r\nContent-Length: 0\r\n\r\n",
     "refresh pool": OK + "Refresh: 5; URL=http://pool/inner/r\r\nContent-Length: 0\r\n\r\n",
     "cookies": OK + "Set-Cookie: one=1; Domain=.origin.test; Path=/app/x; Max-Age=5\r\nSet-Cookie: two=2; path=/x1; Secure\r\n"
                     "Set-Cookie: three=3\r\nContent-Length: 0\r\n\r\n",
+    "domains": OK + "".join(f"Set-Cookie: a=b; Domain={name}\r\n" for name in (
+        "ORIGIN.test", "origin.test.evil", "not.origin.test", "re.x", ".re.x", "q.RE.X.z", " origin.test ", "")) + "Content-Length: 0\r\n\r\n",
+    "paths": OK + "".join(f"Set-Cookie: {text}\r\n" for text in (
+        "a=b; Path=/a/mid/b", "a=b ; Path = /app/x;Secure", "path=/app/x; Path=/APP/x", "a=b; Path")) + "Content-Length: 0\r\n\r\n",
     "accel": OK + "X-Accel-Redirect: /hidden/file?a=b\r\nX-A: 1\r\nContent-Type: t/u\r\nSet-Cookie: s=1\r\nContent-Disposition: d\r\nETag: e\r\n"
                   "Content-Length: 4\r\n\r\nbody",
     "accel unsafe": OK + "X-Accel-Redirect: /hidden/../../x\r\nContent-Length: 0\r\n\r\n",
@@ -139,7 +148,7 @@ REPLIES = {
     "vary": OK + "Vary: a\r\nCache-Control: no-cache\r\nCache-Control: private\r\nExpires: 0\r\nAccept-Ranges: bytes\r\nLink: <a>\r\nContent-Length: 0\r\n\r\n",
     "content": OK + "Content-Type: text/html; charset=x\r\nContent-Encoding: gzip\r\nContent-Language: en\r\nContent-Length: 2\r\n\r\nzz",
 }
-REPLY_LOCATIONS = ["/", "/hide", "/pass", "/redir/", "/default/", "/noredir", "/cookie", "/intercept", "/ignore", "/unbuffered", "/old"]
+REPLY_LOCATIONS = ["/", "/hide", "/shown", "/pass", "/redir/", "/default/", "/noredir", "/cookie", "/intercept", "/ignore", "/unbuffered", "/old"]
 
 # Requests and replies that are meant to differ: a pattern over "what: name", and why.
 DIFFERENCES = [

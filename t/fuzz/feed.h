@@ -74,9 +74,12 @@ inline std::string feed_request(std::string_view input, const Cuts& cuts, const 
     result = parser.parse(copy->view());
     if (result != http::h1::ParseResult::need_more) break;
   }
+  if (result == http::h1::ParseResult::need_more && !copy) return "more";
+  if (result != http::h1::ParseResult::done) parser.describe(copy->view());
   if (result == http::h1::ParseResult::need_more) return "more";
   if (result == http::h1::ParseResult::failed) {
-    return format("{} {} [{}]", parser.error().status, parser.error().what, parser.error().detail);
+    return format("{} {} [{}] uri=[{}] args=[{}] host=[{}] bytes={}", parser.error().status, parser.error().what, parser.error().detail,
+                  head.request_uri, head.args, head.host, head.bytes);
   }
   return format("done {} method={} form={} version={}.{} line=[{}] target=[{}] uri=[{}] path=[{}] args=[{}] scheme=[{}] host=[{}]:{} {} "
                 "expect={} upgrade=[{}] dropped=[{}]\n",

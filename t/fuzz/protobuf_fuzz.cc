@@ -8,7 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include "core/base/protobuf.h"
+#include "modules/otel/protobuf.h"
 #include "core/base/utf8.h"
 #include "modules/otel/spans.h"
 

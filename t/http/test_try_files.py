@@ -24,6 +24,7 @@ http {
         location /loop/ { try_files $uri /loop/again; }
         location /alias/ { alias %%PREFIX%%/www/files/; try_files $uri sub/b.txt =404; }
         location ~ ^/rx/(\\w+)$ { alias %%PREFIX%%/www/files; try_files /$1.txt =404; }
+        location ~ ^/whole/(\\w+)$ { alias %%PREFIX%%/www/files/$1.txt; try_files "" =404; }
         location /left/ { alias %%PREFIX%%/www/files/; rewrite ^/left/(.*)$ /$1 break; try_files $uri =404; }
     }
 }
@@ -45,6 +46,7 @@ def s(server):
     ("/named/none", 200, "named /named/none"),
     ("/gone/none", 500, None),
     ("/folder/d", 301, None), ("/folder/d/", 200, "own"), ("/folder/e", 404, None),
+    ("/whole/a", 200, "a"), ("/whole/none", 404, None),
     ("/alias/a.txt", 200, "a"), ("/alias/none", 200, "b"),
     ("/rx/a", 200, "a"), ("/rx/none", 404, None),
 ])

@@ -152,6 +152,22 @@ def test_requests_without_a_location_are_logged_by_the_server(server):
     assert lines(s, "logs/f.log") == ["NONSENSE 400"]
 
 
+@pytest.mark.parametrize("head, want", [
+    (b"GET /a?b HTTP/1.1\r\nHost: other\r\nBad name: 1\r\n\r\n", "GET /a?b HTTP/1.1|400|GET|/a|b|/a?b|other|32"),
+    (b"GET /a?b HTTP/1.1\r\nHost: other\r\nX: " + b"x" * 1100 + b"\r\n\r\n", "GET /a?b HTTP/1.1|400|GET|/a|b|/a?b|other|32"),
+    (b"GET /a?b HTTP/1.1\r\n\r\n", "GET /a?b HTTP/1.1|400|GET|/a|b|/a?b|first|21"),
+    (b"\r\nPOST /a HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", "POST /a HTTP/1.1|400|POST|/a|-|/a|x|48"),
+    (b"TRACE /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "TRACE /a HTTP/1.1|405|TRACE|/a|-|/a|x|49"),
+    (b"get /a HTTP/1.1\r\n\r\n", "get /a HTTP/1.1|400|-|-|-|-|first|0"),
+])
+def test_a_refused_head_is_logged_as_far_as_it_is_known(server, head, want):
+    s = server(conf("log_format f '$request|$status|$request_method|$uri|$args|$request_uri|$host|$request_length'; access_log logs/f.log f;"
+                    "large_client_header_buffers 2 1k; client_header_buffer_size 1k;", "server_name first;"))
+    with Client(s.port) as c:
+        c.send(head).read_until_close()
+    assert lines(s, "logs/f.log") == [want]
+
+
 def test_a_client_that_leaves_is_logged(server):
     s = server(conf("log_format f '$status $request_completion'; access_log logs/f.log f;"))
     post(s.port, "/", b"x" * 10)

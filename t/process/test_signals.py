@@ -212,6 +212,20 @@ def test_what_t_says(idle_server):
     assert s.run("-t", "-q").stderr == ""
 
 
+@pytest.mark.parametrize("line, said", [
+    ("pid {prefix}/none/pid;", 'open() "{prefix}/none/pid" failed (2: No such file or directory)'),
+    ("error_log {prefix}/none/log;", 'open() "{prefix}/none/log" failed (2: No such file or directory)')])
+def test_t_tells_the_text_from_what_it_names(idle_server, line, said):
+    """A text that is right, of files that cannot be opened: a start would fail, so the test does."""
+    s = idle_server(CONF, **FIXED)
+    s.set_conf(line.format(prefix=s.prefix) + "\nevents {}\n")
+    told = s.run("-t")
+    assert told.returncode == 1
+    assert told.stderr.splitlines() == [f"fairlead: the configuration file {s.conf_path} syntax is ok",
+                                        "fairlead: [emerg] " + said.format(prefix=s.prefix),
+                                        f"fairlead: configuration file {s.conf_path} test failed"]
+
+
 def test_what_T_says(idle_server):
     s = idle_server(CONF, **FIXED)
     told = s.run("-T")

@@ -157,6 +157,15 @@ def test_a_chunked_body_over_the_limit_is_413(server, upstream, buffering):
     s.wait_for_log(r"\[error\].*client intended to send too large chunked body")
 
 
+@pytest.mark.parametrize("buffering", ["on", "off"])
+def test_a_chunk_size_beyond_the_limit_is_413_before_its_bytes_come(server, upstream, buffering):
+    u = upstream()
+    s = server(conf(location=f"client_max_body_size 100; proxy_request_buffering {buffering};"), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * 60)[:-5] + b"29\r\n")
+        assert c.read_reply().status == 413
+
+
 def test_an_early_reply_reaches_the_client_while_it_uploads(server, upstream):
     u = upstream([up.head(), up.send(up.reply(200, "early")), up.hold()])
     s = server(conf(location="proxy_request_buffering off;"), UP=u.port)

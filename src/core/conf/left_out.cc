@@ -24,7 +24,6 @@ constexpr LeftOut directives[] = {
     {"ntlm", commercial},
     {"open_file_cache_events", "it was never documented; an entry is checked after open_file_cache_valid"},
     {"post_action", "it was never documented; access_log or mirror do what it was used for"},
-    {"postpone_output", "what is there is gathered and sent at once"},
     {"proxy_allow_upstream", commercial},
     {"proxy_bind_dynamic", commercial},
     {"proxy_cache*", no_cache},

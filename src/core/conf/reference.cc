@@ -9,12 +9,29 @@
 
 namespace fairlead {
 
-std::string context_names(uint32_t contexts) {
+namespace {
+
+// Whether a configuration can get there: the words of a context's name are the directives that open it ("if in server").
+bool is_open(std::string_view context, const ModuleList& list) {
+  while (!context.empty()) {
+    std::string_view word = context.substr(0, context.find(' '));
+    if (word != "main" && word != "in" && list.rows(word).empty()) return false;
+    context.remove_prefix(std::min(word.size() + 1, context.size()));
+  }
+  return true;
+}
+
+// "http, server": of a row's contexts those that these modules open. A row may be written for an engine that was left out.
+std::string context_names(uint32_t contexts, const ModuleList& list) {
   std::string names;
-  for (uint32_t bit = 1; bit != 0 && bit <= contexts; bit <<= 1)
-    if ((contexts & bit) && !context_name(bit).empty()) names.append(names.empty() ? "" : ", ").append(context_name(bit));
+  for (uint32_t bit = 1; bit != 0 && bit <= contexts; bit <<= 1) {
+    std::string_view name = contexts & bit ? context_name(bit) : "";
+    if (!name.empty() && is_open(name, list)) names.append(names.empty() ? "" : ", ").append(name);
+  }
   return names;
 }
+
+}  // namespace
 
 // "proxy_buffers number size;"
 static std::string syntax(const Directive& directive) {
@@ -29,12 +46,13 @@ static std::string syntax(const Directive& directive) {
   return text + (directive.is_block ? " { ... }" : ";");
 }
 
-static void append_directive(std::string& to, const Directive& directive, const void* defaults) {
+static void append_directive(std::string& to, const Directive& directive, const void* defaults, const ModuleList& list) {
+  std::string contexts = context_names(directive.contexts, list);
+  if (contexts.empty() && !(directive.contexts & in_any_own_block)) return;
   to += format("### {}\n\n- Syntax: `{}`\n", directive.name, syntax(directive));
   std::string value = directive.show && defaults ? directive.show(defaults) : std::string();
   if (value.empty()) value = directive.fallback;
   if (!value.empty()) to += format("- Default: `{} {};`\n", directive.name, value);
-  std::string contexts = context_names(directive.contexts);
   to += format("- Context: {}\n", contexts.empty() ? std::string("blocks of this module") : contexts);
   if (directive.repeatable) to += "- May stand more than once in a block.\n";
   if (!directive.text.empty()) to += format("\n{}\n", directive.text);
@@ -62,7 +80,7 @@ std::string directive_reference(const ModuleList& list) {
     if (module->directives.empty() && module->variables.empty()) continue;
     text += format("## {}\n\n", module->name);
     const void* defaults = module->conf.make ? module->conf.make(*arena) : nullptr;
-    for (const Directive& directive : module->directives) append_directive(text, directive, defaults);
+    for (const Directive& directive : module->directives) append_directive(text, directive, defaults, list);
     append_variables(text, module->variables);
   }
   text.pop_back();

@@ -14,9 +14,6 @@ namespace fairlead {
 // does), then its variables.
 std::string directive_reference(const ModuleList& list);
 
-// "http, server": the names of a row's contexts.
-std::string context_names(uint32_t contexts);
-
 // What of nginx is not there, as another section of it.
 std::string left_out_reference();
 

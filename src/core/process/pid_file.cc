@@ -58,14 +58,23 @@ std::optional<ServerStatus> read_status(const std::string& pid_path) {
   return parse_status(*text);
 }
 
+static std::string open_failed(const std::string& path, int err) {
+  char buffer[128];
+  return format("open() \"{}\" failed ({}: {})", path, err, strerror_r(err, buffer, sizeof(buffer)));
+}
+
+ConfResult<> PidFile::check() const {
+  if (path_.empty() || can_replace_file(path_)) return Unit();
+  return open_failed(path_, errno);
+}
+
 ConfResult<> PidFile::create(const ServerStatus& status) const {
   if (path_.empty()) return Unit();
   std::string status_path = path_ + ".status";
   if (replace_file(status_path, format_status(status)) && replace_file(path_, format("{}\n", getpid()))) return Unit();
   int err = errno;
   unlink(status_path.c_str());
-  char buffer[128];
-  return format("open() \"{}\" failed ({}: {})", path_, err, strerror_r(err, buffer, sizeof(buffer)));
+  return open_failed(path_, err);
 }
 
 ConfResult<> PidFile::move(const std::string& path, const ServerStatus& status) {

@@ -38,6 +38,8 @@ class PidFile {
  public:
   explicit PidFile(std::string path) : path_(std::move(path)) {}
 
+  // Whether create() would find its place; leaves nothing behind.
+  ConfResult<> check() const;
   // Complete the moment it appears, and then the status file is there, too: who finds the one may read the other. The error is the line
   // for the log.
   ConfResult<> create(const ServerStatus& status) const;

@@ -27,9 +27,22 @@ std::optional<std::string> read_small_file(const std::string& path, size_t bytes
   return content;
 }
 
+static std::string fresh_name(const std::string& path) { return format("{}.{}.tmp", path, getpid()); }
+
+static int open_fresh(const std::string& name) { return open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644); }
+
+bool can_replace_file(const std::string& path) {
+  std::string fresh = fresh_name(path);
+  int file = open_fresh(fresh);
+  if (file < 0) return false;
+  close(file);
+  unlink(fresh.c_str());
+  return true;
+}
+
 bool replace_file(const std::string& path, std::string_view content) {
-  std::string fresh = format("{}.{}.tmp", path, getpid());
-  int file = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  std::string fresh = fresh_name(path);
+  int file = open_fresh(fresh);
   if (file < 0) return false;
   ssize_t written = write(file, content.data(), content.size());
   if (written >= 0 && static_cast<size_t>(written) < content.size()) errno = ENOSPC;

@@ -16,6 +16,9 @@ std::optional<std::string> read_small_file(const std::string& path, size_t bytes
 // Writes a file beside it and renames it, so that a reader sees all of it or none. False with errno set; nothing is left behind then.
 bool replace_file(const std::string& path, std::string_view content);
 
+// Whether replace_file() finds a folder it may write to. False with errno set.
+bool can_replace_file(const std::string& path);
+
 // Without line ends and blanks behind it.
 std::string_view trim_line(std::string_view text);
 

@@ -29,10 +29,9 @@ constexpr uintptr_t known_datum = static_cast<uintptr_t>(Known);
 // -- the request line --
 
 // Missing where it is empty, as nginx has it: a log says "-", a script gets nil.
-Value get_args(Session& session, uintptr_t) {
-  const Request& request = as_request(session);
-  return !request.args.empty() ? Value{request.args} : Value::missing();
-}
+Value known_or_missing(std::string_view text) { return !text.empty() ? Value{text} : Value::missing(); }
+
+Value get_args(Session& session, uintptr_t) { return known_or_missing(as_request(session).args); }
 void set_args(Session& session, std::string_view text, uintptr_t) {
   Request& request = as_request(session);
   request.args = text;
@@ -40,8 +39,9 @@ void set_args(Session& session, std::string_view text, uintptr_t) {
 }
 Value get_is_args(Session& session, uintptr_t) { return Value{as_request(session).args.empty() ? "" : "?"}; }
 Value get_argument(Session& session, uintptr_t datum) { return find_argument(as_request(session).args, name_of(datum)); }
-Value get_uri(Session& session, uintptr_t) { return Value{as_request(session).uri}; }
-Value get_request_uri(Session& session, uintptr_t) { return Value{as_request(session).head.request_uri}; }
+// Missing where no request line came to its end.
+Value get_uri(Session& session, uintptr_t) { return known_or_missing(as_request(session).uri); }
+Value get_request_uri(Session& session, uintptr_t) { return known_or_missing(as_request(session).head.request_uri); }
 // The client's, also in a subrequest.
 Value get_request_method(Session& session, uintptr_t) {
   Session* outermost = &session;

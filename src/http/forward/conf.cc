@@ -108,8 +108,8 @@ static constexpr KnownHeaderSet hidden_by_default(KnownHeader::date, KnownHeader
 
 static HeaderNames dropped_fields(const ForwardConf& conf) {
   HeaderNames dropped(hidden_by_default);
-  for (std::string_view name : conf.pass_headers) dropped.remove(name);
   for (std::string_view name : conf.hide_headers) dropped.add(name);
+  for (std::string_view name : conf.pass_headers) dropped.remove(name);
   dropped.add(never_passed);
   if (!conf.pass_trailers) dropped.add(KnownHeader::trailer);
   return dropped;

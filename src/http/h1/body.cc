@@ -77,6 +77,9 @@ Poll ReceivedBody::decode_chunked(Chunk& chunk) {
     const char* what = from_.side() == Side::upstream ? "upstream sent invalid chunked response" : "client sent invalid chunked body";
     return fail(Error{chunked_.fault(), from_.side(), 0, what});
   }
+  // A size line that goes beyond the limit is enough: what it announces is not waited for.
+  if (received_ + step.body_bytes + chunked_.chunk_left_bytes() > rules_.bytes_max)
+    return fail(Error{Fault::too_large, from_.side(), 0, "body is larger than allowed"});
   bool given = step.body_bytes == 0 || give(chunk, step.body_bytes);
   if (!given) return Poll::failed;
   if (step.state == BodyStep::State::done) ended_ = true;

@@ -34,6 +34,10 @@ class RequestParser {
   // `buffer` begins with the bytes of the previous call, wherever they lie now. After `done` and `failed` gives the same again.
   ParseResult parse(std::string_view buffer);
 
+  // For the log of a head that failed or of which no more comes: fills in what is known, the request line as far as it goes and, if it
+  // is complete, what it and the fields so far say. `buffer` as for parse(); nothing is parsed any more after it.
+  void describe(std::string_view buffer);
+
   size_t consumed() const { return line_at_; }
   const ParseError& error() const { return error_; }
   // Whether something other than empty lines has arrived: until then the connection is idle.
@@ -52,6 +56,7 @@ class RequestParser {
   bool read_any_line(std::string_view buffer);
   bool judge_name(const FieldLine& line);
   bool keep_field(const FieldLine& line);
+  void keep_request_line();
   bool finish();
   bool finish_target();
   bool finish_absolute();

@@ -15,6 +15,9 @@
 namespace fairlead::http::h1 {
 namespace {
 
+// Of a line that is refused, the log shows this much.
+constexpr size_t shown_bytes_max = 256;
+
 constexpr char invalid_request[] = "client sent invalid request";
 
 bool is_alpha(char byte) { return lower(byte) >= 'a' && lower(byte) <= 'z'; }
@@ -73,7 +76,8 @@ bool RequestParser::within_limits(size_t stop) {
   if (stop <= line_limit && stop <= rules_.head_bytes_max) return true;
   if (stage_ == Stage::request_line) return give_up({414, "client sent too long URI"});
   // Whichever limit the bytes met first.
-  return give_up({494, line_limit <= rules_.head_bytes_max ? "client sent too long header line" : "client sent too large request"});
+  if (line_limit > rules_.head_bytes_max) return give_up({494, "client sent too large request"});
+  return give_up({494, "client sent too long header line", {base_ + line_at_, std::min<size_t>(rules_.line_bytes_max, shown_bytes_max)}});
 }
 
 bool RequestParser::give_up(HeadFault fault) {
@@ -242,7 +246,8 @@ bool RequestParser::read_any_line(std::string_view buffer) {
   switch (parse_field_line(line, buffer, line_at_, scanned_, {.lone_lf = true, .controls = false})) {
     case LineKind::more: scanned_ = line.scanned; return more(line.stop);
     case LineKind::bad:
-      return fail(line.stop, 400, "client sent invalid header line", buffer.substr(line_at_, std::min<size_t>(line.stop - line_at_, 256)));
+      return fail(line.stop, 400, "client sent invalid header line",
+                  buffer.substr(line_at_, std::min(line.stop - line_at_, shown_bytes_max)));
     case LineKind::field: return keep_field(line);
     case LineKind::end: break;
   }
@@ -274,12 +279,31 @@ void RequestParser::read_fields(std::string_view buffer) {
   } while (read_any_line(buffer));
 }
 
-bool RequestParser::finish() {
+inline void RequestParser::keep_request_line() {
   head_.request_line = {base_ + line_start_, request_line_bytes_};
   head_.method_text = {base_ + line_start_, method_bytes_};
   head_.target = {base_ + target_at_, target_bytes_};
   head_.protocol = {base_ + protocol_at_, protocol_bytes_};
-  head_.bytes = line_at_;
+  head_.bytes = line_at_ - line_start_;
+}
+
+void RequestParser::describe(std::string_view buffer) {
+  parse(buffer);  // finds out where the bytes lie now
+  bool has_line = stage_ == Stage::fields || (stage_ == Stage::failed && !error_.in_request_line);
+  if (!has_line) {
+    std::string_view line = buffer.substr(line_start_);
+    head_.request_line = line.substr(0, line.find_first_of("\r\n"));
+    return;
+  }
+  if (!head_.target.empty()) return;  // the head was complete: finish() has seen to it
+  ParseError first = error_;
+  keep_request_line();
+  if (finish_target()) finish_host();
+  error_ = first;
+}
+
+bool RequestParser::finish() {
+  keep_request_line();
   if (!finish_target() || !finish_host() || !finish_framing()) return false;
   stage_ = Stage::done;
   return true;

@@ -210,6 +210,7 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   if (step == HeadStep::closed || (step == HeadStep::timed_out && !parser.started())) co_return Left();
   SegmentRef pin = client.segment();  // views of the head point into it
   if (step == HeadStep::done) client.consume(parser.consumed());
+  else parser.describe(client.unread());
   Trailers* trailers = head->framing.chunked ? arena->make<Trailers>(*arena, 0u) : nullptr;
   ServerExchange* exchange = arena->make<ServerExchange>(client, *head, rules.body, trailers);
   ++sink.facts().requests;
@@ -226,10 +227,6 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
     co_return left;
   }
   if (head->version_major == 0) head->version_major = 1;  // what is broken is not HTTP/0.9: it gets an answer with a head
-  if (head->request_line.empty()) {  // what there is of it, for the logs
-    std::string_view line = client.unread();
-    head->request_line = line.substr(0, line.find_first_of("\r\n"));
-  }
   ParseError error = parser.error();
   if (step == HeadStep::timed_out) {
     error = ParseError{408, "client timed out"};

@@ -66,16 +66,38 @@ static void log_dropped(Request& request) {
     request.logger.info("client sent invalid header line: \"{}: {}\"", field.name, field.value);
 }
 
-Verdict prepare(Request& request) {
-  const VirtualHosts& hosts = request.facts.listen.hosts;
-  request.server = hosts.find(request.head.host, &request);
+static void enter_server(Request& request, Server* server) {
+  request.server = server;
   request.enter(*request.server->root);
   request.logger = Logger(*conf<ErrorLogConf>(request).log, request.facts.number, &request);
   if (request.facts.is_debugged) request.logger.force();
+}
+
+static bool take_uri(Request& request) {
+  auto uri = normalise_uri(request.head.request_uri, conf<CoreConf>(request).merge_slashes, request.arena());
+  if (!uri) {
+    request.uri = request.head.path;
+    return false;
+  }
+  request.uri = uri->path;
+  request.args = uri->args;
+  request.uri_extension = uri->extension;
+  return true;
+}
+
+void begin_refused(Request& request) {
+  const ListenAddress& listen = request.facts.listen;
+  enter_server(request, listen.is_secure ? listen.hosts.default_server : listen.hosts.find(request.head.host, &request));
+  if (!request.head.request_uri.empty()) take_uri(request);
+}
+
+Verdict prepare(Request& request) {
+  enter_server(request, request.facts.listen.hosts.find(request.head.host, &request));
   if (request.logger.enabled(LogLevel::debug)) debug_head(request);
   if (request.head.dropped && request.logger.enabled(LogLevel::info)) [[unlikely]] log_dropped(request);
   if (request.head.method == Method::connect) return prepare_connect(request);
   if (request.head.method == Method::trace) {
+    take_uri(request);
     While doing(request, "reading client request headers");
     request.logger.info("client sent TRACE method");
     return Verdict::status(405);
@@ -84,16 +106,11 @@ Verdict prepare(Request& request) {
     request.uri = "*";
     return Verdict::status(400);
   }
-  auto uri = normalise_uri(request.head.request_uri, conf<CoreConf>(request).merge_slashes, request.arena());
-  if (!uri) {
-    request.uri = request.head.path;
+  if (!take_uri(request)) {
     While doing(request, "reading client request line");
     request.logger.info("client sent invalid request");
     return Verdict::status(400);
   }
-  request.uri = uri->path;
-  request.args = uri->args;
-  request.uri_extension = uri->extension;
   return request.facts.listen.is_secure ? check_secure(request) : Verdict::next();
 }
 

@@ -42,10 +42,7 @@ class Sink final : public RequestSink {
 
   Task<Unit> handle(Request& request) override { return http::handle(request, prepare(request)); }
   Task<Unit> refuse(Request& request, const HeadFault& error) override {
-    request.server = facts_.listen.hosts.default_server;
-    request.enter(*request.server->root);
-    request.logger = Logger(*conf<ErrorLogConf>(request).log, facts_.number, &request);
-    if (facts_.is_debugged) request.logger.force();
+    begin_refused(request);
     log_fault(request, error);
     request.fail_reason = error.sys == ETIMEDOUT ? "SI" : "DPE";
     return http::handle(request, Verdict::status(error.status));

@@ -67,6 +67,9 @@ constexpr std::array rows = {
     custom<ignore, Conf>("plain", in_main, words(1, 2)).doc("Does things."),
     custom<ignore, Conf>("block", in_http | in_stream, words(1)).block().many().takes("$variable"),
     custom<ignore, Conf>("list", in_stream_upstream, words_from(1)),
+    custom<ignore, Conf>("own", in_own_block, words_from(1)),
+    custom<ignore, Conf>("http", in_main, words(0)).block(),
+    custom<ignore, Conf>("server", in_http, words(0)).block(),
 };
 constexpr std::array variables = {VariableDef{.name = "b"}, VariableDef{.name = "a_", .flags = variable_prefix}, VariableDef{.name = "b"}};
 constinit const Module module = {.name = "second", .conf = conf_of<Conf>, .directives = rows, .variables = variables};
@@ -104,13 +107,23 @@ Does things.
 ### block
 
 - Syntax: `block $variable { ... }`
-- Context: http, stream
+- Context: http
 - May stand more than once in a block.
 
-### list
+### own
 
-- Syntax: `list value ...;`
-- Context: stream upstream
+- Syntax: `own value ...;`
+- Context: blocks of this module
+
+### http
+
+- Syntax: `http { ... }`
+- Context: main
+
+### server
+
+- Syntax: `server { ... }`
+- Context: http
 
 Variables: `$a_NAME`, `$b`
 )");

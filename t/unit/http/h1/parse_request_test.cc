@@ -284,6 +284,29 @@ TEST(RequestParser, limits) {
   EXPECT_EQ(verdict(std::string(101, '\n'), rules), bad_request);
 }
 
+// What a log says of a request that was refused.
+TEST(RequestParser, tells_what_is_known_of_a_head_that_failed) {
+  std::string line = "GET /a?b HTTP/1.1\r\n", host = "Host: x.y\r\n";
+  EXPECT_EQ(answer(line + host + "Bad name: 1\r\n"), "400 client sent invalid header line [Bad ] uri=[/a?b] args=[b] host=[x.y] bytes=30");
+  EXPECT_EQ(answer(line + "Bad name: 1\r\n" + host), "400 client sent invalid header line [Bad ] uri=[/a?b] args=[b] host=[] bytes=19");
+  EXPECT_EQ(answer(line + host + "Content-Length: x\r\n\r\n"),
+            "400 client sent invalid \"Content-Length\" header [x] uri=[/a?b] args=[b] host=[x.y] bytes=51");
+  EXPECT_EQ(answer("get / HTTP/1.1\r\n"), "400 client sent invalid method [] uri=[] args=[] host=[] bytes=0");
+
+  std::string part = "\r\nPOST /a HTTP/1.1\r\nHost: x\r\nCont";
+  Parsed cut_off(part);
+  ASSERT_EQ(cut_off.result, ParseResult::need_more);
+  cut_off.parser.describe(cut_off.input);
+  EXPECT_EQ(cut_off.head.request_line, "POST /a HTTP/1.1");
+  EXPECT_EQ(cut_off.head.path, "/a");
+  EXPECT_EQ(cut_off.head.host, "x");
+  EXPECT_EQ(cut_off.head.bytes, 27u);
+  Parsed no_line("GET /a");
+  no_line.parser.describe(no_line.input);
+  EXPECT_EQ(no_line.head.request_line, "GET /a");
+  EXPECT_TRUE(no_line.head.request_uri.empty());
+}
+
 TEST(RequestParser, connection_facts) {
   EXPECT_FALSE(Parsed(with("Connection: Close\r\n")).head.framing.keep_alive);
   EXPECT_FALSE(Parsed(with("Connection: x\r\nConnection: y , close\r\n")).head.framing.keep_alive);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "core/base/protobuf.h"
+#include "modules/otel/protobuf.h"
 
 #include <gtest/gtest.h>
 
