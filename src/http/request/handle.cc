@@ -93,7 +93,6 @@ Verdict prepare(Request& request) {
   }
   request.uri = uri->path;
   request.args = uri->args;
-  request.uri_extension = uri->extension;
   return request.facts.listen.is_secure ? check_secure(request) : Verdict::next();
 }
 
@@ -104,7 +103,6 @@ static void redirect(Request& request, const Verdict& to) {
   if (to.kind() == Verdict::Kind::redirect) {
     request.uri = to.uri();
     request.args = to.args();
-    request.uri_extension = uri_extension(request.uri);
     request.uri_changed = true;
   }
   request.logger.debug("internal redirect: \"{}?{}\"", request.uri, request.args);
