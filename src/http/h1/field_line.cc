@@ -22,8 +22,8 @@ LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const
   return finish_line(line, at[1] == '\n' ? kind : LineKind::bad, base, at + 2);
 }
 
-// Every byte is looked at once. Of a name that is known no byte has to be judged; what lies before a colon may be anything. A section longer
-// than a line may be is left at that length: so no line here is too long.
+// Every byte is looked at once. Of a name that is known no byte has to be judged; what lies before a colon may be anything. A section that
+// is longer than a line may be is left at that length: so no line here is too long.
 size_t take_plain_fields(Headers& to, std::string_view buffer, size_t from, const PlainFields& rules) {
   const char *base = buffer.data(), *name = base + from;
   const char* end = base + std::min({buffer.size(), rules.section_end_max, from + std::min(rules.line_bytes_max, buffer.size())});
