@@ -10,7 +10,6 @@
 #include "core/conf/module.h"
 #include "core/conf/template.h"
 #include "http/conf/core_conf.h"
-#include "http/message/uri.h"
 #include "http/request/file_path.h"
 #include "http/request/found_file.h"
 
@@ -83,7 +82,6 @@ void take(Request& request, std::string_view uri, bool is_folder) {
     request.alias_takes_uri = true;
   }
   request.uri = uri;
-  request.uri_extension = http::uri_extension(uri);
 }
 
 Verdict go_on(Request& request, const TryFilesConf& own) {

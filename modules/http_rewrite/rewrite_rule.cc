@@ -7,7 +7,6 @@
 
 #include "core/base/format.h"
 #include "core/base/text.h"
-#include "http/message/uri.h"
 #include "http/request/response.h"
 #include "http/request/script.h"
 #include "modules/http_rewrite/condition.h"
@@ -130,7 +129,6 @@ class Rewrite final : public http::ScriptStatement {
       request.args = {};
     }
     request.uri = whole;
-    request.uri_extension = http::uri_extension(whole);
     if (conf<RewriteConf>(request).rewrite_log) request.logger.notice("rewritten data: \"{}\", args: \"{}\"", request.uri, request.args);
   }
 

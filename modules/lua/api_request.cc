@@ -6,7 +6,6 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "http/message/headers.h"
-#include "http/message/uri.h"
 #include "http/request/request.h"
 #include "modules/lua/api.h"
 #include "modules/lua/field_table.h"
@@ -158,7 +157,6 @@ int set_uri(lua_State* L) {
   }
   if (jump && !jump_hooks.has(scope.hook)) return luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
   request.uri = request.arena().copy(uri);
-  request.uri_extension = http::uri_extension(request.uri);
   request.uri_changed = true;
   if (!jump) return 0;
   return scope.run->end(L, Ending{Ending::Kind::located, 0, {}, {}});

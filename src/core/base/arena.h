@@ -54,7 +54,8 @@ class Arena {
   std::span<T> make_array(size_t count) {
     static_assert(std::is_trivially_destructible_v<T>);
     T* first = static_cast<T*>(allocate(sizeof(T) * count, alignof(T)));
-    for (size_t i = 0; i < count; ++i) new (first + i) T();
+    if constexpr (std::is_scalar_v<T>) std::memset(static_cast<void*>(first), 0, sizeof(T) * count);  // null pointers and zeros
+    else for (size_t i = 0; i < count; ++i) new (first + i) T();
     return {first, count};
   }
   std::string_view copy(std::string_view text) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "http/message/known_header_table.h"
+
 namespace fairlead::http::h1 {
 
 static LineKind finish_line(FieldLine& line, LineKind kind, const char* base, const char* stop) {
@@ -20,25 +22,27 @@ LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const
   return finish_line(line, at[1] == '\n' ? kind : LineKind::bad, base, at + 2);
 }
 
-// Every byte is looked at once. Of a name that is known no byte has to be judged; what lies before a colon may be anything.
+// Every byte is looked at once. Of a name that is known no byte has to be judged; what lies before a colon may be anything. A section that
+// is longer than a line may be is left at that length: so no line here is too long.
 size_t take_plain_fields(Headers& to, std::string_view buffer, size_t from, const PlainFields& rules) {
-  const char *base = buffer.data(), *name = base + from, *end = base + std::min(buffer.size(), rules.section_end_max);
+  const char *base = buffer.data(), *name = base + from;
+  const char* end = base + std::min({buffer.size(), rules.section_end_max, from + std::min(rules.line_bytes_max, buffer.size())});
+  const KnownHeaderSet once = rules.once;
+  Headers::Adding adding(to);
   for (size_t left = rules.lines_max; left > 0 && name < end && *name > ' '; --left) {  // a blank: the section's end, a body may follow
     const char* colon = scan::find_colon(base, name, end);
-    if (end - colon < 4 || colon[1] != ' ') break;
+    if (end - colon < 4 || colon[1] != ' ' || colon[2] == ' ') break;
     const char *value = colon + 2, *stop = scan::find_unprintable(base, value, end);
-    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') break;
-    if (*value == ' ' || stop[-1] == ' ') break;  // of an empty value: the blank behind the colon
-    if (static_cast<size_t>(stop + 2 - name) > rules.line_bytes_max) break;
+    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n' || stop[-1] == ' ') break;  // of an empty value: the blank behind the colon
     std::string_view text(name, static_cast<size_t>(colon - name));
-    KnownHeader known = find_known_header(text);
-    if (known == KnownHeader::other) {
+    KnownHeader known = known_header::find(text);
+    if (known == KnownHeader::other) [[unlikely]] {
       unsigned classes = name_classes(text);
       if (classes == 0 || (classes & rules.odd_classes)) break;
-    } else if (to.has(known) && rules.once.holds(known)) {
+    } else if (adding.has(known) && once.holds(known)) {
       break;
     }
-    to.add(known, text, {value, static_cast<size_t>(stop - value)});
+    adding.add(known, text, {value, static_cast<size_t>(stop - value)});
     name = stop + 2;
   }
   return static_cast<size_t>(name - base);

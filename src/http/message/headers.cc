@@ -101,8 +101,6 @@ void Headers::set_field(KnownHeader known, std::string_view name, std::string_vi
              (field.known != KnownHeader::other || equal_nocase(field.name, fields_[at].name));
     });
   }
-  bytes_ += name.size() + value.size();
-  bytes_ -= fields_[at].name.size() + fields_[at].value.size();
   fields_[at].name = name;
   fields_[at].value = value;
 }
@@ -115,10 +113,8 @@ size_t Headers::remove(std::string_view name) {
 
 void Headers::shrink_to(uint32_t size) {
   size_ = size;
-  bytes_ = 0;
   std::memset(slots_, 0, sizeof(slots_));
   for (uint32_t i = 0; i < size_; ++i) {
-    bytes_ += fields_[i].name.size() + fields_[i].value.size() + 4;
     if (fields_[i].known != KnownHeader::other) note_slot(fields_[i].known, i);
   }
 }
@@ -140,7 +136,6 @@ void Headers::take_array(Headers& other) {
   fields_ = std::exchange(other.fields_, nullptr);
   room_ = std::exchange(other.room_, 0);
   size_ = other.size_ = 0;
-  bytes_ = other.bytes_ = 0;
   std::memset(slots_, 0, sizeof slots_);
   std::memset(other.slots_, 0, sizeof other.slots_);
 }
@@ -150,11 +145,9 @@ void Headers::adopt(Headers& other) {
   fields_ = other.fields_;
   size_ = other.size_;
   room_ = other.room_;
-  bytes_ = other.bytes_;
   std::memcpy(slots_, other.slots_, sizeof slots_);
   other.fields_ = nullptr;
   other.size_ = other.room_ = 0;
-  other.bytes_ = 0;
   std::memset(other.slots_, 0, sizeof other.slots_);
 }
 

@@ -39,7 +39,11 @@ class Headers {
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
   // What the fields take on the wire in HTTP/1: name, ": ", value, CRLF.
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const {
+    size_t sum = 0;
+    for (const Field& field : *this) sum += field.name.size() + field.value.size() + 4;
+    return sum;
+  }
   const Field* begin() const { return fields_; }
   const Field* end() const { return fields_ + size_; }
   Arena& arena() const { return *arena_; }
@@ -50,10 +54,36 @@ class Headers {
   void add(KnownHeader known, std::string_view name, std::string_view value) {
     if (size_ == room_) grow();
     new (fields_ + size_) Field{name, value, known};
-    bytes_ += name.size() + value.size() + 4;
     if (known != KnownHeader::other) note_slot(known, size_);
     ++size_;
   }
+
+  // add() for a loop over many: the list shows them once this is destroyed, has() excepted. Nothing else changes the list meanwhile.
+  class Adding {
+   public:
+    explicit Adding(Headers& to) : to_(to), fields_(to.fields_), size_(to.size_), room_(to.room_) {}
+    ~Adding() { to_.size_ = size_; }
+    Adding(const Adding&) = delete;
+    Adding& operator=(const Adding&) = delete;
+    bool has(KnownHeader known) const { return to_.has(known); }
+    void add(KnownHeader known, std::string_view name, std::string_view value) {
+      if (size_ == room_) grow();
+      new (fields_ + size_) Field{name, value, known};
+      if (known != KnownHeader::other) to_.note_slot(known, size_);
+      ++size_;
+    }
+
+   private:
+    void grow() {
+      to_.size_ = size_;
+      to_.grow();
+      fields_ = to_.fields_;
+      room_ = to_.room_;
+    }
+    Headers& to_;
+    Field* fields_;
+    uint32_t size_, room_;
+  };
 
   // The first such field, or nullptr. Pointers hold until the next change of the list.
   const Field* find(KnownHeader known) const {
@@ -107,13 +137,14 @@ class Headers {
     const Field* own = fields_;
     uint32_t own_size = size_, given = other.size_;
     take_array(other);
-    for (uint32_t i = 0; i < given; ++i) {
-      if (is_dropped(static_cast<const Field&>(fields_[i]))) continue;
-      if (size_ != i) fields_[size_] = fields_[i];
-      bytes_ += fields_[size_].name.size() + fields_[size_].value.size() + 4;
-      if (fields_[size_].known != KnownHeader::other) note_slot(fields_[size_].known, size_);
-      ++size_;
+    Field* kept = fields_;
+    for (Field *field = fields_, *end = fields_ + given; field < end; ++field) {
+      if (is_dropped(static_cast<const Field&>(*field))) continue;
+      if (kept != field) *kept = *field;
+      if (kept->known != KnownHeader::other) note_slot(kept->known, static_cast<uint32_t>(kept - fields_));
+      ++kept;
     }
+    size_ = static_cast<uint32_t>(kept - fields_);
     for (uint32_t i = 0; i < own_size; ++i) add(own[i].known, own[i].name, own[i].value);
   }
 
@@ -140,7 +171,6 @@ class Headers {
   uint32_t size_ = 0;
   uint32_t room_ = 0;
   uint32_t room_first_;
-  size_t bytes_ = 0;
   uint8_t slots_[(known_header_count + 15) / 16 * 16] = {};  // index + 1 of the first; 0: none. In whole words, cleared by a few stores
 };
 

@@ -102,7 +102,6 @@ Result<Uri> normalise_uri(std::string_view target, bool merge_slashes, Arena& ar
   }
   if (shape.plain) {
     uri.path = raw;
-    uri.extension = uri_extension(raw);
     return uri;
   }
   PathBuilder builder(static_cast<char*>(arena.allocate(raw.size(), 1)), merge_slashes);
@@ -119,7 +118,6 @@ Result<Uri> normalise_uri(std::string_view target, bool merge_slashes, Arena& ar
   }
   if (!builder.end_segment()) return bad_uri;
   uri.path = builder.path();
-  uri.extension = uri_extension(uri.path);
   return uri;
 }
 

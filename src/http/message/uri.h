@@ -14,9 +14,8 @@
 namespace fairlead::http {
 
 struct Uri {
-  std::string_view path;       // begins with '/', never holds NUL or a segment `.` or `..`; otherwise any bytes
-  std::string_view args;       // behind the first '?', as sent, without a fragment
-  std::string_view extension;  // of the last segment, without the dot
+  std::string_view path;         // begins with '/', never holds NUL or a segment `.` or `..`; otherwise any bytes
+  std::string_view args;         // behind the first '?', as sent, without a fragment
   bool percent_encoded = false;  // the path held %XX: sent on, the new path must be escaped again
 };
 

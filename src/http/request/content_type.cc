@@ -4,6 +4,7 @@
 
 #include "core/base/text.h"
 #include "http/conf/core_conf.h"
+#include "http/message/uri.h"
 #include "http/request/request.h"
 
 namespace fairlead::http {
@@ -18,7 +19,7 @@ static std::string_view default_types(std::string_view extension) {
 std::string_view content_type_of(Request& request) {
   const CoreConf& core = conf<CoreConf>(request);
   char text[64];  // longer ones are in no table of types
-  std::string_view extension = request.uri_extension;
+  std::string_view extension = uri_extension(request.uri);
   if (extension.empty() || extension.size() > sizeof text) return core.default_type;
   lower_into(text, extension);
   extension = std::string_view(text, extension.size());

@@ -10,7 +10,7 @@ namespace fairlead::http {
 
 class Request;
 
-// By request.uri_extension. Empty if `default_type` is.
+// By the extension of request.uri. Empty if `default_type` is.
 std::string_view content_type_of(Request& request);
 
 }  // namespace fairlead::http

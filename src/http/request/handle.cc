@@ -81,7 +81,6 @@ static bool take_uri(Request& request) {
   }
   request.uri = uri->path;
   request.args = uri->args;
-  request.uri_extension = uri->extension;
   return true;
 }
 
@@ -121,7 +120,6 @@ static void redirect(Request& request, const Verdict& to) {
   if (to.kind() == Verdict::Kind::redirect) {
     request.uri = to.uri();
     request.args = to.args();
-    request.uri_extension = uri_extension(request.uri);
     request.uri_changed = true;
   }
   request.logger.debug("internal redirect: \"{}?{}\"", request.uri, request.args);

@@ -225,26 +225,6 @@ static Verdict check_location_phases(Request& request) {
   return check_entries(request, Phase::precontent);
 }
 
-static Task<Verdict> run_location_phases(Request& request) {
-  Verdict verdict = Verdict::next();
-  for (;;) {
-    if (waits(request, Phase::rewrite)) verdict = co_await run_entries(request, Phase::rewrite);
-    else verdict = check_entries(request, Phase::rewrite);
-    if (!verdict.is_next()) co_return verdict;
-    if (!request.wants_location) break;
-    verdict = follow_rewrite(request);
-    if (verdict.is_next() && !try_location_scripts(request, verdict)) verdict = co_await run_location_scripts(request);
-    if (!verdict.is_next()) co_return verdict;
-  }
-  if (waits(request, Phase::preaccess)) verdict = co_await run_entries(request, Phase::preaccess);
-  else verdict = check_entries(request, Phase::preaccess);
-  if (!verdict.is_next()) co_return verdict;
-  if (!entries_of(request, Phase::access).empty()) verdict = co_await run_access(request);
-  if (!verdict.is_next()) co_return verdict;
-  if (!waits(request, Phase::precontent)) co_return check_entries(request, Phase::precontent);
-  co_return co_await run_entries(request, Phase::precontent);
-}
-
 // No directive set what answers here: the content entries, which may decline, then nginx's last words.
 static Task<Verdict> run_content(Request& request) {
   Verdict verdict = co_await run_entries(request, Phase::content);
@@ -261,8 +241,27 @@ static Task<Verdict> content_of(Request& request) {
   return request.location->content ? request.location->content(request) : run_content(request);
 }
 
+// One frame for all of it: what each phase waits for has its own.
 static Task<Verdict> run_from_location(Request& request) {
-  Verdict verdict = co_await run_location_phases(request);
+  Verdict verdict = Verdict::next();
+  for (;;) {
+    if (waits(request, Phase::rewrite)) verdict = co_await run_entries(request, Phase::rewrite);
+    else verdict = check_entries(request, Phase::rewrite);
+    if (!verdict.is_next()) co_return verdict;
+    if (!request.wants_location) break;
+    verdict = follow_rewrite(request);
+    if (verdict.is_next() && !try_location_scripts(request, verdict)) verdict = co_await run_location_scripts(request);
+    if (!verdict.is_next()) co_return verdict;
+  }
+  if (waits(request, Phase::preaccess)) verdict = co_await run_entries(request, Phase::preaccess);
+  else verdict = check_entries(request, Phase::preaccess);
+  if (!verdict.is_next()) co_return verdict;
+  bool may_delay = conf<CoreConf>(request).auth_delay != 0;
+  if (may_delay || waits(request, Phase::access)) verdict = co_await run_access(request);
+  else verdict = check_access(request);
+  if (!verdict.is_next()) co_return verdict;
+  if (waits(request, Phase::precontent)) verdict = co_await run_entries(request, Phase::precontent);
+  else verdict = check_entries(request, Phase::precontent);
   if (!verdict.is_next()) co_return verdict;
   co_return co_await content_of(request);
 }

@@ -88,7 +88,6 @@ class Request : public Session, public LogContext {
   Location* location = nullptr;
   std::string_view uri;          // normalised, decoded; changed by rewrite and redirects
   std::string_view args;
-  std::string_view uri_extension;
   Method method;                 // may be changed to GET by redirects
   std::string_view method_text;
   bool uri_changed = false;      // differs from what the client sent: `request_uri` may not be passed on as it is

@@ -80,7 +80,6 @@ void aim_subrequest(Request& request, Server& server, const SubrequestPlan& plan
   request.logger = Logger(*conf<ErrorLogConf>(request).log, connection_number, &request);
   request.uri = plan.uri;
   request.args = plan.args;
-  request.uri_extension = uri_extension(plan.uri);
   request.uri_changed = true;
   request.method = plan.method;
   request.method_text = plan.method_text;

@@ -281,6 +281,9 @@ TEST(RequestParser, limits) {
   EXPECT_EQ(verdict(with("a:\r\nb:\r\n"), rules), "done");
   EXPECT_EQ(verdict(with("a:\r\nb:\r\nc:\r\n"), rules), "400 client sent too many header lines");
   EXPECT_EQ(verdict(with("a:\r\nb_:\r\nc:\r\n"), rules), "400 client sent too many header lines");
+  EXPECT_EQ(verdict(with("a: 1\r\nb: 2\r\n"), rules), "done");
+  EXPECT_EQ(verdict(with("a: 1\r\nb: 2\r\nc: 3\r\n"), rules), "400 client sent too many header lines");
+  EXPECT_EQ(verdict(with("a: 1\r\nb_: 2\r\nc: 3\r\n"), rules), "400 client sent too many header lines");
   EXPECT_EQ(verdict(std::string(101, '\n'), rules), bad_request);
 }
 
@@ -305,6 +308,18 @@ TEST(RequestParser, tells_what_is_known_of_a_head_that_failed) {
   no_line.parser.describe(no_line.input);
   EXPECT_EQ(no_line.head.request_line, "GET /a");
   EXPECT_TRUE(no_line.head.request_uri.empty());
+}
+
+// Fields behind the length of a line, counted from the first, are read as those before it.
+TEST(RequestParser, a_section_may_be_longer_than_a_line) {
+  HeadRules rules;
+  rules.line_bytes_max = 40;
+  std::string fields;
+  for (char name = 'a'; name <= 'f'; ++name) fields += std::string(1, name) + ": " + std::string(20, name) + "\r\n";
+  EXPECT_EQ(verdict(with(fields), rules), "done");
+  EXPECT_EQ(verdict(with(fields + "Host: b\r\n"), rules), "400 client sent duplicate host header");
+  EXPECT_EQ(verdict(with(fields + "z: " + std::string(35, 'x') + "\r\n"), rules), "done");
+  EXPECT_EQ(verdict(with(fields + "z: " + std::string(36, 'x') + "\r\n"), rules), "494 client sent too long header line");
 }
 
 TEST(RequestParser, connection_facts) {

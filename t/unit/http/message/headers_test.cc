@@ -50,6 +50,19 @@ TEST_F(HeadersTest, keeps_order_and_finds_in_any_case) {
   check();
 }
 
+TEST_F(HeadersTest, adding_many_is_adding_each) {
+  headers.add("X-A", "0");
+  {
+    Headers::Adding adding(headers);
+    EXPECT_FALSE(adding.has(KnownHeader::host));
+    adding.add(KnownHeader::host, "Host", "h");
+    EXPECT_TRUE(adding.has(KnownHeader::host));
+    for (int i = 0; i < 5; ++i) adding.add(KnownHeader::accept, "Accept", "a");  // the list has to move
+  }
+  EXPECT_EQ(text(), "X-A=0 Host=h Accept=a Accept=a Accept=a Accept=a Accept=a ");
+  check();
+}
+
 TEST_F(HeadersTest, joins_values) {
   headers.add("Accept", "a");
   EXPECT_EQ(headers.joined(KnownHeader::accept), "a");

@@ -41,6 +41,7 @@ TEST(Scan, finds_the_first_byte_wherever_it_stands) {
   expect_found(find_blank_or_control, ' ');
   expect_found(find_name_end, ':');
   expect_found(find_colon, ':');
+  expect_found(find_unprintable, '\r');
 }
 
 TEST(Scan, gives_the_first_of_several) {
@@ -68,6 +69,7 @@ TEST(Scan, knows_each_byte) {
     EXPECT_EQ(is_found(find_blank_or_control, byte), is_control(byte) || byte == ' ') << i;
     EXPECT_EQ(is_found(find_name_end, byte), is_control(byte) || byte == ' ' || byte == ':') << i;
     EXPECT_EQ(is_found(find_colon, byte), byte == ':') << i;
+    EXPECT_EQ(is_found(find_unprintable, byte), i < 0x20 || i > 0x7e) << i;
   }
 }
 
