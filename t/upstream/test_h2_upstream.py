@@ -9,7 +9,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import Client, chunked, get, post, request
-from lib.h2client import END_HEADERS, HEADERS, H2Client, frame
+from lib.h2client import END_HEADERS, HEADERS, PING, SETTINGS, H2Client, frame
 from lib.ports import wait_until
 
 CONF = """
@@ -419,11 +419,13 @@ def test_windows_that_change_in_flight(server, h2_upstream):
         assert reply.result().body == b"50000"
 
 
-def test_a_flood_of_settings_ends_the_connection(server, h2_upstream):
+@pytest.mark.parametrize("kind", [frame(SETTINGS), frame(PING, 0, 0, b"12345678"), frame(0x77), frame(HEADERS, END_HEADERS, 101, b"\x88")],
+                         ids=["settings", "ping", "unknown", "head of no stream"])
+def test_a_flood_of_frames_without_a_message_ends_the_connection(server, h2_upstream, kind):
     def flood(stream):
         try:
             for _ in range(60):
-                stream.connection.send_raw(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00" * 500)
+                stream.connection.send_raw(kind * 500)
         except OSError:
             pass
     u = h2_upstream(on_head=flood)
