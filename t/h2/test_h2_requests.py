@@ -54,6 +54,17 @@ def test_a_request_is_answered_and_logged_as_over_http_1(s):
     assert facts(s)[0][6] == "OK" and facts(s)[0][8] == "h2c"
 
 
+# Such a text lies in the memory of the request, which is over as soon as its last frame is made, before the frame is written: one
+# request's bytes must not change under the other's, nor be read after their end (the sanitizer build).
+def test_a_long_text_made_for_a_request_outlives_it(s):
+    texts = {name: name * 4000 for name in "abcd"}
+    with H2Client(s.port) as c:
+        streams = {c.start("/x", headers=[("x-more", text)], flush=False): text for text in texts.values()}
+        c.flush()
+        for stream, text in streams.items():
+            assert c.wait(stream).text == f"GET /x  {text}"
+
+
 def test_http_1_stays_on_the_same_port(s):
     assert get(s.port, "/b").text == "GET /b  "
     with H2Client(s.port) as c:

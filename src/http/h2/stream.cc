@@ -186,13 +186,15 @@ Progress Stream::pump_head() {
   return Progress::need_write;
 }
 
+// Bytes that nothing keeps alive (of the request's arena, mostly) are copied: the request may be over before the session has written.
 void Stream::give(size_t bytes, ChainWriter& writer, Chain& to) {
   bool copied = bytes <= copied_bytes_max;
   if (!copied) writer.flush();
   while (bytes > 0) {
     size_t size = std::min(bytes, out_[0].size);
     if (copied) writer.write(out_[0].view().substr(0, size));
-    else to.push_back(Slice(out_[0].owner, out_[0].data, size));
+    else if (out_[0].owner) to.push_back(Slice(out_[0].owner, out_[0].data, size));
+    else to.push_back(Slice::copy_of(out_[0].view().substr(0, size)));
     out_.drop_front(size);
     bytes -= size;
   }

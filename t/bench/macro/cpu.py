@@ -73,19 +73,25 @@ def show(result, title):
 
 
 def show_cases(results, what):
-    """Of case -> summary(): a row each; what nginx does not have is ours alone."""
-    rows = []
+    """Of case -> summary(): a row each; what nginx does not have is ours alone. `floor`: a server of nothing but data calls."""
+    rows, with_floor = [], any("floor" in result for result in results.values())
     for case, result in results.items():
         ours, theirs = result["median"]["fairlead"], result["median"].get("nginx")
         ratio = result["ratio"].get("fairlead/nginx")
         rows.append([case, theirs["total_us"] if theirs else "-", ours["total_us"],
                      *([ratio[k] for k in ("total_us", "pooled_total_us", "pooled_user_us")] if ratio else ["-"] * 3)])
-    subjects.table(rows, [what, "nginx us/req", "fairlead us/req", "ratio", "pooled", "user pooled"])
+        if with_floor:
+            rows[-1].append(result.get("floor", "-"))
+    subjects.table(rows, [what, "nginx us/req", "fairlead us/req", "ratio", "pooled", "user pooled"] + ["floor"] * with_floor)
+
+
+def add_floor(parser):
+    parser.add_argument("--floor", metavar="CMD", help="beside them t/bench/macro/floor.cc, built: what the kernel alone costs")
 
 
 def main():
     parser = subjects.arguments(__doc__)
-    parser.add_argument("--floor", metavar="CMD", help="beside them t/bench/macro/floor.cc, built: what the kernel alone costs")
+    add_floor(parser)
     options = parser.parse_args()
     result = summary(compare(options, floor=options.floor))
     show(result, f"256 bytes, {options.connections} connections, {options.rounds} rounds of {options.seconds:g} s")

@@ -2,8 +2,9 @@
 // Copyright (C) The Fairlead authors
 //
 // floor LISTEN_PORT ORIGIN_PORT: what the kernel alone costs a proxy that makes four data system calls for a request. Bytes go from
-// each client to a connection of its own to the origin and back, unread: no parsing, no pool, no timer, no log. No proxy over epoll can
-// be below its processor time: its share of nginx's is what no ratio can fall under on a machine.
+// each client to a connection of its own to the origin and back, unread: no parsing, no pool, no timer, no log.
+// floor LISTEN_PORT: the same of a server that answers by itself, in two data system calls: what is read is taken for one request.
+// No server over epoll can be below its processor time: its share of nginx's is what no ratio can fall under on a machine.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 namespace {
 
@@ -50,48 +52,62 @@ int listen_at(const char* port) {
   return fd;
 }
 
-// Both sides live until the process ends: benchmarks open a bounded number.
-void accept_all(int epoll, int listener, const sockaddr_in& origin) {
-  constexpr uint32_t wanted = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+Side* start(int epoll, int fd, Side* other) {
+  int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  Side* side = new Side{fd, other};
+  watch(epoll, side, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+  return side;
+}
+
+// Both sides live until the process ends: benchmarks open a bounded number. Without an origin there is one side.
+void accept_all(int epoll, int listener, const sockaddr_in* origin) {
   for (;;) {
     int client = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
     if (client < 0) return;
+    Side* front = start(epoll, client, nullptr);
+    if (!origin) continue;
     int peer = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    connect(peer, reinterpret_cast<const sockaddr*>(&origin), sizeof origin);
-    int on = 1;
-    for (int fd : {client, peer}) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    Side* front = new Side{client, nullptr};
-    Side* back = new Side{peer, front};
-    front->other = back;
-    watch(epoll, front, wanted);
-    watch(epoll, back, wanted);
+    connect(peer, reinterpret_cast<const sockaddr*>(origin), sizeof *origin);
+    front->other = start(epoll, peer, front);
   }
 }
 
-void relay(Side& side) {
+constexpr std::string_view reply =
+    "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 26 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\n"
+    "Content-Length: 35\r\nConnection: keep-alive\r\n\r\na text of some length for the body\n";
+
+void end(Side* side) {
+  if (!side || side->fd < 0) return;
+  close(side->fd);
+  side->fd = -1;
+}
+
+void pass_on(Side& side) {
   static std::array<char, 65536> bytes;
   if (side.fd < 0) return;
   ssize_t got = recv(side.fd, bytes.data(), bytes.size(), 0);
   if (got > 0) {
-    send(side.other->fd, bytes.data(), static_cast<size_t>(got), MSG_NOSIGNAL);
+    if (side.other)
+      send(side.other->fd, bytes.data(), static_cast<size_t>(got), MSG_NOSIGNAL);
+    else
+      send(side.fd, reply.data(), reply.size(), MSG_NOSIGNAL);
   } else if (got == 0 || errno != EAGAIN) {
-    for (Side* each : {&side, side.other}) {
-      close(each->fd);
-      each->fd = -1;
-    }
+    end(side.other);
+    end(&side);
   }
 }
 
 }  // namespace
 
 int main(int count, char** words) {
-  if (count != 3) {
-    fputs("usage: floor LISTEN_PORT ORIGIN_PORT\n", stderr);
+  if (count != 2 && count != 3) {
+    fputs("usage: floor LISTEN_PORT [ORIGIN_PORT]\n", stderr);
     return 2;
   }
   int epoll = epoll_create1(0);
   Side listener{listen_at(words[1]), nullptr};
-  sockaddr_in origin = loopback(words[2]);
+  sockaddr_in origin = loopback(count == 3 ? words[2] : "0");
   watch(epoll, &listener, EPOLLIN);
   std::array<epoll_event, 512> events;
   for (;;) {
@@ -99,9 +115,9 @@ int main(int count, char** words) {
     for (int i = 0; i < ready; ++i) {
       Side* side = static_cast<Side*>(events[static_cast<size_t>(i)].data.ptr);
       if (side == &listener)
-        accept_all(epoll, listener.fd, origin);
+        accept_all(epoll, listener.fd, count == 3 ? &origin : nullptr);
       else if (events[static_cast<size_t>(i)].events & EPOLLIN)
-        relay(*side);
+        pass_on(*side);
     }
   }
 }

@@ -5,6 +5,8 @@
 
 `access` reads a header field and a shared dictionary before a proxied request, `content` prints, `header_filter` sets a field of a
 `return`; `plain` is that `return` without Lua, so that what the hook costs can be told from the rest.
+
+`floor`, where it is built, is a server that does nothing but the two data calls, without Lua or even HTTP (of `access`: cpu.py).
 """
 
 import os
@@ -59,7 +61,10 @@ def measure(options, cases=CASES):
     with subjects.Origin() as origin:
         makers = {"nginx": lambda: LuaNginx(origin.port, **settings),
                   "fairlead": lambda: subjects.Fairlead(origin.port, os.path.abspath(options.binary), **settings)}
-        rounds = cpu.in_turns(options, makers, {case: {"path": "/" + case} for case in cases})
+        rounds = cpu.in_turns(options, makers, {"access": {"path": "/access"}}) if "access" in cases else {}
+        if options.floor:
+            makers["floor"] = lambda: subjects.Prototype(None, options.floor)
+        rounds |= cpu.in_turns(options, makers, {case: {"path": "/" + case} for case in cases if case != "access"})
     return {case: cpu.summary(each) for case, each in rounds.items()}
 
 
@@ -70,6 +75,7 @@ def show(results):
 def main():
     parser = subjects.arguments(__doc__, seconds=2, rounds=5)
     parser.add_argument("--case", action="append", choices=CASES)
+    cpu.add_floor(parser)
     options = parser.parse_args()
     results = measure(options, options.case or CASES)
     show(results)

@@ -268,13 +268,13 @@ class Fairlead(ConfSubject):
 
 
 class Prototype(Running):
-    """An engine without configuration: CMD LISTEN_PORT ORIGIN_PORT."""
+    """An engine without configuration: CMD LISTEN_PORT [ORIGIN_PORT]."""
 
     name = "fairlead"
 
     def __init__(self, origin_port, command):
         super().__init__(SUBJECT_CORE)
-        self.words = command.split() + [str(self.port), str(origin_port)]
+        self.words = command.split() + [str(self.port)] + ([str(origin_port)] if origin_port else [])
 
     def command(self):
         return self.words
