@@ -49,6 +49,8 @@ void add_worker(lua_State* L, Vm& vm);  // worker, config, constants
 void set_fields_metatable(lua_State* L);
 // Appends key=value&... of the table at `index`; raises for what cannot be written.
 void append_arguments(lua_State* L, int index);
+// A query, written or as a table, into Vm::text. Raises for what is neither.
+void append_query(lua_State* L, int index);
 // Pushes a table of decoded arguments of the text, and "truncated" behind it if there were more than `most`; gives how many values.
 int push_arguments(lua_State* L, const char* text, size_t bytes, int most);
 

@@ -7,6 +7,7 @@
 #include "modules/lua/arguments.h"
 #include "modules/lua/field_table.h"
 #include "modules/lua/request_body.h"
+#include "modules/lua/request_state.h"
 #include "modules/lua/vm.h"
 
 namespace fairlead::lua {
@@ -41,7 +42,9 @@ static void append_pair(lua_State* L, std::string& to, std::string_view name, in
       return;
     case LUA_TNUMBER:
       to += '=';
-      append_number(to, lua_tonumber(L, index));
+      lua_pushvalue(L, index);
+      append_component(to, check_text(L, -1));
+      lua_pop(L, 1);
       return;
     default: luaL_error(L, "attempt to use %s as query arg value", luaL_typename(L, index));
   }
@@ -52,26 +55,35 @@ void append_arguments(lua_State* L, int index) {
   text.clear();
   lua_pushnil(L);
   while (lua_next(L, index)) {
-    if (lua_type(L, -2) != LUA_TSTRING && lua_type(L, -2) != LUA_TNUMBER)
+    if (lua_type(L, -2) != LUA_TSTRING)
       luaL_error(L, "attempt to use a non-string key in the \"args\" option table");
-    lua_pushvalue(L, -2);
-    std::string_view name = check_text(L, -1);
-    if (lua_istable(L, -2)) {
+    std::string_view name = check_text(L, -2);
+    if (lua_istable(L, -1)) {
       lua_pushnil(L);
-      while (lua_next(L, -3)) {
+      while (lua_next(L, -2)) {
         append_pair(L, text, name, -1);
         lua_pop(L, 1);
       }
     } else {
-      append_pair(L, text, name, -2);
+      append_pair(L, text, name, -1);
     }
-    lua_pop(L, 2);
+    lua_pop(L, 1);
   }
+}
+
+void append_query(lua_State* L, int index) {
+  if (lua_istable(L, index)) return append_arguments(L, index);
+  if (!lua_isstring(L, index))
+    luaL_argerror(L, index, lua_pushfstring(L, "string, number, or table expected, but got %s", luaL_typename(L, index)));
+  std::string& text = Scope::current().vm.text;
+  text.clear();
+  append_controls_escaped(text, check_text(L, index));
 }
 
 namespace {
 
 int encode_args(lua_State* L) {
+  check_count(L, 1, 1, "expecting 1 argument but seen %d");
   luaL_checktype(L, 1, LUA_TTABLE);
   append_arguments(L, 1);
   push_text(L, Scope::current().vm.text);
@@ -79,6 +91,7 @@ int encode_args(lua_State* L) {
 }
 
 int decode_args(lua_State* L) {
+  check_count(L, 1, 2, "expecting 1 or 2 arguments but seen %d");
   std::string_view text = check_text(L, 1);
   int most = static_cast<int>(luaL_optinteger(L, 2, 100));
   lua_newtable(L);
@@ -90,19 +103,25 @@ int get_uri_args(lua_State* L) {
   http::Request& request = request_of(L);
   int most = static_cast<int>(luaL_optinteger(L, 1, 100));
   lua_settop(L, 2);
-  if (!lua_istable(L, 2)) lua_newtable(L);
+  if (!lua_istable(L, 2)) {
+    lua_newtable(L);
+  } else {
+    for (lua_pushnil(L); lua_next(L, 2);) {
+      lua_pop(L, 1);
+      lua_pushvalue(L, -1);
+      lua_pushnil(L);
+      lua_rawset(L, 2);
+    }
+  }
   return push_arguments(L, request.args.data(), request.args.size(), most);
 }
 
 int set_uri_args(lua_State* L) {
   Scope& scope = request_scope(L);
   http::Request& request = *scope.request;
-  if (lua_istable(L, 1)) {
-    append_arguments(L, 1);
-    request.args = request.arena().copy(scope.vm.text);
-  } else {
-    request.args = request.arena().copy(check_text(L, 1));
-  }
+  check_count(L, 1, 1, "expecting 1 argument but seen %d");
+  append_query(L, 1);
+  request.args = request.arena().copy(scope.vm.text);
   request.uri_changed = true;
   return 0;
 }
@@ -111,6 +130,10 @@ int get_post_args(lua_State* L) {
   Scope& scope = request_scope(L);
   http::Request& request = *scope.request;
   int most = static_cast<int>(luaL_optinteger(L, 1, 100));
+  if (request.slot<RequestState>().body_is_dropped) {
+    lua_newtable(L);
+    return 1;
+  }
   if (!request.spooled_body) return luaL_error(L, "no request body found; maybe you should turn on lua_need_request_body?");
   std::string_view body;
   if (!body_in_memory(request, body)) return push_failure(L, "request body in temp file not supported");

@@ -77,9 +77,12 @@ int read_body(lua_State* L) {
   return run.wait_for(L, [&] { return wait_body(*run.request(), run); });
 }
 
+// What nobody reads, the connection drops behind the answer: there is nothing left to read, and there was nothing.
 int discard_body(lua_State* L) {
-  request_of(L);
-  return 0;  // what nobody reads, the connection drops behind the answer
+  Request& request = request_of(L);
+  if (request.spooled_body) return 0;
+  request.slot<RequestState>().body_is_taken = request.slot<RequestState>().body_is_dropped = true;
+  return 0;
 }
 
 int push_nil(lua_State* L) {
@@ -168,6 +171,7 @@ void must_be_read(lua_State* L, Request& request) {
 }
 
 int set_body_data(lua_State* L) {
+  check_count(L, 1, 1, "expecting 1 arguments but seen %d");
   Request& request = request_of(L);
   std::string_view text = check_text(L, 1);
   must_be_read(L, request);
@@ -177,6 +181,7 @@ int set_body_data(lua_State* L) {
 }
 
 int set_body_file(lua_State* L) {
+  check_count(L, 1, 2, "expecting 1 or 2 arguments but seen %d");
   Request& request = request_of(L);
   const char* path = luaL_checkstring(L, 1);
   must_be_read(L, request);
@@ -184,7 +189,7 @@ int set_body_file(lua_State* L) {
   struct stat found;
   if (file < 0 || fstat(file, &found) != 0) {
     if (file >= 0) close(file);
-    return luaL_error(L, "open \"%s\" failed", path);
+    return luaL_error(L, "stat() \"%s\" failed", path);
   }
   if (lua_toboolean(L, 2)) unlink(path);
   auto bytes = static_cast<uint64_t>(found.st_size);
@@ -195,6 +200,7 @@ int set_body_file(lua_State* L) {
 
 int init_body(lua_State* L) {
   Request& request = request_of(L);
+  if (lua_gettop(L) > 0 && luaL_checknumber(L, 1) < 0) return luaL_error(L, "bad size argument: %s", lua_tostring(L, 1));
   must_be_read(L, request);
   BodyState& state = request.slot<BodyState>();
   state.building.clear();
@@ -203,6 +209,7 @@ int init_body(lua_State* L) {
 }
 
 int append_body(lua_State* L) {
+  check_count(L, 1, 1, "expecting 1 arguments but seen %d");
   Request& request = request_of(L);
   std::string_view text = check_text(L, 1);
   BodyState& state = request.slot<BodyState>();

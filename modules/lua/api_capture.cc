@@ -220,8 +220,10 @@ void take_ctx(lua_State* L, int options, Asked& asked) {
 int capture(lua_State* L) {
   Scope& scope = allowed_scope(L, output_hooks);
   scope.run->check_driven(L);
+  check_count(L, 1, 2, "expecting one or two arguments");
   lua_settop(L, 2);
-  if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
+  if (!lua_isnil(L, 2) && !lua_istable(L, 2))
+    return luaL_error(L, "expecting table as the 2nd argument for subrequest 0, but got %s", luaL_typename(L, 2));
   Asked* asked = read_asked(L, 1);
   take_ctx(L, 2, *asked);
   Run& run = *scope.run;
@@ -231,6 +233,7 @@ int capture(lua_State* L) {
 int capture_multi(lua_State* L) {
   Scope& scope = allowed_scope(L, output_hooks);
   scope.run->check_driven(L);
+  check_count(L, 1, 1, "only one argument is expected, but got %d");
   luaL_checktype(L, 1, LUA_TTABLE);
   int count = static_cast<int>(lua_objlen(L, 1));
   if (count == 0) return luaL_error(L, "at least one subrequest should be specified");
@@ -240,7 +243,7 @@ int capture_multi(lua_State* L) {
   for (int i = 1; i <= count; ++i) {
     lua_settop(L, 1);
     lua_rawgeti(L, 1, i);
-    if (!lua_istable(L, 2)) return luaL_error(L, "the query argument %d is not a table, but a %s", i, luaL_typename(L, 2));
+    if (!lua_istable(L, 2)) return luaL_error(L, "the query argument %d is not a table, but a %s", i - 1, luaL_typename(L, 2));
     lua_rawgeti(L, 2, 1);
     lua_rawgeti(L, 2, 2);
     *last = read_asked(L, 3);

@@ -50,8 +50,10 @@ int write(lua_State* L, LogLevel level, int first) {
   append_place(L, text);
   for (int i = first; i <= count; ++i) {
     if (append_argument(L, i, text)) continue;
-    return luaL_error(L, "bad argument #%d to 'log' (%s)", i, lua_istable(L, i) ? "expected table to have __tostring metamethod"
-                      : "string, number, boolean, or nil expected");
+    const char* wrong = lua_istable(L, i)
+                            ? "expected table to have __tostring metamethod"
+                            : lua_pushfstring(L, "string, number, boolean, or nil expected, got %s", luaL_typename(L, i));
+    return luaL_argerror(L, i - first + 1, wrong);  // the level is not counted
   }
   bool in_timer = scope.hook == Hook::timer;
   if (in_timer) text += ", context: ngx.timer";

@@ -65,6 +65,7 @@ int flush(lua_State* L) {
   Scope& scope = allowed_scope(L, output_hooks);
   if (is_raw(scope)) return refuse_raw(L);
   Output& output = output_of(*scope.request);
+  if (lua_gettop(L) > 0) luaL_checktype(L, 1, LUA_TBOOLEAN);
   bool waits = lua_toboolean(L, 1);
   if (output.is_buffered()) return push_failure(L, "http 1.0 buffering");
   if (!output.is_committed()) return push_failure(L, "nothing to flush");
@@ -101,8 +102,8 @@ int exit(lua_State* L) {
     scope.exit_code = code;
     return 0;
   }
-  if (scope.request && code >= 200 && code != 444 && code != 499 && is_committed(*scope.request) &&
-      code != scope.request->response.status() && code != 200) {
+  if (scope.request && code >= 300 && code != 444 && code != 499 && is_committed(*scope.request) &&
+      code != scope.request->response.status()) {
     scope.logger.error("attempt to set status {} via ngx.exit after sending out the response status {}", code,
                        scope.request->response.status());
   }
@@ -114,10 +115,10 @@ int exec(lua_State* L) {
   Request& request = *scope.request;
   std::string_view uri = check_text(L, 1);
   if (uri.empty()) return luaL_error(L, "The uri argument is empty");
+  if (uri.find('\0') != std::string_view::npos) return luaL_error(L, "unsafe uri");
   std::string& text = scope.vm.text;
   text.clear();
-  if (lua_istable(L, 2)) append_arguments(L, 2);
-  else if (!lua_isnoneornil(L, 2)) text.assign(check_text(L, 2));
+  if (!lua_isnoneornil(L, 2)) append_query(L, 2);
   if (is_committed(request)) return luaL_error(L, "attempt to call ngx.exec after sending out response headers");
   Ending how{Ending::Kind::redirected, 0, {}, {}};
   std::string_view own;
@@ -126,6 +127,7 @@ int exec(lua_State* L) {
     own = uri.substr(mark + 1);
     uri = uri.substr(0, mark);
   }
+  if (uri[0] == '@' && !text.empty()) scope.logger.warn("query strings {} ignored when exec'ing named location {}", text, uri);
   how.uri = request.arena().copy(uri);
   how.args = request.arena().join({own, own.empty() || text.empty() ? "" : "&", text});
   return scope.run->end(L, how);
@@ -162,7 +164,7 @@ int set_status(lua_State* L) {
     scope.logger.error("attempt to set ngx.status after sending out response headers");
     return 0;
   }
-  if (status < 100 || status > 999) return luaL_error(L, "bad ngx.status value: %d", status);
+  if (status != 0 && (status < 100 || status > 999)) return luaL_error(L, "bad ngx.status value: %d", status);
   request.response.head.status = static_cast<uint16_t>(status);
   if (request.error_status) request.error_status = static_cast<uint16_t>(status);
   request.response.head.reason = {};

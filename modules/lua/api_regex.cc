@@ -23,7 +23,12 @@ Pattern* use_pattern(lua_State* L) {
   if (cache.take_overflow())
     scope.logger.warn("lua exceeding regex cache max entries ({})", scope.vm.conf().regex_cache_max);
   if (pattern) return pattern;
-  if (error.starts_with("unknown flag")) luaL_error(L, "%s", error.c_str());
+  if (error.starts_with("unknown flag")) {
+    luaL_where(L, 1);
+    push_text(L, error);
+    lua_concat(L, 2);
+    lua_error(L);
+  }
   push_failure(L, error);
   return nullptr;
 }
@@ -44,6 +49,29 @@ void push_group(lua_State* L, const Pattern& pattern, std::string_view subject, 
   else lua_pushboolean(L, 0);
 }
 
+// A name may have several groups: those that took part, in their order, in an array.
+void gather_names(lua_State* L, const Pattern& pattern, std::string_view subject, int found) {
+  for (const NamedGroup& name : pattern.names) {
+    push_group(L, pattern, subject, found, name.group);
+    if (!lua_toboolean(L, -1)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    lua_getfield(L, -2, name.name.c_str());
+    if (lua_istable(L, -1)) {
+      lua_insert(L, -2);
+    } else {
+      lua_pop(L, 1);
+      lua_createtable(L, 1, 0);
+      lua_pushvalue(L, -1);
+      lua_setfield(L, -4, name.name.c_str());
+      lua_insert(L, -2);
+    }
+    lua_rawseti(L, -2, static_cast<int>(lua_objlen(L, -2)) + 1);
+    lua_pop(L, 1);
+  }
+}
+
 // Fills the table on top.
 void fill_groups(lua_State* L, const Pattern& pattern, std::string_view subject, int found) {
   uint32_t groups = pattern.is_dfa ? 0 : pattern.group_count;
@@ -52,17 +80,9 @@ void fill_groups(lua_State* L, const Pattern& pattern, std::string_view subject,
     lua_rawseti(L, -2, static_cast<int>(group));
   }
   if (pattern.is_dfa) return;
+  if (pattern.gathers_names) return gather_names(L, pattern, subject, found);
   for (const NamedGroup& name : pattern.names) {
     push_group(L, pattern, subject, found, name.group);
-    if (!lua_toboolean(L, -1)) {  // of several groups of one name the one that took part
-      lua_getfield(L, -2, name.name.c_str());
-      bool has = lua_toboolean(L, -1);
-      lua_pop(L, 1);
-      if (has) {
-        lua_pop(L, 1);
-        continue;
-      }
-    }
     lua_setfield(L, -2, name.name.c_str());
   }
 }
@@ -85,10 +105,10 @@ void set_position(lua_State* L, int index, size_t end) {
 
 int match(lua_State* L) {
   lua_settop(L, 5);
-  std::string_view subject = check_text(L, 1);
+  std::string_view subject = to_text(L, 1);
+  size_t from = start_of(L, 4, subject.size());
   Pattern* pattern = use_pattern(L);
   if (!pattern) return 2;
-  size_t from = start_of(L, 4, subject.size());
   int found = from > subject.size() ? PCRE2_ERROR_NOMATCH : pattern->match(subject, from, Scope::current().vm.regexes().limits());
   int given = 1;
   if (found == PCRE2_ERROR_NOMATCH) {
@@ -105,17 +125,23 @@ int match(lua_State* L) {
   return given;
 }
 
+// A number of a group; no pattern has the greatest one.
+uint32_t group_of(lua_State* L, int index) {
+  double number = luaL_optnumber(L, index, 0);
+  return number > 0 ? static_cast<uint32_t>(std::min<double>(number, UINT32_MAX)) : 0;
+}
+
 int find(lua_State* L) {
   lua_settop(L, 5);
-  std::string_view subject = check_text(L, 1);
-  auto group = static_cast<uint32_t>(luaL_optinteger(L, 5, 0));
+  std::string_view subject = to_text(L, 1);
+  uint32_t group = group_of(L, 5);
+  size_t from = start_of(L, 4, subject.size());
   Pattern* pattern = use_pattern(L);
   if (!pattern) {
     lua_pushnil(L);
     lua_insert(L, -2);
     return 3;
   }
-  size_t from = start_of(L, 4, subject.size());
   int found = from > subject.size() ? PCRE2_ERROR_NOMATCH : pattern->match(subject, from, Scope::current().vm.regexes().limits());
   int given = 1;
   if (found == PCRE2_ERROR_NOMATCH) {
@@ -153,7 +179,10 @@ int gmatch_next(lua_State* L) {
   for (int i = 1; i <= 3; ++i) lua_pushvalue(L, lua_upvalueindex(i));
   lua_Integer at = lua_tointeger(L, lua_upvalueindex(4));
   std::string_view subject = check_text(L, 1);
-  if (at < 0 || static_cast<size_t>(at) > subject.size()) return 0;
+  if (at < 0 || static_cast<size_t>(at) > subject.size()) {
+    lua_pushnil(L);
+    return 1;
+  }
   Pattern* pattern = use_pattern(L);
   if (!pattern) return 2;
   int found = pattern->match(subject, static_cast<size_t>(at), Scope::current().vm.regexes().limits());
@@ -164,8 +193,7 @@ int gmatch_next(lua_State* L) {
   } else if (found < 0) {
     given = push_match_failure(L, found);
   } else {
-    size_t end = pattern->offsets()[1];
-    next = static_cast<lua_Integer>(end == pattern->offsets()[0] ? end + 1 : end);
+    next = static_cast<lua_Integer>(pattern->next_start(subject));
     lua_createtable(L, static_cast<int>(pattern->group_count), 1 + static_cast<int>(pattern->names.size()));
     fill_groups(L, *pattern, subject, found);
   }
@@ -177,7 +205,7 @@ int gmatch_next(lua_State* L) {
 
 int gmatch(lua_State* L) {
   lua_settop(L, 3);
-  check_text(L, 1);
+  to_text(L, 1);
   Pattern* pattern = use_pattern(L);
   if (!pattern) return 2;
   RegexCache::release(pattern);
@@ -240,6 +268,7 @@ const char* append_replacement(std::string& to, std::string_view form, const Pat
 struct Step {
   int found = PCRE2_ERROR_NOMATCH;
   size_t begin = 0, end = 0;
+  size_t next = 0;  // where to look on
 };
 
 // The match at or behind `from`. For a function the groups' table is pushed; for a text the replacement is appended to `to`, or refused:
@@ -257,6 +286,7 @@ Step step_sub(lua_State* L, std::string_view subject, size_t from, std::string* 
   if (step.found > 0) {
     step.begin = pattern->offsets()[0];
     step.end = pattern->offsets()[1];
+    step.next = pattern->next_start(subject);
     if (!to) {
       lua_createtable(L, static_cast<int>(pattern->group_count), 1);
       fill_groups(L, *pattern, subject, step.found);
@@ -272,8 +302,9 @@ Step step_sub(lua_State* L, std::string_view subject, size_t from, std::string* 
 int fail_sub(lua_State* L, int code, const char* wrong) {
   lua_pushnil(L);
   if (wrong) {
+    Scope::current().logger.error("{}", wrong);
     lua_pushnil(L);
-    lua_pushstring(L, wrong);
+    lua_pushliteral(L, "failed to compile the replacement template");
   } else {
     push_match_failure(L, code);
   }
@@ -315,7 +346,7 @@ int sub_by_function(lua_State* L, std::string_view subject, bool global) {
     lua_rawseti(L, 5, ++pieces);
     ++count;
     copied = step.end;
-    from = step.end == step.begin ? step.end + 1 : step.end;
+    from = step.next;
     if (!global) break;
   }
   return finish_pieces(L, pieces, subject.substr(copied), count);
@@ -335,7 +366,7 @@ int sub_by_text(lua_State* L, std::string_view subject, bool global) {
     if (step.found < 0 || wrong) return fail_sub(L, step.found, wrong);
     ++count;
     copied = step.end;
-    from = step.end == step.begin ? step.end + 1 : step.end;
+    from = step.next;
     if (!global) break;
   }
   text.append(subject.substr(copied));
@@ -346,7 +377,7 @@ int sub_by_text(lua_State* L, std::string_view subject, bool global) {
 
 int substitute(lua_State* L, bool global) {
   lua_settop(L, 4);
-  std::string_view subject = check_text(L, 1);
+  std::string_view subject = to_text(L, 1);
   check_text(L, 2);
   bool by_function = lua_isfunction(L, 3);
   if (!by_function) check_text(L, 3);

@@ -2,6 +2,9 @@
 // Copyright (C) The Fairlead authors
 //
 // ngx.req without its body and arguments: the method, the URI, the fields.
+#include <algorithm>
+#include <array>
+
 #include "core/base/clock.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
@@ -27,9 +30,11 @@ int get_method(lua_State* L) {
 
 int set_method(lua_State* L) {
   Request& request = request_of(L);
-  int number = static_cast<int>(luaL_checkinteger(L, 1));
-  auto method = method_of_number(number);
-  if (!method) return luaL_error(L, "unsupported HTTP method: %d", number);
+  if (lua_type(L, 1) != LUA_TNUMBER) return luaL_error(L, "bad method number");
+  double number = lua_tonumber(L, 1);
+  bool is_bit = number >= 0 && number < 1 << 30 && static_cast<int>(number) == number;
+  auto method = is_bit ? method_of_number(static_cast<int>(number)) : std::nullopt;
+  if (!method) return luaL_error(L, "unsupported HTTP method: %s", lua_tostring(L, 1));
   request.method = *method;
   request.method_text = http::method_name(*method);
   return 0;
@@ -78,14 +83,6 @@ void edit_framing(http::RequestHead& head, KnownHeader known, std::string_view v
   }
 }
 
-std::string_view without_controls(Request& request, std::string_view text) {
-  char* to = static_cast<char*>(request.arena().allocate(text.size(), 1));
-  size_t size = 0;
-  for (char byte : text)
-    if (byte != '\r' && byte != '\n' && byte != '\0') to[size++] = byte;
-  return {to, size};
-}
-
 // The fields as they came, kept when they are changed for the first time.
 struct Received {
   const Headers* fields = nullptr;
@@ -99,61 +96,104 @@ void keep_received(Request& request) {
   received.fields = copy;
 }
 
+// What a request has once: another one takes its place. Two of these would mean two things to two readers.
+bool is_single(KnownHeader known) {
+  constexpr http::KnownHeaderSet singles(KnownHeader::host, KnownHeader::content_length, KnownHeader::content_type,
+                                         KnownHeader::transfer_encoding, KnownHeader::user_agent, KnownHeader::referer,
+                                         KnownHeader::authorization, KnownHeader::if_modified_since, KnownHeader::range,
+                                         KnownHeader::expect, KnownHeader::upgrade);
+  return singles.holds(known);
+}
+
+void remove_field(http::RequestHead& head, KnownHeader known, std::string_view name) {
+  head.headers.remove(name);
+  if (known == KnownHeader::content_length) head.framing.content_length = http::no_length;
+}
+
+// Empty values add nothing.
+void add_field(Request& request, KnownHeader known, std::string_view name, std::string_view value) {
+  if (value.empty()) return;
+  http::RequestHead& head = request.head;
+  if (is_single(known)) remove_field(head, known, name);
+  value = safe_value(request.arena(), value);
+  head.headers.add(safe_name(request.arena(), name), value);
+  edit_framing(head, known, value);
+}
+
+// Of the name at 1 and the value, or array of values, at 2.
 int set_field(lua_State* L, bool keeps) {
   Scope& scope = request_scope(L);
   Request& request = *scope.request;
   keep_received(request);
-  std::string_view name = check_text(L, 1);
+  lua_settop(L, 2);
+  if (lua_isnil(L, 1)) return luaL_error(L, "bad 'name' argument: string expected, got nil");
+  std::string_view name = to_text(L, 1);
   if (name.empty()) return 0;
-  http::RequestHead& head = request.head;
   KnownHeader known = http::find_known_header(name);
-  int type = lua_type(L, 2);
-  bool clears = type == LUA_TNIL || type == LUA_TNONE;
-  if (clears && type == LUA_TNONE) return luaL_error(L, "expecting two arguments, but only 1 seen");
-  if (!keeps) {
-    head.headers.remove(name);
-    if (known == KnownHeader::content_length) head.framing.content_length = http::no_length;
-  }
-  auto add = [&](int index) {
-    std::string_view value = without_controls(request, check_text(L, index));
-    head.headers.add(without_controls(request, name), value);
-    edit_framing(head, known, value);
-  };
-  if (type == LUA_TTABLE) {
+  if (!keeps) remove_field(request.head, known, name);
+  if (lua_istable(L, 2)) {
     int count = static_cast<int>(lua_objlen(L, 2));
     for (int i = 1; i <= count; ++i) {
       lua_rawgeti(L, 2, i);
-      add(-1);
+      add_field(request, known, name, to_text(L, -1));
       lua_pop(L, 1);
     }
-  } else if (!clears) {
-    add(2);
+  } else if (!lua_isnil(L, 2)) {
+    add_field(request, known, name, to_text(L, 2));
   }
   forget_field(request, name);
   return 0;
 }
 
 int set_header(lua_State* L) { return set_field(L, false); }
-int add_header(lua_State* L) { return set_field(L, true); }
+
+int add_header(lua_State* L) {
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 1) && lua_isnil(L, 2)) return luaL_error(L, "bad 'value' argument: string or table expected, got nil");
+  if (lua_istable(L, 2) && lua_objlen(L, 2) == 0) return luaL_error(L, "bad 'value' argument: non-empty table expected");
+  return set_field(L, true);
+}
+
+// A name that is none is the name of no field.
 int clear_header(lua_State* L) {
-  check_text(L, 1);
   lua_settop(L, 1);
-  lua_pushnil(L);
+  to_text(L, 1);
   return set_field(L, false);
 }
 
 constexpr HookSet jump_hooks(Hook::server_rewrite, Hook::rewrite);
 
+bool is_control(char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }
+
+// Two digits and the end of a text.
+std::array<char, 3> hex_of(char byte) {
+  constexpr char digits[] = "0123456789abcdef";
+  return {digits[static_cast<unsigned char>(byte) >> 4], digits[byte & 15], '\0'};
+}
+
+// As messages show a URI: what cannot be seen as \xXX.
+void append_visible(std::string& to, std::string_view uri) {
+  to.clear();
+  for (char byte : uri) {
+    if (is_control(byte)) to.append("\\x").append(hex_of(byte).data());
+    else to += byte;
+  }
+}
+
 int set_uri(lua_State* L) {
   Scope& scope = request_scope(L);
+  check_count(L, 1, 3, "expecting 1, 2 or 3 arguments but seen %d");
   Request& request = *scope.request;
   std::string_view uri = check_text(L, 1);
+  for (int i = 2; i <= 3; ++i)
+    if (!lua_isnoneornil(L, i)) luaL_checktype(L, i, LUA_TBOOLEAN);
   bool jump = lua_toboolean(L, 2), binary = lua_toboolean(L, 3);
   if (uri.empty()) return luaL_error(L, "attempt to use zero-length uri");
-  for (char byte : uri) {
-    if (binary || (static_cast<unsigned char>(byte) >= 0x20 && byte != 0x7f)) continue;
-    return luaL_error(L, "unsafe byte \"0x%x\" in uri \"%s\" (maybe you want to set the 'binary' argument?)",
-                      static_cast<unsigned>(static_cast<unsigned char>(byte)), uri.data());
+  auto unsafe = std::find_if(uri.begin(), uri.end(), is_control);
+  if (!binary && unsafe != uri.end()) {
+    append_visible(scope.vm.text, uri);
+    return luaL_error(L, "unsafe byte \"%s\" in uri \"%s\" (maybe you want to set the 'binary' argument?)",
+                      lua_pushfstring(L, "0x%s", hex_of(*unsafe).data()), scope.vm.text.c_str());
   }
   if (jump && !jump_hooks.has(scope.hook)) return luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
   request.uri = request.arena().copy(uri);

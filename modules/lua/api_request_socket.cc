@@ -42,6 +42,7 @@ int raw_socket(lua_State* L, Scope& scope) {
 int body_socket(lua_State* L, Scope& scope) {
   Request& request = *scope.request;
   RequestState& state = request.slot<RequestState>();
+  if (state.body_is_dropped) return push_failure(L, "no body");
   if (state.body_is_taken) return push_failure(L, "duplicate call");
   if (request.spooled_body) return push_failure(L, "request body already exists");
   if (!request.head.has_body()) return push_failure(L, "no body");

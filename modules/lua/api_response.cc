@@ -4,6 +4,7 @@
 // The fields of the response: ngx.header and ngx.resp. Some stand in the Response itself and not in its list (type, length, date, tag).
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "core/base/clock.h"
 #include "core/base/format.h"
@@ -37,28 +38,6 @@ std::string_view field_name(Request& request, std::string_view name, char* room)
   return {room, name.size()};
 }
 
-bool is_unsafe(char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }
-
-// In the arena; control characters, which could end the field, go out as %XX.
-std::string_view safe_text(Request& request, std::string_view text) {
-  if (http::is_field_value(text)) return request.arena().copy(text);
-  size_t bad = 0;
-  for (char byte : text) bad += is_unsafe(byte) && byte != '\t';
-  char* to = static_cast<char*>(request.arena().allocate(text.size() + 2 * bad, 1));
-  char* at = to;
-  for (char byte : text) {
-    if (!is_unsafe(byte) || byte == '\t') {
-      *at++ = byte;
-      continue;
-    }
-    constexpr char digits[] = "0123456789ABCDEF";
-    *at++ = '%';
-    *at++ = digits[static_cast<unsigned char>(byte) >> 4];
-    *at++ = digits[byte & 15];
-  }
-  return {to, static_cast<size_t>(at - to)};
-}
-
 // Takes the field away wherever it stands.
 void clear_field(Request& request, KnownHeader known, std::string_view name) {
   http::Response& response = request.response;
@@ -77,21 +56,43 @@ void clear_field(Request& request, KnownHeader known, std::string_view name) {
   response.head.headers.remove(name);
 }
 
-void add_field(Request& request, KnownHeader known, std::string_view name, std::string_view value) {
+// A date that would be written otherwise stays a plain field.
+std::optional<int64_t> own_date(std::string_view value) {
+  auto seconds = parse_http_date(value);
+  if (!seconds) return std::nullopt;
+  char text[http_date_size];
+  format_http_date(*seconds, text);
+  return value == std::string_view(text, sizeof text) ? seconds : std::nullopt;
+}
+
+// False: no value for the field. An empty one adds nothing.
+bool add_field(Request& request, KnownHeader known, std::string_view name, std::string_view value) {
   http::Response& response = request.response;
-  value = safe_text(request, value);
+  if (value.empty()) return true;
+  value = safe_value(request.arena(), value);
   switch (known) {
     case KnownHeader::content_type:
       response.content_type = response.content_type_of_reply = value;
       request.slot<RequestState>().no_type = false;
-      return;
-    case KnownHeader::content_length:
-      if (auto bytes = parse_decimal(value)) response.head.framing.content_length = static_cast<int64_t>(*bytes);
-      return;
+      return true;
+    case KnownHeader::content_length: {
+      auto bytes = parse_decimal(value);
+      if (bytes) response.head.framing.content_length = static_cast<int64_t>(*bytes);
+      return bytes.has_value();
+    }
+    // The validators, against which conditional requests are judged.
+    case KnownHeader::etag: response.etag = value; return true;
+    case KnownHeader::last_modified:
+      if (auto seconds = own_date(value)) {
+        response.last_modified = *seconds;
+        return true;
+      }
+      break;
     case KnownHeader::location: response.foreign_location = true; break;
     default: break;
   }
-  response.head.headers.add(safe_text(request, name), value);
+  response.head.headers.add(safe_name(request.arena(), name), value);
+  return true;
 }
 
 bool is_committed(Request& request) {
@@ -101,8 +102,11 @@ bool is_committed(Request& request) {
 
 // Several lines of one of these make no sense: the last value of an array counts.
 bool is_single(KnownHeader known) {
-  return known == KnownHeader::content_type || known == KnownHeader::content_length || known == KnownHeader::location ||
-         known == KnownHeader::last_modified || known == KnownHeader::etag;
+  constexpr http::KnownHeaderSet singles(KnownHeader::content_type, KnownHeader::content_length, KnownHeader::location,
+                                         KnownHeader::last_modified, KnownHeader::etag, KnownHeader::server, KnownHeader::date,
+                                         KnownHeader::expires, KnownHeader::refresh, KnownHeader::accept_ranges,
+                                         KnownHeader::content_encoding, KnownHeader::content_range);
+  return singles.holds(known);
 }
 
 int set_field(lua_State* L, std::string_view spelled, int value_index, bool keeps) {
@@ -116,23 +120,16 @@ int set_field(lua_State* L, std::string_view spelled, int value_index, bool keep
   std::string_view name = field_name(request, spelled, room);
   if (name.empty()) return 0;
   KnownHeader known = http::find_known_header(name);
-  int type = lua_type(L, value_index);
-  bool good = type == LUA_TNIL || type == LUA_TTABLE || type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN;
-  if (!good) return luaL_error(L, "invalid header value type: %s", luaL_typename(L, value_index));
   if (!keeps) clear_field(request, known, name);
-  if (type == LUA_TNIL) return 0;
-  if (type != LUA_TTABLE) {
-    std::string& text = scope.vm.text;
-    text.clear();
-    const char* bad = nullptr;
-    append_value(L, value_index, text, bad);
-    add_field(request, known, name, text);
+  if (lua_isnil(L, value_index)) return 0;
+  if (!lua_istable(L, value_index)) {
+    if (!add_field(request, known, name, to_text(L, value_index))) return luaL_error(L, "failed to set header");
     return 0;
   }
   int count = static_cast<int>(lua_objlen(L, value_index));
   for (int i = is_single(known) && count > 0 ? count : 1; i <= count; ++i) {
     lua_rawgeti(L, value_index, i);
-    add_field(request, known, name, check_text(L, -1));
+    if (!add_field(request, known, name, to_text(L, -1))) return luaL_error(L, "failed to set header");
     lua_pop(L, 1);
   }
   return 0;

@@ -114,7 +114,7 @@ int get_any(lua_State* L, bool stale) {
   if (found.type == DictType::list) return push_failure(L, "value is a list");
   push_found(L, found);
   if (!stale && !found.flags) return 1;
-  if (found.flags) lua_pushnumber(L, found.flags);
+  if (found.flags) lua_pushnumber(L, static_cast<int32_t>(found.flags));
   else lua_pushnil(L);
   if (!stale) return 2;
   lua_pushboolean(L, found.stale);
@@ -124,6 +124,13 @@ int get_any(lua_State* L, bool stale) {
 int get(lua_State* L) { return get_any(L, false); }
 int get_stale(lua_State* L) { return get_any(L, true); }
 
+// An integer of 32 bits, its sign kept; what lies outside of them counts as the least.
+uint32_t flags_of(lua_State* L, int index) {
+  double number = luaL_optnumber(L, index, 0);
+  bool fits = number >= INT32_MIN && number <= INT32_MAX;
+  return static_cast<uint32_t>(fits ? static_cast<int32_t>(number) : INT32_MIN);
+}
+
 int store_any(lua_State* L, SharedDict::Mode mode, bool safe) {
   SharedDict& dict = dict_of(L);
   const char* wrong;
@@ -131,8 +138,13 @@ int store_any(lua_State* L, SharedDict::Mode mode, bool safe) {
   if (wrong) return push_failure(L, wrong);
   DictValue value;
   if (!value_of(L, 3, value)) return push_failure(L, "bad value type");
-  if (value.type == DictType::none && mode != SharedDict::Mode::set) return push_failure(L, "attempt to add or replace nil values");
-  SharedDict::Store how{mode, safe, milliseconds(L, 4, "exptime"), static_cast<uint32_t>(luaL_optnumber(L, 5, 0))};
+  if (value.type == DictType::none && mode != SharedDict::Mode::set) {
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, "attempt to add or replace nil values");
+    lua_pushboolean(L, 0);
+    return 3;
+  }
+  SharedDict::Store how{mode, safe, milliseconds(L, 4, "exptime"), flags_of(L, 5)};
   SharedDict::Stored stored = dict.store(key, value, how, now());
   lua_pushboolean(L, stored.error == DictError::none);
   if (stored.error == DictError::none) lua_pushnil(L);
@@ -167,7 +179,10 @@ int increment(lua_State* L) {
   SharedDict::Step step;
   step.by = luaL_checknumber(L, 3);
   if (!lua_isnoneornil(L, 4)) {
-    step.init = luaL_checknumber(L, 4);
+    if (!lua_isnumber(L, 4)) return luaL_error(L, "bad init arg: number expected, got %s", luaL_typename(L, 4));
+    step.init = lua_tonumber(L, 4);
+    if (!lua_isnoneornil(L, 5) && !lua_isnumber(L, 5))
+      return luaL_error(L, "bad init_ttl arg: number expected, got %s", luaL_typename(L, 5));
     step.init_ttl_ms = milliseconds(L, 5, "init_ttl");
   } else if (!lua_isnoneornil(L, 5)) {
     return luaL_error(L, "must provide \"init\" when providing \"init_ttl\"");
@@ -182,7 +197,7 @@ int increment(lua_State* L) {
     if (!step.init) return 1;
     lua_pushnil(L);
   }
-  if (!step.init) return 2;
+  if (!step.init || stored.error == DictError::not_a_number) return 2;
   lua_pushboolean(L, stored.forcible);
   return 3;
 }

@@ -47,7 +47,7 @@ Wait wait_connected(SocketRef socket, ConnectTo to, Run& run, lua_State* L) {
 void read_pool_name(lua_State* L, int index, std::string& name) {
   lua_getfield(L, index, "pool");
   if (lua_isstring(L, -1)) name.assign(check_text(L, -1));
-  else if (!lua_isnil(L, -1)) luaL_error(L, "bad \"pool\" option type: %s", luaL_typename(L, -1));
+  else if (!lua_isnil(L, -1)) luaL_argerror(L, index, lua_pushfstring(L, "bad \"pool\" option type: %s", luaL_typename(L, -1)));
   lua_pop(L, 1);
 }
 
@@ -57,9 +57,9 @@ lua_Integer read_count(lua_State* L, int index, const char* name, lua_Integer le
   lua_Integer count = -1;
   if (lua_isnumber(L, -1)) {
     count = lua_tointeger(L, -1);
-    if (count < least) luaL_error(L, "bad \"%s\" option value: %d", name, static_cast<int>(count));
+    if (count < least) luaL_argerror(L, index, lua_pushfstring(L, "bad \"%s\" option value: %d", name, static_cast<int>(count)));
   } else if (!lua_isnil(L, -1)) {
-    luaL_error(L, "bad \"%s\" option type: %s", name, luaL_typename(L, -1));
+    luaL_argerror(L, index, lua_pushfstring(L, "bad \"%s\" option type: %s", name, luaL_typename(L, -1)));
   }
   lua_pop(L, 1);
   return count;
@@ -77,13 +77,14 @@ std::optional<PoolShape> read_shape(lua_State* L, int index) {
 
 int connect(lua_State* L) {
   TcpSocket& socket = check_socket<TcpSocket>(L);
+  check_count(L, 2, 4, "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen %d");
   std::string_view host = check_text(L, 2);
   bool local = host.starts_with("unix:");
   lua_Integer port = 0;
   if (!local) {
-    if (!lua_isnumber(L, 3)) return luaL_error(L, "missing the port number");
+    if (!lua_isnumber(L, 3)) return push_failure(L, "missing the port number");
     port = lua_tointeger(L, 3);
-    if (port < 0 || port > 65535) return push_failure(L, "port number out of range");
+    if (port < 0 || port > 65535) return push_failure(L, lua_pushfstring(L, "bad port number: %d", static_cast<int>(port)));
   }
   Run& run = waiting_run(L);
   if (socket.is_reading) return push_failure(L, "socket busy reading");

@@ -29,19 +29,22 @@ int push_scratch(lua_State* L) {
   return 1;
 }
 
+// Any value as a text; nil and false are empty.
+std::string_view text_of(lua_State* L, int index) { return lua_toboolean(L, index) ? to_text(L, index) : std::string_view(); }
+
 // 2: a component of a URI, 0: a whole URI (what may stand in one stays).
 int escape_uri(lua_State* L) {
-  std::string_view text = check_text_or_nil(L, 1);
+  std::string_view text = text_of(L, 1);
   int kind = static_cast<int>(luaL_optinteger(L, 2, 2));
   if (kind != 0 && kind != 2) return luaL_error(L, "\"type\" %d out of range", kind);
   std::string& to = scratch();
   if (kind == 2) append_component(to, text);
-  else escape_append(Escape::uri, to, text);
+  else append_uri(to, text);
   return push_scratch(L);
 }
 
 int unescape_uri(lua_State* L) {
-  std::string_view text = check_text_or_nil(L, 1);
+  std::string_view text = text_of(L, 1);
   std::string& to = scratch();
   to.assign(text);
   std::replace(to.begin(), to.end(), '+', ' ');
@@ -59,9 +62,12 @@ int push_base64(lua_State* L, std::string_view text, Base64 alphabet, bool padde
 
 int encode_base64(lua_State* L) {
   bool padded = !lua_toboolean(L, 2);
-  return push_base64(L, check_text_or_nil(L, 1), Base64::standard, padded);
+  return push_base64(L, text_of(L, 1), Base64::standard, padded);
 }
-int encode_base64url(lua_State* L) { return push_base64(L, check_text(L, 1), Base64::url, false); }
+int encode_base64url(lua_State* L) {
+  if (lua_type(L, 1) != LUA_TSTRING) return push_failure(L, "must provide a string");
+  return push_base64(L, check_text(L, 1), Base64::url, false);
+}
 
 int push_decoded(lua_State* L, std::string_view text, Base64 alphabet) {
   std::string& to = scratch();
@@ -76,16 +82,19 @@ int push_decoded(lua_State* L, std::string_view text, Base64 alphabet) {
 }
 
 int decode_base64(lua_State* L) {
-  if (lua_type(L, 1) != LUA_TSTRING) return luaL_argerror(L, 1, "string expected");
-  return push_decoded(L, check_text(L, 1), Base64::standard);
+  if (lua_type(L, 1) != LUA_TSTRING) return luaL_error(L, "string argument only");
+  std::string_view text = check_text(L, 1);
+  return push_decoded(L, text.substr(0, text.find('=')), Base64::standard);
 }
 int decode_base64url(lua_State* L) {
+  if (lua_type(L, 1) != LUA_TSTRING) return push_failure(L, "must provide a string");
   int count = push_decoded(L, check_text(L, 1), Base64::url);
   return lua_isnil(L, -1) ? push_failure(L, "invalid input") : count;
 }
 
 // What is no letter of the alphabet is skipped (RFC 2045).
 int decode_base64mime(lua_State* L) {
+  if (lua_type(L, 1) != LUA_TSTRING) return luaL_error(L, "string argument only");
   std::string_view text = check_text(L, 1);
   char* kept = static_cast<char*>(lua_newuserdata(L, text.size() + 1));
   size_t size = 0;
@@ -99,7 +108,7 @@ int decode_base64mime(lua_State* L) {
 }
 
 int push_md5(lua_State* L, bool as_hex) {
-  Md5 digest = md5(check_text_or_nil(L, 1));
+  Md5 digest = md5(text_of(L, 1));
   std::string_view bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
   if (!as_hex) {
     push_text(L, bytes);
@@ -114,7 +123,7 @@ int md5_hex(lua_State* L) { return push_md5(L, true); }
 int md5_bin(lua_State* L) { return push_md5(L, false); }
 
 int sha1_bin(lua_State* L) {
-  std::string_view text = check_text_or_nil(L, 1);
+  std::string_view text = text_of(L, 1);
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha1(), nullptr);
@@ -123,6 +132,7 @@ int sha1_bin(lua_State* L) {
 }
 
 int hmac_sha1(lua_State* L) {
+  check_count(L, 2, 2, "expecting 2 arguments, but got %d");
   std::string_view key = check_text(L, 1);
   std::string_view text = check_text(L, 2);
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -134,12 +144,13 @@ int hmac_sha1(lua_State* L) {
 }
 
 int crc32_of(lua_State* L) {
-  lua_pushnumber(L, crc32(check_text_or_nil(L, 1)));
+  lua_pushnumber(L, crc32(text_of(L, 1)));
   return 1;
 }
 
 int quote_sql_str(lua_State* L) {
-  std::string_view text = check_text_or_nil(L, 1);
+  check_count(L, 1, 1, "expecting one argument");
+  std::string_view text = check_text(L, 1);
   std::string& to = scratch();
   to += '\'';
   for (char byte : text) {

@@ -33,9 +33,9 @@ int sleep(lua_State* L) {
 
 int on_abort(lua_State* L) {
   Scope& scope = allowed_scope(L, output_hooks);
+  if (!conf<LuaConf>(*scope.request).check_client_abort) return push_failure(L, "lua_check_client_abort is off");
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
-  if (!conf<LuaConf>(*scope.request).check_client_abort) return push_failure(L, "lua_check_client_abort is off");
   if (!scope.run->call_when_gone(L)) return push_failure(L, "duplicate call");
   lua_pushinteger(L, 1);
   return 1;
@@ -50,14 +50,23 @@ bool is_suspended(lua_State* other) {
   return (fresh || lua_status(other) == LUA_YIELD) && !Scope::current().vm.is_held(other);
 }
 
+// Coroutines in each other outside of runs, where each takes some of the process's stack; as many as Lua 5.1 has.
+constexpr int plain_nesting_max = 200;
+thread_local int plain_nesting = 0;
+
+int push_no_resume(lua_State* L, const char* why) {
+  lua_pushboolean(L, 0);
+  lua_pushstring(L, why);
+  return 2;
+}
+
 int resume_by_lua(lua_State* L, lua_State* other, int arguments) {
-  if (!is_suspended(other)) {
-    lua_pushboolean(L, 0);
-    lua_pushliteral(L, "cannot resume dead coroutine");
-    return 2;
-  }
+  if (!is_suspended(other)) return push_no_resume(L, "cannot resume dead coroutine");
+  if (plain_nesting >= plain_nesting_max) return push_no_resume(L, "C stack overflow");
   lua_xmove(L, other, arguments);
+  ++plain_nesting;
   int status = lua_resume(other, arguments);
+  --plain_nesting;
   int count = status == 0 || status == LUA_YIELD ? lua_gettop(other) : 1;
   lua_pushboolean(L, status == 0 || status == LUA_YIELD);
   luaL_checkstack(L, count, "too many results to resume");

@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // Time, cached once per turn of the loop, and its texts.
+#include <algorithm>
 #include <ctime>
 
 #include "core/base/clock.h"
@@ -39,16 +40,24 @@ int today(lua_State* L) { return push_time(L, true, "%Y-%m-%d"); }
 int localtime_text(lua_State* L) { return push_time(L, true, "%Y-%m-%d %H:%M:%S"); }
 int utctime(lua_State* L) { return push_time(L, false, "%Y-%m-%d %H:%M:%S"); }
 
+// A number and no text; within the years that can be written with four digits.
+int64_t check_seconds(lua_State* L) {
+  if (lua_type(L, 1) != LUA_TNUMBER) luaL_error(L, "number argument only");
+  constexpr double end_of_9999 = 253402300799;
+  double seconds = lua_tonumber(L, 1);
+  return seconds > 0 ? static_cast<int64_t>(std::min(seconds, end_of_9999)) : 0;
+}
+
 int http_time(lua_State* L) {
   char text[http_date_size];
-  format_http_date(static_cast<int64_t>(luaL_checknumber(L, 1)), text);
+  format_http_date(check_seconds(L), text);
   lua_pushlstring(L, text, sizeof text);
   return 1;
 }
 
 // As in cookies: "Thu, 18-Nov-10 11:27:35 GMT"; four digits of the year from 2038 on.
 int cookie_time(lua_State* L) {
-  time_t seconds = static_cast<time_t>(luaL_checknumber(L, 1));
+  time_t seconds = check_seconds(L);
   tm parts;
   gmtime_r(&seconds, &parts);
   char text[48];
@@ -58,6 +67,7 @@ int cookie_time(lua_State* L) {
 }
 
 int parse_http_time(lua_State* L) {
+  if (lua_type(L, 1) != LUA_TSTRING) return luaL_error(L, "string argument only");
   auto seconds = parse_http_date(check_text(L, 1));
   if (seconds) lua_pushnumber(L, static_cast<double>(*seconds));
   else lua_pushnil(L);

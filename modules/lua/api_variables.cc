@@ -28,7 +28,7 @@ int get_variable(lua_State* L) {
   Request& request = *scope.request;
   if (lua_type(L, 2) == LUA_TNUMBER) {
     int group = static_cast<int>(lua_tointeger(L, 2));
-    std::string_view text = group >= 0 && group < 100 ? request.capture(static_cast<uint32_t>(group)) : std::string_view();
+    std::string_view text = group > 0 && group < 100 ? request.capture(static_cast<uint32_t>(group)) : std::string_view();
     if (!text.data()) return 0;
     push_text(L, text);
     return 1;
@@ -48,6 +48,7 @@ int not_writable(lua_State* L, const char* name) {
 int set_variable(lua_State* L) {
   Scope& scope = request_scope(L);
   Request& request = *scope.request;
+  if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "bad variable name");
   const char* name = luaL_checkstring(L, 2);
   const VariableRef& ref = scope.vm.variable(check_text(L, 2));
   std::string_view text;
@@ -59,7 +60,7 @@ int set_variable(lua_State* L) {
   }
   if (!ref.exists) return not_writable(L, name);
   if (ref.def) {
-    if (!ref.def->set && (ref.def->flags & variable_changeable)) return not_writable(L, name);
+    if (!ref.def->set && (ref.def->flags & (variable_changeable | variable_prefix))) return not_writable(L, name);
     if (!ref.def->set) return luaL_error(L, "variable \"%s\" not changeable", name);
     ref.def->set(request, text, ref.def->datum);
     return 0;
@@ -132,7 +133,7 @@ int get_ctx(lua_State* L) {
 }
 
 int set_ctx(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  if (!lua_istable(L, 1)) return luaL_error(L, "ctx should be a table while getting a %s", luaL_typename(L, 1));
   int& ref = ctx_ref(L);
   if (ref != LUA_NOREF) luaL_unref(L, LUA_REGISTRYINDEX, ref);
   lua_settop(L, 1);
@@ -144,14 +145,9 @@ int set_ctx(lua_State* L) {
 
 constexpr HookSet argument_hooks(Hook::set, Hook::body_filter);
 
-Scope& argument_scope(lua_State* L, HookSet where) {
-  Scope& scope = request_scope(L);
-  if (!where.has(scope.hook)) luaL_error(L, "API disabled in the current context");
-  return scope;
-}
-
 int get_argument(lua_State* L) {
-  Scope& scope = argument_scope(L, argument_hooks);
+  Scope& scope = request_scope(L);
+  if (!argument_hooks.has(scope.hook)) return luaL_error(L, "API disabled in the current context");
   lua_rawgeti(L, LUA_REGISTRYINDEX, scope.arg_ref);
   lua_pushvalue(L, 2);
   lua_rawget(L, -2);
@@ -159,7 +155,7 @@ int get_argument(lua_State* L) {
 }
 
 int set_argument(lua_State* L) {
-  Scope& scope = argument_scope(L, HookSet(Hook::body_filter));
+  Scope& scope = allowed_scope(L, HookSet(Hook::body_filter));
   lua_rawgeti(L, LUA_REGISTRYINDEX, scope.arg_ref);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);

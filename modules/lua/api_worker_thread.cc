@@ -39,6 +39,7 @@ Wait wait_called(BlockingPool& pool, CallOnThread what, lua_State* L) {
 // run_worker_thread(pool, module, function, ...)
 int run_worker_thread(lua_State* L) {
   Run& run = waiting_run(L);
+  if (lua_gettop(L) < 3) return push_refusal(L, "expecting at least 3 arguments");
   std::string_view pool_name = check_text(L, 1);
   check_text(L, 2);
   check_text(L, 3);

@@ -12,10 +12,17 @@ static bool is_kept_in_component(char byte) {
   return letter || std::string_view("-_.~!'()*").find(byte) != std::string_view::npos;
 }
 
-void append_component(std::string& to, std::string_view text) {
+static bool is_control(char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }
+static bool is_kept_in_uri(char byte) {
+  return !is_control(byte) && static_cast<unsigned char>(byte) < 0x80 && std::string_view(" #%?").find(byte) == std::string_view::npos;
+}
+static bool is_no_control(char byte) { return !is_control(byte); }
+
+template <bool (*is_kept)(char)>
+static void append_escaped(std::string& to, std::string_view text) {
   constexpr char digits[] = "0123456789ABCDEF";
   for (char byte : text) {
-    if (is_kept_in_component(byte)) {
+    if (is_kept(byte)) {
       to += byte;
       continue;
     }
@@ -24,6 +31,10 @@ void append_component(std::string& to, std::string_view text) {
     to += digits[byte & 15];
   }
 }
+
+void append_component(std::string& to, std::string_view text) { append_escaped<is_kept_in_component>(to, text); }
+void append_uri(std::string& to, std::string_view text) { append_escaped<is_kept_in_uri>(to, text); }
+void append_controls_escaped(std::string& to, std::string_view text) { append_escaped<is_no_control>(to, text); }
 
 std::string_view decode_argument(std::string_view text, std::string& room) {
   if (text.find_first_of("%+") == std::string_view::npos) return text;

@@ -11,6 +11,10 @@ namespace fairlead::lua {
 
 // All bytes but letters, digits and -_.~!'()* as %XX.
 void append_component(std::string& to, std::string_view text);
+// Of a whole URI: spaces, # % ?, control characters and bytes beyond ASCII as %XX, all else stays.
+void append_uri(std::string& to, std::string_view text);
+// Control characters alone, which would end a line of a head.
+void append_controls_escaped(std::string& to, std::string_view text);
 
 // `+` is a space, a bad % stays. A view of `text`, or of `room`.
 std::string_view decode_argument(std::string_view text, std::string& room);

@@ -2,7 +2,9 @@
 // Copyright (C) The Fairlead authors
 #include "modules/lua/byte_methods.h"
 
+#include <climits>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 namespace fairlead::lua {
@@ -16,8 +18,8 @@ const char* why_not(const ByteSocket& socket, bool must_be_open) {
 
 uint64_t read_timeout(lua_State* L, int index) {
   double ms = lua_tonumber(L, index);
-  if (!(ms >= 0)) luaL_error(L, "bad timeout value");
-  return static_cast<uint64_t>(std::fmin(ms, 1e12));
+  if (!(ms >= 0 && ms <= INT_MAX)) luaL_error(L, "bad timeout value");
+  return static_cast<uint64_t>(ms);
 }
 
 uint64_t check_milliseconds(lua_State* L, int index) {
@@ -55,7 +57,11 @@ int send(lua_State* L, ByteSocket& socket) {
   std::string& text = run.vm().text;
   text.clear();
   const char* bad = nullptr;
-  if (!append_value(L, 2, text, bad)) return luaL_argerror(L, 2, bad);
+  if (!append_value(L, 2, text, bad)) {
+    const char* form = lua_istable(L, 2) ? "bad data type %s found" : "string, number, boolean, nil, or array table expected, got %s";
+    bool is_said = std::strcmp(bad, "non-array table found") == 0;
+    return luaL_argerror(L, 2, is_said ? bad : lua_pushfstring(L, form, bad));
+  }
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
   if (socket.is_writing) return push_failure(L, "socket busy writing");
   return run.wait_for(L, [&] {
@@ -84,6 +90,7 @@ static Wait wait_received(SocketRef socket, Reading what, Run& run, lua_State* L
 static int start_reading(lua_State* L, ByteSocket& socket, Reading::Kind kind, size_t bytes) {
   Run& run = waiting_run(L);
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
+  if (socket.has_read_all) return push_failure(L, "closed");
   if (socket.is_reading) return push_failure(L, "socket busy reading");
   return run.wait_for(L, [&] { return wait_received(socket.shared_from_this(), Reading{kind, bytes, {}, false}, run, L); });
 }
@@ -91,19 +98,22 @@ static int start_reading(lua_State* L, ByteSocket& socket, Reading::Kind kind, s
 int receive(lua_State* L, ByteSocket& socket) {
   if (lua_type(L, 2) == LUA_TNUMBER || (lua_type(L, 2) == LUA_TSTRING && lua_isnumber(L, 2))) {
     lua_Number bytes = lua_tonumber(L, 2);
-    if (bytes < 0) return luaL_argerror(L, 2, "bad number argument");
+    if (bytes < 0) return luaL_argerror(L, 2, "bad pattern argument");
     if (bytes >= 1) return start_reading(L, socket, Reading::Kind::bytes, static_cast<size_t>(bytes));
     lua_pushliteral(L, "");
     return 1;
   }
+  if (!lua_isnoneornil(L, 2) && !lua_isstring(L, 2)) return luaL_argerror(L, 2, "bad pattern argument");
   std::string_view form = lua_isnoneornil(L, 2) ? std::string_view("*l") : check_text(L, 2);
   if (form == "*a") return start_reading(L, socket, Reading::Kind::all, 0);
-  if (form != "*l") return luaL_argerror(L, 2, lua_pushfstring(L, "bad pattern argument: %s", form.data()));
+  if (form.size() != 2 || form[0] != '*') return luaL_argerror(L, 2, lua_pushfstring(L, "bad pattern argument: %s", form.data()));
+  if (form != "*l") return luaL_argerror(L, 2, "bad pattern argument");
   return start_reading(L, socket, Reading::Kind::line, 0);
 }
 
 int receive_any(lua_State* L, ByteSocket& socket) {
-  lua_Integer most = luaL_checkinteger(L, 2);
+  check_count(L, 2, 2, "expecting 2 arguments (including the object), but got %d");
+  lua_Integer most = lua_isnumber(L, 2) ? lua_tointeger(L, 2) : 0;
   if (most < 1) return luaL_argerror(L, 2, "bad max argument");
   return start_reading(L, socket, Reading::Kind::any, static_cast<size_t>(most));
 }
@@ -160,6 +170,7 @@ int receive_next(lua_State* L, ByteSocket& socket) {
   }
   Run& run = waiting_run(L);
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
+  if (socket.has_read_all) return push_failure(L, "closed");
   if (socket.is_reading) return push_failure(L, "socket busy reading");
   run.check_driven(L);
   lua_pushvalue(L, lua_upvalueindex(4));
@@ -178,8 +189,11 @@ int receive_until(lua_State* L, lua_CFunction next) {
   std::string_view pattern = check_text(L, 2);
   if (pattern.empty()) return push_failure(L, "pattern is empty");
   bool inclusive = false;
-  if (lua_istable(L, 3)) {
+  if (!lua_isnoneornil(L, 3)) {
+    luaL_checktype(L, 3, LUA_TTABLE);
     lua_getfield(L, 3, "inclusive");
+    if (!lua_isnil(L, -1) && !lua_isboolean(L, -1))
+      return luaL_error(L, "bad \"inclusive\" option value type: %s", luaL_typename(L, -1));
     inclusive = lua_toboolean(L, -1);
   }
   lua_settop(L, 2);
@@ -192,12 +206,14 @@ int receive_until(lua_State* L, lua_CFunction next) {
 // -- times --
 
 int set_timeout(lua_State* L, ByteSocket& socket) {
+  check_count(L, 2, 2, "ngx.socket settimeout: expecting 2 arguments (including the object) but seen %d");
   uint64_t ms = read_timeout(L, 2);
   socket.timeouts = ms ? SocketTimeouts{ms, ms, ms} : socket.configured;
   return 0;
 }
 
 int set_timeouts(lua_State* L, ByteSocket& socket) {
+  check_count(L, 4, 4, "ngx.socket settimeout: expecting 4 arguments (including the object) but seen %d");
   uint64_t connect_ms = read_timeout(L, 2), send_ms = read_timeout(L, 3), read_ms = read_timeout(L, 4);
   const SocketTimeouts& configured = socket.configured;
   socket.timeouts.connect_ms = connect_ms ? connect_ms : configured.connect_ms;

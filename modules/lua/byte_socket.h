@@ -39,6 +39,7 @@ class ReadStep {
   ReadStep(const Reading& what, UntilState* until) : what_(what), until_(until) {}
   // Looks at the unread bytes, says in `consumed` how many of them it took. True: `result` is complete.
   bool feed(std::string_view unread, size_t& consumed);
+  Reading::Kind kind() const { return what_.kind; }
   std::string result;
 
  private:
@@ -77,6 +78,8 @@ class ByteSocket : public Owned, public std::enable_shared_from_this<ByteSocket>
   SocketTimeouts configured, timeouts;
   size_t buffer_bytes = 4096;
   bool is_connecting = false, is_reading = false, is_writing = false;
+  // A read met the end of the stream, or failed: nothing more is read. Writing is another matter, and closing still has to be done.
+  bool has_read_all = false;
 
  private:
   const void* owner_;

@@ -2,7 +2,10 @@
 // Copyright (C) The Fairlead authors
 #include "modules/lua/field_table.h"
 
+#include <algorithm>
+
 #include "core/base/text.h"
+#include "http/message/scan.h"
 #include "modules/lua/api.h"
 
 namespace fairlead::lua {
@@ -36,6 +39,31 @@ bool RepeatTable::add() {
       return true;
   }
 }
+
+static bool is_good_in_name(char byte) { return http::scan::is_token_byte(byte); }
+static bool is_good_in_value(char byte) { return byte == '\t' || (static_cast<unsigned char>(byte) >= 0x20 && byte != 0x7f); }
+
+template <bool (*is_good)(char)>
+static std::string_view escaped(Arena& arena, std::string_view text) {
+  auto bad = static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) { return !is_good(byte); }));
+  if (bad == 0) return arena.copy(text);
+  constexpr char digits[] = "0123456789ABCDEF";
+  char* to = static_cast<char*>(arena.allocate(text.size() + 2 * bad, 1));
+  char* at = to;
+  for (char byte : text) {
+    if (is_good(byte)) {
+      *at++ = byte;
+      continue;
+    }
+    *at++ = '%';
+    *at++ = digits[static_cast<unsigned char>(byte) >> 4];
+    *at++ = digits[byte & 15];
+  }
+  return {to, static_cast<size_t>(at - to)};
+}
+
+std::string_view safe_name(Arena& arena, std::string_view name) { return escaped<is_good_in_name>(arena, name); }
+std::string_view safe_value(Arena& arena, std::string_view value) { return escaped<is_good_in_value>(arena, value); }
 
 void push_field_name(lua_State* L, std::string_view name, bool raw) {
   char lowered[256];

@@ -8,6 +8,8 @@
 
 #include <string_view>
 
+#include "core/base/arena.h"
+
 namespace fairlead::lua {
 
 // Fills the table on top of the stack.
@@ -24,6 +26,11 @@ class RepeatTable {
   int left_;
   bool truncated_ = false;
 };
+
+// As they may go into a head, in the arena: other bytes of a name than those of a token, and control characters of a value, which could
+// end the field, are written as %XX.
+std::string_view safe_name(Arena& arena, std::string_view name);
+std::string_view safe_value(Arena& arena, std::string_view value);
 
 // Pushes a name of a field as scripts see it: in lower case unless `raw`.
 void push_field_name(lua_State* L, std::string_view name, bool raw);

@@ -21,13 +21,16 @@ using http::Request;
 using http::Verdict;
 
 Verdict verdict_of_exit(int code) {
-  if (code == 444 || code < 0) return Verdict::close();
+  if (code == 444 || code < 200) return Verdict::close();
   return Verdict::status(static_cast<unsigned>(code));
 }
 
 namespace {
 
 Verdict after_return(Hook hook) { return hook == Hook::access ? Verdict::allow() : Verdict::next(); }
+
+// Statuses behind which the response has the type of others, and an empty body.
+bool is_empty_success(int code) { return code >= 200 && code < 300 && code != 204; }
 
 // The script left nothing to send in a content hook: 200 and an empty body.
 bool must_answer(Hook hook, const Output* output) { return hook == Hook::content || (output && output->has_printed()); }
@@ -53,7 +56,8 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
         co_return Verdict::done();
       }
       if (code == 0 && !must_answer(hook, output)) co_return after_return(hook);
-      if (code != 0 && !committed && !(code == 200 && must_answer(hook, output))) co_return verdict_of_exit(code);
+      if (code != 0 && !committed && !is_empty_success(code)) co_return verdict_of_exit(code);
+      if (code != 0 && !committed && request.response.head.status == 0) request.response.head.status = static_cast<uint16_t>(code);
       break;
     case Ending::Kind::returned:
       if (!must_answer(hook, output)) co_return after_return(hook);
@@ -118,11 +122,10 @@ void run_header_filter(Request& request) {
   if (!good) {
     state.filter_refused = true;
     request.response.refused_status = 500;
-  } else if (scope.exit_code > 0) {
+  } else if (scope.exit_code != 0 && scope.exit_code != Scope::no_exit) {
     state.filter_refused = true;
-    request.response.refused_status = static_cast<uint16_t>(scope.exit_code);
-  } else if (scope.exit_code == -1) {
-    request.exchange.abandon();
+    bool closes = scope.exit_code < 200;
+    request.response.refused_status = static_cast<uint16_t>(closes ? 444 : scope.exit_code);
   }
 }
 

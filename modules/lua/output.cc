@@ -49,7 +49,8 @@ void complete_head(http::Request& request) {
   if (response.head.status == 0) response.head.status = 200;
   const RequestState& state = request.slot<RequestState>();
   bool typed = !response.content_type.empty() || response.head.headers.has(http::KnownHeader::content_type) || state.no_type;
-  if (!typed && conf<LuaConf>(request).use_default_type) response.content_type = http::content_type_of(request);
+  bool is_typed_here = !typed && response.head.status != 304;
+  if (is_typed_here && conf<LuaConf>(request).use_default_type) response.content_type = http::content_type_of(request);
 }
 
 bool Output::commit() {

@@ -25,6 +25,15 @@ int Pattern::match(std::string_view subject, size_t from, pcre2_match_context* l
   return found == 0 ? 1 : found;  // more ways to match than there is room for: the longest stands first
 }
 
+size_t Pattern::next_start(std::string_view subject) const {
+  size_t end = offsets()[1];
+  if (end != offsets()[0]) return end;
+  ++end;
+  auto is_inside = [&] { return end < subject.size() && (static_cast<unsigned char>(subject[end]) & 0xc0) == 0x80; };
+  while (is_utf && is_inside()) ++end;
+  return end;
+}
+
 RegexCache::RegexCache(uint64_t entries_max, uint64_t match_limit) : entries_max_(entries_max) {
   limits_ = pcre2_match_context_create(nullptr);
   pcre2_set_match_limit(limits_, match_limit ? static_cast<uint32_t>(match_limit) : match_limit_default);
@@ -127,6 +136,8 @@ Pattern* RegexCache::use(std::string_view text, std::string_view options, std::s
   Pattern* pattern = compile(text, flags.options, flags.jit, error);
   if (!pattern) return nullptr;
   pattern->is_dfa = flags.dfa;
+  pattern->is_utf = flags.options & PCRE2_UTF;
+  pattern->gathers_names = flags.options & PCRE2_DUPNAMES;
   if (flags.unchecked) pattern->match_options |= PCRE2_NO_UTF_CHECK;
   if (flags.once && kept_.size() < entries_max_) {
     pattern->keeps = true;

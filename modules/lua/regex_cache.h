@@ -34,6 +34,8 @@ class Pattern {
   pcre2_match_data* groups = nullptr;
   uint32_t group_count = 0;  // without group 0
   bool is_dfa = false;
+  bool is_utf = false;
+  bool gathers_names = false;  // option `D`: a name's groups that took part become an array
   bool keeps = false;        // in the cache
   uint32_t match_options = 0;
   std::vector<NamedGroup> names;
@@ -41,6 +43,8 @@ class Pattern {
   // Groups found (at least 1), PCRE2_ERROR_NOMATCH, or another error. Offsets: pcre2_get_ovector_pointer(groups).
   int match(std::string_view subject, size_t from, pcre2_match_context* limits);
   const size_t* offsets() const { return pcre2_get_ovector_pointer(groups); }
+  // Where to look on behind the last match, which was in `subject`: behind an empty one, one character further.
+  size_t next_start(std::string_view subject) const;
 };
 
 class RegexCache {

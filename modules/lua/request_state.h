@@ -39,7 +39,8 @@ struct RequestState {
   Output* output = nullptr;
   bool no_type = false;        // the script took the default Content-Type away
   bool is_raw = false;         // the connection was handed to the script (ngx.req.socket(true))
-  bool body_is_taken = false;  // a socket reads it (ngx.req.socket())
+  bool body_is_taken = false;  // a socket reads it (ngx.req.socket()), or nobody does
+  bool body_is_dropped = false;  // nobody does (ngx.req.discard_body())
   bool filter_refused = false; // a header filter made another response of this one: it is not asked again
   List<Owned> owned;
 };

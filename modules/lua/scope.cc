@@ -44,6 +44,30 @@ std::string_view check_text_or_nil(lua_State* L, int index) {
   return check_text(L, index);
 }
 
+std::string_view to_text(lua_State* L, int index) {
+  if (index < 0) index = lua_gettop(L) + index + 1;
+  if (!lua_isstring(L, index)) {
+    if (luaL_callmeta(L, index, "__tostring")) {
+      if (!lua_isstring(L, -1)) luaL_error(L, "'tostring' must return a string to 'print'");
+    } else if (lua_isnoneornil(L, index)) {
+      lua_pushliteral(L, "nil");
+    } else if (lua_isboolean(L, index)) {
+      lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false");
+    } else if (const void* place = lua_topointer(L, index)) {
+      lua_pushfstring(L, "%s: %p", luaL_typename(L, index), place);
+    } else {
+      lua_pushfstring(L, "%s: NULL", luaL_typename(L, index));
+    }
+    lua_replace(L, index);
+  }
+  return check_text(L, index);
+}
+
+void check_count(lua_State* L, int least, int most, const char* message) {
+  int count = lua_gettop(L);
+  if (count < least || count > most) luaL_error(L, message, count);
+}
+
 int push_failure(lua_State* L, std::string_view text) {
   lua_pushnil(L);
   push_text(L, text);

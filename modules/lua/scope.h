@@ -85,6 +85,10 @@ inline std::string_view check_text(lua_State* L, int index) {
 }
 // As above, nil counts as empty.
 std::string_view check_text_or_nil(lua_State* L, int index);
+// Any value as tostring() shows it; the text takes the value's place on the stack.
+std::string_view to_text(lua_State* L, int index);
+// Raises the message, in which %d stands for the number of arguments, unless that lies between the two.
+void check_count(lua_State* L, int least, int most, const char* message);
 inline void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
 // nil and the text: what a function that failed gives.
 int push_failure(lua_State* L, std::string_view text);

@@ -2,7 +2,10 @@
 // Copyright (C) The Fairlead authors
 #include "modules/lua/tcp_socket.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "core/base/format.h"
 #include "event/net/connector.h"
@@ -52,6 +55,7 @@ Task<std::string> TcpSocket::take_place(SocketPool& pool, uint64_t deadline_ms) 
 Task<std::string> TcpSocket::connect(ConnectTo to) {
   BusyFlag busy(is_connecting);
   drop();
+  has_read_all = false;
   pool_ = to.pool;
   uint64_t deadline = worker_.loop().deadline(timeouts.connect_ms);
   SocketPools& pools = worker_.state<SocketPools>();
@@ -158,14 +162,28 @@ Task<std::string> TcpSocket::send(Chain bytes) {
 Task<std::string> TcpSocket::receive(ReadStep& step) {
   BusyFlag busy(is_reading);
   StreamOutcome got = co_await receive_from(connection_->connection, *this, step);
-  if (got.is_over || lost_) lose(is_reading);
+  has_read_all = got.is_over && step.kind() != Reading::Kind::all;
+  if (lost_) lose(is_reading);
   co_return std::move(got.wrong);
 }
 
-std::string TcpSocket::keep(uint64_t idle_ms, size_t size) {
+// What came meanwhile, and nobody asked for.
+std::string TcpSocket::why_dubious() const {
   Connection& held = connection_->connection;
+  if (has_read_all) return "closed";
   if (!held.unread().empty()) return "unread data in buffer";
   if (held.is_broken()) return "connection in dubious state";
+  if (held.has_layer()) return {};  // a session ticket may lie there
+  char byte;
+  ssize_t got = recv(held.watch().fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (got > 0) return "connection in dubious state";
+  return got == 0 || (errno != EAGAIN && errno != EINTR) ? "closed" : std::string();
+}
+
+std::string TcpSocket::keep(uint64_t idle_ms, size_t size) {
+  std::string wrong = why_dubious();
+  if (!wrong.empty() && connection_->connection.unread().empty()) drop();
+  if (!wrong.empty()) return wrong;
   ++connection_->requests;
   auto pool = worker_.state<SocketPools>().open(pool_, PoolShape{size, PoolShape::no_backlog});
   constexpr uint64_t for_ever = uint64_t{1} << 40;

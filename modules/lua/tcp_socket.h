@@ -128,6 +128,7 @@ class TcpSocket final : public ByteSocket {
   Task<std::string> take_place(SocketPool& pool, uint64_t deadline_ms);
   Task<std::string> open(ConnectTo to, uint64_t deadline_ms);
   std::string verify(SSL& ssl, const SecureWith& with) const;
+  std::string why_dubious() const;
   void lose(bool& own_part);
   void drop() {
     connection_.reset();

@@ -115,6 +115,7 @@ Timers& timers_of(lua_State* L) {
 }
 
 int add_any(lua_State* L, bool repeats) {
+  if (lua_gettop(L) < 2) return luaL_error(L, "expecting at least 2 arguments but got %d", lua_gettop(L));
   double delay = luaL_checknumber(L, 1);
   luaL_argcheck(L, lua_isfunction(L, 2) && !lua_iscfunction(L, 2), 2, "Lua function expected");
   if (repeats && !(delay > 0)) return luaL_error(L, delay == 0 ? "delay cannot be zero" : "bad delay");

@@ -205,6 +205,21 @@ def load(subject, paths, seconds):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=subjects.pin(subjects.LOAD_CORE))
 
 
+def open_connections(port):
+    """Connections of clients that the server has not closed: established, or closed by the client alone."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    return sum(int(row[1].rpartition(":")[2], 16) == port and row[3] in ("01", "08") for row in rows)
+
+
+def left_hanging(subject):
+    """How many requests go on half a minute after the last client has left."""
+    end = time.monotonic() + 30
+    while open_connections(subject.port) and time.monotonic() < end:
+        time.sleep(0.1)
+    return open_connections(subject.port)
+
+
 def watch(subject, seconds, samples):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -227,13 +242,17 @@ def soak(binary, seconds, in_lua):
                 subject.reload()
             worker = subject.worker_pid()
             watch(subject, seconds * 0.85, samples)
-            said = wrk.communicate(timeout=120)[0]
+            said = wrk.communicate(timeout=120 + seconds)[0]  # behind builds it hardly runs
             if subject.worker_pid() != worker or subject.process.poll() is not None:
                 problems.append(f"worker {worker} of master {master} did not last")
         finally:
             stop.set()
             breaker.join()
+        if hanging := left_hanging(subject):
+            problems.append(f"{hanging} connections are still there")
         log = open(subject.prefix + "/logs/error.log", errors="replace").read()
+    if slow := re.search(r"Socket errors:.* timeout ([1-9]\d*)", said):
+        problems.append(f"{slow.group(1)} requests had no answer after ten seconds")
     problems += [line for line in log.split("\n") if re.search(r"\[(alert|emerg|crit)\]|runtime error|failed to run", line)][:5]
     tenths = [samples[(len(samples) - 1) * i // 10]["bytes"] / (1 << 20) for i in range(11)]
     print("lua:" if in_lua else "plain:", "MiB from tenth to tenth:", " ".join(f"{each:.1f}" for each in tenths))

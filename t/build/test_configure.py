@@ -4,6 +4,8 @@
 installed here: apt-get and systemctl are scripts of the test that write down how they were called."""
 
 import os
+import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -139,6 +141,13 @@ def test_lua_without_luajit_is_refused_by_name(tree):
     done = tree.configure()
     assert done.returncode == 1 and "LuaJIT is missing: ./configure --deps installs it, --without-lua leaves Lua out" in done.stderr
     assert tree.configure("--without-lua").returncode == 0
+
+
+def test_the_sources_need_nothing_that_stock_luajit_lacks():
+    """What lua.h of OpenResty's branch declares beyond the stock one's: a build with that would fail."""
+    of_the_branch = re.compile(r"\b(lua_getexdata2?|lua_setexdata2?|lua_resetthread)\b")
+    for path in pathlib.Path(ROOT, "modules/lua").glob("*.[ch]*"):
+        assert not of_the_branch.search(path.read_text(encoding="utf-8")), path
 
 
 def test_stock_luajit_is_kept(tree):

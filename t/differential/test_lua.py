@@ -77,6 +77,62 @@ SCRIPTS = {
         local ctx = {pos = 4} ngx.say(ngx.re.find("hello, 1234", "l", "", ctx), " ", ctx.pos)
         local a, b, err = ngx.re.find("x", "(") ngx.say(tostring(a), tostring(b), type(err))
         ngx.say(ngx.re.find("abc", "", "", {pos = 4})) ngx.say(tostring(ngx.re.find("abc", "b", "", {pos = 9})))""",
+    "re_odd": """
+        ngx.say(ngx.re.match(nil, "nil")[0], ngx.re.match(true, "true")[0], ngx.re.match(1.5, "1.5")[0], ngx.re.gsub(12, "2", "x"))
+        for _, s in ipairs{"aabb", "bb"} do
+          local m = ngx.re.match(s, "(?<x>a)+(?<y>z)?|(?<x>b)", "D") ngx.say(table.concat(m.x, ","), " ", tostring(m.y)) end
+        local it = ngx.re.gmatch("a", "a") ngx.say(it()[0], " ", select("#", it()), " ", select("#", it()))
+        local split = require("ngx.re").split
+        ngx.say(table.concat(split("abc", "(?=b)"), "|"), " ", table.concat(split("abcd", "x*"), "|"),
+          " ", table.concat(split(1.5, "[.]"), "|"))
+        ngx.say(table.concat(split("a,b,c", ",", nil, {pos = 3}), "|"), " ", table.concat(split("abc", "", nil, nil, 2), "|"))
+        ngx.say(ngx.re.gsub("a,b", ",", "$x")) ngx.say(ngx.re.find("ab", "(b)", "", nil, 2^53))
+        ngx.say(ngx.re.find("ab", "b", "", nil, nil))
+        local t = {old = 1} ngx.req.get_uri_args(0, t) ngx.say(tostring(t.old), t.a)""",
+    "odd_texts": """
+        local function try(f, ...) ngx.say(((tostring(select(2, pcall(f, ...))):gsub("^.-:%d+: ", ""))) ) end
+        for _, f in ipairs{ngx.escape_uri, ngx.unescape_uri, ngx.md5, ngx.crc32_short, ngx.encode_base64} do
+          ngx.say(f(true), f(false), f(nil), f(1.5), f(ngx.null)) end
+        ngx.say(ngx.escape_uri(" !\\"#$%&'()*+,-./:;<=>?@[\\\\]^_`{|}~\\127\\0\\200", 0))
+        ngx.say(ngx.decode_base64("YQ=="), ngx.decode_base64("YQ="))
+        for _, f in ipairs{ngx.http_time, ngx.cookie_time} do
+          ngx.say(f(-1), f(0/0), f(1e15)) try(f, "12") try(f) end
+        try(ngx.parse_http_time, 5) try(ngx.decode_base64, 5) try(ngx.quote_sql_str) try(ngx.quote_sql_str, nil) try(ngx.hmac_sha1, "a")
+        ngx.say(require("ngx.base64").encode_base64url(nil)) ngx.say(require("ngx.base64").decode_base64url(5))
+        ngx.say(ngx.encode_args{a = 1e15}) try(ngx.encode_args, {"x"}) try(ngx.encode_args) try(ngx.decode_args)""",
+    "odd_calls": """
+        local function try(f, ...) ngx.say(((tostring(select(2, pcall(f, ...))):gsub("^.-:%d+: ", ""))) ) end
+        try(ngx.req.set_method, "GET") try(ngx.req.set_method, 1.5) try(ngx.req.set_header, nil, "x")
+        try(require("ngx.req").add_header, "a")
+        try(require("ngx.req").add_header, "a", {}) try(ngx.req.set_uri, "/\\1") try(ngx.req.set_uri) try(ngx.req.set_uri, "/x", 1)
+        try(ngx.req.set_uri_args, nil) try(ngx.req.set_uri_args, print) ngx.req.set_uri_args("x\\r\\ny") ngx.say(ngx.var.args)
+        try(ngx.timer.at, 0) try(ngx.flush, 1) try(ngx.exec, "/x", true) ngx.say(ngx.on_abort(nil)) try(ngx.location.capture)
+        try(ngx.location.capture_multi, {1}) try(ngx.location.capture, "/x", 1) ngx.say(ngx.run_worker_thread("x"))
+        try(ngx.log, ngx.ERR, "a", {}) try(print, print) try(function() ngx.ctx = 1 end) try(function() ngx.arg[1] = 1 end)
+        try(function() ngx.var[1] = "x" end) try(function() ngx.var.http_x_test = "x" end) ngx.say(tostring(ngx.var[0]))
+        local d = ngx.shared.d ngx.say(d:add("k", nil)) d:set("f", 1, 0, -5) ngx.say(d:get("f")) d:set("s", "x")
+        ngx.say(d:incr("s", 1, 5))
+        try(d.incr, d, "k", 1, "x") try(d.incr, d, "k", 1, 1, "x")
+        local s = ngx.socket.tcp() ngx.say(s:connect("127.0.0.1")) ngx.say(s:connect("127.0.0.1", 65536))
+        try(s.settimeout, s, 2^31) try(s.settimeout, s)
+        try(s.receiveuntil, s, "x", 1) try(s.receiveuntil, s, "x", {inclusive = 1}) try(s.connect, s)""",
+    "odd_fields": """
+        ngx.req.set_header("X-Test", "") ngx.req.set_header("In J", "a\\r\\nb") ngx.req.set_header("X-B", true)
+        require("ngx.req").add_header("Host", "other")
+        local h = ngx.req.get_headers(0, true) h.Connection, h.Cookie, h["X-Two"] = nil
+        local names = {} for k, v in pairs(h) do names[#names + 1] = k .. "=" .. tostring(v) end table.sort(names)
+        ngx.header.x_got = table.concat(names, ";")
+        ngx.header.x_empty = "a" ngx.header.x_empty = "" ngx.header["X Sp"] = 1 ngx.header["X-Bool"] = {true, "b"}
+        ngx.header.expires = {"a", "b"}
+        ngx.header.x_bad = tostring(pcall(function() ngx.header.content_length = "x" end)) ngx.status = 0 ngx.print("x")""",
+    "conditional_tag": "ngx.header[\"ETag\"] = '\"x\"' ngx.say('never seen')",
+    "conditional_date": "ngx.header['Last-Modified'] = ngx.http_time(1) ngx.say('never seen')",
+    "exit_201": "ngx.exit(201)",
+    "exit_206": "ngx.exit(206)",
+    "exit_404_sent": "ngx.say('x') ngx.flush() ngx.exit(201)",
+    "not_modified": "ngx.status = 304 ngx.header[\"ETag\"] = '\"x\"' ngx.say('x')",
+    "discard": "ngx.req.discard_body() ngx.req.read_body() local t = ngx.req.get_post_args() "
+               "ngx.say(tostring(ngx.req.get_body_data()), next(t) == nil)",
     "re_gmatch": """
         for m in ngx.re.gmatch("hello, world 12", "([a-z])([a-z]+)") do ngx.print(m[0], ":", m[1], " ") end ngx.say()
         local n = 0 for m in ngx.re.gmatch("abc", "x*") do n = n + 1 end ngx.say(n)
@@ -103,7 +159,8 @@ SCRIPTS = {
         ngx.say(d:expire("s", 100)) ngx.say(d:ttl("s") > 99) ngx.say(d:expire("none", 1)) ngx.say(d:flush_expired())
         local keys = d:get_keys() table.sort(keys) ngx.say(table.concat(keys, ",")) ngx.say(#d:get_keys(2))
         ngx.say(d:set("del", 1), d:set("del", nil), d:get("del")) ngx.say(d:capacity()) ngx.say(type(d:free_space()))
-        ngx.say((select(2, pcall(d.get, "x", "y"))):gsub("^.-: ", "")) ngx.say((select(2, pcall(d.set, d, "k", "v", -1))):gsub("^.-: ", ""))
+        ngx.say((select(2, pcall(d.get, "x", "y"))):gsub("^.-: ", ""))
+        ngx.say((select(2, pcall(d.set, d, "k", "v", -1))):gsub("^.-: ", ""))
         ngx.say(tostring(ngx.shared.nope)) ngx.say(d:safe_set("sf", 1)) ngx.say(d:safe_add("sf", 1))""",
     "dict_full": """
         local d = ngx.shared.d d:flush_all() d:flush_expired()
@@ -221,19 +278,21 @@ SCRIPTS = {
         for _, m in ipairs{"ngx.re", "ngx.base64", "ngx.semaphore", "ngx.resp", "resty.core", "resty.core.base",
             "table.new", "table.clear", "table.nkeys", "ffi", "bit", "resty.lrucache", "cjson"} do
           ngx.say(m, " ", type((require(m)))) end
-        ngx.say(table.concat(require("ngx.re").split("a,b,,c,,", ","), "|")) ngx.say(table.concat(require("ngx.re").split("abc", ""), "|"))
+        ngx.say(table.concat(require("ngx.re").split("a,b,,c,,", ","), "|"))
+        ngx.say(table.concat(require("ngx.re").split("abc", ""), "|"))
         ngx.say(table.concat(require("ngx.re").split("a1b2c", "([0-9])"), "|"))
         ngx.say(table.concat(require("ngx.re").split("a,b,c", ",", nil, nil, 2), "|"))
         local b = require("ngx.base64") ngx.say(b.encode_base64url("\\255\\254\\253a")) ngx.say(b.decode_base64url("__79YQ"))
         local c = require("resty.lrucache").new(2) c:set("a", 1) ngx.say(c:get("a")) ngx.say(require("cjson").encode({1, {a = true}}))""",
 }
 REQUEST = "GET /x?a=1&flag HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Test: t\r\nX-Two: 1\r\nX-Two: 2\r\nCookie: k=v\r\nConnection: close\r\n"
-BODIES = {"body": "a=1&b=two", "body_file": "x" * 10000}
+FIELDS = {"conditional_tag": 'If-None-Match: "x"\r\n', "conditional_date": "If-Modified-Since: Thu, 01 Jan 1970 00:00:01 GMT\r\n"}
+BODIES = {"discard": "a=1&b=two", "body": "a=1&b=two", "body_file": "x" * 10000}
 
 
 def ask(server, name):
     body = BODIES.get(name)
-    head = REQUEST.replace("/x", "/" + name, 1)
+    head = REQUEST.replace("/x", "/" + name, 1) + FIELDS.get(name, "")
     if body is not None:
         head = head.replace("GET", "POST", 1) + f"Content-Length: {len(body)}\r\n"
     return Client(server.port).send(head + "\r\n" + (body or "")).read_until_close()

@@ -165,7 +165,7 @@ def test_options_that_make_no_sense(server):
         ngx.say((select(2, pcall(ngx.location.capture_multi, {1}))))""")
     lines = text.splitlines()
     wanted = ["unsupported HTTP method: 77", "Bad args option value", 'variable "none" cannot be assigned a value', "Bad vars option value",
-              "unsafe uri", "at least one subrequest should be specified", "the query argument 1 is not a table, but a number"]
+              "unsafe uri", "at least one subrequest should be specified", "the query argument 0 is not a table, but a number"]
     assert len(lines) == len(wanted)
     for line, part in zip(lines, wanted):
         assert part in line

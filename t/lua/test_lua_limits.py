@@ -75,3 +75,33 @@ def test_a_machine_without_memory_fails_requests_and_not_its_worker(server):
     assert get(s.port, "/ok").body == b"ok\n"
     assert get(s.port, "/filters").body == b"xz"
     assert s.workers() == worker
+
+
+NESTED = r"""
+error_log logs/error.log notice;
+events {}
+http {
+    init_by_lua_block {
+        local function told(f) local ok, why = pcall(f) return tostring(ok) .. " " .. tostring(why):match("[%a ]*stack overflow") end
+        function gsub() local function f() return (("x"):gsub("x", f)) end return told(f) end
+        function sort() local function f() table.sort({ 3, 1, 2 }, f) return false end return told(f) end
+        function wrap() local function f() return (coroutine.wrap(f)()) end return told(f) end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /content { content_by_lua_block { ngx.say(_G[ngx.var.arg_f]()) } }
+        location /filter {
+            header_filter_by_lua_block { ngx.header["X-Told"] = _G[ngx.var.arg_f]() }
+            return 200 "";
+        }
+    }
+}
+"""
+
+
+def test_calls_in_each_other_end_with_an_error(server):
+    """Also through C functions, which take the process's stack and not only Lua's."""
+    s = server(NESTED)
+    for name, why in (("gsub", "stack overflow"), ("sort", "stack overflow"), ("wrap", "C stack overflow")):
+        assert get(s.port, f"/content?f={name}").body.decode().strip() == f"false {why}", name
+        assert get(s.port, f"/filter?f={name}").header("X-Told") == f"false {why}", name

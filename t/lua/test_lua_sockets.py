@@ -41,7 +41,7 @@ def test_reads_by_patterns(server, upstream):
         ngx.say(s:receive()) ngx.say(s:receive("*l")) ngx.say(s:receive(7))
         local f = s:receiveuntil("--ab") ngx.say("[", f(), "]") ngx.say("[", f(), "]")
         ngx.say(s:receive("*a")) ngx.say(s:receive()) ngx.say(s:close())""")
-    assert text == "7\none\ntwo3\nexactly\n[]\n[-]\nrest\nnilclosed\nnilclosed\n"
+    assert text == "7\none\ntwo3\nexactly\n[]\n[-]\nrest\nnilclosed\n1\n"
 
 
 def test_partial_data_comes_with_the_error(server, upstream):
@@ -61,7 +61,8 @@ def test_a_read_times_out_and_the_socket_stays_open(server, upstream):
 def test_pooled_connections_are_used_again(server, upstream):
     u = upstream([up.read(2), up.send(b"1\n"), up.read(2), up.send(b"2\n")])
     _, text = run(server, u, """
-        local s = connected() s:send("a\\n") ngx.say(s:receive(), s:getreusedtimes()) ngx.say(s:setkeepalive(10000, 5)) ngx.say(s:receive())
+        local s = connected() s:send("a\\n") ngx.say(s:receive(), s:getreusedtimes()) ngx.say(s:setkeepalive(10000, 5))
+        ngx.say(s:receive())
         s = connected() s:send("b\\n") ngx.say(s:receive(), s:getreusedtimes()) s:close()""")
     assert text == "10\n1\nnilclosed\n21\n"
     assert len(u.connections) == 1
@@ -73,14 +74,32 @@ def test_what_is_unread_forbids_the_pool(server, upstream):
     assert text == "nilunread data in buffer\n"
 
 
+def test_what_came_unasked_or_ended_forbids_the_pool(server, upstream):
+    u = upstream([up.read(1), up.send(b"surprise"), up.read(1)], [up.read(1), up.close()])
+    _, text = run(server, u, """
+        local s = connected() s:send("x") ngx.sleep(0.2) ngx.say(s:setkeepalive()) ngx.say(s:receive(1))
+        s = connected() s:send("x") ngx.sleep(0.2) ngx.say(s:setkeepalive())""")
+    assert text == "nilconnection in dubious state\nnilclosed\nnilclosed\n"
+
+
+def test_a_socket_whose_peer_has_ended_is_closed_by_the_script(server, upstream):
+    u = upstream([up.send(b"!ab"), up.close()], [up.send(b"!ab"), up.close()])
+    _, text = run(server, u, """
+        local s = connected() s:receive(1) ngx.say(s:receive(4)) ngx.say(s:receive(1)) ngx.say(s:getreusedtimes())
+        ngx.say(s:setkeepalive()) ngx.say(s:close())
+        s = connected() s:receive(1) ngx.say(s:receive("*a")) ngx.say(s:receive("*a")) ngx.say(s:receive()) ngx.say(s:close())
+        ngx.say(s:close())""")
+    assert text == "nilclosedab\nnilclosed\n0\nnilclosed\nnilclosed\nab\n\nnilclosed\n1\nnilclosed\n"
+
+
 def test_failures_to_connect(server, upstream):
     u = upstream([up.close()])
     s, text = run(server, u, """
         local s = ngx.socket.tcp()
         ngx.say(s:connect("127.0.0.1", 1)) ngx.say(s:connect("unix:/nonexistent/socket")) ngx.say(pcall(s.connect, s, "127.0.0.1"))
         ngx.say(s:connect("127.0.0.1", 70000)) ngx.say(s:send("x")) ngx.say(s:setkeepalive())""")
-    assert text.startswith("nilconnection refused\nnilno such file or directory\nfalse")
-    assert text.endswith("nilport number out of range\nnilclosed\nnilclosed\n")
+    assert text.startswith("nilconnection refused\nnilno such file or directory\ntruenilmissing the port number\n")
+    assert text.endswith("nilbad port number: 70000\nnilclosed\nnilclosed\n")
 
 
 def test_one_thread_at_a_time_reads(server, upstream):

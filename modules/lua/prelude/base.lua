@@ -158,42 +158,34 @@ ndk = ndk or { set_var = {} }
 
 local re_match, sub = ngx.re.match, string.sub
 
+-- The piece from `at` on ends before the match behind it. An empty match at its very beginning would end an empty piece: one looks on.
+local function next_match(subject, pattern, options, at)
+  local place = { pos = at }
+  local found, err = re_match(subject, pattern, options, place)
+  if found and found[0] == "" and place.pos == at then
+    place.pos = at + 1
+    found, err = re_match(subject, pattern, options, place)
+  end
+  if not found then return nil, nil, err end
+  return found, place.pos - #found[0]
+end
+
 local function split(subject, pattern, options, ctx, max, res)
-  options = options or ""
-  max = max or 0
+  if type(subject) ~= "string" then subject = tostring(subject) end
+  options, max, res = options or "", max or 0, res or {}
   local at = ctx and ctx.pos or 1
-  res = res or {}
   local size, count = #subject, 0
   if size == 0 then
     res[1] = nil
     return res
   end
-  if pattern == "" then
-    while at <= size and (max <= 0 or count < max - 1) do
-      count = count + 1
-      res[count] = sub(subject, at, at)
-      at = at + 1
-    end
-    if at <= size then res[count + 1] = sub(subject, at) end
-    return res
-  end
-  local place = { pos = at }
   while max <= 0 or count < max - 1 do
-    local found, err = re_match(subject, pattern, options, place)
+    local found, begin, err = next_match(subject, pattern, options, at)
     if err then return nil, err end
-    if not found then break end
-    local whole = found[0]
-    local begin = place.pos - #whole
-    if whole == "" then
-      if begin >= size then break end
-      count = count + 1
-      res[count] = sub(subject, at, begin)
-      at, place.pos = begin + 1, begin + 1
-    else
-      count = count + 1
-      res[count] = sub(subject, at, begin - 1)
-      at = place.pos
-    end
+    if not found or begin > size then break end
+    count = count + 1
+    res[count] = sub(subject, at, begin - 1)
+    at = begin + #found[0]
     for i = 1, #found do
       if found[i] then
         count = count + 1
