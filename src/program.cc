@@ -262,12 +262,15 @@ int WorkerProcess::run(LoadedConfiguration& first) {
   look_around();
   release_code_pages();
   loop_.run();
+  Logger log(first.log());
+  if (!slot_.single) log.notice("exiting");
   look_.disarm();
   leave_.disarm();
   serving_.clear();
   loop_.unwatch(signal_watch_, true);
   if (channel_watch_) loop_.unwatch(channel_watch_, true);
   close(signals);
+  if (!slot_.single) log.notice("exit");
   return 0;
 }
 

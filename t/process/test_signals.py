@@ -50,7 +50,8 @@ def test_a_fast_end(running, number):
     assert running.pid() is None
     running.wait_for_log(rf"signal {int(number)} \({number.name}\) received from {os.getpid()}, exiting")
     assert len(re.findall(r"worker process \d+ exited with code 0", running.log())) == 2
-    running.wait_for_log(r"\[notice\].*: exit$|\[notice\].*: exit\n")
+    assert len(re.findall(r"\[notice\] \S+: exiting\n", running.log())) == 2  # each worker
+    assert len(re.findall(r"\[notice\] \S+: exit\n", running.log())) == 3     # and the master
 
 
 @pytest.mark.parametrize("word", ["stop", "quit"])
