@@ -262,15 +262,14 @@ int WorkerProcess::run(LoadedConfiguration& first) {
   look_around();
   release_code_pages();
   loop_.run();
-  Logger log(first.log());
-  if (!slot_.single) log.notice("exiting");
+  if (!slot_.single) Logger(first.log()).notice("exiting");  // a process of its own has other configurations by now, and a master's words
   look_.disarm();
   leave_.disarm();
   serving_.clear();
   loop_.unwatch(signal_watch_, true);
   if (channel_watch_) loop_.unwatch(channel_watch_, true);
   close(signals);
-  if (!slot_.single) log.notice("exit");
+  if (!slot_.single) Logger(first.log()).notice("exit");
   return 0;
 }
 

@@ -156,5 +156,6 @@ def test_an_unknown_name_is_an_error_with_its_place(idle_server, name):
 
 
 def test_what_cannot_be_read_is_quietly_empty(server):
-    s = server(conf("[$sent_http_x_none$cookie_x$arg_x$http_x$remote_user$content_length]"))
+    s = server(conf("[$sent_http_x_none$cookie_x$arg_x$http_x$sent_http_transfer_encoding$remote_user$content_length]"))
     assert b"[]" in raw(s.port, b"GET / HTTP/1.0\r\n\r\n")
+    assert b"[]" in raw(s.port, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")

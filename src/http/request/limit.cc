@@ -10,7 +10,7 @@ namespace fairlead {
 
 ConfResult<Unit> ConfValue<http::RefusalStatus>::parse(Line& line, http::RefusalStatus& field) {
   auto number = parse_decimal(line.word(1));
-  if (!number) return std::string("invalid number");
+  if (!number) return line.directive_reason("invalid number");
   if (*number < 400 || *number > 599) return std::string("value must be between 400 and 599");
   field.status = static_cast<uint16_t>(*number);
   return Unit();
