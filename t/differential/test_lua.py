@@ -131,6 +131,9 @@ SCRIPTS = {
     "exit_206": "ngx.exit(206)",
     "exit_404_sent": "ngx.say('x') ngx.flush() ngx.exit(201)",
     "not_modified": "ngx.status = 304 ngx.header[\"ETag\"] = '\"x\"' ngx.say('x')",
+    "until_sizes": """
+        local f = ngx.req.socket():receiveuntil("--X")
+        for i = 1, 11 do local piece, err = f(3) ngx.say(tostring(piece), " ", tostring(err)) end""",
     "discard": "ngx.req.discard_body() ngx.req.read_body() local t = ngx.req.get_post_args() "
                "ngx.say(tostring(ngx.req.get_body_data()), next(t) == nil)",
     "re_gmatch": """
@@ -287,7 +290,7 @@ SCRIPTS = {
 }
 REQUEST = "GET /x?a=1&flag HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Test: t\r\nX-Two: 1\r\nX-Two: 2\r\nCookie: k=v\r\nConnection: close\r\n"
 FIELDS = {"conditional_tag": 'If-None-Match: "x"\r\n', "conditional_date": "If-Modified-Since: Thu, 01 Jan 1970 00:00:01 GMT\r\n"}
-BODIES = {"discard": "a=1&b=two", "body": "a=1&b=two", "body_file": "x" * 10000}
+BODIES = {"until_sizes": "abcdef--Xgh--X--Xrest--X", "discard": "a=1&b=two", "body": "a=1&b=two", "body_file": "x" * 10000}
 
 
 def ask(server, name):
