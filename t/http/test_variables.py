@@ -159,3 +159,7 @@ def test_what_cannot_be_read_is_quietly_empty(server):
     s = server(conf("[$sent_http_x_none$cookie_x$arg_x$http_x$sent_http_transfer_encoding$remote_user$content_length]"))
     assert b"[]" in raw(s.port, b"GET / HTTP/1.0\r\n\r\n")
     assert b"[]" in raw(s.port, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+
+
+def test_no_cache_had_a_part_in_the_answer(server):
+    assert ask(server, "[$upstream_cache_status]", head("GET / HTTP/1.1", "Host: h")) == "[]"

@@ -85,6 +85,9 @@ Value get_cookie(Session& session, uintptr_t datum) {
   return Value::missing();
 }
 
+// Without a cache nothing has a status in one: what nginx says of a request that no cache had a part in. Published log formats carry it.
+Value get_cache_status(Session&, uintptr_t) { return Value::missing(); }
+
 Value get_fail_reason(Session& session, uintptr_t) {
   std::string_view reason = as_request(session).fail_reason;
   return reason.empty() ? Value::missing() : Value{reason};
@@ -112,6 +115,7 @@ constexpr VariableDef upstream_variables[] = {
     {"upstream_response_length", get_list<write_body_bytes>, variable_volatile, http_variable},
     {"upstream_bytes_sent", get_list<write_sent_bytes>, variable_volatile, http_variable},
     {"upstream_bytes_received", get_list<write_received_bytes>, variable_volatile, http_variable},
+    {"upstream_cache_status", get_cache_status, 0, http_variable},
     {"upstream_fail_reason", get_list<write_reason>, variable_volatile, http_variable},
     {"upstream_http_", get_field, variable_volatile | variable_prefix, http_variable},
     {"upstream_trailer_", get_trailer, variable_volatile | variable_prefix, http_variable},
