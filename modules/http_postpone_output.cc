@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// `postpone_output`: a reply that is relayed leaves in pieces of no less than so many bytes, its last one excepted. Unless it is set, what is
-// there is sent at once. Its conf belongs to the generation, the body to the request's arena.
+// `postpone_output`: a reply that is relayed leaves in pieces of no less than so many bytes, its last one excepted. Unless it is set, what
+// is there is sent at once. Its conf belongs to the generation, the body to the request's arena.
 #include <algorithm>
 
 #include "core/conf/value.h"

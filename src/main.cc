@@ -74,9 +74,13 @@ static LoadRequest request_of(const CommandLine& line, const StartPaths& paths) 
   return request;
 }
 
+static void tell_syntax(const LoadRequest& request) {
+  std::fprintf(stderr, "fairlead: the configuration file %s syntax is ok\n", request.conf_path.c_str());
+}
+
 // -t and -T.
 static int test_configuration(const CommandLine& line, const LoadRequest& request) {
-  auto loaded = LoadedConfiguration::load(request, nullptr, nullptr, nullptr, !line.quiet);
+  auto loaded = LoadedConfiguration::load(request, nullptr, nullptr, nullptr, line.quiet ? nullptr : &tell_syntax);
   ConfResult<Unit> opened = Unit();
   if (loaded) {
     ListenPlan plan;

@@ -73,13 +73,13 @@ ConfResult<Unit> assign_modules() {
 
 ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const LoadRequest& request, LoadedConfiguration* previous,
                                                                            std::vector<LoadedConfiguration*>* alive,
-                                                                           ConfInputs* inputs, bool tells_syntax) {
+                                                                           ConfInputs* inputs, void (*when_read)(const LoadRequest&)) {
   Generation* before = previous ? previous->generation_.get() : nullptr;
   auto made = std::make_unique<LoadedConfiguration>();
   auto generation = Generation::load(request, before, inputs);
   if (!generation) return std::move(generation.error());
   made->generation_ = std::move(*generation);
-  if (tells_syntax) std::fprintf(stderr, "fairlead: the configuration file %s syntax is ok\n", request.conf_path.c_str());
+  if (when_read) when_read(request);
   Generation& g = *made->generation_;
   if (!conf<EventsConf>(g.root()).is_present) return std::string("no \"events\" section in configuration");
   auto settings = process_settings(g, build_config::user, build_config::below_prefix(build_config::pid_path));

@@ -25,10 +25,10 @@ class LoadedConfiguration final : public Configuration {
  public:
   // Reads, checks, opens log files and attaches zones. Nothing that destroying it does not undo.
   // `alive` (may be null) names it as long as it lives; `inputs` (may be null): what was read, whatever comes of it;
-  // `tells_syntax`: a line to stderr once the text is right, before anything is opened for it.
+  // `when_read`: called once the text is right, before anything is opened for it.
   static ConfResult<std::unique_ptr<LoadedConfiguration>> load(const LoadRequest& request, LoadedConfiguration* previous,
                                                                std::vector<LoadedConfiguration*>* alive, ConfInputs* inputs = nullptr,
-                                                               bool tells_syntax = false);
+                                                               void (*when_read)(const LoadRequest&) = nullptr);
   ~LoadedConfiguration() override;
 
   const ProcessSettings& settings() const override { return settings_; }

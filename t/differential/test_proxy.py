@@ -122,7 +122,8 @@ REPLIES = {
     "cookies": OK + "Set-Cookie: one=1; Domain=.origin.test; Path=/app/x; Max-Age=5\r\nSet-Cookie: two=2; path=/x1; Secure\r\n"
                     "Set-Cookie: three=3\r\nContent-Length: 0\r\n\r\n",
     "domains": OK + "".join(f"Set-Cookie: a=b; Domain={name}\r\n" for name in (
-        "ORIGIN.test", "origin.test.evil", "not.origin.test", "re.x", ".re.x", "q.RE.X.z", " origin.test ", "")) + "Content-Length: 0\r\n\r\n",
+        "ORIGIN.test", "origin.test.evil", "not.origin.test", "re.x", ".re.x", "q.RE.X.z", " origin.test ",
+        "")) + "Content-Length: 0\r\n\r\n",
     "paths": OK + "".join(f"Set-Cookie: {text}\r\n" for text in (
         "a=b; Path=/a/mid/b", "a=b ; Path = /app/x;Secure", "path=/app/x; Path=/APP/x", "a=b; Path")) + "Content-Length: 0\r\n\r\n",
     "accel": OK + "X-Accel-Redirect: /hidden/file?a=b\r\nX-A: 1\r\nContent-Type: t/u\r\nSet-Cookie: s=1\r\nContent-Disposition: d\r\nETag: e\r\n"
@@ -148,7 +149,8 @@ REPLIES = {
     "vary": OK + "Vary: a\r\nCache-Control: no-cache\r\nCache-Control: private\r\nExpires: 0\r\nAccept-Ranges: bytes\r\nLink: <a>\r\nContent-Length: 0\r\n\r\n",
     "content": OK + "Content-Type: text/html; charset=x\r\nContent-Encoding: gzip\r\nContent-Language: en\r\nContent-Length: 2\r\n\r\nzz",
 }
-REPLY_LOCATIONS = ["/", "/hide", "/shown", "/pass", "/redir/", "/default/", "/noredir", "/cookie", "/intercept", "/ignore", "/unbuffered", "/old"]
+REPLY_LOCATIONS = ["/", "/hide", "/shown", "/pass", "/redir/", "/default/", "/noredir", "/cookie", "/intercept", "/ignore", "/unbuffered",
+                   "/old"]
 
 # Requests and replies that are meant to differ: a pattern over "what: name", and why.
 DIFFERENCES = [

@@ -111,7 +111,8 @@ def test_a_416_may_have_an_error_page_and_no_fields_of_the_response(ranged):
     assert reply.all("x-sent") == []
 
 
-@pytest.mark.parametrize("if_range, status", [('"x"', 206), ('"y"', 200), ("Mon, 28 Sep 1970 06:00:00 GMT", 206), ("Mon, 28 Sep 1970 06:00:01 GMT", 200)])
+@pytest.mark.parametrize("if_range, status", [
+    ('"x"', 206), ('"y"', 200), ("Mon, 28 Sep 1970 06:00:00 GMT", 206), ("Mon, 28 Sep 1970 06:00:01 GMT", 200)])
 def test_if_range_knows_the_fields_of_the_peer(server, upstream, if_range, status):
     peer = upstream(up.serve(lambda r: up.reply(200, TEXT, headers=[("ETag", '"x"'), ("Last-Modified", "Mon, 28 Sep 1970 06:00:00 GMT")])))
     location = "location / { proxy_pass http://127.0.0.1:%%UP%%; proxy_force_ranges on; }"

@@ -161,7 +161,8 @@ def test_requests_without_a_location_are_logged_by_the_server(server):
     (b"get /a HTTP/1.1\r\n\r\n", "get /a HTTP/1.1|400|-|-|-|-|first|0"),
 ])
 def test_a_refused_head_is_logged_as_far_as_it_is_known(server, head, want):
-    s = server(conf("log_format f '$request|$status|$request_method|$uri|$args|$request_uri|$host|$request_length'; access_log logs/f.log f;"
+    s = server(conf("log_format f '$request|$status|$request_method|$uri|$args|$request_uri|$host|$request_length';"
+                    "access_log logs/f.log f;"
                     "large_client_header_buffers 2 1k; client_header_buffer_size 1k;", "server_name first;"))
     with Client(s.port) as c:
         c.send(head).read_until_close()

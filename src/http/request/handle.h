@@ -12,8 +12,8 @@ namespace fairlead::http {
 
 // Chooses the server, normalises the URI. next(), or what the request ends with at once.
 Verdict prepare(Request& request);
-// The same for a request whose head is malformed, as far as it is known: the server for its error pages and its log, and what the log says of
-// it. On a TLS address that is the default server: whether this client may name another one is not asked any more.
+// The same for a request whose head is malformed, as far as it is known: the server for its error pages and its log, and what the log says
+// of it. On a TLS address that is the default server: whether this client may name another one is not asked any more.
 void begin_refused(Request& request);
 
 // The whole life of a request. `first`: next(), or a verdict that stands before any phase (a malformed head).

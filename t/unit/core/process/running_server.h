@@ -66,12 +66,12 @@ struct Answer {
   explicit operator bool() const { return pid != 0; }
 };
 
-// Connects, and waits at most ten seconds for the reply.
-inline Answer ask(const Addr& addr) {
+// Connects, and waits at most so long for the reply.
+inline Answer ask(const Addr& addr, int seconds = 10) {
   sockaddr_storage where;
   socklen_t size = addr.to_sockaddr(where);
   int client = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  timeval limit = {10, 0};
+  timeval limit = {seconds, 0};
   setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   std::string text;
   if (connect(client, reinterpret_cast<sockaddr*>(&where), size) == 0) {

@@ -49,7 +49,8 @@ TEST_F(RecordBuffers, KeepsNoMoreThanItsLimit) {
 }
 
 TEST_F(RecordBuffers, LeavesOtherSizesToTheHeap) {
-  for (size_t bytes : {size_t{1}, size_t{1000}, size_t{16 * 1024}, size_t{18 * 1024}, size_t{100 * 1024}}) OPENSSL_free(OPENSSL_malloc(bytes));
+  for (size_t bytes : {size_t{1}, size_t{1000}, size_t{16 * 1024}, size_t{18 * 1024}, size_t{100 * 1024}})
+    OPENSSL_free(OPENSSL_malloc(bytes));
   EXPECT_EQ(kept_record_buffers(), 0u);
   EXPECT_EQ(OPENSSL_malloc(0), nullptr);
   OPENSSL_free(nullptr);
