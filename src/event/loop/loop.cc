@@ -108,7 +108,15 @@ void Loop::turn(int limit_ms) {
   int count = poller_->wait(events, 512, timeout);
   now_ms_ = read_clock();
   in_turn_ = true;
-  for (int i = 0; i < count; ++i) dispatch(events[i]);
+  // The memory of the next event's waiter comes while this event is served: it went cold while it waited.
+  auto fetch_ahead = [this](const PollEvent& event) {
+    const IoWait* waiter = at(static_cast<uint32_t>(event.token >> 32))->waiting_[0];
+    for (int line = -3; waiter && line < 5; ++line) __builtin_prefetch(reinterpret_cast<const char*>(waiter) + line * 64);
+  };
+  for (int i = 0; i < count; ++i) {
+    if (i + 1 < count) fetch_ahead(events[i + 1]);
+    dispatch(events[i]);
+  }
   timers_.advance(now_ms_);
   if (!ready_.empty()) run_list(ready_);
   if (!turn_end_.empty()) run_list(turn_end_);
