@@ -3,21 +3,16 @@
 //
 // Replies of a policy service, and what it is told: no reply ends the process, none is taken for consent that says otherwise, and whatever
 // the client sent, what the service gets is UTF-8 where it must be. The first byte chooses: a message, framed here; raw bytes; a text.
-#include <cstdio>
-#include <cstdlib>
 
 #include "core/base/utf8.h"
 #include "modules/http_ext_authz/message.h"
+#include "t/fuzz/require.h"
 
 namespace {
 
 using namespace fairlead::http::ext_authz;
 
-void require(bool good, const char* what) {
-  if (good) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
+using fairlead::fuzz::require;
 
 void judge(const Answer& answer) {
   require(answer.status >= 300 && answer.status <= 599, "a status that is no denial");

@@ -3,22 +3,12 @@
 //
 // Texts of gRPC and gRPC-Web clients: base64 decodes alike whole and in pieces, and what was encoded comes back; a deadline that is read is
 // written as one that is no longer; types translate there and back. The first byte chooses where the pieces part.
-#include <cstdio>
-#include <cstdlib>
-
 #include "core/base/encoding.h"
 #include "modules/http_grpc/status.h"
 #include "modules/http_grpc/web.h"
+#include "t/fuzz/require.h"
 
-namespace {
-
-void require(bool good, const char* what) {
-  if (good) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
-}  // namespace
+using fairlead::fuzz::require;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   using namespace fairlead;

@@ -6,17 +6,14 @@
 #include "core/base/buffer.h"
 #include "http/h1/write.h"
 #include "t/fuzz/feed.h"
+#include "t/fuzz/require.h"
 
 namespace {
 
 using namespace fairlead;
 using namespace fairlead::http;
 
-void require(bool good, const char* what) {
-  if (good) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
+using fairlead::fuzz::require;
 
 std::string text_of(const Chain& chain) {
   std::string text;

@@ -3,23 +3,18 @@
 //
 // Tokens and key sets of strangers: nothing they say ends the process, a token that nobody signed is never good, and what a token claims
 // can be made a text. The first byte chooses: a token; a header and a payload with a line feed between; a key set; an encrypted token.
-#include <cstdio>
-#include <cstdlib>
 
 #include "core/base/encoding.h"
 #include "modules/http_auth_jwt/jwe.h"
 #include "modules/http_auth_jwt/token.h"
+#include "t/fuzz/require.h"
 
 namespace {
 
 using namespace fairlead;
 using namespace fairlead::http::auth_jwt;
 
-void require(bool good, const char* what) {
-  if (good) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
+using fairlead::fuzz::require;
 
 const KeySetPtr& our_keys() {
   static const KeySetPtr keys = *parse_key_set(

@@ -4,24 +4,19 @@
 // Arguments of queries and forms as scripts get them: each lies in the text, none is without a name, decoding never makes longer, and what
 // is decoded, encoded and decoded again is the same. Written out again they are read again.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "modules/lua/arguments.h"
 #include "t/fuzz/feed.h"
+#include "t/fuzz/require.h"
 
 namespace {
 
 using namespace fairlead;
 using namespace fairlead::lua;
 
-void require(bool good, const char* what) {
-  if (good) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
+using fairlead::fuzz::require;
 
 std::string decoded(std::string_view text) {
   std::string room;

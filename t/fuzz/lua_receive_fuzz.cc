@@ -4,23 +4,18 @@
 // What sockets of scripts read, by lines, counts and patterns: the pieces in which bytes arrive do not matter, nothing is lost, and a
 // pattern is found where it is. The first byte chooses the kind, the second a size, the third the length of the pattern, which follows.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "modules/lua/byte_socket.h"
 #include "t/fuzz/feed.h"
+#include "t/fuzz/require.h"
 
 namespace {
 
 using namespace fairlead;
 using namespace fairlead::lua;
 
-void require(bool good, const char* what) {
-  if (good) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
+using fairlead::fuzz::require;
 
 // Reads until the bytes are used up; what each read gave, and the rest, in brackets. `joined`: all of it, the patterns put back.
 std::string read_all(std::string_view input, const fuzz::Cuts& cuts, const Reading& what, std::string& joined) {

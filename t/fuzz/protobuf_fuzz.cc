@@ -3,24 +3,19 @@
 //
 // Messages of protocol buffers from foreign bytes: what is read can be written and is read again as the same, nothing is read beyond the
 // message; a text that is written is UTF-8 of at most the wanted size; a collector's answer says what it may.
-#include <cstdio>
-#include <cstdlib>
 #include <tuple>
 #include <vector>
 
 #include "modules/otel/protobuf.h"
 #include "core/base/utf8.h"
 #include "modules/otel/spans.h"
+#include "t/fuzz/require.h"
 
 namespace {
 
 using namespace fairlead;
 
-void require(bool good, const char* what) {
-  if (good) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
+using fairlead::fuzz::require;
 
 using Fields = std::vector<std::tuple<uint32_t, bool, uint64_t, std::string>>;
 

@@ -3,10 +3,8 @@
 //
 // Contexts of traces from foreign fields: what is taken is written so that it is read again as the same. The first byte chooses
 // the format, the second cuts the rest into fields.
-#include <cstdio>
-#include <cstdlib>
-
 #include "modules/otel/context.h"
+#include "t/fuzz/require.h"
 
 namespace {
 
@@ -14,11 +12,7 @@ using namespace fairlead;
 using namespace fairlead::http;
 using namespace fairlead::http::otel;
 
-void require(bool good, const char* what) {
-  if (good) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
+using fairlead::fuzz::require;
 
 }  // namespace
 

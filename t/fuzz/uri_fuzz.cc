@@ -3,21 +3,11 @@
 //
 // Paths: what normalising gives is safe to join to a folder, stays as it is when escaped and normalised again, and an upstream's
 // URI is never accepted with a way up. The first byte chooses merge_slashes.
-#include <cstdio>
-#include <cstdlib>
-
 #include "http/message/authority.h"
 #include "http/message/uri.h"
+#include "t/fuzz/require.h"
 
-namespace {
-
-void require(bool good, const char* what) {
-  if (good) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
-}  // namespace
+using fairlead::fuzz::require;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   using namespace fairlead;
