@@ -107,7 +107,7 @@ class Clients:
             writer.close()
 
     async def send(self, writer, data):
-        step = len(data) if self.chance(0.6) else self.draw.choice([50, 1000]) if len(data) < 3000 else 20000
+        step = max(len(data), 1) if self.chance(0.6) else self.draw.choice([50, 1000]) if len(data) < 3000 else 20000
         for at in range(0, len(data), step):
             writer.write(data[at:at + step])
             await writer.drain()
