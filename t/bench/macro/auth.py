@@ -12,7 +12,6 @@ import os
 
 import subjects
 
-WAYS = ("off", "http", "grpc", "jwt", "jwt_uncached")
 
 CONF = subjects.HEAD + """\
     CACHE
@@ -81,13 +80,12 @@ def subject(options, policy, cache):
 
 
 def measure(options):
-    rounds = {}
     paths = {"off": "/off", "http": "/http", "grpc": "/grpc", "jwt": f"/jwt?t={token()}", "jwt_uncached": f"/jwt?t={token()}"}
     with Policy() as policy, subject(options, policy, "") as known, subject(options, policy, "auth_jwt_cache 0;") as unknown:
-        for _ in range(options.rounds):
-            for way in WAYS:
-                asked = unknown if way == "jwt_uncached" else known
-                rounds.setdefault(way, []).append(subjects.measured_load(asked, path=paths[way], connections=1, seconds=options.seconds))
+        def asked(way):
+            subject_asked = unknown if way == "jwt_uncached" else known
+            return subjects.measured_load(subject_asked, path=paths[way], connections=1, seconds=options.seconds)
+        rounds = subjects.in_turns(options.rounds, {way: way for way in paths}, asked)
     result = {}
     for way, mine in rounds.items():
         result[way] = {k: subjects.median_of(mine, k) for k in ("p50_us", "p99_us", "total_us")}

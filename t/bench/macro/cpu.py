@@ -17,20 +17,13 @@ def pooled(rounds, key):
 
 def in_turns(options, makers, loads):
     """`makers`: name -> function that gives a subject not yet started; `loads`: case -> what wrk() takes. case -> name -> rounds."""
-    rounds, running = {case: {} for case in loads}, {}
-    try:
-        for name, make in makers.items():
-            running[name] = make().start()
+    rounds = {}
+    with subjects.all_running(makers) as running:
         for case, load in loads.items():
             for subject in running.values():
                 subjects.wrk(subject.port, connections=options.connections, seconds=1, **load)
-            for _ in range(options.rounds):
-                for name, subject in running.items():
-                    seen = subjects.measured_load(subject, connections=options.connections, seconds=options.seconds, **load)
-                    rounds[case].setdefault(name, []).append(seen)
-    finally:
-        for subject in running.values():
-            subject.stop()
+            rounds[case] = subjects.in_turns(options.rounds, running, lambda subject: subjects.measured_load(
+                subject, connections=options.connections, seconds=options.seconds, **load))
     return rounds
 
 
@@ -87,6 +80,18 @@ def show_cases(results, what):
 
 def add_floor(parser):
     parser.add_argument("--floor", metavar="CMD", help="beside them t/bench/macro/floor.cc, built: what the kernel alone costs")
+
+
+def run_cases(description, measure, cases, what, floor=False):
+    """The whole of a benchmark of several cases: `measure(options, cases)` gives case -> summary(). `floor`: it can measure one too."""
+    parser = subjects.arguments(description, seconds=2, rounds=5)
+    parser.add_argument("--case", action="append", choices=cases)
+    if floor:
+        add_floor(parser)
+    options = parser.parse_args()
+    results = measure(options, options.case or cases)
+    show_cases(results, what)
+    subjects.finish(options, results)
 
 
 def main():

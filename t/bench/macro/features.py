@@ -102,14 +102,5 @@ def show(results):
     cpu.show_cases(results, "answer")
 
 
-def main():
-    parser = subjects.arguments(__doc__, seconds=2, rounds=5)
-    parser.add_argument("--case", action="append", choices=CASES)
-    options = parser.parse_args()
-    results = measure(options, options.case or CASES)
-    show(results)
-    subjects.finish(options, results)
-
-
 if __name__ == "__main__":
-    main()
+    cpu.run_cases(__doc__, measure, CASES, "answer")

@@ -50,20 +50,12 @@ def measured(subject, path, options):
 
 
 def compare(options, path):
-    rounds, running = {}, {}
     with subjects.Origin() as origin:
         makers = subjects.makers(options, haproxy=False, conf=CONF, keepalive=options.connections * options.streams, connections=4096)
-        try:
-            for name, make in makers.items():
-                running[name] = make(origin.port).start()
-                h2load(running[name].port, path, options)
-            for _ in range(options.rounds):
-                for name, subject in running.items():
-                    rounds.setdefault(name, []).append(measured(subject, path, options))
-        finally:
+        with subjects.all_running({name: lambda make=make: make(origin.port) for name, make in makers.items()}) as running:
             for subject in running.values():
-                subject.stop()
-    return rounds
+                h2load(subject.port, path, options)
+            return subjects.in_turns(options.rounds, running, lambda subject: measured(subject, path, options))
 
 
 def main():
@@ -71,18 +63,8 @@ def main():
     parser.add_argument("--streams", type=int, default=16, help="at once on each connection")
     parser.add_argument("--requests", type=int, default=100_000, help="of each run")
     options = parser.parse_args()
-    keys = ("per_second", "total_us", "user_us", "system_us")
-    result = {}
-    for path in ("local", "proxied"):
-        rounds = compare(options, path)
-        print(f"{path}: {options.connections} connections with {options.streams} streams, {options.rounds} rounds of "
-              f"{options.requests} requests")
-        subjects.table([[name, *(subjects.median_of(r, k) for k in keys)] for name, r in rounds.items()],
-                       ["subject", "req/s", "total us/req", "user us/req", "sys us/req"])
-        if "fairlead" in rounds:
-            ratio = {k: subjects.ratio_of(rounds["fairlead"], rounds["nginx"], k) for k in keys}
-            subjects.table([["fairlead/nginx", *(ratio[k] for k in keys)]], ["ratio", "req/s", "total", "user", "system"])
-            result[path] = {"rounds": rounds, "ratio": ratio}
+    load = f"{options.connections} connections with {options.streams} streams, {options.rounds} rounds of {options.requests} requests"
+    result = {path: subjects.show_processor_time(f"{path}: {load}", compare(options, path)) for path in ("local", "proxied")}
     subjects.finish(options, result)
 
 

@@ -35,12 +35,5 @@ def ratio(result):
     return mine["bytes_per_connection"] / theirs["bytes_per_connection"] if mine["all_open"] else float("inf")
 
 
-def main():
-    options = subjects.arguments(__doc__).parse_args()
-    result = measure(options)
-    show(result)
-    subjects.finish(options, result)
-
-
 if __name__ == "__main__":
-    main()
+    subjects.run(__doc__, measure, show)

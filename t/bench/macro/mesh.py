@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 
+import latency
 import subjects
 
 CERTS_SH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../conf/examples/mesh/certs.sh")
@@ -73,7 +74,6 @@ def certificates():
 
 
 def measure(options):
-    rounds = {}
     with subjects.Origin() as origin, certificates() as folder, contextlib.ExitStack() as running:
         ways = [text.replace("CERTS", folder) for text in (WAY_IN, WAY_OUT)]
         makers = [subjects.makers(options, haproxy=False, conf=text) for text in ways]
@@ -81,37 +81,12 @@ def measure(options):
         for name in makers[0]:
             way_in = running.enter_context(makers[0][name](origin.port))
             ports[name] = running.enter_context(makers[1][name](way_in.port)).port
-        for port in ports.values():
-            subjects.wrk(port, "/", options.connections, 1)
-        for _ in range(options.rounds):
-            for name, port in ports.items():
-                rounds.setdefault(name, []).append(subjects.wrk(port, "/", options.connections, options.seconds))
-    result = {}
-    for name, mine in rounds.items():
-        result[name] = {k: subjects.median_of(mine, k) for k in ("p50_us", "p99_us")}
-        for k in ("p50_us", "p99_us"):
-            result[name]["added_" + k] = subjects.statistics.median(a[k] - b[k] for a, b in zip(mine, rounds["direct"]))
-    if "fairlead" in result:
-        keys = ("added_p50_us", "added_p99_us")
-        result["fairlead/nginx"] = {k: result["fairlead"][k] / max(result["nginx"][k], 1e-9) for k in keys}
-    return result
+        return latency.compare(options, ports)
 
 
 def show(result):
-    print("latency through a pair of sidecars, microseconds")
-    rows = [[n, r["p50_us"], r["p99_us"], r["added_p50_us"], r["added_p99_us"]] for n, r in result.items() if "/" not in n]
-    subjects.table(rows, ["pair", "p50", "p99", "added p50", "added p99"])
-    if "fairlead/nginx" in result:
-        ratio = result["fairlead/nginx"]
-        print(f"fairlead/nginx: added p50 {ratio['added_p50_us']:.3f}, added p99 {ratio['added_p99_us']:.3f}")
-
-
-def main():
-    options = subjects.arguments(__doc__, seconds=3, rounds=5, connections=1).parse_args()
-    result = measure(options)
-    show(result)
-    subjects.finish(options, result)
+    latency.show(result, "latency through a pair of sidecars, microseconds")
 
 
 if __name__ == "__main__":
-    main()
+    subjects.run(__doc__, measure, show, seconds=3, rounds=5, connections=1)

@@ -80,12 +80,5 @@ def show(result):
     subjects.table(rows, ["subject", "start median", "start worst", "after SIGKILL of the worker"])
 
 
-def main():
-    options = subjects.arguments(__doc__, rounds=10).parse_args()
-    result = measure(options)
-    show(result)
-    subjects.finish(options, result)
-
-
 if __name__ == "__main__":
-    main()
+    subjects.run(__doc__, measure, show, rounds=10)

@@ -8,6 +8,7 @@ object that started it and ended by its id in `stop`.
 """
 
 import argparse
+import contextlib
 import glob
 import json
 import os
@@ -399,6 +400,21 @@ def arguments(description, **defaults):
     return parser
 
 
+PROCESSOR_TIME = ("per_second", "total_us", "user_us", "system_us")
+
+
+def show_processor_time(title, rounds):
+    """Medians of each subject and the ratio to nginx; gives what the results keep."""
+    print(title)
+    table([[name, *(median_of(r, k) for k in PROCESSOR_TIME)] for name, r in rounds.items()],
+          ["subject", "per s", "total us", "user us", "system us"])
+    if "fairlead" not in rounds:
+        return {"rounds": rounds}
+    ratio = {k: ratio_of(rounds["fairlead"], rounds["nginx"], k) for k in PROCESSOR_TIME}
+    table([["fairlead/nginx", *ratio.values()]], ["ratio", "per s", "total", "user", "system"])
+    return {"rounds": rounds, "ratio": ratio}
+
+
 def makers(options, haproxy=True, **settings):
     """name -> function(origin_port) that gives a subject not yet started, in the order of the turns."""
     found = {"nginx": lambda origin: Nginx(origin, **settings)}
@@ -409,6 +425,30 @@ def makers(options, haproxy=True, **settings):
     elif options.prototype:
         found["fairlead"] = lambda origin: Prototype(origin, options.prototype)
     return found
+
+
+@contextlib.contextmanager
+def all_running(starters):
+    """`starters`: name -> function that gives a subject not yet started. Gives name -> subject, all of them running."""
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(make()) for name, make in starters.items()}
+
+
+def in_turns(rounds, cases, measure):
+    """name -> what measure(case) gave in each round. The cases alternate, so that all of one round saw the same machine."""
+    found = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            found[name].append(measure(case))
+    return found
+
+
+def run(description, measure, show, **defaults):
+    """The whole of a benchmark that takes no options but those of all."""
+    options = arguments(description, **defaults).parse_args()
+    result = measure(options)
+    show(result)
+    finish(options, result)
 
 
 def finish(options, result):

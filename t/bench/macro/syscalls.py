@@ -115,12 +115,5 @@ def show(result):
     subjects.table(rows, ["call"] + list(result))
 
 
-def main():
-    options = subjects.arguments(__doc__).parse_args()
-    result = measure(options)
-    show(result)
-    subjects.finish(options, result)
-
-
 if __name__ == "__main__":
-    main()
+    subjects.run(__doc__, measure, show)

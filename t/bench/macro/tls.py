@@ -88,21 +88,13 @@ def measured(subject, kind, options):
 
 
 def compare(options, kind, folder):
-    rounds, running = {}, {}
     with subjects.Origin() as origin:
         makers = subjects.makers(options, haproxy=False, conf=CONF.replace("CERTS", folder), keepalive=16 * options.connections,
                                  connections=4096)
-        try:
-            for name, make in makers.items():
-                running[name] = make(origin.port).start()
-                measured(running[name], kind, options)
-            for _ in range(options.rounds):
-                for name, subject in running.items():
-                    rounds.setdefault(name, []).append(measured(subject, kind, options))
-        finally:
+        with subjects.all_running({name: lambda make=make: make(origin.port) for name, make in makers.items()}) as running:
             for subject in running.values():
-                subject.stop()
-    return rounds
+                measured(subject, kind, options)
+            return subjects.in_turns(options.rounds, running, lambda subject: measured(subject, kind, options))
 
 
 def main():
@@ -110,18 +102,9 @@ def main():
     parser.add_argument("--requests", type=int, default=50_000, help="of each run on connections that last")
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
-    keys = ("per_second", "total_us", "user_us", "system_us")
-    result = {}
     with certificates() as folder:
-        for kind in options.kinds:
-            rounds = compare(options, kind, folder)
-            print(f"{kind}: {options.rounds} rounds")
-            subjects.table([[name, *(subjects.median_of(r, k) for k in keys)] for name, r in rounds.items()],
-                           ["subject", "per s", "total us", "user us", "system us"])
-            if "fairlead" in rounds:
-                ratio = {k: subjects.ratio_of(rounds["fairlead"], rounds["nginx"], k) for k in keys}
-                subjects.table([["fairlead/nginx", *(ratio[k] for k in keys)]], ["ratio", "per s", "total", "user", "system"])
-                result[kind] = {"rounds": rounds, "ratio": ratio}
+        result = {kind: subjects.show_processor_time(f"{kind}: {options.rounds} rounds", compare(options, kind, folder))
+                  for kind in options.kinds}
     subjects.finish(options, result)
 
 

@@ -39,12 +39,5 @@ def show(result):
     subjects.table([[n, r["seconds"], r["wakes"]] for n, r in result.items()], ["subject", "seconds", "wake-ups"])
 
 
-def main():
-    options = subjects.arguments(__doc__, seconds=5).parse_args()
-    result = measure(options)
-    show(result)
-    subjects.finish(options, result)
-
-
 if __name__ == "__main__":
-    main()
+    subjects.run(__doc__, measure, show, seconds=5)
