@@ -5,6 +5,7 @@
 import pytest
 
 from lib.daemon import DaemonServer
+from lib.dns import NameServer
 from lib.fairlead import Server
 from lib.h2upstream import H2Upstream
 from lib.nginx import Nginx
@@ -46,6 +47,14 @@ def h2_upstream():
     make, made = _factory(H2Upstream, started=False)
     yield make
     _stop_all(made)
+
+
+@pytest.fixture
+def names():
+    """A listening lib.dns.NameServer that knows no name yet."""
+    made = NameServer()
+    yield made
+    made.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
-#include "core/conf/resolve_now.h"
+#include "core/conf/open_syslog.h"
 
 namespace fairlead::access_log {
 namespace {
@@ -66,20 +66,6 @@ ConfResult<Unit> read_option(std::string_view word, Options& options) {
 bool is_option(std::string_view word) {
   return word.starts_with("buffer=") || word.starts_with("flush=") || word == "gzip" || word.starts_with("gzip=") ||
          word.starts_with("if=");
-}
-
-ConfResult<SyslogSink*> open_syslog(Line& line, std::string_view parameters) {
-  auto target = parse_syslog(parameters);
-  if (!target) return target.error();
-  if (!target->server.valid()) {
-    auto resolved = resolve_now(target->server_name, target->server_port);
-    if (!resolved) return format("{} in syslog server \"{}\"", resolved.error(), target->server_name);
-    target->server = resolved->front();
-  }
-  auto sink = std::make_unique<SyslogSink>(std::move(*target));
-  SyslogSink* opened = sink.get();
-  line.generation().keep_sink(std::move(sink));
-  return opened;
 }
 
 // Where the lines go. One buffer per file: settings that differ contradict each other.

@@ -62,18 +62,24 @@ inline std::string show(const http::Framing& framing) {
   return format("length={} chunked={} keep_alive={}", framing.content_length, framing.chunked, framing.keep_alive);
 }
 
+// Gives the parser more and more of the input until it has seen enough. `copy` keeps what it was given last.
+template <class Parser>
+http::h1::ParseResult parse_in_pieces(Parser& parser, std::string_view input, const Cuts& cuts, std::unique_ptr<Copy>& copy) {
+  for (size_t cut : cuts) {
+    auto longer = std::make_unique<Copy>(input.substr(0, cut));
+    copy = std::move(longer);
+    auto result = parser.parse(copy->view());
+    if (result != http::h1::ParseResult::need_more) return result;
+  }
+  return http::h1::ParseResult::need_more;
+}
+
 inline std::string feed_request(std::string_view input, const Cuts& cuts, const http::h1::HeadRules& rules) {
   Arena::Owner arena = Arena::open(1024);
   http::RequestHead head(*arena);
   http::h1::RequestParser parser(head, rules);
   std::unique_ptr<Copy> copy;
-  auto result = http::h1::ParseResult::need_more;
-  for (size_t cut : cuts) {
-    auto longer = std::make_unique<Copy>(input.substr(0, cut));
-    copy = std::move(longer);
-    result = parser.parse(copy->view());
-    if (result != http::h1::ParseResult::need_more) break;
-  }
+  auto result = parse_in_pieces(parser, input, cuts, copy);
   if (result == http::h1::ParseResult::need_more && !copy) return "more";
   if (result != http::h1::ParseResult::done) parser.describe(copy->view());
   if (result == http::h1::ParseResult::need_more) return "more";
@@ -94,13 +100,7 @@ inline std::string feed_response(std::string_view input, const Cuts& cuts) {
   http::ResponseHead head(*arena);
   http::h1::ResponseParser parser(head);
   std::unique_ptr<Copy> copy;
-  auto result = http::h1::ParseResult::need_more;
-  for (size_t cut : cuts) {
-    auto longer = std::make_unique<Copy>(input.substr(0, cut));
-    copy = std::move(longer);
-    result = parser.parse(copy->view());
-    if (result != http::h1::ParseResult::need_more) break;
-  }
+  auto result = parse_in_pieces(parser, input, cuts, copy);
   if (result == http::h1::ParseResult::need_more) return "more";
   if (result != http::h1::ParseResult::done) return format("{} {} [{}]", parser.error().status, parser.error().what, parser.error().detail);
   return format("done {} status={} version={}.{} line=[{}] reason=[{}] {}\n", parser.consumed(), head.status, head.version_major,

@@ -100,19 +100,14 @@ class FuzzReply final : public Stream {
 
 struct NoEvents final : SessionEvents {};
 
-void feed_client(std::string_view input, size_t step) {
-  auto loop = std::move(*Loop::open());
+// One side of a connection in memory, and the input as what the other one says.
+struct Scene {
+  std::unique_ptr<Loop> loop = std::move(*Loop::open());
   MemoryPair pair = MemoryPair::make(*loop);
-  {
-    Connection peer(*pair.a, Side::upstream);
-    SessionRules rules;
-    NoEvents events;
-    Session session(Role::client, peer, rules, events);
-    FuzzReply reply(session), tunnel(session);
-    reply.begin("GET", false);
-    tunnel.begin("CONNECT", true);
-    EmptyBody none;
-    BytesBody bytes{Slice(std::string_view("what a tunnel brings"))};
+
+  // In pieces of `step` bytes, until the session has enough; `each` after every piece.
+  template <class Each>
+  void feed(Session& session, std::string_view input, size_t step, Each&& each) {
     bool over = false;
     for (size_t at = 0; at < input.size() && !over; at += step) {
       std::string_view piece = input.substr(at, step);
@@ -120,40 +115,46 @@ void feed_client(std::string_view input, size_t step) {
       pair.b->write(&vector, 1);
       loop->turn(0);
       over = session.read(64 * 1024) != Session::ReadEnd::again;
-      FL_ASSERT(std::max(reply.unread_bytes(), tunnel.unread_bytes()) <= rules.stream_window_bytes);
-      reply.go_on(none);
-      tunnel.go_on(bytes);
+      each();
     }
-    session.lose();
   }
+};
+
+void feed_client(std::string_view input, size_t step) {
+  Scene scene;
+  Connection peer(*scene.pair.a, Side::upstream);
+  SessionRules rules;
+  NoEvents events;
+  Session session(Role::client, peer, rules, events);
+  FuzzReply reply(session), tunnel(session);
+  reply.begin("GET", false);
+  tunnel.begin("CONNECT", true);
+  EmptyBody none;
+  BytesBody bytes{Slice(std::string_view("what a tunnel brings"))};
+  scene.feed(session, input, step, [&] {
+    FL_ASSERT(std::max(reply.unread_bytes(), tunnel.unread_bytes()) <= rules.stream_window_bytes);
+    reply.go_on(none);
+    tunnel.go_on(bytes);
+  });
+  session.lose();
 }
 
-// In pieces of `step` bytes.
-void feed(std::string_view input, size_t step) {
-  auto loop = std::move(*Loop::open());
-  MemoryPair pair = MemoryPair::make(*loop);
-  {
-    Connection server(*pair.a, Side::client);
-    SessionRules rules;
-    rules.streams_max = 8;
-    Owner owner;
-    Session session(Role::server, server, rules, owner);
-    owner.session = &session;
-    bool over = false;
-    for (size_t at = 0; at < input.size() && !over; at += step) {
-      std::string_view piece = input.substr(at, step);
-      iovec vector{const_cast<char*>(piece.data()), piece.size()};
-      pair.b->write(&vector, 1);
-      loop->turn(0);
-      over = session.read(64 * 1024) != Session::ReadEnd::again;
-      for (auto& stream : owner.streams) {
-        FL_ASSERT(stream->unread_bytes() <= rules.stream_window_bytes);
-        stream->read();
-      }
-      session.send();
+void feed_server(std::string_view input, size_t step) {
+  Scene scene;
+  Connection client(*scene.pair.a, Side::client);
+  SessionRules rules;
+  rules.streams_max = 8;
+  Owner owner;
+  Session session(Role::server, client, rules, owner);
+  owner.session = &session;
+  scene.feed(session, input, step, [&] {
+    for (auto& stream : owner.streams) {
+      FL_ASSERT(stream->unread_bytes() <= rules.stream_window_bytes);
+      stream->read();
     }
-    owner.streams.clear();
-  }
+    session.send();
+  });
+  owner.streams.clear();
 }
 
 }  // namespace
@@ -164,8 +165,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size > 16 * 1024) return 0;
   std::string input = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + std::string("\0\0\0\4\0\0\0\0\0", 9);
   input.append(reinterpret_cast<const char*>(bytes), size);
-  feed(input, input.size());
-  feed(input, 7);
+  feed_server(input, input.size());
+  feed_server(input, 7);
   std::string_view of_peer = std::string_view(input).substr(client_preface.size());
   feed_client(of_peer, of_peer.size());
   feed_client(of_peer, 7);

@@ -33,6 +33,11 @@ def _data(kind, value):
     return socket.inet_pton(socket.AF_INET if kind == "A" else socket.AF_INET6, value)
 
 
+def a(*addresses, ttl=1):
+    """Records of one name."""
+    return [("A", address, ttl) for address in addresses]
+
+
 class NameServer:
     def __init__(self, answers=(), truncate=(), silent=()):
         self.answers = dict(answers)

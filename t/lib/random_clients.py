@@ -35,10 +35,13 @@ class Clients:
         self.seen, self.hung = collections.Counter(), []
         self.plain_tls, self.h2_tls = tls(), tls("h2")
 
-    async def run(self, until):
-        """One client after the other until loop time `until`."""
+    def have_seen_enough(self):
+        return self.seen["200"] > 5 and self.seen["h2 200"] > 5
+
+    async def run(self, until, latest):
+        """One client after the other until loop time `until`; if hardly anything was answered by then, on to `latest`."""
         loop = asyncio.get_running_loop()
-        while loop.time() < until:
+        while loop.time() < until or (loop.time() < latest and not self.have_seen_enough()):
             one = self.http1 if self.draw.random() < 0.65 else self.http2
             try:
                 await asyncio.wait_for(one(), self.seconds)

@@ -279,6 +279,23 @@ class Upstream(Listening):
         seen.socket.close()
 
 
+class Hosts:
+    """Upstreams on one port of several loopback addresses, each answering with its address."""
+
+    def __init__(self, *hosts):
+        self.port, self.names = claim_port(), list(hosts)
+        self.all = {host: Upstream(serve(lambda r, host=host: reply(200, host)), host=host, port=self.port) for host in hosts}
+
+    def __getitem__(self, host):
+        return self.all[host]
+
+    def stop(self):
+        for one in self.all.values():
+            one.port = None
+            one.stop()
+        release_port(self.port)
+
+
 class Refused:
     """A port that nobody listens on, claimed so that nobody will."""
 

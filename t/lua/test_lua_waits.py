@@ -75,11 +75,7 @@ class Peers:
 
     def __init__(self, upstream):
         self.may = threading.Event()
-
-        def go_on(seen):
-            assert self.may.wait(60 * TIME_SCALE)
-            seen.socket.sendall(b"line\n")
-        self.up = upstream([go_on, up.read_to_end()])
+        self.up = upstream([up.wait_for(self.may), up.send(b"line\n"), up.read_to_end()])
         self.names = NameServer(silent=["silent.test"])
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.1", 0))

@@ -6,13 +6,14 @@ end of the worker."""
 import signal
 import ssl
 import threading
+import types
 
 import pytest
 
 from lib import upstreams as up
 from lib.certs import Authority
 from lib.client import Client, get
-from lib.ports import TIME_SCALE, wait_until
+from lib.ports import wait_until
 
 CONF = r"""
 error_log logs/error.log info;
@@ -112,21 +113,11 @@ class Asking:
         return self._drive(self.tls.read, 4096)[-2:]
 
 
-class Peer:
-    def __init__(self, upstream):
-        self.may = threading.Event()
-
-        def go_on(seen):
-            assert self.may.wait(60 * TIME_SCALE)
-            seen.socket.sendall(b"line\n")
-        self.up = upstream([go_on, up.read_to_end()])
-
-
 @pytest.fixture
 def peer(upstream):
-    made = Peer(upstream)
-    yield made
-    made.may.set()
+    may = threading.Event()
+    yield types.SimpleNamespace(may=may, up=upstream([up.wait_for(may), up.send(b"line\n"), up.read_to_end()]))
+    may.set()
 
 
 @pytest.fixture

@@ -153,7 +153,8 @@ async def traffic(s, ports, draw, seconds):
     origins = await random_origin.listen(ports[:3], ports[3], draw)
     clients = Clients({"plain": s.ports[0], "tls": s.ports[1], "proxy_protocol": s.ports[2]}, PATHS, draw, 20 * TIME_SCALE)
     until = asyncio.get_running_loop().time() + seconds
-    await asyncio.gather(disturb(s, until), *(clients.run(until) for _ in range(12)))
+    latest = until + 10 * TIME_SCALE
+    await asyncio.gather(disturb(s, until), *(clients.run(until, latest) for _ in range(12)))
     for origin in origins:
         origin.close()
     return clients
@@ -172,5 +173,5 @@ def test_whatever_happens_every_connection_ends(idle_server, ports, tmp_path):
     clients = asyncio.run(traffic(s, ports, random.Random(seed), seconds))
     print(dict(clients.seen))
     assert not clients.hung
-    assert clients.seen["200"] > 5 and clients.seen["h2 200"] > 5, "hardly anything was answered"
+    assert clients.have_seen_enough(), "hardly anything was answered"
     s.quit(15)

@@ -16,6 +16,7 @@
 #include "core/base/format.h"
 #include "event/loop/loop.h"
 #include "event/loop/nursery.h"
+#include "t/unit/event/loop/open_loop.h"
 
 namespace fairlead::sim {
 
@@ -49,9 +50,7 @@ class World {
   static constexpr uint64_t start_ms = 1'000'000'000'000;  // so that wall time is a plausible one
   World() {
     process_clock.set_virtual(start_ms);
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop_ = std::move(*opened);
+    loop_ = open_loop();
   }
   ~World() { process_clock.set_real(); }
   Loop& loop() { return *loop_; }

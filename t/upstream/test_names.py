@@ -9,8 +9,8 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import Client, get
-from lib.dns import NXDOMAIN, REFUSED, SERVFAIL, NameServer
-from lib.ports import TIME_SCALE, claim_port, release_port, wait_until
+from lib.dns import NXDOMAIN, REFUSED, SERVFAIL, a
+from lib.ports import TIME_SCALE, wait_until
 
 CONF = """
 worker_processes %%WORKERS%%;
@@ -31,39 +31,11 @@ http {
 NAMED = "upstream named { %%ZONE%% server backend.test:%%UP%%; }"
 
 
-class Hosts:
-    """Upstreams on one port of several loopback addresses, each answering with its address."""
-
-    def __init__(self, *hosts):
-        self.port = claim_port()
-        self.all = {host: up.Upstream(up.serve(lambda r, host=host: up.reply(200, host)), host=host, port=self.port) for host in hosts}
-
-    def __getitem__(self, host):
-        return self.all[host]
-
-    def stop(self):
-        for one in self.all.values():
-            one.port = None
-            one.stop()
-        release_port(self.port)
-
-
-@pytest.fixture
-def names():
-    made = NameServer()
-    yield made
-    made.stop()
-
-
 @pytest.fixture
 def hosts():
-    made = Hosts("127.0.0.11", "127.0.0.12", "127.0.0.13")
+    made = up.Hosts("127.0.0.11", "127.0.0.12", "127.0.0.13")
     yield made
     made.stop()
-
-
-def a(*addresses, ttl=1):
-    return [("A", address, ttl) for address in addresses]
 
 
 def start(server, names, hosts, groups="", options="ipv6=off", workers=1, zone="", **more):

@@ -11,8 +11,8 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import get
-from lib.dns import NXDOMAIN, SERVFAIL, NameServer
-from lib.ports import TIME_SCALE, claim_port, release_port, wait_until
+from lib.dns import NXDOMAIN, SERVFAIL, a
+from lib.ports import TIME_SCALE, wait_until
 
 CONF = """
 worker_processes {workers};
@@ -39,40 +39,11 @@ def conf(server, resolver=RESOLVER, workers=3):
     return CONF.replace("{server}", server).replace("{resolver}", resolver).replace("{workers}", str(workers))
 
 
-class Hosts:
-    """Upstreams on one port of loopback addresses, each answering with its address."""
-
-    def __init__(self, count):
-        self.port = claim_port()
-        self.all = {}
-        for i in range(count):
-            host = f"127.0.0.{21 + i}"
-            self.all[host] = up.Upstream(up.serve(lambda r, host=host: up.reply(200, host)), host=host, port=self.port)
-        self.names = list(self.all)
-
-    def stop(self):
-        for one in self.all.values():
-            one.port = None
-            one.stop()
-        release_port(self.port)
-
-
-@pytest.fixture
-def names():
-    made = NameServer()
-    yield made
-    made.stop()
-
-
 @pytest.fixture
 def hosts():
-    made = Hosts(4)
+    made = up.Hosts(*(f"127.0.0.{i}" for i in range(21, 25)))
     yield made
     made.stop()
-
-
-def a(*addresses, ttl=1):
-    return [("A", address, ttl) for address in addresses]
 
 
 def answers(server, requests=12):

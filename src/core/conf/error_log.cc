@@ -4,27 +4,19 @@
 
 #include "core/base/format.h"
 #include "core/base/log_sinks.h"
-#include "core/base/syslog.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
-#include "core/conf/resolve_now.h"
+#include "core/conf/open_syslog.h"
 
 namespace fairlead {
 namespace {
 
-ConfResult<LogSink*> open_syslog(Line& line, std::string_view parameters) {
-  auto target = parse_syslog(parameters);
-  if (!target) return target.error();
-  if (!target->server.valid()) {
-    auto resolved = resolve_now(target->server_name, target->server_port);
-    if (!resolved) return format("{} in syslog server \"{}\"", resolved.error(), target->server_name);
-    target->server = resolved->front();
-  }
-  return &line.generation().keep_sink(std::make_unique<SyslogSink>(std::move(*target)));
-}
-
 ConfResult<LogSink*> open_target(Line& line, std::string_view target) {
-  if (target.starts_with("syslog:")) return open_syslog(line, target.substr(7));
+  if (target.starts_with("syslog:")) {
+    auto opened = open_syslog(line, target.substr(7));
+    if (!opened) return opened.error();
+    return *opened;
+  }
   if (target.starts_with("memory:")) {
     auto bytes = parse_size(target.substr(7), SizeUnits::up_to_mega);
     if (!bytes || *bytes < log_line_max) return format("invalid buffer size \"{}\"", target.substr(7));

@@ -85,22 +85,29 @@ ConfResult<Unit> Reader::read_text(std::string_view name, std::string_view text,
   return read;
 }
 
+ConfResult<bool> Reader::next_statement(Statement& statement, bool nested) {
+  auto next = source_->lexer.next(statement);
+  source_->line = source_->lexer.line();
+  bool cut_off = !next && source_->is_command_line && source_->lexer.rest().empty();
+  if (cut_off) return located("unexpected end of parameter, expecting \";\"");
+  if (!next) return located(next.error(), source_->lexer.hint());
+  if (statement.end == StatementEnd::block_end) {
+    if (!nested) return located("unexpected \"}\"");
+    return false;
+  }
+  if (statement.end == StatementEnd::text_end) {
+    if (nested) return located("unexpected end of file, expecting \"}\"");
+    return false;
+  }
+  return true;
+}
+
 ConfResult<Unit> Reader::read_statements(Block& block, bool nested) {
   for (;;) {
     Statement statement;
-    auto next = source_->lexer.next(statement);
-    source_->line = source_->lexer.line();
-    bool cut_off = !next && source_->is_command_line && source_->lexer.rest().empty();
-    if (cut_off) return located("unexpected end of parameter, expecting \";\"");
-    if (!next) return located(next.error(), source_->lexer.hint());
-    if (statement.end == StatementEnd::block_end) {
-      if (!nested) return located("unexpected \"}\"");
-      return Unit();
-    }
-    if (statement.end == StatementEnd::text_end) {
-      if (nested) return located("unexpected end of file, expecting \"}\"");
-      return Unit();
-    }
+    auto next = next_statement(statement, nested);
+    if (!next) return next.error();
+    if (!*next) return Unit();
     if (source_->is_command_line && statement.end == StatementEnd::block_start)
       return located("block directives are not supported in -g option");
     FL_TRY(read_statement(block, statement));
@@ -193,17 +200,9 @@ ConfResult<Unit> Reader::read_lines(const Line::EachLine& each) { return lines_u
 ConfResult<Unit> Reader::lines_until_end(const Line::EachLine& each, bool nested) {
   for (;;) {
     Statement statement;
-    auto next = source_->lexer.next(statement);
-    source_->line = source_->lexer.line();
-    if (!next) return located(next.error(), source_->lexer.hint());
-    if (statement.end == StatementEnd::block_end) {
-      if (!nested) return located("unexpected \"}\"");
-      return Unit();
-    }
-    if (statement.end == StatementEnd::text_end) {
-      if (nested) return located("unexpected end of file, expecting \"}\"");
-      return Unit();
-    }
+    auto next = next_statement(statement, nested);
+    if (!next) return next.error();
+    if (!*next) return Unit();
     if (statement.end == StatementEnd::block_start) return located("unexpected \"{\"");
     ConfResult<Unit> done = Unit();
     if (statement.words.size() == 2 && statement.words[0] == "include") {

@@ -48,6 +48,8 @@ class Reader {
 
  private:
   struct Source;
+  // Gives false at the end of the block (`nested`) or of the text.
+  ConfResult<bool> next_statement(Statement& statement, bool nested);
   ConfResult<Unit> read_statements(Block& block, bool nested);
   ConfResult<Unit> read_statement(Block& block, Statement& statement);
   ConfResult<const ModuleList::Row*> find_row(const Block& block, std::string_view name);

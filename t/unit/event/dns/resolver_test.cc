@@ -8,6 +8,7 @@
 
 #include "event/loop/child.h"
 #include "scripted_server.h"
+#include "t/unit/event/loop/open_loop.h"
 
 namespace fairlead {
 namespace {
@@ -20,9 +21,7 @@ constexpr DnsFamilies v4_only{true, false};
 class Scene {
  public:
   explicit Scene(ScriptedServer::Script script, ResolverOptions options = {}) : server(std::move(script)) {
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop = std::move(*opened);
+    loop = open_loop();
     if (options.servers.empty()) options.servers.push_back(server.address());
     auto made = Resolver::open(*loop, std::move(options));
     FL_ASSERT(made);

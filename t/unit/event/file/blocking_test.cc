@@ -15,21 +15,11 @@
 
 #include "event/file/ref.h"
 #include "event/loop/nursery.h"
+#include "t/unit/event/loop/open_loop.h"
 
 using namespace fairlead;
 
 namespace {
-
-std::unique_ptr<Loop> open_loop() {
-  auto loop = Loop::open();
-  FL_ASSERT(loop);
-  return std::move(*loop);
-}
-
-void run_until_idle(Loop& loop, Nursery& nursery) {
-  for (int i = 0; i < 5000 && nursery.count() > 0; ++i) loop.turn(50);
-  EXPECT_EQ(nursery.count(), 0u);
-}
 
 // Opened by the caller of the test to let a blocked thread go on.
 struct Barrier {

@@ -14,6 +14,7 @@
 #include <cstdlib>
 
 #include "core/base/clock.h"
+#include "t/unit/event/loop/open_loop.h"
 
 using namespace fairlead;
 
@@ -24,9 +25,7 @@ struct LogFileTest : testing::Test, LogFileWatcher {
     char name[] = "/tmp/fairlead_log_XXXXXX";
     directory = mkdtemp(name);
     process_clock.set_virtual(1'000'000'000);
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop = std::move(*opened);
+    loop = open_loop();
   }
   ~LogFileTest() override {
     process_clock.set_real();

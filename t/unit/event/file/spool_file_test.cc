@@ -13,6 +13,7 @@
 #include <cstdlib>
 
 #include "event/loop/nursery.h"
+#include "t/unit/event/loop/open_loop.h"
 
 using namespace fairlead;
 
@@ -22,9 +23,7 @@ struct SpoolFileTest : testing::Test {
   SpoolFileTest() {
     char name[] = "/tmp/fairlead_spool_XXXXXX";
     path.directory = mkdtemp(name);
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop = std::move(*opened);
+    loop = open_loop();
     pool = std::make_unique<BlockingPool>(*loop);
   }
   ~SpoolFileTest() override {

@@ -12,20 +12,11 @@
 #include "event/loop/loop.h"
 #include "event/loop/nursery.h"
 #include "event/loop/sync.h"
+#include "t/unit/event/loop/open_loop.h"
 
 using namespace fairlead;
 
 namespace {
-
-std::unique_ptr<Loop> open_loop() {
-  auto loop = Loop::open();
-  FL_ASSERT(loop);
-  return std::move(*loop);
-}
-
-void run_until_idle(Loop& loop, Nursery& nursery) {
-  for (int i = 0; i < 1000 && nursery.count() > 0; ++i) loop.turn(50);
-}
 
 struct CountDestructor {
   int& count;

@@ -4,6 +4,7 @@
 // The accept loop: takes what waits, one or all per wake-up; leaves the backlog alone when there is no room or no
 // descriptor, and comes back.
 #include "event/net/acceptor.h"
+#include "t/unit/event/loop/open_loop.h"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -20,9 +21,7 @@ namespace {
 
 struct AcceptorTest : testing::Test, ServeAccepted {
   AcceptorTest() {
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop = std::move(*opened);
+    loop = open_loop();
     connections = std::make_unique<Nursery>(*loop);
     acceptors = std::make_unique<Nursery>(*loop);
     listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

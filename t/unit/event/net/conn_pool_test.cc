@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/clock.h"
+#include "t/unit/event/loop/open_loop.h"
 
 using namespace fairlead;
 
@@ -20,9 +21,7 @@ namespace {
 struct ConnPoolTest : testing::Test {
   ConnPoolTest() {
     process_clock.set_virtual(1'000'000);
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop = std::move(*opened);
+    loop = open_loop();
   }
   ~ConnPoolTest() override {
     for (int peer : peers)

@@ -15,6 +15,7 @@
 #include "core/base/clock.h"
 #include "event/loop/nursery.h"
 #include "event/net/memory.h"
+#include "t/unit/event/loop/open_loop.h"
 
 using namespace fairlead;
 
@@ -28,9 +29,7 @@ struct ConnectionTest : testing::Test {
   ConnectionTest() {
     signal(SIGPIPE, SIG_IGN);  // as a worker does: sendfile() and writev() cannot be told not to raise it
     process_clock.set_virtual(1'000);
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop = std::move(*opened);
+    loop = open_loop();
   }
   ~ConnectionTest() override { process_clock.set_real(); }
   Watch* socket_pair(int& peer) {

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "core/base/clock.h"
+#include "t/unit/event/loop/open_loop.h"
 
 using namespace fairlead;
 
@@ -25,9 +26,7 @@ struct Portions final : MemoryScript {
 struct MemoryTest : testing::Test {
   MemoryTest() {
     process_clock.set_virtual(5'000);
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop = std::move(*opened);
+    loop = open_loop();
   }
   ~MemoryTest() override {
     pair = {};

@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "event/net/memory.h"
 #include "http/message/headers.h"
+#include "t/unit/event/loop/open_loop.h"
 
 using namespace fairlead;
 using namespace fairlead::http;
@@ -49,9 +50,7 @@ class PartsBody final : public Body {
 struct SenderTest : testing::Test {
   SenderTest() {
     process_clock.set_virtual(1'000);
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop = std::move(*opened);
+    loop = open_loop();
   }
   ~SenderTest() override {
     connection.reset();

@@ -12,6 +12,7 @@
 
 #include "event/loop/nursery.h"
 #include "http/message/headers.h"
+#include "t/unit/event/loop/open_loop.h"
 
 using namespace fairlead;
 using namespace fairlead::http;
@@ -103,9 +104,7 @@ struct SpoolTest : testing::Test {
   SpoolTest() {
     char name[] = "/tmp/fairlead_spool_XXXXXX";
     path.directory = mkdtemp(name);
-    auto opened = Loop::open();
-    FL_ASSERT(opened);
-    loop = std::move(*opened);
+    loop = open_loop();
     pool = std::make_unique<BlockingPool>(*loop);
     file = std::make_unique<SpoolFile>(*pool, path);
     source = std::make_unique<ScriptedBody>(*loop);
