@@ -77,17 +77,15 @@ def authority(tmp_path):
     return ca
 
 
-def test_a_flood_of_key_updates_leaves_others_their_turn(server, authority):
-    s = server(CONF, CERTS=authority.folder)
-    updating = Updating(s.port)
-    worker = s.workers()[0]
-    order = []
+def answered_beside_a_flood(s, authority):
+    """How many requests of another client are answered, one after the other, while the flood is worked off."""
+    updating, worker, over, answered = Updating(s.port), s.workers()[0], threading.Event(), 0
 
     def flood():
         updating.socket.sendall(updating.bytes)
         while updating.socket.recv(65536):
             pass
-        order.append("flood")
+        over.set()
     with Client(s.port, tls=authority.client_context(), server_name="app.test", seconds=60) as other:
         thread = threading.Thread(target=flood)
         os.kill(worker, signal.SIGSTOP)  # until there is more than one read takes
@@ -96,10 +94,16 @@ def test_a_flood_of_key_updates_leaves_others_their_turn(server, authority):
             wait_until(lambda: unread(updating.socket) > 64 * 1024, 5, "a backlog")
         finally:
             os.kill(worker, signal.SIGCONT)
-        for _ in range(3):
+        while not over.is_set():
             other.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert other.read_reply().body == b"ok"
-        order.append("other")
+            answered += 1
         thread.join()
-    assert order == ["other", "flood"]
     updating.socket.close()
+    return answered
+
+
+def test_a_flood_of_key_updates_leaves_others_their_turn(server, authority):
+    s = server(CONF, CERTS=authority.folder)
+    # 800 KB of updates, of which one turn takes 32 KiB: 16 to 18 on an idle machine, 8 if OpenSSL reads as long as it likes.
+    assert any(answered_beside_a_flood(s, authority) >= 12 for _ in range(3))

@@ -163,6 +163,8 @@ class Loop {
 
   // True while the current turn may go on without a break (see IoWait).
   bool spend_budget() { return budget_ > 0 && budget_-- > 0; }
+  // The running frame has had its share: its next IoWait goes to the back of the ready list.
+  void end_budget() { budget_ = 0; }
 
  private:
   static constexpr unsigned watches_per_block = 32, wait_budget = 16;

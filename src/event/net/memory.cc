@@ -2,7 +2,6 @@
 // Copyright (C) The Fairlead authors
 #include "event/net/memory.h"
 
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -181,15 +180,6 @@ MemoryTransport::~MemoryTransport() {
 
 IoResult MemoryTransport::read(char* to, size_t room) { return wire_->read(side_, to, room); }
 IoResult MemoryTransport::write(const iovec* vectors, int count) { return wire_->write(side_, vectors, count); }
-
-IoResult MemoryTransport::send_file(int file, uint64_t offset, size_t bytes) {
-  char buffer[16384];
-  ssize_t got = pread(file, buffer, std::min(bytes, sizeof buffer), static_cast<off_t>(offset));
-  if (got < 0) return {IoStatus::failed, 0, errno};
-  if (got == 0) return {IoStatus::end};
-  iovec vector{buffer, static_cast<size_t>(got)};
-  return write(&vector, 1);
-}
 
 void MemoryTransport::shutdown_write() { wire_->finish(side_); }
 void MemoryTransport::reset() { wire_->reset(); }

@@ -39,7 +39,6 @@ class MemoryTransport final : public Transport {
   ~MemoryTransport() override;
   IoResult read(char* to, size_t room) override;
   IoResult write(const iovec* vectors, int count) override;
-  IoResult send_file(int file, uint64_t offset, size_t bytes) override;
   void shutdown_write() override;
 
   // Aborts: the other end gets ECONNRESET at once and loses what it has not read; so does this one.

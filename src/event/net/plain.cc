@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <optional>
 
@@ -76,8 +75,8 @@ IoResult PlainTransport::write(const iovec* vectors, int count) {
   }
 }
 
-IoResult PlainTransport::send_file(int file, uint64_t offset, size_t bytes) {
 #if defined(__linux__)
+IoResult PlainTransport::send_file(int file, uint64_t offset, size_t bytes) {
   for (;;) {
     off_t at = static_cast<off_t>(offset);
     ssize_t sent = sendfile(watch_->fd(), file, &at, bytes);
@@ -88,15 +87,8 @@ IoResult PlainTransport::send_file(int file, uint64_t offset, size_t bytes) {
     watch_->set_ready(Direction::write, false);
     return {IoStatus::again};
   }
-#else
-  char buffer[16384];
-  ssize_t got = pread(file, buffer, std::min(bytes, sizeof buffer), static_cast<off_t>(offset));
-  if (got < 0) return {IoStatus::failed, 0, errno};
-  if (got == 0) return {IoStatus::end};
-  iovec vector{buffer, static_cast<size_t>(got)};
-  return write(&vector, 1);
-#endif
 }
+#endif
 
 void PlainTransport::shutdown_write() { shutdown(watch_->fd(), SHUT_WR); }
 

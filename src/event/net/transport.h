@@ -30,8 +30,9 @@ class Transport {
   virtual IoResult read(char* to, size_t room) = 0;
   // Some or all of the vectors; `again`: wait for write_wait().
   virtual IoResult write(const iovec* vectors, int count) = 0;
-  // From a file, `bytes` at `offset`. `more`: something follows at once. `end`: the file is shorter.
-  virtual IoResult send_file(int file, uint64_t offset, size_t bytes) = 0;
+  // Some or all of `bytes` of a file, from `offset` on; read and written here, where a transport knows no shorter way. `end`: the file is
+  // shorter.
+  virtual IoResult send_file(int file, uint64_t offset, size_t bytes);
   // Ends our sending direction; what was written still goes out. A best effort.
   virtual void shutdown_write() = 0;
   // What must become ready before the next read (write) can go on: TLS may need the other direction.
@@ -59,7 +60,9 @@ class PlainTransport final : public Transport {
   ~PlainTransport() override;
   IoResult read(char* to, size_t room) override;
   IoResult write(const iovec* vectors, int count) override;
+#if defined(__linux__)
   IoResult send_file(int file, uint64_t offset, size_t bytes) override;
+#endif
   void shutdown_write() override;
   bool is_plain() const override { return true; }
 };

@@ -18,6 +18,9 @@ namespace fairlead {
 // The largest plaintext of one record (RFC 8446 section 5.1).
 static constexpr size_t record_bytes_max = 16384;
 
+// What one call may take in without giving plaintext (key updates, tickets): then others have their turn. More than any one record.
+static constexpr size_t taken_bytes_max = 32 * 1024;
+
 // Our BIO: plain calls on the transport below.
 struct TlsBio {
   using Again = TlsTransport::Again;
@@ -44,10 +47,15 @@ struct TlsBio {
       ask_again(bio, tls);
       return -1;
     }
+    if (tls.taken_bytes_ >= taken_bytes_max) {
+      tls.watch().loop().end_budget();
+      ask_again(bio, tls);
+      return -1;
+    }
     tls.has_read_ = true;
     IoResult got = tls.below_.read(to, static_cast<size_t>(room));
     switch (got.status) {
-      case IoStatus::ok: return static_cast<int>(got.bytes);
+      case IoStatus::ok: tls.taken_bytes_ += got.bytes; return static_cast<int>(got.bytes);
       case IoStatus::again: ask_again(bio, tls); return -1;
       case IoStatus::end: tls.at_end_ = true; return 0;
       case IoStatus::failed: tls.io_error_ = got.sys; return -1;
@@ -159,6 +167,7 @@ IoResult TlsTransport::failed(const char* call, Direction& wait) {
 IoResult TlsTransport::read(char* to, size_t room) {
   if (broken_) return {IoStatus::failed, 0, io_error_ ? io_error_ : EPROTO};
   has_read_ = false;
+  taken_bytes_ = 0;
   asked_again_ = Again::no;
   read_wait_ = Direction::read;
   if (early_ == Early::begun || early_ == Early::reading) {
@@ -176,6 +185,7 @@ IoResult TlsTransport::read(char* to, size_t room) {
 IoResult TlsTransport::write_record(const char* from, size_t bytes) {
   if (broken_) return {IoStatus::failed, 0, io_error_ ? io_error_ : EPIPE};
   has_read_ = false;
+  taken_bytes_ = 0;
   asked_again_ = Again::no;
   write_wait_ = Direction::write;
   size_t sent = 0;
@@ -271,6 +281,7 @@ TlsTransport::Step TlsTransport::early_step() {
 
 TlsTransport::Step TlsTransport::step() {
   clear_errors();
+  taken_bytes_ = 0;
   has_read_ = true;  // in a handshake the flag of the watch is exact from the start
   if (early_ == Early::offered) {
     Step begun = early_step();

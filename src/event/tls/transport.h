@@ -85,6 +85,7 @@ class TlsTransport final : public Transport {
   SslPtr ssl_;
   Slice received_;
   size_t record_bytes_;
+  size_t taken_bytes_ = 0;     // by the BIO from below within this call
   Direction read_wait_ = Direction::read, write_wait_ = Direction::write;
   // Early data of a client: whether it is taken; some was read, the next byte of it lies in early_byte_; it is being read; it is over.
   enum class Early : uint8_t { off, offered, begun, reading };
