@@ -115,7 +115,7 @@ constexpr std::array rows = {
         .takes("uri"),
     custom<add_types, AdditionConf, &AdditionConf::types>("addition_types", in_http_any, words_from(1),
                                                           "Media types of responses that are added to, beside text/html; `*` is all.")
-        .takes("mime-type ...").usual("text/html"),
+        .takes("mime-type ...").usual("text/html").many(),
     slot<AdditionConf, &AdditionConf::bytes_max>("addition_max_size", in_http_any, "The largest response that is added."),
 };
 

@@ -30,7 +30,7 @@ Task<Verdict> answer(Request& request) {
 }
 
 ConfResult<Unit> set_empty_gif(Line& line, EmptyGifConf&) {
-  location_of(line.block()).content = answer;
+  set_content(line, answer);
   return Unit();
 }
 

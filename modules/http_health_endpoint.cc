@@ -161,7 +161,7 @@ ConfResult<Unit> set_health_endpoint(Line& line, HealthEndpointConf& own) {
   for (size_t i = 1; i <= line.word_count(); ++i) FL_TRY(set_parameter(line, i, wanted));
   if (wanted.usable_share > 0 && wanted.names.empty()) return std::string("\"min_healthy\" without \"upstreams\"");
   if (wanted.cache_ms > 0 && !wanted.asks) return std::string("\"cache\" without \"pass\"");
-  location_of(line.block()).content = answer;
+  set_content(line, answer);
   return Unit();
 }
 

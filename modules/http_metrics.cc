@@ -187,7 +187,7 @@ Task<Verdict> answer(Request& request) {
 }
 
 ConfResult<Unit> set_metrics(Line& line, MetricsConf&) {
-  http::location_of(line.block()).content = answer;
+  http::set_content(line, answer);
   line.generation().wants_metrics = true;
   return Unit();
 }

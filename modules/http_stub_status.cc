@@ -33,7 +33,7 @@ Task<Verdict> answer(Request& request) {
 }
 
 ConfResult<Unit> set_stub_status(Line& line, StubStatusConf&) {
-  http::location_of(line.block()).content = answer;
+  http::set_content(line, answer);
   line.generation().wants_metrics = true;
   return Unit();
 }

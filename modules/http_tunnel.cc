@@ -86,8 +86,7 @@ Task<Verdict> run_tunnel_pass(Request& request) {
 
 ConfResult<Unit> set_pass(Line& line, TunnelConf& conf) {
   Location& location = location_of(line.block());
-  if (location.content) return line.directive_reason("is duplicate");
-  location.content = &run_tunnel_pass;
+  set_content(line, &run_tunnel_pass);
   location.takes_connect = location.server->takes_connect = true;
   conf.pass = Pass();
   conf.pass.is_set = true;

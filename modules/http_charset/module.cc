@@ -26,7 +26,6 @@ struct CharsetConf {
   Template source;
   bool overrides = false;
   MediaTypes types{{"text/xml", "text/plain", "text/vnd.wap.wml", "application/javascript", "application/rss+xml"}, false};
-  bool has_own_types = false;
   std::vector<const CharsetMap*> maps;  // of the http block
   bool is_on = false;  // charset names one
 };
@@ -44,10 +43,7 @@ ConfResult<Unit> add_map(Line& line, CharsetConf& own) {
   });
 }
 
-ConfResult<Unit> set_types(Line& line, CharsetConf& own) {
-  if (!std::exchange(own.has_own_types, true)) own.types = MediaTypes();
-  return add_media_types(line, own.types);
-}
+ConfResult<Unit> add_types(Line& line, CharsetConf& own) { return add_media_types(line, own.types); }
 
 bool is_off(const Template& charset) { return !charset.is_set() || (charset.is_literal() && charset.literal() == "off"); }
 
@@ -152,9 +148,9 @@ constexpr Directive rows[] = {
     slot<CharsetConf, &CharsetConf::source>("source_charset", in_http_and_if, "The charset that texts are in.").takes("charset"),
     slot<CharsetConf, &CharsetConf::overrides>("override_charset", in_http_and_if,
         "Whether a charset that an upstream names is replaced, and the text recoded from it."),
-    custom<set_types, CharsetConf, &CharsetConf::types, &CharsetConf::has_own_types>("charset_types", in_http_any, words_from(1),
+    custom<add_types, CharsetConf, &CharsetConf::types>("charset_types", in_http_any, words_from(1),
         "Media types of texts, beside text/html; `*` is all.")
-        .takes("mime-type ..."),
+        .takes("mime-type ...").many(),
     custom<add_map, CharsetConf, &CharsetConf::maps>("charset_map", in_http, words(2),
         "A table of recoding: lines of a byte of the first charset and the same character in the second, in hex.")
         .block()

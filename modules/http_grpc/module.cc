@@ -65,10 +65,9 @@ namespace {
 
 ConfResult<Unit> set_pass(Line& line, GrpcConf& conf) {
   Location& location = location_of(line.block());
-  if (location.content) return line.directive_reason("is duplicate");
   conf.pass = Pass();
   conf.pass.is_set = true;
-  location.content = &run_grpc;
+  set_content(line, &run_grpc);
   if (location.match == Location::Match::prefix || location.match == Location::Match::prefix_no_regex)
     location.redirects_without_slash = location.name.ends_with('/');
   std::string_view url = line.word(1);

@@ -64,7 +64,7 @@ ConfResult<Unit> set_hash(Line& line, GzipConf& own) {
   return Unit();
 }
 
-ConfResult<Unit> set_types(Line& line, GzipConf& own) { return add_media_types(line, own.types); }
+ConfResult<Unit> add_types(Line& line, GzipConf& own) { return add_media_types(line, own.types); }
 
 bool is_response_fit(const Response& response, const GzipConf& own) {
   unsigned status = response.head.status;
@@ -127,9 +127,9 @@ constexpr Directive rows[] = {
         "Size of the window of repeated text, 512 to 32k.").takes("size"),
     custom<set_hash, GzipConf, &GzipConf::memory_level>("gzip_hash", any, words(1),
         "Size of zlib's table of hashes, 512 to 128k.").takes("size"),
-    custom<set_types, GzipConf, &GzipConf::types>("gzip_types", any, words_from(1),
+    custom<add_types, GzipConf, &GzipConf::types>("gzip_types", any, words_from(1),
                                                 "Media types that are compressed beside text/html; `*` is all.")
-        .takes("mime-type ...").usual("text/html"),
+        .takes("mime-type ...").usual("text/html").many(),
 };
 constexpr VariableDef variables[] = {{.name = "gzip_ratio", .get = gzip_ratio, .flags = variable_volatile, .engines = http_variable}};
 bool is_on(const Block& block) { return conf<GzipConf>(block).on; }

@@ -89,10 +89,9 @@ ConfResult<Unit> set_fixed_pass(Line& line, ProxyConf& conf, const Location& loc
 
 ConfResult<Unit> set_pass(Line& line, ProxyConf& conf) {
   Location& location = location_of(line.block());
-  if (location.content) return line.directive_reason("is duplicate");
   conf.pass = Pass();
   conf.pass.is_set = true;
-  location.content = &run_proxy;
+  set_content(line, &run_proxy);
   if (location.match == Location::Match::prefix || location.match == Location::Match::prefix_no_regex)
     location.redirects_without_slash = location.name.ends_with('/');
   std::string_view url = line.word(1);

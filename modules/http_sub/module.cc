@@ -96,7 +96,7 @@ constexpr Directive rows[] = {
         .takes("string replacement"),
     custom<add_types, SubConf, &SubConf::types>("sub_filter_types", in_http_any, words_from(1),
         "Media types of responses that are searched, beside text/html; `*` is all.")
-        .takes("mime-type ...").usual("text/html"),
+        .takes("mime-type ...").usual("text/html").many(),
     slot<SubConf, &SubConf::once>("sub_filter_once", in_http_any, "Replace each text only where it is found first."),
     slot<SubConf, &SubConf::last_modified>("sub_filter_last_modified", in_http_any,
         "Keep Last-Modified of the response, and its ETag as a weak one."),

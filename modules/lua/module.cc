@@ -34,7 +34,7 @@ template <Hook hook, Script* LuaConf::*Member>
 ConfResult<Unit> set_script(Line& line, LuaConf& own) {
   FL_TRY(read_script(line, hook, own.*Member));
   if constexpr (hook == Hook::balancer) use_chooser(line, *own.balancer);
-  if constexpr (hook == Hook::content) http::location_of(line.block()).content = &run_content;
+  if constexpr (hook == Hook::content) http::set_content(line, &run_content);
   return Unit();
 }
 

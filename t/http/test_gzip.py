@@ -15,7 +15,8 @@ http {
     types { text/html html; text/css css; image/png png; text/plain txt; }
     sendfile %%SENDFILE%%;
     gzip on;
-    gzip_types text/css image/*;
+    gzip_types text/css;
+    gzip_types image/*;
     gzip_vary on;
     server {
         listen 127.0.0.1:%%PORT_0%%;

@@ -29,9 +29,9 @@ struct Place {
 
 class Line {
  public:
-  // `module`: whose row it is.
-  Line(Reader& reader, Block& block, uint16_t module, std::span<const std::string_view> all_words, Place place)
-      : reader_(reader), block_(block), module_(module), words_(all_words), place_(place) {}
+  // `module`: whose row it is. `is_again`: the block has such a line already.
+  Line(Reader& reader, Block& block, uint16_t module, std::span<const std::string_view> all_words, Place place, bool is_again)
+      : reader_(reader), block_(block), module_(module), words_(all_words), place_(place), is_again_(is_again) {}
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
 
@@ -41,6 +41,7 @@ class Line {
   std::string_view word(size_t index) const { return words_[index]; }
   size_t word_count() const { return words_.size() - 1; }  // without the name
   Place place() const { return place_; }
+  bool is_again() const { return is_again_; }
   Block& block() const { return block_; }
   Reader& reader() const { return reader_; }
   Generation& generation() const;
@@ -66,6 +67,7 @@ class Line {
   uint16_t module_;
   std::span<const std::string_view> words_;
   Place place_;
+  bool is_again_;
 };
 
 }  // namespace fairlead

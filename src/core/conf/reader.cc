@@ -160,12 +160,13 @@ ConfResult<Unit> Reader::read_statement(Block& block, Statement& statement) {
     source_->lexer.skip(*bytes);
   }
   void* conf = block.own_conf(row.module);
-  if (!row.directive->repeatable && block.is_set(row.module, row.row)) return located(format("\"{}\" directive is duplicate", name));
+  bool is_again = block.is_set(row.module, row.row);
+  if (is_again && !row.directive->repeatable) return located(format("\"{}\" directive is duplicate", name));
   block.mark_set(row.module, row.row);
   Place place{source_->is_command_line ? std::string_view("command line") : source_->name, source_->is_command_line ? 0 : source_->line};
   uint32_t line_before = source_->line;
   const Source* source_before = source_;
-  Line line(*this, block, row.module, statement.words, place);
+  Line line(*this, block, row.module, statement.words, place, is_again);
   auto set = row.directive->set(line, conf);
   if (set) return Unit();
   FL_ASSERT(source_ == source_before);

@@ -51,7 +51,8 @@ struct EnumWord {
 template <class T>
 struct EnumWords;  // { static constexpr EnumWord<T> all[] = {...}; }
 
-// A set of words, each at most once: bits of E.
+// A set of words: bits of E. Lines of one block add up, as nginx's do; a word without bits ("off") leaves the set empty whatever stands
+// beside it.
 template <class E>
 struct Flags {
   uint32_t bits = 0;
@@ -150,19 +151,21 @@ template <class E>
 struct ConfValue<Flags<E>> {
   static constexpr WordCount words = words_from(1);
   static constexpr std::string_view type = "word ...";
-  static constexpr bool repeatable = false;
+  static constexpr bool repeatable = true;
   static ConfResult<Unit> parse(Line& line, Flags<E>& field) {
-    uint32_t bits = 0;
+    uint32_t bits = line.is_again() ? field.bits : 0;
+    bool is_off = line.is_again() && bits == 0;
     for (size_t i = 1; i < line.words().size(); ++i) {
       const EnumWord<E>* found = nullptr;
       for (const auto& word : EnumWords<E>::all)
         if (equal_nocase(word.word, line.word(i))) found = &word;
       if (!found) return line.invalid_value(i);
       uint32_t bit = static_cast<uint32_t>(found->value);
-      if (bit && (bits & bit) == bit) line.warn_duplicate_value(i);
+      if (bit ? (bits & bit) == bit : is_off) line.warn_duplicate_value(i);
+      is_off |= bit == 0;
       bits |= bit;
     }
-    field.bits = bits;
+    field.bits = is_off ? 0 : bits;
     return Unit();
   }
   static std::string show(const Flags<E>& field) {

@@ -156,7 +156,7 @@ ConfResult<Unit> set_types(Line& line, CoreConf& own) {
       lower_into(to, words[i]);
       std::string_view extension{to, words[i].size()};
       auto [at, fresh] = types->emplace(extension, words[0]);
-      if (!fresh && at->second != words[0]) {
+      if (!fresh) {
         line.generation().warn(format("duplicate extension \"{}\", content type: \"{}\", previous content type: \"{}\"{}", words[i],
                                       words[0], at->second, at_place(place)));
         at->second = words[0];

@@ -152,7 +152,7 @@ ConfResult<Unit> set_location(Line& line, BlocksConf&) {
   FL_TRY(check_nesting(location, outer));
   if (location.match == Location::Match::named) {
     auto [at, fresh] = location.server->named.emplace(location.name, &location);
-    if (!fresh) return format("duplicate location \"{}\"", location.name);
+    if (!fresh) line.warn(format("duplicate location \"{}\": the first one serves", location.name));
   } else {
     outer.inner.push_back(&location);
   }

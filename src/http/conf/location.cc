@@ -6,8 +6,17 @@
 
 #include "core/base/format.h"
 #include "core/conf/block.h"
+#include "core/conf/line.h"
 
 namespace fairlead::http {
+
+void set_content(const Line& line, Content content) {
+  Location& location = location_of(line.block());
+  bool is_other = location.content && location.content != content;
+  if (is_other) line.warn(format("\"{}\" takes the place of another directive that answers the location", line.name()));
+  location.content = content;
+  location.takes_connect = false;
+}
 
 Location& location_of(const Block& block) {
   const Block* at = &block;

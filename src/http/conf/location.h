@@ -16,6 +16,10 @@
 #include "http/hooks.h"
 #include "http/message/method.h"
 
+namespace fairlead {
+class Line;
+}
+
 namespace fairlead::http {
 
 class ScriptStatement;
@@ -83,5 +87,7 @@ constexpr uint32_t method_bit(Method method) { return 1u << static_cast<unsigned
 
 // The location or server-level object a block belongs to.
 Location& location_of(const Block& block);
+// From the line on, `content` answers the location. The last such line of a location wins, as in nginx, which does not say so.
+void set_content(const Line& line, Content content);
 
 }  // namespace fairlead::http

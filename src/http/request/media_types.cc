@@ -16,6 +16,7 @@ bool MediaTypes::hold(std::string_view media_type) const {
 }
 
 ConfResult<Unit> add_media_types(Line& line, MediaTypes& to) {
+  if (!line.is_again()) to = MediaTypes();
   for (size_t i = 1; i < line.words().size(); ++i) {
     if (line.word(i) == "*") {
       to.any = true;

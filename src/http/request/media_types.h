@@ -18,7 +18,7 @@ struct MediaTypes {
   bool hold(std::string_view media_type) const;
 };
 
-// Adds the words of the line; a double one is warned about, as in nginx.
+// The words of the lines of a block, in place of the defaults; a double one is warned about, as in nginx.
 ConfResult<Unit> add_media_types(Line& line, MediaTypes& to);
 
 // Of a response as a filter sees it, without parameters.

@@ -100,6 +100,9 @@ TEST_F(ConfValues, Words) {
   EXPECT_EQ(error("next error bad;"), "invalid value \"bad\" in CONF:1");
   EXPECT_EQ(read("next error error;").next.bits, 1u);
   EXPECT_EQ(loaded_.logged(), "warn: duplicate value \"error\" in CONF:1\n");
+  EXPECT_EQ(read("next error;\nnext timeout;").next.bits, 3u);
+  EXPECT_EQ(read("next off; next error;").next.bits, 0u);
+  EXPECT_EQ(read("next error off;").next.bits, 0u);
 }
 
 }  // namespace
