@@ -28,6 +28,8 @@ http {
     server { listen 127.0.0.1:%%PORT_0%% ssl; server_name any.test; ssl_verify_client optional_no_ca; location / { return 200 "%%SAY%%"; } }
     server { listen 127.0.0.1:%%PORT_0%% ssl; server_name no.test; ssl_reject_handshake on; }
     server { listen 127.0.0.1:%%PORT_1%% ssl; location / { return 200 "%%SAY%%"; } }
+    server { listen 127.0.0.1:%%PORT_2%% ssl; error_page 497 /plain; location = /plain { return 200 "plain $status"; } }
+    server { listen 127.0.0.1:%%PORT_3%% ssl; error_page 497 https://$host:8443$request_uri; }
 }
 """
 
@@ -95,6 +97,7 @@ def test_plain_http(both):
         client = Client(server.ports[port])
         client.send("GET / HTTP/1.1\r\nHost: open.test\r\nConnection: close\r\n\r\n")
         reply = client.read_reply()
-        return reply.status, reply.header("location")
-    assert plain(both[0], 0) == plain(both[1], 0) == (302, "https://open.test/")
-    assert plain(both[0], 1) == plain(both[1], 1) == (400, None)
+        return reply.status, reply.header("location"), b"plain 400" in reply.body
+    expected = [(302, "https://open.test/", False), (400, None, False), (400, None, True), (302, "https://open.test:8443/", False)]
+    for port, answer_there in enumerate(expected):
+        assert plain(both[0], port) == plain(both[1], port) == answer_there

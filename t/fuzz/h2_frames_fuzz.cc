@@ -26,19 +26,21 @@ class FuzzStream final : public Stream {
       : Stream(session, Side::client), arena_(Arena::open(1024)), head_(*arena_), reader_(head_, head_rules) {}
 
   void take_field(std::string_view name, std::string_view value) override {
-    if (!complete_) reader_.take(name, value);
-  }
-  bool take_invalid_field(std::string_view name, std::string_view value) override {
-    if (complete_) return !is_malformed(name);
-    reader_.take_invalid(name, value);
-    FL_ASSERT(!is_malformed(name) || reader_.fault().status != 0);
-    return true;
+    if (complete_) {
+      if (http::h2::is_malformed(name, value)) fail_message("client sent invalid trailer field");
+      return;
+    }
+    bool is_field = name.empty() || name[0] != ':';
+    reader_.take(name, value);
+    FL_ASSERT(!is_field || !http::h2::is_malformed(name, value) || reader_.fault().status != 0);
   }
   void take_head(bool ends) override {
     if (complete_) return;
     complete_ = true;
     bool good = reader_.finish(!ends);
     FL_ASSERT(good == (reader_.fault().status == 0));
+    if (reader_.is_malformed()) fail_message(reader_.fault().what);
+    else if (good && head_.framing.content_length != no_length) require_received(static_cast<uint64_t>(head_.framing.content_length));
     if (good) FL_ASSERT(!head_.request_line.empty() && !head_.host.empty());
   }
   void read() {
@@ -73,7 +75,6 @@ class FuzzReply final : public Stream {
  public:
   explicit FuzzReply(Session& session) : Stream(session, Side::upstream) { limit_received(UINT64_MAX, 0); }
   void take_field(std::string_view name, std::string_view) override { FL_ASSERT(!name.empty()); }
-  bool take_invalid_field(std::string_view, std::string_view) override { return false; }
   void take_head(bool) override { ++heads_; }
   void begin(std::string_view method, bool has_body) {
     FieldList fields;

@@ -9,7 +9,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.certs import Authority
-from lib.h2client import GOAWAY, PREFACE, RST_STREAM, H2Client, RawH2, frame
+from lib.h2client import DATA, GOAWAY, HEADERS, PREFACE, RST_STREAM, H2Client, RawH2, frame
 from lib.ports import wait_until
 
 CONF = """
@@ -134,6 +134,18 @@ def test_keepalive_requests_ends_the_connection_in_two_steps(server):
         assert c.wait_goaway() == (2**31 - 1, 0)
         assert c.wait_goaway(2) == (5, 0)
         assert c.wait_end() == "closed"
+
+
+@pytest.mark.parametrize("more", ["keepalive_requests 1;", "keepalive_timeout 0;"])
+def test_the_last_answer_leaves_before_the_goaway(server, more):
+    """Clients (hyper-h2 is one) that see the end of the connection first drop what follows."""
+    s = start(server, more=more)
+    with RawH2(s.port) as c:
+        c.request(1)
+        frames = []
+        while not frames or frames[-1][0] != GOAWAY:
+            frames.append(c.read())
+        assert [f[0] for f in frames if f[0] in (HEADERS, DATA, GOAWAY)] == [HEADERS, DATA, GOAWAY]
 
 
 def test_an_idle_connection_is_told_and_closed(server):

@@ -135,6 +135,7 @@ class H2Client:
         self._unfed += data  # fed frame by frame: hyper-h2 takes nothing behind a GOAWAY, _take() lets it go on
         while len(self._unfed) >= 9 and len(self._unfed) >= (size := 9 + int.from_bytes(self._unfed[:3], "big")):
             piece, self._unfed = self._unfed[:size], self._unfed[size:]
+            self._note_reset(piece)
             for event in self.h2.receive_data(piece):
                 self._take(event)
         try:
@@ -142,6 +143,11 @@ class H2Client:
         except OSError:
             pass
         return True
+
+    def _note_reset(self, piece):
+        """hyper-h2 says nothing of one behind the end of a stream."""
+        if piece[3] == RST_STREAM and (reply := self.replies.get(int.from_bytes(piece[5:9], "big"))):
+            reply.reset = int.from_bytes(piece[9:13], "big")
 
     def _take(self, event):
         reply = self.replies.get(getattr(event, "stream_id", None))
@@ -158,8 +164,6 @@ class H2Client:
         elif isinstance(event, h2.events.StreamEnded):
             reply.ended = True
             self.ends.append(event.stream_id)
-        elif isinstance(event, h2.events.StreamReset):
-            reply.reset = int(event.error_code)
         elif isinstance(event, h2.events.ConnectionTerminated):
             self.goaways.append((event.last_stream_id, int(event.error_code)))
             self.h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN  # the streams under way go on
@@ -175,6 +179,11 @@ class H2Client:
     def wait(self, stream):
         """The whole reply of a stream."""
         self.pump_until(lambda: self.replies[stream].is_over)
+        return self.replies[stream]
+
+    def wait_reset(self, stream):
+        """The reply of a stream that is reset, whatever came before."""
+        self.pump_until(lambda: self.replies[stream].reset is not None)
         return self.replies[stream]
 
     def wait_goaway(self, count=1):

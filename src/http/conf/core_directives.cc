@@ -102,7 +102,6 @@ ConfResult<Unit> set_error_page(Line& line, CoreConf& own) {
     ErrorPage page;
     page.status = static_cast<uint16_t>(*status);
     page.overwrite = overwrite;
-    if (page.overwrite < 0 && *status >= 494 && *status <= 497) page.overwrite = *status == 494 ? 400 : *status == 497 ? 302 : 400;
     auto uri = compile_word(line, last);
     if (!uri) return uri.error();
     page.uri = std::move(*uri);

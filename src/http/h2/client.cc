@@ -107,9 +107,8 @@ void ClientExchange::take_field(std::string_view name, std::string_view value) {
   block_->add(arena.copy(name), arena.copy(value));
 }
 
-bool ClientExchange::take_invalid_field(std::string_view name, std::string_view) {
+void ClientExchange::take_invalid_field(std::string_view name) {
   if (!head_done_) fail_head(Fault::malformed, "upstream sent invalid header", name);
-  return false;
 }
 
 void ClientExchange::take_violation(std::string_view what) {

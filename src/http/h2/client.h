@@ -50,7 +50,7 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   bool open();
   void take_field(std::string_view name, std::string_view value) override;
   void take_head(bool ends_stream) override;
-  bool take_invalid_field(std::string_view name, std::string_view value) override;
+  void take_invalid_field(std::string_view name) override;
   void take_violation(std::string_view what) override;
   void on_closed() override { head_event_.set(); }
   void take_status(std::string_view value);

@@ -13,9 +13,58 @@
 
 namespace fairlead::http::h2 {
 
+namespace {
+
+// RFC 9113 section 8.3.1, RFC 8441 section 4.
+enum Seen : uint8_t { seen_method = 1, seen_scheme = 2, seen_authority = 4, seen_path = 8, seen_protocol = 16, seen_field = 32 };
+
+struct Pseudo {
+  std::string_view name;
+  uint8_t which;
+  const char *twice, *empty, *missing;
+};
+constexpr Pseudo pseudos[] = {
+    {":method", seen_method, "client sent duplicate :method header", "client sent empty :method header", "client sent no :method header"},
+    {":scheme", seen_scheme, "client sent duplicate :scheme header", "client sent empty :scheme header", "client sent no :scheme header"},
+    {":authority", seen_authority, "client sent duplicate :authority header", nullptr, nullptr},
+    {":path", seen_path, "client sent duplicate :path header", "client sent empty :path header", "client sent no :path header"},
+    {":protocol", seen_protocol, "client sent duplicate :protocol header", "client sent empty :protocol header", nullptr},
+};
+
+// RFC 9113 section 8.2.2: of a connection, so in no message.
+constexpr KnownHeaderSet of_connection(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::proxy_connection,
+                                       KnownHeader::transfer_encoding, KnownHeader::upgrade);
+
+bool is_blank(char byte) { return byte == ' ' || byte == '\t'; }
+
+// RFC 3986 section 3.1.
+bool is_scheme(std::string_view text) {
+  auto is_letter = [](char byte) { return static_cast<uint8_t>((byte | 0x20) - 'a') < 26; };
+  auto may_follow = [&](char byte) {
+    return is_letter(byte) || (byte >= '0' && byte <= '9') || byte == '+' || byte == '-' || byte == '.';
+  };
+  return is_letter(text[0]) && std::all_of(text.begin(), text.end(), may_follow);
+}
+
+}  // namespace
+
+bool is_malformed(std::string_view name, std::string_view value) {
+  auto is_forbidden = [](char byte) {
+    unsigned of = scan::class_of(byte);
+    return of == 0 || (of & scan::upper_case) || static_cast<uint8_t>(byte) >= 0x80;
+  };
+  if (name.empty() || std::any_of(name.begin(), name.end(), is_forbidden)) return true;
+  return !value.empty() && (is_blank(value.front()) || is_blank(value.back()) || scan::has_control(value));
+}
+
 bool HeadReader::fail(uint16_t status, const char* what, std::string_view detail) {
   if (fault_.status == 0) fault_ = {status, what, detail.empty() ? detail : arena().copy(detail.substr(0, 256))};
   return false;
+}
+
+bool HeadReader::fail_malformed(const char* what, std::string_view detail) {
+  if (fault_.status == 0) malformed_ = true;
+  return fail(400, what, detail);
 }
 
 void HeadReader::take(std::string_view name, std::string_view value) {
@@ -30,16 +79,25 @@ void HeadReader::take(std::string_view name, std::string_view value) {
     fail(494, "client sent too large request");
     return;
   }
-  if (name[0] == ':') {
+  if (!name.empty() && name[0] == ':') {
     take_pseudo(name, value);
     return;
   }
+  seen_ |= seen_field;
   if (++lines_ > rules_.headers_max) {
     fail(400, "client sent too many header lines");
     return;
   }
+  if (http::h2::is_malformed(name, value)) {
+    fail_malformed("client sent invalid header field", name);
+    return;
+  }
   KnownHeader known = find_known_header(name);
   if (known == KnownHeader::other && !keep_name(name, value)) return;
+  if (of_connection.holds(known) || (known == KnownHeader::te && !equal_nocase(value, "trailers"))) {
+    fail_malformed("client sent connection-specific header", name);
+    return;
+  }
   if (known == KnownHeader::host && !authority_.empty()) {  // as good as said twice, so it must say the same
     if (!equal_nocase(value, authority_)) fail(400, "client sent \":authority\" and \"Host\" that differ", value);
     return;
@@ -53,22 +111,35 @@ void HeadReader::take(std::string_view name, std::string_view value) {
 }
 
 bool HeadReader::take_pseudo(std::string_view name, std::string_view value) {
-  if (name == ":method") {
-    for (char byte : value) {
-      if (!(scan::class_of(byte) & scan::method_byte)) return fail(400, "client sent invalid method", value);
-    }
-    head_.method = parse_method(value);
-    head_.method_text = head_.method == Method::other ? arena().copy(value) : method_name(head_.method);
-  } else if (name == ":path") {
-    head_.target = arena().copy(value);
-  } else if (name == ":authority") {
-    if (value.empty()) return true;
-    authority_ = arena().copy(value);
-    head_.headers.add(KnownHeader::host, authority_);
-  } else if (name == ":protocol") {
-    protocol_ = arena().copy(value);
-  } else if (name == ":scheme") {
-    head_.scheme = arena().copy(value);
+  for (const Pseudo& pseudo : pseudos) {
+    if (name != pseudo.name) continue;
+    if (seen_ & pseudo.which) return fail_malformed(pseudo.twice);
+    if (seen_ & seen_field) return fail_malformed("client sent pseudo-header behind other headers", name);
+    seen_ |= pseudo.which;
+    if (value.empty()) return !pseudo.empty || fail_malformed(pseudo.empty);
+    return keep_pseudo(pseudo.which, value);
+  }
+  return fail_malformed("client sent unknown pseudo-header", name);
+}
+
+bool HeadReader::keep_pseudo(unsigned which, std::string_view value) {
+  switch (which) {
+    case seen_method:
+      for (char byte : value) {
+        if (!(scan::class_of(byte) & scan::method_byte)) return fail(400, "client sent invalid method", value);
+      }
+      head_.method = parse_method(value);
+      head_.method_text = head_.method == Method::other ? arena().copy(value) : method_name(head_.method);
+      break;
+    case seen_path: head_.target = arena().copy(value); break;
+    case seen_authority:
+      authority_ = arena().copy(value);
+      head_.headers.add(KnownHeader::host, authority_);
+      break;
+    case seen_protocol: protocol_ = arena().copy(value); break;
+    default:
+      if (!is_scheme(value)) return fail_malformed("client sent invalid :scheme header", value);
+      head_.scheme = arena().copy(value);
   }
   return true;
 }
@@ -87,23 +158,6 @@ bool HeadReader::keep_name(std::string_view name, std::string_view value) {
   return true;
 }
 
-bool is_malformed(std::string_view name) {
-  auto is_forbidden = [](char byte) { return static_cast<uint8_t>(byte) <= 0x20 || static_cast<uint8_t>(byte) >= 0x7f || byte == ':'; };
-  if (std::any_of(name.begin(), name.end(), is_forbidden)) return true;
-  return std::all_of(name.begin(), name.end(), scan::is_token_byte);  // so it is the value; a name without bytes is none, either
-}
-
-void HeadReader::take_invalid(std::string_view name, std::string_view value) {
-  if (is_malformed(name)) {
-    fail(400, "client sent invalid header field", name);
-    return;
-  }
-  bytes_ += name.size() + value.size();
-  bool within_limits = ++lines_ <= rules_.headers_max && bytes_ <= rules_.head_bytes_max;  // what is beyond is forgotten
-  if (!rules_.ignore_invalid_headers) fail(400, "client sent invalid header line", name);
-  else if (within_limits) drop(name, value);
-}
-
 void HeadReader::drop(std::string_view name, std::string_view value) {
   if (!dropped_) head_.dropped = dropped_ = arena().make<Headers>(arena(), 2u);
   dropped_->add(KnownHeader::other, arena().copy(name), arena().copy(value));
@@ -114,7 +168,7 @@ bool HeadReader::finish(bool has_body) {
   head_.version_minor = 0;
   head_.protocol = "HTTP/2.0";
   head_.framing.keep_alive = true;
-  bool good = fault_.status == 0 && finish_target() && finish_host() && finish_websocket() && finish_framing(has_body);
+  bool good = fault_.status == 0 && finish_pseudo() && finish_target() && finish_host() && finish_websocket() && finish_framing(has_body);
   name_request_line();
   return good;
 }
@@ -126,6 +180,17 @@ void HeadReader::name_request_line() {
   head_.request_line = arena().join({head_.method_text, " ", target, " HTTP/2.0"});
 }
 
+bool HeadReader::finish_pseudo() {
+  bool is_plain_connect = head_.method == Method::connect && !(seen_ & seen_protocol);
+  for (const Pseudo& pseudo : pseudos) {
+    bool needed = pseudo.missing && (!is_plain_connect || pseudo.which == seen_method);
+    if (needed && !(seen_ & pseudo.which)) return fail_malformed(pseudo.missing);
+  }
+  if (is_plain_connect && (seen_ & (seen_scheme | seen_path))) return fail_malformed("client sent CONNECT method with :scheme or :path");
+  if ((seen_ & seen_protocol) && head_.method != Method::connect) return fail_malformed("client sent :protocol without CONNECT method");
+  return true;
+}
+
 bool HeadReader::finish_target() {
   if (head_.method == Method::connect && protocol_.empty()) {
     head_.form = TargetForm::authority;
@@ -133,11 +198,12 @@ bool HeadReader::finish_target() {
     return true;
   }
   const std::string_view target = head_.target;
-  if (target.empty()) return fail(400, "client sent no :path header");
-  if (target == "*") head_.form = TargetForm::asterisk;
-  else if (target[0] != '/') return fail(400, "client sent invalid :path header", target);
+  if (target == "*" && head_.method == Method::options) head_.form = TargetForm::asterisk;
+  else if (target[0] != '/') return fail_malformed("client sent invalid :path header", target);
   const char* end = target.data() + target.size();
-  if (scan::find_blank_or_control(target.data(), target.data(), end) != end) return fail(400, "client sent invalid :path header", target);
+  if (scan::find_blank_or_control(target.data(), target.data(), end) != end) {
+    return fail_malformed("client sent invalid :path header", target);
+  }
   head_.request_uri = target;
   size_t query = target.find('?');
   head_.path = target.substr(0, query);
@@ -174,13 +240,16 @@ bool HeadReader::finish_websocket() {
 
 bool HeadReader::finish_framing(bool has_body) {
   Headers& headers = head_.headers;
+  bool opens_tunnel = head_.is_extended_connect || head_.method == Method::connect;  // what follows is no body
   if (const Headers::Field* length = headers.find(KnownHeader::content_length)) {
     std::optional<uint64_t> bytes = parse_decimal(length->value);
     if (!bytes || *bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
       return fail(400, "client sent invalid \"Content-Length\" header", length->value);
-    head_.framing.content_length = static_cast<int64_t>(*bytes);
+    if (opens_tunnel) headers.remove(KnownHeader::content_length);
+    else head_.framing.content_length = static_cast<int64_t>(*bytes);
+    if (*bytes > 0 && !has_body && !opens_tunnel) return fail_malformed("client prematurely closed stream");
   } else {
-    head_.framing.chunked = has_body && !head_.is_extended_connect && head_.method != Method::connect;  // what follows those is no body
+    head_.framing.chunked = has_body && !opens_tunnel;
   }
   if (const Headers::Field* expect = headers.find(KnownHeader::expect)) head_.expect_continue = equal_nocase(expect->value, "100-continue");
   // RFC 9113 section 8.2.3: what the compression split belongs together.

@@ -31,16 +31,14 @@ void ServerStream::take_field(std::string_view name, std::string_view value) {
     reader_.take(name, value);
     return;
   }
+  if (http::h2::is_malformed(name, value)) {
+    fail_message("client sent invalid trailer field");
+    return;
+  }
   trailer_bytes_ += name.size() + value.size();
   KnownHeader known = find_known_header(name);
   if (trailer_bytes_ > owner_.rules().head.head_bytes_max || not_in_trailers.holds(known)) return;
   trailers_.add(known, arena_.copy(name), arena_.copy(value));
-}
-
-bool ServerStream::take_invalid_field(std::string_view name, std::string_view value) {
-  if (complete_) return !is_malformed(name);
-  reader_.take_invalid(name, value);
-  return true;
 }
 
 // What there is of a head that is not complete is for the log.
@@ -56,13 +54,17 @@ HeadFault ServerStream::head_fault() const {
 
 void ServerStream::take_head(bool ends_stream) {
   if (complete_) {
-    set_trailers(&trailers_);
+    if (ends_stream) set_trailers(&trailers_);
+    else fail_message("client sent trailers that do not end the stream");
     return;
   }
   complete_ = true;
   head_.bytes = head_wire_bytes();
-  if (!reader_.finish(!ends_stream)) return;
-  if (head_.framing.content_length != no_length) expect_received(static_cast<uint64_t>(head_.framing.content_length));
+  if (!reader_.finish(!ends_stream)) {
+    if (reader_.is_malformed()) fail_message(reader_.fault().what);
+    return;
+  }
+  if (head_.framing.content_length != no_length) require_received(static_cast<uint64_t>(head_.framing.content_length));
 }
 
 void ServerStream::before_first_wait() {
@@ -104,12 +106,14 @@ void ServerStream::submit_head(Outgoing& response) {
   sends_body_ = !response.head_only && !bodiless && length != 0;
   if (request_) set_chunk_bytes(static_cast<uint32_t>(conf<H2Conf>(*request_).chunk_size.bytes));
   session().submit_head(*this, fields, sends_body_);
-  if (response.is_last) owner_.begin_shutdown();
 }
 
 Progress ServerStream::pump(Outgoing& response) {
   if (!head_submitted_) submit_head(response);
-  return sends_body_ ? Stream::pump(*response.body) : pump_head();
+  Progress progress = sends_body_ ? Stream::pump(*response.body) : pump_head();
+  // Not before: some clients drop what arrives behind a GOAWAY.
+  if (progress == Progress::done && response.is_last) owner_.begin_shutdown();
+  return progress;
 }
 
 Task<WaitStatus> ServerStream::writable(uint64_t timeout_ms) { co_return co_await sendable(session().loop().deadline(timeout_ms)); }

@@ -38,7 +38,6 @@ class ServerStream final : public Stream, public Exchange {
   // -- Stream --
   void take_field(std::string_view name, std::string_view value) override;
   void take_head(bool ends_stream) override;
-  bool take_invalid_field(std::string_view name, std::string_view value) override;
   void take_violation(std::string_view what) override;
 
   // -- Exchange --

@@ -73,10 +73,11 @@ nghttp2_session_callbacks* Session::Calls::make_callbacks() {
         return 0;
       });
   nghttp2_session_callbacks_set_on_invalid_header_callback(
-      made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t* value,
-               size_t value_bytes, uint8_t, void*) {
+      made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t*,
+               size_t, uint8_t, void*) {
         Stream* stream = stream_of(raw, frame->hd.stream_id);
-        if (!stream || stream->take_invalid_field(text_of(name, name_bytes), text_of(value, value_bytes))) return 0;
+        if (!stream) return 0;
+        stream->take_invalid_field(text_of(name, name_bytes));
         return static_cast<int>(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);
       });
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
@@ -110,9 +111,10 @@ nghttp2_data_provider Session::Calls::provider_of(Stream& stream) {
 
 nghttp2_session* Session::Calls::make_session(Role role, Session& session) {
   static nghttp2_session_callbacks* const callbacks = make_callbacks();
-  static nghttp2_option* const option = [] {
+  auto make_option = [](bool checks_messages) {
     nghttp2_option* made;
     FL_ASSERT(nghttp2_option_new(&made) == 0);
+    nghttp2_option_set_no_http_messaging(made, !checks_messages);
     nghttp2_option_set_no_auto_window_update(made, 1);
     nghttp2_option_set_no_closed_streams(made, 1);
     nghttp2_option_set_stream_reset_rate_limit(made, UINT32_MAX, UINT32_MAX);  // Conduct counts resets
@@ -121,11 +123,13 @@ nghttp2_session* Session::Calls::make_session(Role role, Session& session) {
     for (unsigned type = first_extension_type; type <= last_extension_type; ++type)
       nghttp2_option_set_user_recv_extension_type(made, static_cast<uint8_t>(type));
     return made;
-  }();
+  };
+  static nghttp2_option* const server_option = make_option(false);  // ServerStream does
+  static nghttp2_option* const client_option = make_option(true);
   nghttp2_session* made = nullptr;
   nghttp2_mem memory = pool_memory;
-  if (role == Role::server) FL_ASSERT(nghttp2_session_server_new3(&made, callbacks, &session, option, &memory) == 0);
-  else FL_ASSERT(nghttp2_session_client_new3(&made, callbacks, &session, option, &memory) == 0);
+  if (role == Role::server) FL_ASSERT(nghttp2_session_server_new3(&made, callbacks, &session, server_option, &memory) == 0);
+  else FL_ASSERT(nghttp2_session_client_new3(&made, callbacks, &session, client_option, &memory) == 0);
   return made;
 }
 
@@ -251,14 +255,17 @@ int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* fra
   Session& session = session_of(self);
   if (frame->hd.type == NGHTTP2_RST_STREAM) {
     if (frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM && session.role_ == Role::server) session.conduct_.refused();
-    if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->is_violated_ = true;  // those that we give up are unknown by now
+    Stream* stream = stream_of(raw, frame->hd.stream_id);  // those that we give up are unknown by now
+    if (stream && !stream->is_malformed_) stream->is_violated_ = true;
     return 0;
   }
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   session.conduct_.message_frame_sent();
   Stream* stream = stream_of(raw, frame->hd.stream_id);
   bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  if (stream) stream->sent_frame(frame_head_bytes + frame->hd.length, frame->hd.type == NGHTTP2_DATA, ends);
+  if (!stream) return 0;
+  stream->sent_frame(frame_head_bytes + frame->hd.length, frame->hd.type == NGHTTP2_DATA, ends);
+  if (ends && stream->is_malformed_) nghttp2_submit_rst_stream(raw, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
   return 0;
 }
 

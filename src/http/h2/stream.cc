@@ -30,12 +30,25 @@ Stream::Stream(Session& session, Side side)
 Stream::~Stream() {
   if (id_ == 0) return;
   bool answered = side_ == Side::client && sent_end_;  // RFC 9113 section 8.1: the rest of the request is not needed
-  reset(answered ? ErrorCode::no_error : side_ == Side::client ? ErrorCode::internal_error : ErrorCode::cancel);
+  if (answered) reset(is_malformed_ ? ErrorCode::protocol_error : ErrorCode::no_error);
+  else reset(side_ == Side::client ? ErrorCode::internal_error : ErrorCode::cancel);
 }
 
 // -- the body that comes in --
 
+void Stream::fail_message(const char* what) {
+  if (is_malformed_) return;
+  is_malformed_ = true;
+  fail_receive(Error{Fault::malformed, side_, 0, what});
+  arrived_.set();
+}
+
 void Stream::take_data(std::string_view bytes, const SegmentRef& from) {
+  if (is_malformed_) return;
+  if (is_length_binding_ && received_bytes_ + unread_bytes_ + bytes.size() > *expected_bytes_) {
+    fail_message("client intended to send body data larger than declared");
+    return;
+  }
   if (bytes.size() < shared_bytes_min) {
     few_.write(bytes);
   } else {
@@ -47,6 +60,7 @@ void Stream::take_data(std::string_view bytes, const SegmentRef& from) {
 }
 
 void Stream::take_end() {
+  if (is_length_binding_ && received_bytes_ + unread_bytes_ < *expected_bytes_) fail_message("client prematurely closed stream");
   received_end_ = true;
   arrived_.set();
 }
@@ -82,7 +96,7 @@ Task<Result<Unit>> Stream::Received::ready() {
     stream.session_.open_window(stream);
     stream.before_first_wait();
   }
-  if (stream.unread_bytes_ > 0 || stream.received_end_ || stream.closed_) co_return Unit();
+  if (stream.unread_bytes_ > 0 || stream.received_end_ || stream.receive_failed_ || stream.closed_) co_return Unit();
   stream.arrived_.reset();
   WaitStatus status = co_await stream.arrived_.wait(stream.session_.loop().deadline(stream.receive_timeout_ms_));
   if (status == WaitStatus::ready) co_return Unit();
@@ -92,6 +106,7 @@ Task<Result<Unit>> Stream::Received::ready() {
 }
 
 std::optional<uint64_t> Stream::Received::size() const {
+  if (stream_.is_malformed_) return std::nullopt;  // its end is an error
   if (stream_.received_end_ && stream_.received_trailers_) return std::nullopt;  // a message of known length could end before them
   if (stream_.received_end_) return stream_.unread_bytes_;
   if (!stream_.expected_bytes_) return std::nullopt;
@@ -218,7 +233,8 @@ void Stream::closed(ErrorCode code, bool with_connection) {
   lost_ = with_connection;
   close_code_ = code;
   bool complete = side_ == Side::client ? sent_end_ : received_end_;
-  broken_off_ = code != ErrorCode::no_error || !complete;
+  bool cut = code != ErrorCode::no_error && !(is_malformed_ && complete);  // else it is our own last word
+  broken_off_ = cut || !complete;
   arrived_.set();
   sendable_.set();
   if (broken_off_ && alert_) session_.loop().ready(*alert_);

@@ -39,9 +39,9 @@ class Stream : public Link {
 
   virtual void take_field(std::string_view name, std::string_view value) = 0;
   virtual void take_head(bool ends_stream) = 0;
-  // A field that no message may have, by its name or its value. False: the message is malformed, and the stream is reset for it
-  // (RFC 9113 section 8.1.1); else the field is left out.
-  virtual bool take_invalid_field(std::string_view name, std::string_view value) = 0;
+  // Of a peer that answers: a field that no message may have, by its name or its value, so that the stream is reset
+  // (RFC 9113 section 8.1.1). What clients send is judged by who takes it: fail_message().
+  virtual void take_invalid_field(std::string_view /*name*/) {}
   // The peer broke the protocol on this stream, which is about to be reset by us; `what` in nghttp2's words.
   virtual void take_violation(std::string_view /*what*/) {}
   // Of the frames of header blocks so far.
@@ -63,6 +63,11 @@ class Stream : public Link {
   size_t unread_bytes() const { return unread_bytes_; }
   // What a message without a length ahead may still bring; nothing if unknown.
   void expect_received(std::optional<uint64_t> bytes) { expected_bytes_ = bytes; }
+  // So much is to come, and a message that brings another number of bytes is malformed (RFC 9113 section 8.1.1).
+  void require_received(uint64_t bytes) {
+    expected_bytes_ = bytes;
+    is_length_binding_ = true;
+  }
   // The section behind the body, filled by the subclass; nullptr: none.
   void set_trailers(const Headers* trailers) { received_trailers_ = trailers; }
 
@@ -96,12 +101,17 @@ class Stream : public Link {
   ErrorCode close_code() const { return close_code_; }
   // It was nghttp2 that reset it: the peer broke the protocol on it.
   bool is_violated() const { return is_violated_; }
+  // fail_message() was called.
+  bool is_malformed() const { return is_malformed_; }
   // Fired through the ready list when the stream is broken off. At most one; nullptr removes it.
   void alert(Resumable* resumable) { alert_ = resumable; }
   // Gives it up: RST_STREAM unless it is over. What was not yet sent is dropped.
   void reset(ErrorCode code);
 
  protected:
+  // What a client sends is no message, as `what` (static) says: the body fails with Fault::malformed, and once the answer is out the
+  // stream is reset with PROTOCOL_ERROR.
+  void fail_message(const char* what);
   // Called once, when the first byte of the body has to be waited for.
   virtual void before_first_wait() {}
   // Closed: both sides through, or broken off.
@@ -150,6 +160,8 @@ class Stream : public Link {
   bool waited_ = false;
   bool lost_ = false;          // closed with its connection
   bool is_violated_ = false;
+  bool is_malformed_ = false;
+  bool is_length_binding_ = false;
   bool body_ended_ = false;
   bool sent_end_ = false;
   bool pulled_ = false;

@@ -68,11 +68,12 @@ TEST(HeadReader, RefusesWhatHttp1Refuses) {
   EXPECT_EQ(fault_of({{"authorization", "a"}, {"authorization", "b"}}), 400);
   EXPECT_EQ(fault_of({{"content-length", "1x"}}), 400);
   EXPECT_EQ(fault_of({{"x-long", std::string(9000, 'x')}}), 494);
-  EXPECT_EQ(Reading({{":method", "get"}, {":authority", "h"}, {":path", "/"}}).reader.fault().status, 400);
-  EXPECT_EQ(Reading({{":method", "GET"}, {":authority", "h"}, {":path", "a"}}).reader.fault().status, 400);
-  EXPECT_EQ(Reading({{":method", "GET"}, {":authority", "h"}, {":path", "/" + std::string(9000, 'x')}}).reader.fault().status, 414);
-  EXPECT_EQ(Reading({{":method", "GET"}, {":path", "/"}}).reader.fault().status, 400);
-  EXPECT_EQ(Reading({{":method", "GET"}, {":authority", "a:99999"}, {":path", "/"}}).reader.fault().status, 400);
+  EXPECT_EQ(Reading({{":method", "get"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}).reader.fault().status, 400);
+  EXPECT_EQ(Reading({{":method", "GET"}, {":scheme", "http"}, {":authority", "h"}, {":path", "a"}}).reader.fault().status, 400);
+  const std::string long_path = "/" + std::string(9000, 'x');
+  EXPECT_EQ(Reading({{":method", "GET"}, {":scheme", "http"}, {":authority", "h"}, {":path", long_path}}).reader.fault().status, 414);
+  EXPECT_EQ(Reading({{":method", "GET"}, {":scheme", "http"}, {":path", "/"}}).reader.fault().status, 400);
+  EXPECT_EQ(Reading({{":method", "GET"}, {":scheme", "http"}, {":authority", "a:99999"}, {":path", "/"}}).reader.fault().status, 400);
 }
 
 TEST(HeadReader, CountsLinesAndBytes) {
@@ -94,26 +95,52 @@ TEST(HeadReader, DropsOrRefusesInvalidNamesAsConfigured) {
   EXPECT_NE(Reading(with({{"a_b", "1"}}), false, underscores).head.headers.find("a_b"), nullptr);
   HeadRules strict;
   strict.ignore_invalid_headers = false;
-  Reading refused({{":method", "GET"}, {":authority", "h"}, {":path", "/"}}, false, strict);
-  refused.reader.take_invalid("b@d", "1");
-  EXPECT_EQ(refused.reader.fault().status, 400);
+  EXPECT_EQ(fault_of({{"b@d", "1"}}, strict), 400);
+  EXPECT_EQ(fault_of({{"b@d", "1"}}), 0);
 }
 
-TEST(HeadReader, RefusesFieldsThatNoMessageMayHave) {
-  auto fault_of_invalid = [](std::string_view name, std::string_view value) {
-    Reading reading({{":method", "GET"}, {":authority", "h"}, {":path", "/"}});
-    reading.reader.take_invalid(name, value);
-    return reading.reader.fault().status;
+TEST(HeadReader, KnowsWhichRequestsAreMalformed) {
+  auto is_malformed_with = [](const std::string& name, const std::string& value) {
+    Reading reading(with({{name, value}}));
+    EXPECT_EQ(reading.good, reading.reader.fault().status == 0);
+    return reading.reader.is_malformed();
   };
-  EXPECT_EQ(fault_of_invalid("x", "a\nb"), 400);
-  EXPECT_EQ(fault_of_invalid("x", " padded"), 400);
-  EXPECT_EQ(fault_of_invalid("x\r\ny", "1"), 400);
-  EXPECT_EQ(fault_of_invalid(std::string_view("x\0", 2), "1"), 400);
-  EXPECT_EQ(fault_of_invalid("x:y", "1"), 400);
-  EXPECT_EQ(fault_of_invalid("", "1"), 400);
-  EXPECT_EQ(fault_of_invalid("x y", "1"), 400);
-  EXPECT_EQ(fault_of_invalid("x\xe9", "1"), 400);
-  EXPECT_EQ(fault_of_invalid("x@y", "1"), 0);  // as in HTTP/1: left out
+  const std::pair<std::string, std::string> wrong[] = {
+      {"x", "a\nb"}, {"x", " padded"}, {"x", "padded\t"}, {"x", "a\x01"}, {"x", std::string("a\0b", 3)}, {"x\r\ny", "1"},
+      {std::string("x\0", 2), "1"}, {"x:y", "1"}, {"", "1"}, {"x y", "1"}, {"x\xe9", "1"}, {"X-Upper", "1"}, {"Host", "h"},
+      {"connection", "close"}, {"keep-alive", "1"}, {"proxy-connection", "1"}, {"transfer-encoding", "chunked"}, {"upgrade", "x"},
+      {"te", "gzip"}, {"te", "trailers, gzip"}, {":path", "/"}, {":method", "GET"}, {":status", "200"}, {":own", "1"}, {":", "1"},
+      {"content-length", "1"}};
+  for (const auto& [name, value] : wrong) EXPECT_TRUE(is_malformed_with(name, value)) << name << ": " << value;
+  const std::pair<std::string, std::string> right[] = {{"x", ""}, {"x", "a \t b"}, {"x", "\xe9"}, {"te", "trailers"}, {"x@y", "1"},
+                                                      {"x_y", "1"}, {"content-length", "0"}, {"host", "other"}, {"content-length", "x"}};
+  for (const auto& [name, value] : right) EXPECT_FALSE(is_malformed_with(name, value)) << name << ": " << value;
+}
+
+TEST(HeadReader, WantsItsPseudoHeadersOnceAndFirst) {
+  const Fields whole = with({});
+  for (size_t left_out : {0u, 1u, 3u}) {
+    Fields fields = whole;
+    fields.erase(fields.begin() + static_cast<ptrdiff_t>(left_out));
+    EXPECT_TRUE(Reading(fields).reader.is_malformed()) << whole[left_out].first;
+    fields.push_back(whole[left_out]);
+    EXPECT_TRUE(Reading(fields).good);
+    fields.insert(fields.begin(), {"x", "1"});
+    EXPECT_TRUE(Reading(fields).reader.is_malformed());
+    fields = whole;
+    fields[left_out].second = "";
+    EXPECT_TRUE(Reading(fields).reader.is_malformed()) << whole[left_out].first;
+  }
+  auto get = [](std::string scheme, std::string path) {
+    Reading reading({{":method", "GET"}, {":scheme", std::move(scheme)}, {":authority", "h"}, {":path", std::move(path)}});
+    return reading.reader.is_malformed();
+  };
+  EXPECT_FALSE(get("my+own-2.x", "/"));
+  EXPECT_TRUE(get("2x", "/"));
+  EXPECT_TRUE(get("a$", "/"));
+  EXPECT_TRUE(get("http", "*"));
+  EXPECT_TRUE(get("http", "http://h/"));
+  EXPECT_TRUE(get("http", "/a b"));
 }
 
 TEST(HeadReader, KnowsBothKindsOfConnect) {
@@ -130,6 +157,8 @@ TEST(HeadReader, KnowsBothKindsOfConnect) {
   EXPECT_EQ(extended.head.path, "/chat");
   Reading unknown({{":method", "CONNECT"}, {":protocol", "tcp"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}});
   EXPECT_EQ(unknown.reader.fault().status, 501);
+  EXPECT_TRUE(Reading({{":method", "CONNECT"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}).reader.is_malformed());
+  EXPECT_TRUE(Reading(with({{":protocol", "websocket"}})).reader.is_malformed());
 }
 
 }  // namespace
