@@ -132,7 +132,8 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
     write_fields(request, proxy, what, to);
   }
   if (!proxy.may_be_http_1) return;
-  h1::RequestWriter to(what.head, method, proxy.uri, conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1");
+  std::string_view version = conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1";
+  h1::RequestWriter to(request.arena(), what.head, method, proxy.uri, version);
   write_fields(request, proxy, what, to);
   to.end();
 }
