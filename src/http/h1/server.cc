@@ -205,7 +205,8 @@ void tell_broken(Connection& client, const RequestParser& parser, RequestSink& s
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
 Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
   uint64_t started_ms = client.loop().now_ms();
-  bool pipelined = sink.facts().requests > 0 && !client.unread().empty();
+  ClientFacts& facts = sink.facts();
+  bool pipelined = facts.requests > 0 && !client.unread().empty();
   Arena::Owner arena = Arena::open(rules.arena_bytes);
   RequestHead* head = arena->make<RequestHead>(*arena);
   RequestParser parser(*head, rules.head);
@@ -226,8 +227,8 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   else parser.describe(client.unread());
   Trailers* trailers = head->framing.chunked ? arena->make<Trailers>(*arena, 0u) : nullptr;
   ServerExchange* exchange = arena->make<ServerExchange>(client, *head, rules.body, trailers);
-  ++sink.facts().requests;
-  Request* request = arena->make<Request>(*arena, *head, *exchange, sink.facts());
+  ++facts.requests;
+  Request* request = arena->make<Request>(*arena, *head, *exchange, facts);
   request->started_ms = started_ms;
   request->is_pipelined = pipelined;
   if (step == HeadStep::done) {

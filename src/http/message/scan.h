@@ -7,7 +7,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
+#include <type_traits>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -116,6 +118,24 @@ struct Colon {
 };
 
 }  // namespace detail
+
+// Whether `literal` stands at `at`, where as many bytes can be read: by words, the last of which overlaps the one before it, in place of a
+// call of memcmp().
+template <size_t with_zero>
+inline bool is_at(const char* at, const char (&literal)[with_zero]) {
+  constexpr size_t size = with_zero - 1;
+  using Word = std::conditional_t<size >= 8, uint64_t, uint32_t>;
+  static_assert(size >= sizeof(Word));
+  auto differs = [&](size_t offset) {
+    Word own, other;
+    std::memcpy(&own, literal + offset, sizeof own);
+    std::memcpy(&other, at + offset, sizeof other);
+    return own ^ other;
+  };
+  Word difference = differs(size - sizeof(Word));
+  for (size_t offset = 0; offset + sizeof(Word) < size; offset += sizeof(Word)) difference |= differs(offset);
+  return difference == 0;
+}
 
 // All give `end` if there is none. `base`: where the readable bytes begin, at or before `at`.
 
