@@ -80,7 +80,7 @@ void build_http(Request& subrequest, AttemptRequest& what, const void*) {
   what.method = subrequest.method;
   what.has_body = !call.text.empty();
   what.length = call.text.size();
-  h1::RequestWriter to(what.head, subrequest.method_text, call.path, "HTTP/1.1");
+  h1::RequestWriter to(subrequest.arena(), what.head, subrequest.method_text, call.path, "HTTP/1.1");
   if (!is_set_here(call.conf, "Host")) to.field("Host", call.request.host());
   write_set_headers(call, to);
   to.field("Content-Length", call.text.size());

@@ -15,7 +15,7 @@ class GunzipBody final : public http::Body {
  public:
   // `piece_bytes`: the most that one chunk holds; however small the input, no more than this lies in memory.
   GunzipBody(http::Body& source, size_t piece_bytes) : source_(source), piece_bytes_(piece_bytes) {}
-  ~GunzipBody() override { end_stream(); }
+  ~GunzipBody() { end_stream(); }
   GunzipBody(const GunzipBody&) = delete;
   GunzipBody& operator=(const GunzipBody&) = delete;
 

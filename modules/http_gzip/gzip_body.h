@@ -30,7 +30,7 @@ struct Counts {
 class GzipBody final : public http::Body {
  public:
   GzipBody(http::Body& source, const Strength& strength, Counts& counts);
-  ~GzipBody() override { end_stream(); }
+  ~GzipBody() { end_stream(); }
   GzipBody(const GzipBody&) = delete;
   GzipBody& operator=(const GzipBody&) = delete;
 

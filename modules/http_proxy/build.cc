@@ -122,8 +122,11 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   const ProxyConf& conf = proxy.conf;
   set_body(request, conf, what);
   std::string_view method = request.method_text;
-  if (conf.method.is_set()) method = conf.method.evaluate(request);
-  what.method = method == request.method_text ? request.method : parse_method(method);
+  what.method = request.method;
+  if (conf.method.is_set()) {
+    method = conf.method.evaluate(request);
+    what.method = parse_method(method);
+  }
   if (proxy.may_be_http_2) {
     RequestFields& fields = *request.arena().make<RequestFields>(request.arena());
     what.fields = &fields;
@@ -132,7 +135,8 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
     write_fields(request, proxy, what, to);
   }
   if (!proxy.may_be_http_1) return;
-  h1::RequestWriter to(what.head, method, proxy.uri, conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1");
+  std::string_view version = conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1";
+  h1::RequestWriter to(request.arena(), what.head, method, proxy.uri, version);
   write_fields(request, proxy, what, to);
   to.end();
 }

@@ -64,7 +64,7 @@ void push_header(lua_State* L, http::Subrequest& made) {
   bool typed = false;
   for (const Headers::Field& field : made.fields()) {
     typed = typed || field.known == KnownHeader::content_type;
-    push_field_name(L, field.name, true);
+    push_text(L, field.name);
     push_text(L, field.value);
     table.add();
   }

@@ -44,12 +44,15 @@ int get_headers(lua_State* L) {
   Request& request = request_of(L);
   int most = static_cast<int>(luaL_optinteger(L, 1, 100));
   bool raw = lua_toboolean(L, 2);
-  lua_createtable(L, 0, static_cast<int>(request.head.headers.size()));
+  const Headers& headers = request.head.headers;
+  FieldNames names(L, raw);
+  lua_createtable(L, 0, static_cast<int>(headers.size()));
   RepeatTable table(L, most);
-  for (const Headers::Field& field : request.head.headers) {
-    push_field_name(L, field.name, raw);
+  for (const Headers::Field& field : headers) {
+    names.push(field.known, field.name);
     push_text(L, field.value);
-    if (!table.add()) break;
+    bool is_first = field.known != KnownHeader::other && headers.find(field.known) == &field;
+    if (!(is_first ? table.add_first() : table.add())) break;
   }
   if (!raw) set_fields_metatable(L);
   if (!table.is_truncated()) return 1;

@@ -198,17 +198,18 @@ int get_headers(lua_State* L) {
   Request& request = request_of(L);
   int most = static_cast<int>(luaL_optinteger(L, 1, 100));
   bool raw = lua_toboolean(L, 2);
+  FieldNames names(L, raw);
   lua_newtable(L);
   RepeatTable table(L, most);
   for (KnownHeader own : {KnownHeader::content_type, KnownHeader::content_length, KnownHeader::last_modified, KnownHeader::etag}) {
-    push_field_name(L, http::header_name(own), raw);
+    names.push(own, http::header_name(own));
     if (push_own_field(L, request, own)) table.add();
     else lua_pop(L, 1);
   }
   for (const Headers::Field& field : request.response.head.headers) {
     bool doubled = field.known == KnownHeader::content_type && !request.response.content_type.empty();
     if (doubled) continue;
-    push_field_name(L, field.name, raw);
+    names.push(field.known, field.name);
     push_text(L, field.value);
     if (!table.add()) break;
   }

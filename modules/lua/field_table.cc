@@ -10,13 +10,24 @@
 
 namespace fairlead::lua {
 
-bool RepeatTable::add() {
+bool RepeatTable::take_room() {
   if (left_ == 0) {
     lua_pop(L_, 2);
     truncated_ = true;
     return false;
   }
   if (left_ > 0) --left_;
+  return true;
+}
+
+bool RepeatTable::add_first() {
+  if (!take_room()) return false;
+  lua_rawset(L_, -3);
+  return true;
+}
+
+bool RepeatTable::add() {
+  if (!take_room()) return false;
   // table, name, value
   lua_pushvalue(L_, -2);
   lua_rawget(L_, -4);
@@ -65,13 +76,38 @@ static std::string_view escaped(Arena& arena, std::string_view text) {
 std::string_view safe_name(Arena& arena, std::string_view name) { return escaped<is_good_in_name>(arena, name); }
 std::string_view safe_value(Arena& arena, std::string_view value) { return escaped<is_good_in_value>(arena, value); }
 
-void push_field_name(lua_State* L, std::string_view name, bool raw) {
-  char lowered[256];
-  if (raw || name.size() > sizeof lowered) lua_pushlstring(L, name.data(), name.size());
-  else {
-    lower_into(lowered, name);
-    lua_pushlstring(L, lowered, name.size());
+FieldNames::FieldNames(lua_State* L, bool raw) : L_(L) {
+  static char key;  // its address is what no script can name
+  if (raw) return;
+  lua_pushlightuserdata(L, &key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  if (lua_type(L, -1) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, static_cast<int>(http::known_header_count), 0);
+    lua_pushlightuserdata(L, &key);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, LUA_REGISTRYINDEX);
   }
+  kept_ = lua_gettop(L);
+}
+
+void FieldNames::push(http::KnownHeader known, std::string_view name) {
+  bool may_keep = kept_ != 0 && known != http::KnownHeader::other;
+  if (may_keep) {
+    lua_rawgeti(L_, kept_, static_cast<int>(known));
+    if (lua_type(L_, -1) == LUA_TSTRING) return;
+    lua_pop(L_, 1);
+  }
+  char lowered[256];
+  if (kept_ == 0 || name.size() > sizeof lowered) {
+    lua_pushlstring(L_, name.data(), name.size());
+  } else {
+    lower_into(lowered, name);
+    lua_pushlstring(L_, lowered, name.size());
+  }
+  if (!may_keep) return;
+  lua_pushvalue(L_, -1);
+  lua_rawseti(L_, kept_, static_cast<int>(known));
 }
 
 void set_fields_metatable(lua_State* L) {

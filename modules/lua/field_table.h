@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/base/arena.h"
+#include "http/message/known_header.h"
 
 namespace fairlead::lua {
 
@@ -19,9 +20,12 @@ class RepeatTable {
   RepeatTable(lua_State* L, int most) : L_(L), left_(most > 0 ? most : -1) {}
   // Name and value stand on top of the stack, above the table, and are taken from it. False: there was no room for them any more.
   bool add();
+  // The same where the table has nothing of that name yet.
+  bool add_first();
   bool is_truncated() const { return truncated_; }
 
  private:
+  bool take_room();
   lua_State* L_;
   int left_;
   bool truncated_ = false;
@@ -32,7 +36,17 @@ class RepeatTable {
 std::string_view safe_name(Arena& arena, std::string_view name);
 std::string_view safe_value(Arena& arena, std::string_view value);
 
-// Pushes a name of a field as scripts see it: in lower case unless `raw`.
-void push_field_name(lua_State* L, std::string_view name, bool raw);
+// Names of fields as scripts see them: in lower case unless `raw`. Those of known fields are made once per machine and kept in an array,
+// which lies on the stack from here on, below what the caller pushes. Nothing else is held: an error of Lua may pass.
+class FieldNames {
+ public:
+  FieldNames(lua_State* L, bool raw);
+  // `known` must be that of `name`.
+  void push(http::KnownHeader known, std::string_view name);
+
+ private:
+  lua_State* L_;
+  int kept_ = 0;  // where the array lies; 0: raw, there is none
+};
 
 }  // namespace fairlead::lua

@@ -131,7 +131,7 @@ FetchPlan Exporter::plan_for(const Addr& to, Arena& arena) const {
     plan.target.connect.tls = &tls;
     plan.scheme = "https";
   }
-  plan.target.address = to;
+  plan.target.address = &to;
   plan.target.key = PoolKey::of(key);
   plan.target.pool = &pool_;
   plan.target.limits = &exporter.limits;

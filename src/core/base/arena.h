@@ -71,6 +71,11 @@ class Arena {
     to[text.size()] = '\0';
     return to;
   }
+  // For text of a length that is known once it is written: the latest allocation ends at `unused` in place of `end`. Does nothing where
+  // that is not what it was.
+  void give_back(char* unused, const char* end) {
+    if (next_ == end) next_ = unused;
+  }
   // One text from several.
   std::string_view join(std::initializer_list<std::string_view> parts);
   // The bytes held in blocks, for the tests and the memory report.

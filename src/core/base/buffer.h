@@ -131,6 +131,12 @@ class Chain {
     size_ += slice.size;
     new (at() + last_++) Slice(std::move(slice));
   }
+  // The last slice, of bytes without an owner, grows by the `bytes` that lie right behind it.
+  void extend_last(size_t bytes) {
+    FL_ASSERT(last_ != first_ && !at()[last_ - 1].owner);
+    at()[last_ - 1].size += bytes;
+    size_ += bytes;
+  }
   void append(Chain&& other);
   // Forgets the first `bytes` (at most size()).
   void drop_front(size_t bytes) {

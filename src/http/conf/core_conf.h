@@ -54,7 +54,7 @@ struct CoreConf {
   Msec client_body_timeout{60'000};
   BodyInFile client_body_in_file_only = BodyInFile::off;
   bool client_body_in_single_buffer = false;
-  Size request_pool_size{5120};  // all of a small proxied request fits
+  Size request_pool_size{6144};  // all of a small proxied request fits
   TempPath client_body_temp_path{places::client_body_temp, {}};
   // Connections
   Msec keepalive_timeout{75'000};

@@ -98,13 +98,11 @@ static Found search(Location& from, std::string_view uri, Session& session, bool
     return {&from, true};
   }
   Found best{prefix ? prefix : &from};
-  if (prefix) {
-    bool inner_stop = prefix->match == Location::Match::prefix_no_regex;
-    best = search(*prefix, uri, session, inner_stop);
-    if (inner_stop) {
-      stop = true;
-      return best;
-    }
+  bool inner_stop = prefix && prefix->match == Location::Match::prefix_no_regex;
+  if (prefix && !prefix->inner.empty()) best = search(*prefix, uri, session, inner_stop);
+  if (inner_stop) {
+    stop = true;
+    return best;
   }
   for (Location* l : from.lookup.regexes) {
     if (!l->regex->match(session, uri)) continue;

@@ -57,7 +57,7 @@ Fetch::Fetch(Worker& worker, const Logger& logger, FetchPlan& plan)
   what_.has_body = !plan.body.empty();
   what_.length = plan.body.size();
   what_.method = plan.method_of;
-  write_head(h1::RequestWriter(what_.head, plan.method, plan.path, "HTTP/1.1"));
+  write_head(h1::RequestWriter(*fetched_.arena, what_.head, plan.method, plan.path, "HTTP/1.1"));
   write_head(h2::RequestWriter(fields_, plan.method, plan.scheme, plan.path));
 }
 

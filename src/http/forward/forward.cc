@@ -33,7 +33,7 @@ std::string_view read_bind(Request& request, const ForwardConf& conf, ConnectOpt
 AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const Peer& peer, Target& target, const PeerChoice* choice) {
   const ForwardConf& conf = plan.conf;
   AttemptTarget to;
-  to.address = peer.spec.address;
+  to.address = &peer.spec.address;
   to.pool = target.pool;
   to.limits = plan.limits;
   std::string_view key = peer.spec.name;

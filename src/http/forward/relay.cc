@@ -30,7 +30,7 @@ constexpr KnownHeaderSet kept_by_accel(KnownHeader::content_type, KnownHeader::s
 // The pieces of a reply's head that change what happens next. Nothing: go on.
 std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Headers& headers) {
   const Flags<Ignore>& ignore = plan.conf.ignore_headers;
-  if (!ignore.has(Ignore::x_accel_limit_rate)) {
+  if (headers.has(KnownHeader::x_accel_limit_rate) && !ignore.has(Ignore::x_accel_limit_rate)) {
     auto rate = parse_decimal(headers.value(KnownHeader::x_accel_limit_rate));
     if (rate) request.response.rate_bytes = *rate;
   }
@@ -79,7 +79,7 @@ void keep_challenges(Request& request, const ResponseHead& reply) {
 }
 
 bool is_buffered(const ForwardConf& conf, const Headers& headers) {
-  if (conf.ignore_headers.has(Ignore::x_accel_buffering)) return conf.buffering;
+  if (!headers.has(KnownHeader::x_accel_buffering) || conf.ignore_headers.has(Ignore::x_accel_buffering)) return conf.buffering;
   std::string_view wish = headers.value(KnownHeader::x_accel_buffering);
   if (equal_nocase(wish, "no")) return false;
   return conf.buffering || equal_nocase(wish, "yes");

@@ -3,6 +3,7 @@
 #include "http/h1/field_line.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "http/message/known_header_table.h"
 
@@ -27,19 +28,20 @@ LineKind end_line(FieldLine& line, LineKind kind, std::string_view buffer, const
 size_t take_plain_fields(Headers& to, std::string_view buffer, size_t from, const PlainFields& rules) {
   const char *base = buffer.data(), *name = base + from;
   const char* end = base + std::min({buffer.size(), rules.section_end_max, from + std::min(rules.line_bytes_max, buffer.size())});
+  if (end - base < 16) return from;  // too short for the searches to look at as a whole
   const KnownHeaderSet once = rules.once;
   Headers::Adding adding(to);
   for (size_t left = rules.lines_max; left > 0 && name < end && *name > ' '; --left) {  // a blank: the section's end, a body may follow
     const char* colon = scan::find_colon(base, name, end);
     if (end - colon < 4 || colon[1] != ' ' || colon[2] == ' ') break;
     const char *value = colon + 2, *stop = scan::find_unprintable(base, value, end);
-    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n' || stop[-1] == ' ') break;  // of an empty value: the blank behind the colon
+    if (end - stop < 2 || std::memcmp(stop, "\r\n", 2) != 0 || stop[-1] == ' ') break;  // of an empty value: the blank behind the colon
     std::string_view text(name, static_cast<size_t>(colon - name));
     KnownHeader known = known_header::find(text);
     if (known == KnownHeader::other) [[unlikely]] {
       unsigned classes = name_classes(text);
       if (classes == 0 || (classes & rules.odd_classes)) break;
-    } else if (adding.has(known) && once.holds(known)) {
+    } else if (adding.has(known) && once.holds(known)) [[unlikely]] {
       break;
     }
     adding.add(known, text, {value, static_cast<size_t>(stop - value)});

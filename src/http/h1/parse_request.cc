@@ -117,12 +117,13 @@ bool RequestParser::skip_empty_lines(std::string_view buffer) {
 
 // "GET /path HTTP/1.1": nearly every request begins with such a line. False: nothing is said of it.
 bool RequestParser::take_usual_line(std::string_view buffer) {
-  constexpr std::string_view start = "GET /", rest = " HTTP/1.1\r\n";
+  constexpr char start[] = "GET /", rest[] = " HTTP/1.1\r\n";
+  constexpr std::ptrdiff_t start_bytes = sizeof start - 1, rest_bytes = sizeof rest - 1;
   const char *line = base_ + line_at_, *end = base_ + std::min<size_t>(buffer.size(), rules_.head_bytes_max);
-  if (scanned_ != 0 || static_cast<size_t>(end - line) < start.size() || std::memcmp(line, start.data(), start.size()) != 0) return false;
-  const char *target = line + start.size() - 1, *at = scan::find_blank_or_control(base_, target, end);
-  if (static_cast<size_t>(end - at) < rest.size() || std::memcmp(at, rest.data(), rest.size()) != 0) return false;
-  const char* next = at + rest.size();
+  if (scanned_ != 0 || end - line < start_bytes || !scan::is_at(line, start)) return false;
+  const char *target = line + start_bytes - 1, *at = scan::find_blank_or_control(base_, target, end);
+  if (end - at < rest_bytes || !scan::is_at(at, rest)) return false;
+  const char* next = at + rest_bytes;
   if (static_cast<size_t>(next - line) > rules_.line_bytes_max) return false;
   head_.method = Method::get;
   head_.version_minor = 1;
@@ -130,8 +131,8 @@ bool RequestParser::take_usual_line(std::string_view buffer) {
   target_at_ = static_cast<uint32_t>(target - base_);
   target_bytes_ = static_cast<uint32_t>(at - target);
   protocol_at_ = static_cast<uint32_t>(at + 1 - base_);
-  protocol_bytes_ = static_cast<uint32_t>(rest.size() - 3);
-  request_line_bytes_ = static_cast<uint32_t>(at - line + static_cast<std::ptrdiff_t>(rest.size()) - 2);
+  protocol_bytes_ = static_cast<uint32_t>(rest_bytes - 3);
+  request_line_bytes_ = static_cast<uint32_t>(next - line - 2);
   line_at_ = static_cast<size_t>(next - base_);
   stage_ = Stage::fields;
   return true;

@@ -46,7 +46,8 @@ bool ResponseParser::no_header() {
 // Anything that does not begin as "HTTP/d.d ddd" is a body without a head. All of it is looked at again with each call: it is short.
 bool ResponseParser::read_status_line(std::string_view buffer) {
   const char *at = base_, *end = base_ + buffer.size();
-  if (buffer.starts_with("HTTP/1.1 200 OK\r\n")) return take_usual_status_line();
+  constexpr char usual[] = "HTTP/1.1 200 OK\r\n";
+  if (buffer.size() >= sizeof usual - 1 && scan::is_at(at, usual)) return take_usual_status_line();
   for (char wanted : std::string_view("HTTP/")) {
     if (at == end) return false;
     if (*at++ != wanted) return no_header();

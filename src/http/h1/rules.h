@@ -14,7 +14,7 @@ struct ServerRules {
   HeadRules head;
   BodyRules body;
   size_t header_buffer_bytes = 1024;
-  size_t arena_bytes = 5120;              // first block of a request's arena: all of a small proxied request fits
+  size_t arena_bytes = 6144;              // first block of a request's arena: all of a small proxied request fits
   uint64_t header_timeout_ms = 60'000;
   uint64_t keepalive_timeout_ms = 75'000;
   uint64_t lingering_time_ms = 30'000;

@@ -84,6 +84,13 @@ void Sender::frame(Chunk& chunk) {
     file_ = std::move(chunk);
     return;
   }
+  bool fits = bytes <= std::exchange(room_bytes_, 0);
+  if (fits && !out_.empty()) {
+    const Slice& head = out_[out_.count() - 1];
+    append_bytes(const_cast<char*>(head.data + head.size), chunk.bytes.view());
+    out_.extend_last(bytes);
+    return;
+  }
   out_.push_back(std::move(chunk.bytes));
 }
 

@@ -12,6 +12,9 @@
 
 namespace fairlead::http::h1 {
 
+// A body up to this is copied behind its head: a second piece costs the socket more.
+static constexpr uint64_t joined_bytes_max = 512;
+
 ServerExchange::ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers)
     : client_(client),
       head_(head),
@@ -35,6 +38,18 @@ void ServerExchange::send_interim(uint16_t status, const Headers* headers) {
   }
   head_bytes_ = sent_bytes() + sender_.out().size();
   client_.try_write(sender_.out());  // what does not fit now leaves ahead of the head
+}
+
+// In the request's arena, with room for `joined_bytes` of the body behind it.
+void ServerExchange::put_head(const ResponseHead& head, const HeadEnd& end, uint32_t joined_bytes) {
+  Arena& arena = head_.headers.arena();
+  StatusLine line{head.status, head.reason, 1};
+  size_t room = response_head_bytes_max(line, head.headers) + joined_bytes;
+  char* begin = static_cast<char*>(arena.allocate(room, 1));
+  char* behind = append_response_head(begin, line, head.headers, end);
+  arena.give_back(behind + joined_bytes, begin + room);
+  sender_.out().push_back(Slice({begin, static_cast<size_t>(behind - begin)}));
+  sender_.set_room_behind(joined_bytes);
 }
 
 void ServerExchange::write_head(Outgoing& response) {
@@ -68,10 +83,8 @@ void ServerExchange::write_head(Outgoing& response) {
   if (response.head_only && head.status != 101) framing = SendFraming::none;
   if (length != no_length) end.length_bytes = static_cast<uint64_t>(length);
   if (end.connection == ConnectionOption::as_listed) end.connection = keep_alive_ ? ConnectionOption::keep_alive : ConnectionOption::close;
-  if (head_.version_major > 0) {  // HTTP/0.9 has no head
-    ChainWriter writer(sender_.out(), 1024);
-    write_response_head(writer, StatusLine{head.status, head.reason, 1}, head.headers, end);
-  }
+  bool joins = framing == SendFraming::length && static_cast<uint64_t>(length) <= joined_bytes_max;
+  if (head_.version_major > 0) put_head(head, end, joins ? static_cast<uint32_t>(length) : 0);  // HTTP/0.9 has no head
   head_bytes_ = sent_bytes() + sender_.out().size();
   sender_.begin(framing, length == no_length ? 0 : static_cast<uint64_t>(length));
   head_written_ = true;
@@ -192,7 +205,8 @@ void tell_broken(Connection& client, const RequestParser& parser, RequestSink& s
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
 Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
   uint64_t started_ms = client.loop().now_ms();
-  bool pipelined = sink.facts().requests > 0 && !client.unread().empty();
+  ClientFacts& facts = sink.facts();
+  bool pipelined = facts.requests > 0 && !client.unread().empty();
   Arena::Owner arena = Arena::open(rules.arena_bytes);
   RequestHead* head = arena->make<RequestHead>(*arena);
   RequestParser parser(*head, rules.head);
@@ -213,8 +227,8 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   else parser.describe(client.unread());
   Trailers* trailers = head->framing.chunked ? arena->make<Trailers>(*arena, 0u) : nullptr;
   ServerExchange* exchange = arena->make<ServerExchange>(client, *head, rules.body, trailers);
-  ++sink.facts().requests;
-  Request* request = arena->make<Request>(*arena, *head, *exchange, sink.facts());
+  ++facts.requests;
+  Request* request = arena->make<Request>(*arena, *head, *exchange, facts);
   request->started_ms = started_ms;
   request->is_pipelined = pipelined;
   if (step == HeadStep::done) {

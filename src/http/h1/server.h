@@ -14,6 +14,8 @@
 
 namespace fairlead::http::h1 {
 
+struct HeadEnd;
+
 class ServerExchange final : public Exchange {
  public:
   ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers);
@@ -48,6 +50,7 @@ class ServerExchange final : public Exchange {
  private:
   static void send_continue(void* self);
   void write_head(Outgoing& response);
+  void put_head(const ResponseHead& head, const HeadEnd& end, uint32_t joined_bytes);
 
   Connection& client_;
   const RequestHead& head_;

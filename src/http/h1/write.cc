@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "http/h1/write.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -67,13 +68,22 @@ void write_request_head(ChainWriter& to, const RequestLine& line, const Headers&
   to.advance(static_cast<size_t>(at - begin));
 }
 
-void write_response_head(ChainWriter& to, const StatusLine& line, const Headers& headers, const HeadEnd& end) {
-  constexpr size_t minor_at = std::string_view("HTTP/1.").size();
-  constexpr std::string_view frame = "HTTP/1.1 65535 \r\n";
+static constexpr std::string_view status_line_frame = "HTTP/1.1 65535 \r\n";
+
+// The whole line, if it is one that we would write, too. Empty: it is to be put together.
+static std::string_view ready_line(const StatusLine& line) {
   bool is_usual = line.reason.empty() || (line.status == 200 && line.reason == "OK");
-  std::string_view ready = is_usual ? status_line(line.status) : std::string_view();
-  char* begin = to.reserve(ready.size() + frame.size() + line.reason.size() + headers.bytes() + end_bytes_max);
-  char* at = begin;
+  return is_usual ? status_line(line.status) : std::string_view();
+}
+
+size_t response_head_bytes_max(const StatusLine& line, const Headers& headers) {
+  return std::max(ready_line(line).size(), status_line_frame.size() + line.reason.size()) + headers.bytes() + end_bytes_max;
+}
+
+char* append_response_head(char* to, const StatusLine& line, const Headers& headers, const HeadEnd& end) {
+  constexpr size_t minor_at = std::string_view("HTTP/1.").size();
+  std::string_view ready = ready_line(line);
+  char* at = to;
   if (!ready.empty()) {
     at = append_bytes(at, ready);
   } else {
@@ -83,10 +93,14 @@ void write_response_head(ChainWriter& to, const StatusLine& line, const Headers&
     if (!line.reason.empty()) at = append_bytes(at, line.reason);
     at = append_bytes(at, "\r\n");
   }
-  if (line.version_minor == 0) begin[minor_at] = '0';
+  if (line.version_minor == 0) to[minor_at] = '0';
   at = append_fields(at, headers, end);
-  at = append_end(at, end);
-  to.advance(static_cast<size_t>(at - begin));
+  return append_end(at, end);
+}
+
+void write_response_head(ChainWriter& to, const StatusLine& line, const Headers& headers, const HeadEnd& end) {
+  char* begin = to.reserve(response_head_bytes_max(line, headers));
+  to.advance(static_cast<size_t>(append_response_head(begin, line, headers, end) - begin));
 }
 
 void write_last_chunk(ChainWriter& to, const Trailers& trailers) {

@@ -332,7 +332,7 @@ PeerLink::Rules rules_of(const AttemptTarget& target) {
 }
 
 LinkPlan::LinkPlan(const AttemptTarget& target)
-    : address(target.address), connect(target.connect), connect_timeout_ms(target.connect_timeout_ms), rules(rules_of(target)) {
+    : address(*target.address), connect(target.connect), connect_timeout_ms(target.connect_timeout_ms), rules(rules_of(target)) {
   constexpr size_t arena_bytes = 1024;
   if (!connect.tls && connect.greeting.empty()) return;
   arena = Arena::open(arena_bytes);

@@ -43,9 +43,9 @@ enum class Poll : uint8_t {
   failed,   // error() says why; the body is cut short
 };
 
+// Destroyed as what it is, by who made it: one without anything to give back costs its arena no clean-up.
 class Body {
  public:
-  virtual ~Body() = default;
   // At most one chunk, without waiting.
   virtual Poll poll(Chunk& chunk) = 0;
   // Waits until poll() can give something else than pending. Call only after pending. Bounded by the source's own timeout: the error
@@ -62,6 +62,9 @@ class Body {
   virtual Body* part(Arena&, uint64_t /*offset*/, uint64_t /*bytes*/) { return nullptr; }
   // After end: the trailer section, or nullptr.
   virtual const Headers* trailers() const { return nullptr; }
+
+ protected:
+  ~Body() = default;
 };
 
 // Pulls until end; for callers that want the waiting form. ready: `chunk` is filled.

@@ -32,7 +32,7 @@ class Headers {
   };
 
   // `room`: fields that fit before the list has to move.
-  explicit Headers(Arena& arena, uint32_t room = 20) : arena_(&arena), room_first_(room) {}
+  explicit Headers(Arena& arena, uint32_t room = 14) : arena_(&arena), room_first_(room) {}
   Headers(const Headers&) = delete;
   Headers& operator=(const Headers&) = delete;
 
@@ -61,14 +61,14 @@ class Headers {
   // add() for a loop over many: the list shows them once this is destroyed, has() excepted. Nothing else changes the list meanwhile.
   class Adding {
    public:
-    explicit Adding(Headers& to) : to_(to), fields_(to.fields_), size_(to.size_), room_(to.room_) {}
+    explicit Adding(Headers& to) : to_(to), next_(to.fields_ + to.size_), end_(to.fields_ + to.room_), size_(to.size_) {}
     ~Adding() { to_.size_ = size_; }
     Adding(const Adding&) = delete;
     Adding& operator=(const Adding&) = delete;
     bool has(KnownHeader known) const { return to_.has(known); }
     void add(KnownHeader known, std::string_view name, std::string_view value) {
-      if (size_ == room_) grow();
-      new (fields_ + size_) Field{name, value, known};
+      if (next_ == end_) [[unlikely]] grow();
+      new (next_++) Field{name, value, known};
       if (known != KnownHeader::other) to_.note_slot(known, size_);
       ++size_;
     }
@@ -77,12 +77,12 @@ class Headers {
     void grow() {
       to_.size_ = size_;
       to_.grow();
-      fields_ = to_.fields_;
-      room_ = to_.room_;
+      next_ = to_.fields_ + size_;
+      end_ = to_.fields_ + to_.room_;
     }
     Headers& to_;
-    Field* fields_;
-    uint32_t size_, room_;
+    Field *next_, *end_;
+    uint32_t size_;
   };
 
   // The first such field, or nullptr. Pointers hold until the next change of the list.

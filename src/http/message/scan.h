@@ -7,7 +7,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
+#include <type_traits>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -56,6 +58,7 @@ inline Bytes load(const char* at) { return _mm_loadu_si128(reinterpret_cast<cons
 inline Bytes all(char byte) { return _mm_set1_epi8(byte); }
 inline Bytes up_to(Bytes bytes, char most) { return _mm_cmpeq_epi8(_mm_min_epu8(bytes, all(most)), bytes); }  // unsigned
 inline Bytes equal(Bytes bytes, char byte) { return _mm_cmpeq_epi8(bytes, all(byte)); }
+inline unsigned first_of(unsigned hits) { return static_cast<unsigned>(__builtin_ctz(hits)); }  // of at least one
 #endif
 
 // The first byte of [at, end) that `wanted` says yes to, or `end`. Its `in` says it of sixteen at once, as a byte of ones each. The last
@@ -63,14 +66,14 @@ inline Bytes equal(Bytes bytes, char byte) { return _mm_cmpeq_epi8(bytes, all(by
 template <class Wanted>
 [[gnu::always_inline]] inline const char* find(const char* base, const char* at, const char* end, Wanted wanted) {
 #if defined(__SSE2__)
-  for (; end - at >= 16; at += 16) {
-    int hits = _mm_movemask_epi8(wanted.in(load(at)));
-    if (hits != 0) return at + __builtin_ctz(static_cast<unsigned>(hits));
-  }
   if (end - base >= 16) {
     const char* last = end - 16;
-    unsigned hits = static_cast<unsigned>(_mm_movemask_epi8(wanted.in(load(last)))) >> (at - last);  // `at` is behind `last`
-    return hits != 0 ? at + __builtin_ctz(hits) : end;
+    for (; at <= last; at += 16) {
+      unsigned hits = static_cast<unsigned>(_mm_movemask_epi8(wanted.in(load(at))));
+      if (hits != 0) return at + first_of(hits);
+    }
+    unsigned hits = static_cast<unsigned>(_mm_movemask_epi8(wanted.in(load(last)))) >> (at - last);
+    return hits != 0 ? at + first_of(hits) : end;
   }
 #endif
   while (at < end && !wanted(*at)) ++at;
@@ -115,6 +118,24 @@ struct Colon {
 };
 
 }  // namespace detail
+
+// Whether `literal` stands at `at`, where as many bytes can be read: by words, the last of which overlaps the one before it, in place of a
+// call of memcmp().
+template <size_t with_zero>
+inline bool is_at(const char* at, const char (&literal)[with_zero]) {
+  constexpr size_t size = with_zero - 1;
+  using Word = std::conditional_t<size >= 8, uint64_t, uint32_t>;
+  static_assert(size >= sizeof(Word));
+  auto differs = [&](size_t offset) {
+    Word own, other;
+    std::memcpy(&own, literal + offset, sizeof own);
+    std::memcpy(&other, at + offset, sizeof other);
+    return own ^ other;
+  };
+  Word difference = differs(size - sizeof(Word));
+  for (size_t offset = 0; offset + sizeof(Word) < size; offset += sizeof(Word)) difference |= differs(offset);
+  return difference == 0;
+}
 
 // All give `end` if there is none. `base`: where the readable bytes begin, at or before `at`.
 

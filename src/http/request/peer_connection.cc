@@ -9,7 +9,7 @@
 namespace fairlead::http {
 
 bool PeerConnection::is_unread() const {
-  if (!target_.address.is_ip()) return false;
+  if (!target_.address || !target_.address->is_ip()) return false;
   auto bytes = acknowledged_bytes(pooled_->connection.watch().fd());
   return bytes && *bytes <= sent_before_ + 1;  // the handshake's SYN counts as one
 }
@@ -37,7 +37,7 @@ Task<Result<std::unique_ptr<PooledConnection>>> connect_peer(PeerCall call, uint
     co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
   }
   ConnectionSlot slot(worker);  // before the wait: whoever looks meanwhile must see it taken
-  auto connected = co_await connect(worker.loop(), target.address, target.connect, target.key, deadline_ms);
+  auto connected = co_await connect(worker.loop(), *target.address, target.connect, target.key, deadline_ms);
   if (!connected) co_return connected.error();
   (*connected)->slot = std::move(slot);
   co_return std::move(*connected);

@@ -29,7 +29,7 @@ class PeerProtocol;
 
 // Where to and within which limits. Times in milliseconds, 0: none.
 struct AttemptTarget {
-  Addr address;
+  const Addr* address = nullptr;  // outlives the exchange
   PoolKey key;               // address, protocol, local address: what makes two connections interchangeable
   ConnPool* pool = nullptr;  // nullptr: no reuse
   KeepLimits keep;           // of the connection afterwards, instead of the pool's

@@ -12,6 +12,8 @@ Request::Request(Arena& own_arena, RequestHead& request_head, Exchange& client_e
       head(request_head),
       exchange(client_exchange),
       facts(client_facts),
+      worker_(client_facts.worker),
+      loop_(client_exchange.connection().loop()),
       response(own_arena),
       method(request_head.method),
       method_text(request_head.method_text) {
@@ -19,7 +21,7 @@ Request::Request(Arena& own_arena, RequestHead& request_head, Exchange& client_e
   local_addr = &facts.local;
   connection_slots = &facts.slots;
   client_fd = client().watch().fd();
-  started_ms = client().loop().now_ms();
+  started_ms = loop_.now_ms();
 }
 
 Request::~Request() = default;
@@ -29,8 +31,6 @@ Request& Request::origin() {
   while (at->parent) at = at->parent;
   return static_cast<Request&>(*at);
 }
-
-Worker& Request::worker() const { return facts.worker; }
 
 std::string_view Request::host() const {
   if (!head.host.empty()) return head.host;

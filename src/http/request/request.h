@@ -76,11 +76,17 @@ class Request : public Session, public LogContext {
   RequestHead& head;             // as the client sent it; modules may edit the fields that are passed on
   Exchange& exchange;
   const ClientFacts& facts;
+
+ private:
+  Worker& worker_;  // asked for all the time: not by way of the connection
+  Loop& loop_;
+
+ public:
   Response response;
 
   Connection& client() { return exchange.connection(); }
-  Loop& loop() { return client().loop(); }
-  Worker& worker() const;
+  Loop& loop() { return loop_; }
+  Worker& worker() const { return worker_; }
   // The client's own request: this one, or the one that this subrequest is a part of.
   Request& origin();
 

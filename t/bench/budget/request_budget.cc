@@ -32,9 +32,9 @@
 
 namespace {
 
-// Of one request. Pool: three frames (serve_one, handle, try_peers), the request's arena, the segments of the
-// client's head, the request to the upstream, its reply, the head of the response.
-constexpr uint64_t pool_blocks_max = 8, heap_calls_max = 0, data_calls_max = 4;
+// Of one request. Pool: three frames (serve_one, handle, try_peers), the request's arena, in which the heads are written, the segments of
+// the client's head and of the upstream's reply.
+constexpr uint64_t pool_blocks_max = 6, heap_calls_max = 0, data_calls_max = 4;
 
 bool engine_runs = false;
 uint64_t heap_calls = 0, data_calls = 0;

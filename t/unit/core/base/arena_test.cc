@@ -47,6 +47,16 @@ TEST(Arena, LargeObjectsKeepTheCurrentBlock) {
   EXPECT_EQ(after, before + 16);  // still from the first block
 }
 
+TEST(Arena, TakesBackTheEndOfTheLatestAllocation) {
+  Arena::Owner arena = Arena::open(4096);
+  char* text = static_cast<char*>(arena->allocate(100, 1));
+  arena->give_back(text + 10, text + 100);
+  char* next = static_cast<char*>(arena->allocate(20, 1));
+  EXPECT_EQ(next, text + 10);
+  arena->give_back(text + 5, text + 10);  // no longer the latest
+  EXPECT_EQ(static_cast<char*>(arena->allocate(1, 1)), next + 20);
+}
+
 TEST(Arena, DestroysInReverse) {
   std::vector<int> seen;
   {

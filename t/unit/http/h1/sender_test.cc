@@ -111,6 +111,54 @@ TEST_F(SenderTest, HeadAndBodyOfKnownLengthLeaveTogether) {
   EXPECT_EQ(sender.sent_body_bytes(), 4u);
 }
 
+TEST_F(SenderTest, ASmallBodyIsCopiedIntoTheRoomBehindTheHead) {
+  make();
+  char room[] = "HEAD ....";
+  Sender sender(*connection);
+  sender.out().push_back(Slice({room, 5}));
+  sender.set_room_behind(4);
+  sender.begin(SendFraming::length, 6);
+  PartsBody body({"bod", "y", "!!"});
+  body.let_go();
+  body.let_go();
+  EXPECT_EQ(sender.pump(body), Progress::done);
+  receive();
+  EXPECT_EQ(received, "HEAD body!!");
+  EXPECT_EQ(std::string_view(room), "HEAD bod.");  // of the first piece only
+}
+
+TEST_F(SenderTest, ABodyIsNotCopiedWhereItDoesNotFitOrTheHeadHasLeft) {
+  for (bool is_late : {false, true}) {
+    make();
+    char room[] = "HEAD ....";
+    Sender sender(*connection);
+    sender.out().push_back(Slice({room, 5}));
+    sender.set_room_behind(is_late ? 4 : 3);
+    sender.begin(SendFraming::length, 4);
+    if (is_late) {
+      struct LateBody final : Body {
+        Poll poll(Chunk& chunk) override {
+          if (polls++ == 0) return Poll::pending;
+          if (polls > 2) return Poll::end;
+          chunk.bytes = Slice("body");
+          return Poll::ready;
+        }
+        Task<Result<Unit>> ready() override { co_return Unit(); }
+        Error error() const override { return {}; }
+        int polls = 0;
+      } body;
+      EXPECT_EQ(sender.pump(body), Progress::need_body);
+      EXPECT_EQ(sender.pump(body), Progress::done);
+    } else {
+      BytesBody body(Slice("body"));
+      EXPECT_EQ(sender.pump(body), Progress::done);
+    }
+    receive();
+    EXPECT_EQ(received, "HEAD body");
+    EXPECT_EQ(std::string_view(room), "HEAD ....");
+  }
+}
+
 TEST_F(SenderTest, ChunksWithTrailers) {
   make();
   Arena::Owner arena = Arena::open(256);

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""The tables of fields that ngx.req.get_headers() and ngx.resp.get_headers() make: names, repeated fields, how many."""
+
+from lib.client import get
+
+CONF = """
+events {}
+http {
+    init_by_lua_block {
+        function show(fields, cut)
+            local lines = {}
+            for name, value in pairs(fields) do
+                lines[#lines + 1] = name .. "=" .. (type(value) == "table" and "{" .. table.concat(value, " ") .. "}" or value)
+            end
+            table.sort(lines)
+            return table.concat(lines, " ") .. (cut and " " .. cut or "")
+        end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /lower { content_by_lua_block { ngx.print(show(ngx.req.get_headers())) } }
+        location /raw { content_by_lua_block { ngx.print(show(ngx.req.get_headers(0, true))) } }
+        location /two { content_by_lua_block { ngx.print(show(ngx.req.get_headers(2))) } }
+        location /found { content_by_lua_block { local h = ngx.req.get_headers() ngx.print(h.x_odd, h.Via, h["VIA"], h.user_agent) } }
+        location /response { content_by_lua_block {
+            ngx.header.Via = { "a", "b" }
+            ngx.header["X-Odd"] = "c"
+            ngx.print(show(ngx.resp.get_headers()), "|", show(ngx.resp.get_headers(0, true)))
+        } }
+    }
+}
+"""
+
+
+def body(s, path, *fields):
+    return get(s.port, path, fields, host="h").body.decode()
+
+
+def test_names_are_lowered_however_they_were_sent(server):
+    s = server(CONF)
+    for names in (("Via", "X-Odd", "User-Agent"), ("VIA", "x-odd", "user-agent"), ("via", "X-ODD", "uSER-aGENT")):
+        fields = [f"{name}: {value}" for name, value in zip(names, ("1", "2", "u"))]
+        assert body(s, "/lower", *fields) == "connection=close host=h user-agent=u via=1 x-odd=2"
+
+
+def test_repeated_fields_are_arrays_in_their_order(server):
+    s = server(CONF)
+    fields = ("Via: 1", "X-Odd: a", "VIA: 2", "x-odd: b", "via: 3", "Accept: x")
+    assert body(s, "/lower", *fields) == "accept=x connection=close host=h via={1 2 3} x-odd={a b}"
+    assert body(s, "/raw", *fields) == "Accept=x Connection=close Host=h VIA=2 Via=1 X-Odd=a via=3 x-odd=b"
+    assert body(s, "/raw", "Via: 1", "Via: 2") == "Connection=close Host=h Via={1 2}"
+
+
+def test_no_more_than_asked_for(server):
+    s = server(CONF)
+    assert body(s, "/two", "Via: 1", "X-Odd: 2") == "host=h via=1 truncated"
+    assert body(s, "/two", "X-Odd: 1", "X-Odd: 2") == "host=h x-odd=1 truncated"
+
+
+def test_they_are_found_by_any_spelling(server):
+    assert body(server(CONF), "/found", "X-Odd: 1", "Via: 2", "User-Agent: u") == "122u"
+
+
+def test_fields_of_the_response(server):
+    s = server(CONF)
+    for _ in range(2):
+        lower, as_sent = body(s, "/response").split("|")
+        assert "via={a b}" in lower and "x-odd=c" in lower and "Via={a b}" in as_sent and "X-Odd=c" in as_sent
