@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "build_config.h"
+#include "core/base/format.h"
 #include "core/base/log_sinks.h"
 #include "core/conf/error_log.h"
 #include "core/conf/session_vars.h"
@@ -92,6 +93,7 @@ ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const
   if (g.metrics) FL_TRY(g.metrics->open());
   FL_TRY(attach_peer_zones(g));
   FL_TRY(g.make_ready());
+  made->settings_.privileged_agent = conf<ProcessConf>(g.root()).settings.privileged_agent;  // known when the modules are ready
   if (http::HttpBlock* http = http::http_block_of(g)) {
     for (auto& group : http->listens.groups) {
       made->listeners_.add(group->own->spec);
@@ -159,22 +161,15 @@ struct BoardPlace {
 // One configuration at work in this process.
 class Serving {
  public:
-  Serving(Loop& loop, LoadedConfiguration& configuration, unsigned slot, BoardPlace place)
+  Serving(Loop& loop, LoadedConfiguration& configuration, const WorkerSlot& slot, BoardPlace place)
       : configuration_(configuration), worker_(loop, configuration.generation(), place.board.row(place.slot)), slot_(slot) {
     worker_.use_board(place.board);
-    worker_.use_index(slot);
+    worker_.use_index(slot.index);
     if (Metrics* metrics = configuration.generation().metrics.get()) metrics->use_slot(place.slot);
   }
 
   void start() {
-    ListenSet& sockets = configuration_.listeners();
-    for (size_t i = 0; i < sockets.listeners().size(); ++i) {
-      servers_.push_back(std::make_unique<http::HttpServer>(worker_, configuration_.group(i)));
-      worker_.listen(sockets.listeners()[i].descriptor(slot_), *servers_.back());
-    }
-    if (slot_ == 0) {
-      for (const auto& retired : sockets.retired()) listen_retired(*retired);
-    }
+    if (!slot_.is_agent) listen();
     worker_.start_modules();
   }
   ~Serving() { worker_.stop_modules(); }
@@ -182,6 +177,17 @@ class Serving {
   LoadedConfiguration& configuration() { return configuration_; }
 
  private:
+  void listen() {
+    ListenSet& sockets = configuration_.listeners();
+    for (size_t i = 0; i < sockets.listeners().size(); ++i) {
+      servers_.push_back(std::make_unique<http::HttpServer>(worker_, configuration_.group(i)));
+      worker_.listen(sockets.listeners()[i].descriptor(slot_.index), *servers_.back());
+    }
+    if (slot_.index == 0) {
+      for (const auto& retired : sockets.retired()) listen_retired(*retired);
+    }
+  }
+
   // A socket of a slot that is gone: what waits in its backlog is still served.
   void listen_retired(const ListenSocket& retired) {
     for (size_t i = 0; i < configuration_.listeners().listeners().size(); ++i) {
@@ -194,7 +200,7 @@ class Serving {
   LoadedConfiguration& configuration_;
   std::vector<std::unique_ptr<http::HttpServer>> servers_;
   Worker worker_;
-  unsigned slot_;
+  const WorkerSlot& slot_;
 };
 
 // A serving process: its loop, its signals, the configurations at work (one, or in a single process the replaced ones until they are
@@ -274,7 +280,7 @@ int WorkerProcess::run(LoadedConfiguration& first) {
 }
 
 void WorkerProcess::start(LoadedConfiguration& configuration) {
-  serving_.push_back(std::make_unique<Serving>(loop_, configuration, slot_.index, place_));
+  serving_.push_back(std::make_unique<Serving>(loop_, configuration, slot_, place_));
   place_.board.row(place_.slot).state.store(WorkerState::serving, std::memory_order_relaxed);
   serving_.back()->start();
 }
@@ -299,7 +305,8 @@ void WorkerProcess::on_drained() {
 void WorkerProcess::drain(bool has_successor) {
   if (leaving_) return;
   leaving_ = true;
-  if (!slot_.single) set_process_title("fairlead: worker process is shutting down");
+  std::string_view what = slot_.is_agent ? "privileged agent" : "worker";
+  if (!slot_.single) set_process_title(format("fairlead: {} process is shutting down", what));
   Serving& last = *serving_.back();
   Logger(last.configuration().log()).notice("gracefully shutting down");
   uint64_t timeout_ms = conf<ProcessConf>(last.configuration().generation().root()).shutdown_timeout;
@@ -436,7 +443,7 @@ int Server::run_worker(Configuration& configuration, const WorkerSlot& slot) {
     Logger(loaded.log()).emerg(Errno{loop.error().sys}, "{}", loop.error().what);
     return fatal_exit;
   }
-  BoardSlot place = slot.single ? master_slot : board_.claim(static_cast<uint32_t>(slot.generation));
+  BoardSlot place = slot.single ? master_slot : board_.claim(slot.is_agent ? 0 : static_cast<uint32_t>(slot.generation));
   if (place == no_slot) {
     Logger(loaded.log()).emerg("more than {} workers live", worker_slots_max);
     return fatal_exit;

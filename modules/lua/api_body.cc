@@ -77,11 +77,14 @@ int read_body(lua_State* L) {
   return run.wait_for(L, [&] { return wait_body(*run.request(), run); });
 }
 
-// What nobody reads, the connection drops behind the answer: there is nothing left to read, and there was nothing.
+// What nobody reads, the connection drops behind the answer: there is nothing left to read, and there was nothing. An upstream gets none.
 int discard_body(lua_State* L) {
   Request& request = request_of(L);
   if (request.spooled_body) return 0;
   request.slot<RequestState>().body_is_taken = request.slot<RequestState>().body_is_dropped = true;
+  if (!request.head.has_body()) return 0;
+  request.head.framing.chunked = false;
+  request.head.framing.content_length = 0;
   return 0;
 }
 

@@ -39,7 +39,7 @@ bool append_argument(lua_State* L, int index, std::string& to) {
 
 int write(lua_State* L, LogLevel level, int first) {
   Scope& scope = Scope::current();
-  if (level != LogLevel{0} && !scope.logger.enabled(level)) return 0;
+  if (!scope.logger.enabled(level)) return 0;
   std::string& text = scope.vm.text;
   int count = lua_gettop(L);
   for (int i = first; i <= count; ++i) {
@@ -54,13 +54,6 @@ int write(lua_State* L, LogLevel level, int first) {
                             ? "expected table to have __tostring metamethod"
                             : lua_pushfstring(L, "string, number, boolean, or nil expected, got %s", luaL_typename(L, i));
     return luaL_argerror(L, i - first + 1, wrong);  // the level is not counted
-  }
-  bool in_timer = scope.hook == Hook::timer;
-  if (in_timer) text += ", context: ngx.timer";
-  if (level == LogLevel{0}) {
-    text += '\n';
-    standard_error().write(LogLevel::emerg, text);
-    return 0;
   }
   scope.logger.write(level, "{}", text);
   return 0;

@@ -16,10 +16,15 @@ namespace {
 
 bool has_master(const Vm& vm) { return conf<ProcessConf>(vm.generation().root()).settings.master_process; }
 
-// "master" while init_by_lua runs, "worker", or "single".
+bool is_agent(const Vm& vm) {
+  return vm.worker() && conf<ProcessConf>(vm.generation().root()).settings.is_agent(vm.worker()->index());
+}
+
+// "master" while init_by_lua runs, "worker", "privileged agent", or "single".
 int type(lua_State* L) {
   const Vm& vm = Scope::current().vm;
   if (!has_master(vm)) lua_pushliteral(L, "single");
+  else if (is_agent(vm)) lua_pushliteral(L, "privileged agent");
   else if (vm.worker()) lua_pushliteral(L, "worker");
   else lua_pushliteral(L, "master");
   return 1;
@@ -39,10 +44,16 @@ int signal_graceful_exit(lua_State* L) {
   return 0;
 }
 
-// There is no such process here.
+// A process besides the workers, which runs init_worker_by_lua and timers with the rights of the master. worker_connections says how many
+// connections it may have; the argument of the original is checked only.
 int enable_privileged_agent(lua_State* L) {
-  allowed_scope(L, HookSet(Hook::init));
-  return push_failure(L, "privileged agent not supported");
+  Scope& scope = Scope::current();
+  if (scope.hook != Hook::init) return luaL_error(L, "API disabled in the current context");
+  if (!lua_isnoneornil(L, 1) && (lua_type(L, 1) != LUA_TNUMBER || lua_tonumber(L, 1) < 0))
+    return luaL_error(L, "bad 'connections' argument: number expected and greater than 0");
+  conf<ProcessConf>(scope.vm.generation().root()).settings.privileged_agent = true;
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 constexpr luaL_Reg functions[] = {{"type", type},

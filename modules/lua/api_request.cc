@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "http/h1/parse.h"
 #include "http/message/headers.h"
 #include "http/request/request.h"
 #include "modules/lua/api.h"
@@ -86,19 +87,6 @@ void edit_framing(http::RequestHead& head, KnownHeader known, std::string_view v
   }
 }
 
-// The fields as they came, kept when they are changed for the first time.
-struct Received {
-  const Headers* fields = nullptr;
-};
-
-void keep_received(Request& request) {
-  Received& received = request.slot<Received>();
-  if (received.fields) return;
-  Headers* copy = request.arena().make<Headers>(request.arena(), static_cast<uint32_t>(request.head.headers.size() + 1));
-  for (const Headers::Field& field : request.head.headers) copy->add(field.known, field.name, field.value);
-  received.fields = copy;
-}
-
 // What a request has once: another one takes its place. Two of these would mean two things to two readers.
 bool is_single(KnownHeader known) {
   constexpr http::KnownHeaderSet singles(KnownHeader::host, KnownHeader::content_length, KnownHeader::content_type,
@@ -127,7 +115,6 @@ void add_field(Request& request, KnownHeader known, std::string_view name, std::
 int set_field(lua_State* L, bool keeps) {
   Scope& scope = request_scope(L);
   Request& request = *scope.request;
-  keep_received(request);
   lua_settop(L, 2);
   if (lua_isnil(L, 1)) return luaL_error(L, "bad 'name' argument: string expected, got nil");
   std::string_view name = to_text(L, 1);
@@ -206,17 +193,11 @@ int set_uri(lua_State* L) {
 }
 
 int raw_header(lua_State* L) {
-  Scope& scope = request_scope(L);
-  const http::RequestHead& head = scope.request->head;
+  const http::RequestHead& head = request_of(L).head;
   if (head.version_major >= 2) return luaL_error(L, "http v%d not supported yet", head.version_major);
-  std::string& text = scope.vm.text;
-  text.clear();
-  if (!lua_toboolean(L, 1)) text.append(head.request_line).append("\r\n");
-  const Received* received = scope.request->find_slot<Received>();
-  const Headers& fields = received && received->fields ? *received->fields : head.headers;
-  for (const Headers::Field& field : fields) text.append(field.name).append(": ").append(field.value).append("\r\n");
-  text.append("\r\n");
-  push_text(L, text);
+  std::string_view received = http::h1::received_head(head);
+  if (lua_toboolean(L, 1)) received.remove_prefix(std::min(received.find('\n'), received.size() - 1) + 1);
+  push_text(L, received);
   return 1;
 }
 

@@ -173,6 +173,17 @@ bool push_own_field(lua_State* L, Request& request, KnownHeader known) {
   }
 }
 
+// What the engine says of the connection and the framing, as far as it is decided; true if it was pushed.
+bool push_framing_field(lua_State* L, Request& request, KnownHeader known) {
+  bool is_connection = known == KnownHeader::connection;
+  if (!is_connection && known != KnownHeader::transfer_encoding) return false;
+  Vm& vm = Scope::current().vm;
+  Value value = read_variable(request, vm.variable(is_connection ? "sent_http_connection" : "sent_http_transfer_encoding"));
+  if (!value.found) return false;
+  push_text(L, value.text);
+  return true;
+}
+
 int get_header(lua_State* L) {
   Request& request = request_of(L);
   char room[name_bytes_max];
@@ -201,9 +212,10 @@ int get_headers(lua_State* L) {
   FieldNames names(L, raw);
   lua_newtable(L);
   RepeatTable table(L, most);
-  for (KnownHeader own : {KnownHeader::content_type, KnownHeader::content_length, KnownHeader::last_modified, KnownHeader::etag}) {
+  for (KnownHeader own : {KnownHeader::content_type, KnownHeader::content_length, KnownHeader::last_modified, KnownHeader::etag,
+                          KnownHeader::connection, KnownHeader::transfer_encoding}) {
     names.push(own, http::header_name(own));
-    if (push_own_field(L, request, own)) table.add();
+    if (push_own_field(L, request, own) || push_framing_field(L, request, own)) table.add();
     else lua_pop(L, 1);
   }
   for (const Headers::Field& field : request.response.head.headers) {

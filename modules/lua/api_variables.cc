@@ -16,13 +16,6 @@ using http::Request;
 
 // -- ngx.var --
 
-Value value_of(Request& request, const VariableRef& ref) {
-  if (!ref.exists) return Value::missing();
-  if (!ref.def) return request.variable(ref.index);
-  uintptr_t datum = ref.def->flags & variable_prefix ? reinterpret_cast<uintptr_t>(&ref.rest) : ref.def->datum;
-  return ref.def->get(request, datum);
-}
-
 int get_variable(lua_State* L) {
   Scope& scope = request_scope(L);
   Request& request = *scope.request;
@@ -34,7 +27,7 @@ int get_variable(lua_State* L) {
     return 1;
   }
   if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "bad variable name");
-  Value value = value_of(request, scope.vm.variable(check_text(L, 2)));
+  Value value = read_variable(request, scope.vm.variable(check_text(L, 2)));
   if (!value.found) return 0;
   push_text(L, value.text);
   return 1;
@@ -154,12 +147,41 @@ int get_argument(lua_State* L) {
   return 1;
 }
 
+// What a table assigned to ngx.arg[1] may hold: texts, numbers and arrays of these. Raises for anything else.
+void append_piece(lua_State* L, int index, std::string& to) {
+  const char* bad = nullptr;
+  if (lua_isstring(L, index)) {
+    append_value(L, index, to, bad);
+    return;
+  }
+  if (!lua_istable(L, index)) luaL_argerror(L, 3, lua_pushfstring(L, "bad data type %s found", luaL_typename(L, index)));
+  luaL_checkstack(L, 4, "nested too deeply");
+  int length = array_length(L, index);
+  if (length < 0) luaL_argerror(L, 3, "non-array table found");
+  for (int i = 1; i <= length; ++i) {
+    lua_rawgeti(L, index, i);
+    append_piece(L, lua_gettop(L), to);
+    lua_pop(L, 1);
+  }
+}
+
+// Checked here, where the script can be told, not where the chunk is used.
 int set_argument(lua_State* L) {
   Scope& scope = allowed_scope(L, HookSet(Hook::body_filter));
+  lua_Integer index = luaL_checkinteger(L, 2);
+  if (index != 1 && index != 2) return luaL_error(L, "bad index: %d", static_cast<int>(index));
   lua_rawgeti(L, LUA_REGISTRYINDEX, scope.arg_ref);
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, 3);
-  lua_rawset(L, -3);
+  if (index == 2) {
+    lua_pushboolean(L, lua_toboolean(L, 3));
+  } else if (lua_istable(L, 3)) {
+    scope.vm.text.clear();
+    append_piece(L, 3, scope.vm.text);
+    push_text(L, scope.vm.text);
+  } else {
+    if (!lua_isnil(L, 3) && !lua_isstring(L, 3)) return luaL_error(L, "bad chunk data type: %s", luaL_typename(L, 3));
+    lua_pushvalue(L, 3);
+  }
+  lua_rawseti(L, -2, static_cast<int>(index));
   return 0;
 }
 

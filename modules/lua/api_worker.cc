@@ -4,6 +4,8 @@
 // What scripts ask about the process, and the constants.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/conf/generation.h"
 #include "core/process/build_options.h"
 #include "core/process/conf.h"
@@ -19,9 +21,11 @@ int pid(lua_State* L) {
   return 1;
 }
 
+// nil in the privileged agent.
 int id(lua_State* L) {
   Worker* worker = Scope::current().vm.worker();
-  if (worker) lua_pushinteger(L, static_cast<lua_Integer>(worker->index()));
+  bool serves = worker && !conf<ProcessConf>(worker->generation().root()).settings.is_agent(worker->index());
+  if (serves) lua_pushinteger(L, static_cast<lua_Integer>(worker->index()));
   else lua_pushnil(L);
   return 1;
 }
@@ -32,13 +36,23 @@ int count(lua_State* L) {
   return 1;
 }
 
+// The configuration whose workers are this process's fellows: its own, or, for the agent, which is counted to none, the newest.
+uint32_t generation_of_fellows(Worker& worker) {
+  uint32_t own = worker.row().generation, found = own;
+  for (BoardSlot slot = 0; own == 0 && worker.board() && slot < worker_slots_max; ++slot) {
+    const WorkerRow& row = worker.board()->row(slot);
+    if (slot != master_slot && row.state != WorkerState::free) found = std::max(found, row.generation.load());
+  }
+  return found;
+}
+
 // Of the workers of this configuration.
 int pids(lua_State* L) {
   Worker* worker = Scope::current().vm.worker();
   if (!worker) return luaL_error(L, "API disabled in the context of %s", hook_name(Scope::current().hook));
   lua_newtable(L);
   int count = 0;
-  uint32_t own = worker->row().generation;
+  uint32_t own = generation_of_fellows(*worker);
   for (BoardSlot slot = 0; worker->board() && slot < worker_slots_max; ++slot) {
     const WorkerRow& row = worker->board()->row(slot);
     if (slot == master_slot || row.state == WorkerState::free || row.generation != own) continue;

@@ -2,8 +2,11 @@
 // Copyright (C) The Fairlead authors
 //
 // balancer_by_lua and ngx.balancer: a script names the peer of each try.
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "core/base/text.h"
 #include "core/conf/block.h"
 #include "core/upstream/chooser.h"
 #include "core/upstream/group.h"
@@ -35,6 +38,7 @@ class LuaChooser final : public PeerChooser {
 
 bool LuaChooser::choose(Session& session, const LastTry& last, PeerChoice& choice) const {
   http::Request& request = http::as_request(session);
+  http::While doing(request, "connecting to upstream");
   Scope scope(vm_of(request), Hook::balancer, &request, request.logger);
   Choosing now{choice, last};
   choosing = &now;
@@ -62,6 +66,32 @@ int in_balancer(lua_State* L) {
   return function(L);
 }
 
+// An address, maybe with a port of its own, which wins: "127.0.0.1", "127.0.0.1:80", "::1", "[::1]", "[::1]:80".
+std::optional<Addr> parse_peer(std::string_view host, uint16_t port, const char*& problem) {
+  problem = host.empty() ? "no host" : "no host allowed";
+  std::string_view address = host, own_port;
+  if (host.starts_with('[')) {
+    size_t end = host.find(']');
+    problem = "invalid host";
+    if (end == std::string_view::npos) return std::nullopt;
+    address = host.substr(1, end - 1);
+    own_port = host.substr(end + 1);
+  } else if (size_t colon = host.find(':'); colon != std::string_view::npos && colon == host.rfind(':')) {
+    address = host.substr(0, colon);
+    own_port = host.substr(colon);
+  }
+  auto parsed = Addr::parse_ip(address);
+  if (!parsed) return std::nullopt;
+  if (!own_port.empty()) {
+    auto number = own_port[0] == ':' ? parse_decimal(own_port.substr(1)) : std::nullopt;
+    problem = "invalid port";
+    if (!number || *number == 0 || *number > 65535) return std::nullopt;
+    port = static_cast<uint16_t>(*number);
+  }
+  parsed->set_port(port);
+  return parsed;
+}
+
 int set_current_peer(lua_State* L) {
   Choosing& choice = now(L);
   std::string_view host = check_text(L, 1);
@@ -70,11 +100,9 @@ int set_current_peer(lua_State* L) {
     if (host.size() - 5 > Addr::path_max) return push_failure(L, "path too long");
     choice.choice.address = Addr::local(host.substr(5));
   } else {
-    bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-    auto address = Addr::parse_ip(bracketed ? host.substr(1, host.size() - 2) : host);
-    if (!address) return push_failure(L, "no host allowed");
-    if (port < 0 || port > 65535) return luaL_error(L, "port number out of range");
-    address->set_port(static_cast<uint16_t>(port));
+    const char* problem = "invalid port";
+    auto address = port >= 0 && port <= 65535 ? parse_peer(host, static_cast<uint16_t>(port), problem) : std::nullopt;
+    if (!address) return push_failure(L, problem);
     choice.choice.address = *address;
   }
   lua_pushboolean(L, 1);
@@ -82,12 +110,14 @@ int set_current_peer(lua_State* L) {
 }
 
 int set_more_tries(lua_State* L) {
-  Choosing& choice = now(L);
-  lua_Integer count = luaL_checkinteger(L, 1);
-  if (count < 0) return luaL_error(L, "bad number of tries");
-  choice.choice.more_tries = static_cast<unsigned>(count);
+  PeerChoice& choice = now(L).choice;
+  lua_Integer count = std::max<lua_Integer>(0, luaL_checkinteger(L, 1));
+  bool is_reduced = count > static_cast<lua_Integer>(choice.more_tries_max);
+  choice.more_tries = is_reduced ? choice.more_tries_max : static_cast<unsigned>(count);
   lua_pushboolean(L, 1);
-  return 1;
+  if (!is_reduced) return 1;
+  lua_pushliteral(L, "reduced tries due to limit");
+  return 2;
 }
 
 int get_last_failure(lua_State* L) {

@@ -52,8 +52,9 @@ Poll BodyFilter::poll(Chunk& chunk) {
     bool last = polled == Poll::end;
     if (last) chunk.clear();
     else last = !file_.is_file() && source_.size() == 0;
+    bool is_end = last;
     if (!run(chunk, last)) return Poll::failed;
-    ended_ = last;
+    ended_ = last || is_end;   // a script may end a body early, not take back its end
     if (!chunk.bytes.empty()) return Poll::ready;
   }
   return failed_ ? Poll::failed : Poll::end;
@@ -61,6 +62,7 @@ Poll BodyFilter::poll(Chunk& chunk) {
 
 // ngx.arg[1] and [2] lie in a table of the scope. False: the script failed.
 bool BodyFilter::run(Chunk& chunk, bool& last) {
+  http::While doing(request_, request_.tries ? std::string_view("sending to client") : request_.doing);
   Vm& vm = vm_of(request_);
   lua_State* L = vm.main();
   Scope scope(vm, Hook::body_filter, &request_, request_.logger);
@@ -69,24 +71,22 @@ bool BodyFilter::run(Chunk& chunk, bool& last) {
   lua_rawseti(L, -2, 1);
   lua_pushboolean(L, last);
   lua_rawseti(L, -2, 2);
-  bool good = run_plain(scope, script_) && scope.exit_code != -1;
+  bool good = run_plain(scope, script_);
   if (good) {
     lua_rawgeti(L, -1, 2);
     last = lua_toboolean(L, -1);
-    lua_rawgeti(L, -2, 1);
-    vm.text.clear();
-    const char* bad = nullptr;
-    bool has_text = lua_isnil(L, -1) || append_value(L, -1, vm.text, bad);
-    if (lua_isnil(L, -1) || !has_text) vm.text.clear();
-    if (!has_text) request_.logger.error("bad chunk data type: {}", bad);
-    if (chunk.bytes.view() != vm.text) chunk.bytes = vm.text.empty() ? Slice() : Slice::copy_of(vm.text);
+    lua_rawgeti(L, -2, 1);  // nothing, a text or a number
+    size_t bytes = 0;
+    const char* at = lua_tolstring(L, -1, &bytes);
+    std::string_view text(at ? at : "", bytes);
+    if (chunk.bytes.view() != text) chunk.bytes = text.empty() ? Slice() : Slice::copy_of(text);
     lua_pop(L, 2);
   }
   lua_pop(L, 1);
   vm.give_arg_table(L, scope.arg_ref);
   if (good) return true;
   failed_ = true;
-  failure_ = Error{Fault::denied, Side::local, 0, "body_filter_by_lua* failed"};
+  failure_ = Error{Fault::denied, Side::local, 0, ""};  // the log has it
   return false;
 }
 

@@ -6,6 +6,7 @@
 #include <malloc.h>
 
 #include "event/worker.h"
+#include "http/conf/core_conf.h"
 #include "http/request/read_body.h"
 #include "http/request/request.h"
 #include "http/request/response.h"
@@ -32,6 +33,22 @@ Verdict after_return(Hook hook) { return hook == Hook::access ? Verdict::allow()
 // Statuses behind which the response has the type of others, and an empty body.
 bool is_empty_success(int code) { return code >= 200 && code < 300 && code != 204; }
 
+// What the script said stays the status for scripts of a page in its place that names none of its own (`error_page 503 = uri`). A refusal
+// that something else in the access phase may overrule leaves nothing.
+Verdict refuse(Request& request, Hook hook, int code) {
+  bool may_be_overruled = hook == Hook::access && conf<http::CoreConf>(request).satisfy == http::Satisfy::any;
+  uint16_t said = request.response.head.status;
+  if (said == 0 && code >= 200 && code != 444) said = static_cast<uint16_t>(code);
+  request.slot<RequestState>().said_status = may_be_overruled ? uint16_t{0} : said;
+  return verdict_of_exit(code);
+}
+
+// At the begin of a script to which the request was led on.
+void recall_status(Request& request) {
+  uint16_t& status = request.response.head.status;
+  if (status == 0 && request.error_status == 0) status = request.slot<RequestState>().said_status;
+}
+
 // The script left nothing to send in a content hook: 200 and an empty body.
 bool must_answer(Hook hook, const Output* output) { return hook == Hook::content || (output && output->has_printed()); }
 
@@ -56,7 +73,7 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
         co_return Verdict::done();
       }
       if (code == 0 && !must_answer(hook, output)) co_return after_return(hook);
-      if (code != 0 && !committed && !is_empty_success(code)) co_return verdict_of_exit(code);
+      if (code != 0 && !committed && !is_empty_success(code)) co_return refuse(request, hook, code);
       if (code != 0 && !committed && request.response.head.status == 0) request.response.head.status = static_cast<uint16_t>(code);
       break;
     case Ending::Kind::returned:
@@ -84,6 +101,7 @@ Task<Verdict> run_hook(Request& request, Hook hook, const Script& script) {
     auto read = co_await http::read_body(request);
     if (!read) co_return Verdict::status(read.error().fault == Fault::too_large ? 413 : 400);
   }
+  if (request.redirects > 0) recall_status(request);
   Vm& vm = vm_of(request);
   Run run(vm, hook, &request, request.logger);
   if (own.check_client_abort) run.ends_with_client.emplace(request.origin());
@@ -109,6 +127,7 @@ bool is_set(const Block& block) { return conf<LuaConf>(block).*Member != nullptr
 // -- hooks that must not wait --
 
 Verdict run_log(Request& request) {
+  http::While doing(request, "logging request");
   Scope scope(vm_of(request), Hook::log, &request, request.logger);
   run_plain(scope, *conf<LuaConf>(request).log);
   return Verdict::next();
@@ -124,8 +143,7 @@ void run_header_filter(Request& request) {
     request.response.refused_status = 500;
   } else if (scope.exit_code != 0 && scope.exit_code != Scope::no_exit) {
     state.filter_refused = true;
-    bool closes = scope.exit_code < 200;
-    request.response.refused_status = static_cast<uint16_t>(closes ? 444 : scope.exit_code);
+    request.response.refused_status = scope.exit_code < 200 ? http::refused_in_silence : static_cast<uint16_t>(scope.exit_code);
   }
 }
 

@@ -37,6 +37,7 @@ struct RequestState {
   int ctx_ref = LUA_NOREF;
   int ctx_redirects = 0;       // a redirect begins a new ngx.ctx
   Output* output = nullptr;
+  uint16_t said_status = 0;    // by which a script refused; 0: none did
   bool no_type = false;        // the script took the default Content-Type away
   bool is_raw = false;         // the connection was handed to the script (ngx.req.socket(true))
   bool body_is_taken = false;  // a socket reads it (ngx.req.socket()), or nobody does

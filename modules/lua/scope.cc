@@ -80,8 +80,7 @@ void append_number(std::string& to, double number) {
   else fmt::format_to(std::back_inserter(to), "{:.14g}", number);
 }
 
-// The length of an array, or -1 for a table with other keys.
-static int array_length(lua_State* L, int index) {
+int array_length(lua_State* L, int index) {
   int most = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {

@@ -94,6 +94,8 @@ inline void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, 
 int push_failure(lua_State* L, std::string_view text);
 // A number as Lua shows it: "%.14g".
 void append_number(std::string& to, double number);
+// The length of an array at a positive index, or -1 for a table with other keys.
+int array_length(lua_State* L, int index);
 // Text of strings, numbers, booleans, nil, ngx.null and nested arrays of these, as ngx.print writes them. False: `type` of the first thing
 // that has none.
 bool append_value(lua_State* L, int index, std::string& to, const char*& bad);

@@ -41,18 +41,21 @@ ScriptStep SetByLua::run(Request& request, Verdict& verdict) const {
   }
   lua_pop(L, 1);
   bool loaded = vm.push_script(L, script_, &request) == Vm::Loaded::ok;
-  if (!loaded) push_text(L, vm.text);
   bool good = loaded && vm.call(L, 0, 1);
   vm.give_arg_table(L, scope.arg_ref);
   if (!good) {
-    request.logger.error("failed to run set_by_lua*: {}", lua_tostring(L, -1));
-    lua_pop(L, 1);
+    if (loaded) {
+      request.logger.error("failed to run set_by_lua*: {}", lua_tostring(L, -1));
+      lua_pop(L, 1);
+    } else {
+      request.logger.error("{}", vm.text);
+    }
     verdict = Verdict::status(500);
     return ScriptStep::finished;
   }
   vm.text.clear();
   const char* bad = nullptr;
-  if (!lua_isnil(L, -1)) append_value(L, -1, vm.text, bad);
+  if (lua_isstring(L, -1)) append_value(L, -1, vm.text, bad);  // a text or a number; what else it gives is nothing
   lua_pop(L, 1);
   request.set_variable(variable_, request.arena().copy(vm.text));
   return ScriptStep::next;

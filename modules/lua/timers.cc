@@ -11,6 +11,15 @@
 #include "modules/lua/run.h"
 
 namespace fairlead::lua {
+namespace {
+
+class TimerContext final : public LogContext {
+ public:
+  void append(LogText& to) const override { to.append(", context: ngx.timer"); }
+};
+const TimerContext timer_context;
+
+}  // namespace
 
 class Timers::Held {
  public:
@@ -94,7 +103,7 @@ void Timers::start_run(const Held& held, bool premature) {
 
 Task<Unit> Timers::run(Held held, bool premature) {
   Counted running(running_);
-  Run run(held.vm(), Hook::timer, nullptr, Logger());
+  Run run(held.vm(), Hook::timer, nullptr, Logger().with(&timer_context));
   int arguments = held.push_to(run.entry(), premature);
   if (!run.start(arguments)) co_await run.finish();
   co_return Unit();

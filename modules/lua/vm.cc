@@ -262,4 +262,11 @@ const VariableRef& Vm::variable(std::string_view name) {
   return made;
 }
 
+Value read_variable(Session& session, const VariableRef& ref) {
+  if (!ref.exists) return Value::missing();
+  if (!ref.def) return session.variable(ref.index);
+  uintptr_t datum = ref.def->flags & variable_prefix ? reinterpret_cast<uintptr_t>(&ref.rest) : ref.def->datum;
+  return ref.def->get(session, datum);
+}
+
 }  // namespace fairlead::lua

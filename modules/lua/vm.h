@@ -39,6 +39,9 @@ struct VariableRef {
   bool exists = true;
 };
 
+// What it is worth now.
+Value read_variable(Session& session, const VariableRef& ref);
+
 class Vm : public std::enable_shared_from_this<Vm> {
  public:
   enum class Caching : uint8_t { on, off };  // off: scripts are compiled anew each time (lua_code_cache)

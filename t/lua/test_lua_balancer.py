@@ -111,3 +111,35 @@ def test_so_many_connections_are_kept(server, upstream):
         for port in (a.port, b.port, a.port):
             assert get(s.port, f"/?port={port}").body == b"ok"
         assert len(a.connections) == connections
+
+
+def test_tries_that_the_configuration_has_no_room_for(server, upstream):
+    """proxy_next_upstream_tries bounds what set_more_tries grants; what was not granted is told."""
+    bad = upstream(up.serve(lambda r: up.reply(503)))
+    script = """b.set_current_peer("127.0.0.1", %%BAD%%)
+        if not b.get_last_failure() then for i, count in ipairs {-1, 2, 9} do
+            local ok, err = b.set_more_tries(count) ngx.log(ngx.NOTICE, "granted ", count, " ", ok, " ", err) end end"""
+    conf = CONF.replace("SCRIPT", script).replace("proxy_next_upstream ", "proxy_next_upstream_tries 3; proxy_next_upstream ")
+    s = server(conf, BAD=bad.port)
+    assert get(s.port, "/").status == 503
+    for told in ("-1 true nil", "2 true nil", "9 true reduced tries due to limit"):
+        s.wait_for_log("granted " + told)
+    peer = f"127.0.0.1:{bad.port}"
+    s.wait_for_log(f"addr {peer}, {peer}, {peer} status 503, 503, 503")
+
+
+def test_how_a_peer_may_be_written(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(content=b"well")))
+    s = start(server, """
+        local given = {}
+        for host in ngx.unescape_uri(ngx.var.arg_hosts):gmatch("[^,]+") do
+            local ok, err = b.set_current_peer(host == "-" and "" or host, tonumber(ngx.var.arg_port))
+            given[#given + 1] = tostring(err)
+        end
+        ngx.log(ngx.NOTICE, "given: ", table.concat(given, ", "))""")
+    assert get(s.port, f"/?hosts=127.0.0.1:{u.port}&port=1").body == b"well"
+    hosts = "-,name,[::1,[::1]:,[::1]:x,127.0.0.1:70000,127.1,[::1]:5,[::1],::1,127.0.0.1"
+    assert get(s.port, f"/?hosts={hosts}&port={u.port}").body == b"well"
+    s.wait_for_log("given: no host, no host allowed, invalid host, " + "invalid port, " * 3 + "no host allowed, nil, nil, nil, nil")
+    assert get(s.port, "/?hosts=127.0.0.1&port=70000").status == 502
+    s.wait_for_log("given: invalid port while connecting to upstream")

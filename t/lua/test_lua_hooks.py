@@ -3,7 +3,7 @@
 """Where scripts run, in which order, and what becomes of the request after them."""
 
 from lib import upstreams as up
-from lib.client import get
+from lib.client import Client, get
 from lib.ports import wait_until
 
 CONF = r"""
@@ -138,3 +138,28 @@ def test_filters_change_what_a_peer_sent(server, upstream):
     r = get(s.port, "/proxied")
     assert (r.status, r.header("x-seen"), r.header("x-up")) == (202, "text/x", None)
     assert r.body == b"f00"
+
+
+HEADER_FILTERS = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /silent { header_filter_by_lua_block { ngx.exit(ngx.ERROR) } return 200 text; }
+        location /away {
+            header_filter_by_lua_block { ngx.header.location = "/there" ngx.header.x_gone = 1 ngx.exit(302) }
+            return 200 text;
+        }
+        location /other { header_filter_by_lua_block { ngx.header.location = "/there" ngx.exit(503) } return 200 text; }
+    }
+}
+"""
+
+
+def test_a_header_filter_refuses(server):
+    """ngx.exit there: without an answer, or with another status, for which a Location stays if it means to lead away."""
+    s = server(HEADER_FILTERS)
+    assert Client(s.port).send("GET /silent HTTP/1.1\r\nHost: a\r\n\r\n").read_until_close() == b""
+    away, other = get(s.port, "/away"), get(s.port, "/other")
+    assert (away.status, away.header("location"), away.header("x-gone")) == (302, "/there", None)
+    assert (other.status, other.header("location")) == (503, None)

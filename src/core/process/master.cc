@@ -101,6 +101,7 @@ class Master {
   void look_around();
 
   void start_workers();
+  const char* name_of(unsigned slot);
   void spawn(unsigned slot);
   [[noreturn]] void become_worker(unsigned slot, int channel);
   void reap();
@@ -225,7 +226,7 @@ int Master::wait_ms() {
 void Master::look_around() {
   if (!serves()) return;
   bool awaits_ready = state_ == State::serving && !announced_;
-  if (awaits_ready && workers_.all_ready(generations_.number(), generations_.current().settings().worker_processes)) {
+  if (awaits_ready && workers_.all_ready(generations_.number(), generations_.current().settings().slot_count())) {
     announced_ = true;
     generations_.become_ready();
   }
@@ -302,7 +303,7 @@ void Master::act() {
   if (std::exchange(asked_.reload, false) && !leaves) reload();
   if (std::exchange(asked_.upgrade, false) && !leaves) upgrade();
   for (unsigned slot : workers_.due(clock().now_ms())) {
-    if (slot < generations_.current().settings().worker_processes && !workers_.serves(slot, generations_.number())) spawn(slot);
+    if (slot < generations_.current().settings().slot_count() && !workers_.serves(slot, generations_.number())) spawn(slot);
   }
 }
 
@@ -311,16 +312,22 @@ void Master::act() {
 void Master::start_workers() {
   log().notice("start worker processes");
   workers_.forget_plans();
-  for (unsigned slot = 0; slot < generations_.current().settings().worker_processes; ++slot) {
+  for (unsigned slot = 0; slot < generations_.current().settings().slot_count(); ++slot) {
     if (!workers_.serves(slot, generations_.number())) spawn(slot);
   }
 }
 
+// As the process list and the log name who fills it.
+const char* Master::name_of(unsigned slot) {
+  return generations_.current().settings().is_agent(slot) ? "privileged agent process" : "worker process";
+}
+
 void Master::spawn(unsigned slot) {
+  const char* what = name_of(slot);
   clock().update();
   auto ends = open_channel();
   if (!ends) {
-    log().alert("{} while spawning \"worker process\"", ends.error());
+    log().alert("{} while spawning \"{}\"", ends.error(), what);
     workers_.plan_respawn(slot, clock().now_ms() + RespawnPace::pause_max_ms);
     return;
   }
@@ -333,22 +340,24 @@ void Master::spawn(unsigned slot) {
   close(ends->worker);
   if (pid < 0) {
     close(ends->master);
-    log().alert(Errno{err}, "fork() failed while spawning \"worker process\"");
+    log().alert(Errno{err}, "fork() failed while spawning \"{}\"", what);
     workers_.plan_respawn(slot, clock().now_ms() + RespawnPace::pause_max_ms);
     return;
   }
   workers_.add({pid, slot, generations_.number(), clock().now_ms(), ends->master, false});
-  log().notice("start worker process {}", pid);
+  log().notice("start {} {}", what, pid);
 }
 
 void Master::become_worker(unsigned slot, int channel) {
   workers_.close_channels();
-  set_process_title("fairlead: worker process");
+  set_process_title(format("fairlead: {}", name_of(slot)));
   Configuration& configuration = generations_.current();
   const ProcessSettings& settings = configuration.settings();
   if (!enter_worker(settings, slot, log())) exit(fatal_exit);
-  configuration.listeners().keep_slot(slot);
-  exit(program_.run_worker(configuration, {slot, settings.worker_processes, generations_.number(), channel, nullptr}));
+  bool is_agent = settings.is_agent(slot);
+  if (is_agent) configuration.listeners().close_all(false, log());
+  else configuration.listeners().keep_slot(slot);
+  exit(program_.run_worker(configuration, {slot, settings.worker_processes, generations_.number(), channel, nullptr, is_agent}));
 }
 
 void Master::reap() {

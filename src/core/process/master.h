@@ -63,6 +63,7 @@ struct WorkerSlot {
   uint64_t generation = 1;      // counts the configurations of this master
   int channel = -1;             // core/process/channel.h; -1 in a single process
   SingleProcess* single = nullptr;  // null unless `master_process off`
+  bool is_agent = false;            // serves no client (ProcessSettings::privileged_agent)
 };
 
 class Program {

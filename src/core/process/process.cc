@@ -141,8 +141,10 @@ bool enter_worker(const ProcessSettings& settings, unsigned slot, const Logger& 
   }
   set_limit(RLIMIT_NOFILE, "RLIMIT_NOFILE", settings.open_files_max, log);
   set_limit(RLIMIT_CORE, "RLIMIT_CORE", settings.core_bytes_max, log);
-  if (!change_identity(settings, log)) return false;
-  bind_to_cpu(settings, slot, log);
+  if (!settings.is_agent(slot)) {
+    if (!change_identity(settings, log)) return false;
+    bind_to_cpu(settings, slot, log);
+  }
 #if defined(__linux__)
   // A change of identity forbids core dumps; here they are wanted, as the operator's limit says.
   if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0) log.alert(Errno{errno}, "prctl(PR_SET_DUMPABLE) failed");

@@ -20,6 +20,8 @@ struct ProcessSettings {
   bool daemon = true;
   bool master_process = true;
   unsigned worker_processes = 1;  // "auto" already resolved: usable_cpus()
+  // Besides them a process that serves no client and stays who the master is; its slot follows theirs.
+  bool privileged_agent = false;
   std::string pid_path;           // empty: no pid file
   std::string user_name;          // empty: workers keep the master's identity
   uid_t user = static_cast<uid_t>(-1);
@@ -36,6 +38,9 @@ struct ProcessSettings {
   bool config_watch = false;
   uint64_t shutdown_delay_ms = 0;  // between the news that the server leaves and the end of its accepting
   bool transparent = false;              // some socket will be bound to foreign addresses: keep CAP_NET_RAW
+
+  unsigned slot_count() const { return worker_processes + (privileged_agent ? 1 : 0); }
+  bool is_agent(unsigned slot) const { return privileged_agent && slot == worker_processes; }
 };
 
 }  // namespace fairlead

@@ -26,6 +26,7 @@ struct PeerChoice {
   // Milliseconds; 0: as configured.
   uint64_t connect_timeout_ms = 0, send_timeout_ms = 0, read_timeout_ms = 0;
   unsigned more_tries = 0;        // beyond those of the group
+  unsigned more_tries_max = 0;    // given: how many more the configuration has room for
   uint64_t keepalive_ms = 0;      // 0: as configured; else how long the connection may idle afterwards
   uint64_t keepalive_requests = 0;
   uint16_t refused_status = 500;  // of the answer, where nothing is chosen

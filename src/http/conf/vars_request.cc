@@ -120,6 +120,16 @@ Value get_known_field(Session& session, uintptr_t datum) {
   KnownHeader known = static_cast<KnownHeader>(datum);
   return headers.has(known) ? Value{headers.joined(known)} : Value::missing();
 }
+// Also of a chunked body, once it was read.
+Value get_content_length(Session& session, uintptr_t) {
+  Request& request = as_request(session);
+  const Headers& headers = request.head.headers;
+  if (headers.has(KnownHeader::content_length)) return Value{headers.value(KnownHeader::content_length)};
+  if (!request.head.framing.chunked || !request.spooled_body || !request.spooled_body->is_replayable()) return Value::missing();
+  uint64_t bytes = 0;
+  for (const Chunk& chunk : request.spooled_body->kept()) bytes += chunk.size();
+  return number_value(session, bytes);
+}
 Value get_field(Session& session, uintptr_t datum) { return field_value(as_request(session).head.headers, name_of(datum)); }
 Value get_cookie(Session& session, uintptr_t datum) { return find_cookie(as_request(session).head.headers, name_of(datum)); }
 Value get_remote_user(Session& session, uintptr_t) {
@@ -252,7 +262,7 @@ constexpr VariableDef request_variables[] = {
     {"document_root", get_document_root, variable_volatile, http_variable},
     {"realpath_root", get_realpath_root, variable_volatile, http_variable},
     {"request_filename", get_request_filename, variable_volatile, http_variable},
-    {"content_length", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::content_length>},
+    {"content_length", get_content_length, variable_volatile, http_variable},
     {"content_type", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::content_type>},
     {"http_host", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::host>},
     {"http_user_agent", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::user_agent>},

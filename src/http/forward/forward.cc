@@ -242,7 +242,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
   Target& target = work.target;
   std::optional<AbortScope> abortable;
   if (may_abort(plan)) abortable.emplace(request);
-  Picker picker(request, target);
+  Picker picker(request, target, plan.conf.next_upstream_tries);
   QueueStay stay;
   Pick pick = picker.pick_first();
   if (target.queue && pick.status != PickStatus::picked) pick = co_await picker.wait_in_queue(stay);

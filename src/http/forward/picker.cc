@@ -2,13 +2,20 @@
 // Copyright (C) The Fairlead authors
 #include "http/forward/picker.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "core/base/clock.h"
 #include "core/upstream/round_robin.h"
 
 namespace fairlead::http {
 
-Picker::Picker(Request& request, Target& target)
-    : request_(request), target_(target), upstreams_(request.worker().state<Upstreams>()) {
+Picker::Picker(Request& request, Target& target, uint64_t tries_max)
+    : request_(request),
+      target_(target),
+      upstreams_(request.worker().state<Upstreams>()),
+      tries_max_(tries_max ? tries_max : std::numeric_limits<unsigned>::max()),
+      tries_allowed_(std::min<uint64_t>(target.peers->try_count(), tries_max_)) {
   state_.tried.prepare(target.peers->size(), request.arena());
   const GroupSpec* group = target.group;
   if (!group) return;
@@ -37,10 +44,13 @@ Pick Picker::choose(const LastTry& last) {
   static const RoundRobin only_one;
   Pick made;
   chosen_ = request_.arena().make<Chosen>();
-  if (!chooser_->choose(request_, last, chosen_->choice)) return made;
+  PeerChoice& choice = chosen_->choice;
+  choice.more_tries_max = static_cast<unsigned>(tries_max_ - tries_allowed_);
+  if (!chooser_->choose(request_, last, choice)) return made;
+  tries_allowed_ += std::min(choice.more_tries, choice.more_tries_max);
   std::vector<PeerSpec> one(1);
-  one[0].address = chosen_->choice.address;
-  one[0].name = one[0].server = chosen_->choice.address.text();
+  one[0].address = choice.address;
+  one[0].name = one[0].server = choice.address.text();
   one[0].max_fails = 0;
   chosen_->set.emplace(std::move(one));
   PickState state;

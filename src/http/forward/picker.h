@@ -23,7 +23,8 @@ struct QueueStay {
 
 class Picker {
  public:
-  Picker(Request& request, Target& target);
+  // `tries_max`: of all the tries; 0: no limit.
+  Picker(Request& request, Target& target, uint64_t tries_max);
   Picker(const Picker&) = delete;
   Picker& operator=(const Picker&) = delete;
 
@@ -66,6 +67,7 @@ class Picker {
   std::string_view key_, bound_;
   const PeerChooser* chooser_ = nullptr;
   const PeerBinder* binder_ = nullptr;
+  uint64_t tries_max_, tries_allowed_;  // tries_allowed_: by the peers of the set and by what the chooser added
   Chosen* chosen_ = nullptr;
 };
 

@@ -26,6 +26,10 @@ enum class ParseResult : uint8_t {
 using http::HeadRules;
 using ParseError = HeadFault;
 
+// The bytes of a head that a RequestParser filled in, from its request line to its empty line, as far as they came. They lie where its
+// views point. Empty for heads that did not come like this (HTTP/2).
+std::string_view received_head(const RequestHead& head);
+
 class RequestParser {
  public:
   // `head` is empty; it and its arena outlive the parser's last call.

@@ -288,6 +288,11 @@ inline void RequestParser::keep_request_line() {
   head_.bytes = line_at_ - line_start_;
 }
 
+std::string_view received_head(const RequestHead& head) {
+  if (head.version_major > 1) return {};
+  return {head.request_line.data(), std::max(head.request_line.size(), head.bytes)};
+}
+
 void RequestParser::describe(std::string_view buffer) {
   parse(buffer);  // finds out where the bytes lie now
   bool has_line = stage_ == Stage::fields || (stage_ == Stage::failed && !error_.in_request_line);

@@ -4,6 +4,7 @@
 
 #include "event/loop/child.h"
 #include "event/worker.h"
+#include "http/h1/parse.h"
 #include "http/message/chunks_body.h"
 #include "http/request/capture.h"
 #include "http/request/client_facts.h"
@@ -58,8 +59,11 @@ class Detached {
 // Every text moves to this arena.
 void Detached::copy_head(const RequestHead& from, std::string_view host) {
   Arena& arena = *arena_;
-  for (std::string_view RequestHead::*text : {&RequestHead::method_text, &RequestHead::request_line, &RequestHead::target,
-                                              &RequestHead::protocol, &RequestHead::request_uri, &RequestHead::path, &RequestHead::args,
+  std::string_view received = h1::received_head(from);  // the request line stays the beginning of it
+  if (received.empty()) received = from.request_line;
+  head_->request_line = arena.copy(received).substr(0, from.request_line.size());
+  for (std::string_view RequestHead::*text : {&RequestHead::method_text, &RequestHead::target, &RequestHead::protocol,
+                                              &RequestHead::request_uri, &RequestHead::path, &RequestHead::args,
                                               &RequestHead::scheme, &RequestHead::host})
     head_->*text = arena.copy(head_->*text);
   Headers copies(arena, static_cast<uint32_t>(from.headers.size() + 1));

@@ -133,7 +133,10 @@ static Verdict drop_refused(Request& request) {
   Response& response = request.response;
   unsigned status = std::exchange(response.refused_status, uint16_t{0});
   response.head.reason = {};
-  response.head.headers.remove_if([](const Headers::Field& field) { return field.known != KnownHeader::content_range; });
+  bool leads_away = is_redirect(status);
+  response.head.headers.remove_if([leads_away](const Headers::Field& field) {
+    return field.known != KnownHeader::content_range && !(leads_away && field.known == KnownHeader::location);
+  });
   response.head.framing.content_length = no_length;
   response.head_only = false;
   response.body = nullptr;
@@ -141,12 +144,12 @@ static Verdict drop_refused(Request& request) {
   response.last_modified = -1;
   response.etag = {};
   response.allow_ranges = false;
-  return Verdict::status(status);
+  return status == refused_in_silence ? Verdict::close() : Verdict::status(status);
 }
 
-// A response that was cut short must not look complete: its connection ends.
+// A response that was cut short must not look complete: its connection ends. An error without a text stands in the log already.
 static void cut_response(Request& request, const Error& error) {
-  {
+  if (*error.what || error.sys) {
     While doing(request, error.side == Side::upstream ? "reading upstream" : "sending to client");
     if (error.side == Side::client) request.logger.info(Errno{error.sys}, "{}", error.what);
     else request.logger.error(Errno{error.sys}, "{}", error.what);

@@ -10,6 +10,9 @@
 
 namespace fairlead::http {
 
+// A Response::refused_status: the connection is closed without an answer.
+constexpr uint16_t refused_in_silence = 1;
+
 // Sends request.response: filters, head, body. Plain: true if that is all, with `verdict` done; false: something has to be waited for, call
 // finish_send(). The head is settled after this.
 bool try_send(Request& request, Verdict& verdict);
