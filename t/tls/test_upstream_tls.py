@@ -35,8 +35,8 @@ http {
         location /old/      { proxy_pass https://app; proxy_ssl_protocols TLSv1.2; proxy_ssl_ciphers ECDHE-ECDSA-AES256-GCM-SHA384; }
         location /suite/    { proxy_pass https://app; proxy_ssl_protocols TLSv1.3;
                               proxy_ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256; }
-        location /locked/   { proxy_pass https://app; proxy_ssl_certificate %%CERTS%%/me.pem; proxy_ssl_certificate_key %%CERTS%%/locked.key;
-                              proxy_ssl_password_file %%CERTS%%/passwords; }
+        location /locked/   { proxy_pass https://app; proxy_ssl_certificate %%CERTS%%/me.pem;
+                              proxy_ssl_certificate_key %%CERTS%%/locked.key; proxy_ssl_password_file %%CERTS%%/passwords; }
         location /revoked/  { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_name app.test; proxy_ssl_crl %%CERTS%%/crl.pem; }
         location /runtime/  { set $where 127.0.0.1:%%UP%%; proxy_pass https://$where; proxy_ssl_verify on; }
         location /key_log/  { proxy_pass https://app; proxy_ssl_key_log %%PREFIX%%/logs/keys; }
