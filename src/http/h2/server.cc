@@ -139,6 +139,7 @@ void ServerConnection::begin_shutdown() {
   shutdown_ = Shutdown::announced;
   shutdown_until_ms_ = client_.loop().now_ms() + round_trip_ms_max;
   session_.announce_shutdown();
+  session_.send();  // nghttp2 would let the PING go first, and who answers it must have seen the GOAWAY
   session_.ping();
   client_.watch().limit_read_wait(shutdown_until_ms_);
 }
