@@ -202,20 +202,10 @@ void set_text(Request& request, unsigned status, std::string_view content_type, 
   response.body = request.arena().make<BytesBody>(Slice(text));
 }
 
-static bool is_control(char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }
-
 // A line feed that a client smuggled into a variable ($uri is decoded) must not begin another field: control bytes go out as %XX.
 void set_location(Request& request, std::string_view uri) {
   request.response.foreign_location = false;
-  if (std::any_of(uri.begin(), uri.end(), is_control)) {
-    std::string safe;
-    for (char byte : uri) {
-      if (is_control(byte)) safe += format("%{:02X}", static_cast<unsigned>(byte));
-      else safe += byte;
-    }
-    uri = request.arena().copy(safe);
-  }
-  request.response.head.headers.set(KnownHeader::location, uri);
+  request.response.head.headers.set(KnownHeader::location, escaped(Escape::controls, uri, request.arena()));
 }
 
 Verdict redirect_with_slash(Request& request) {
