@@ -141,7 +141,7 @@ static Verdict drop_refused(Request& request) {
   response.head_only = false;
   response.body = nullptr;
   response.content_type = {};
-  response.last_modified = -1;
+  response.last_modified = response.last_modified_of_reply = -1;
   response.etag = {};
   response.allow_ranges = false;
   return status == refused_in_silence ? Verdict::close() : Verdict::status(status);
