@@ -92,8 +92,10 @@ static bool settle_head(Request& request) {
     response.head.status = request.error_status;
     response.head.reason = {};
   }
-  if (!response.content_type_given.empty() && !response.is_error_page && !response.content_type.empty())
-    response.content_type = response.content_type_given;
+  if (!response.content_type_given.empty() && !response.is_error_page) {  // another reply that has a type keeps it
+    bool is_typed_reply = response.content_type.empty() && response.head.headers.has(KnownHeader::content_type);
+    if (!is_typed_reply) response.content_type = response.content_type_given;
+  }
   // A type that add_header says of a 204 stays: what answers gRPC calls with one is read by its type.
   bool had_content = response.head.status != 204;
   if (!had_content) response.head.headers.remove(KnownHeader::content_type);
