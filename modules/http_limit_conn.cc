@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // http_limit_conn: how many requests of one key (an address, a server) may be at work at once, over all workers. A request counts from its
-// preaccess phase to its end. The counts lie in a shared zone.
+// preaccess phase (or that of a subrequest) to its end. The counts lie in a shared zone.
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -88,44 +88,52 @@ bool is_limited(const Block& block) { return !conf<LimitConnConf>(block).limits.
 
 bool is_unused(const Count& count) { return count.requests == 0; }
 
-// What a request holds in a zone, until its arena ends. The entry is looked for again: a repair may have emptied the zone.
-class Held {
- public:
-  Held(Zone& zone, std::string_view key) : zone_(zone), key_(key) {}
-  ~Held() {
-    ShmLockGuard guard = zone_.lock();
-    Counts& counts = Counts::in(zone_);
-    Count* count = counts.find(key_);
-    if (!count) return;
-    if (count->requests > 1) --count->requests;
-    else counts.remove(count);
-  }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-
- private:
-  Zone& zone_;
-  std::string_view key_;
+// What a request counts for in a zone. Lies in the arena of the client's request, as its key does.
+struct Place {
+  Zone& zone;
+  std::string_view key;
+  Place* before;  // taken before it, or nullptr
 };
 
-// The outcome of the request's limits; they are asked once.
+// The entry is looked for again: a repair may have emptied the zone.
+void leave(const Place& place) {
+  ShmLockGuard guard = place.zone.lock();
+  Counts& counts = Counts::in(place.zone);
+  Count* count = counts.find(place.key);
+  if (!count) return;
+  if (count->requests > 1) --count->requests;
+  else counts.remove(count);
+}
+
+// The outcome of the limits, which are asked once, and the places that are held: those of a subrequest, too, belong to the client's request
+// and are held until its arena ends.
 struct Outcome {
   std::string_view text;
+  Place* newest = nullptr;
+
+  Outcome() = default;
+  ~Outcome() { leave_all(); }
+  Outcome(const Outcome&) = delete;
+  Outcome& operator=(const Outcome&) = delete;
+  void leave_all() {
+    for (; newest; newest = newest->before) leave(*newest);
+  }
 };
 
 enum class Room : uint8_t { not_limited, taken, none };
 
-Room take_room(Request& request, const Limit& limit) {
+// Its place, if there is room, becomes the newest of `outcome`, which lies in `arena`.
+Room take_room(Request& request, const Limit& limit, Arena& arena, Outcome& outcome) {
   auto key = limit_key(request, limit.zone->key);
   if (!key) return Room::not_limited;
-  std::string_view kept = request.arena().copy(*key);
+  Zone& zone = *limit.zone->zone;
   {
-    ShmLockGuard guard = limit.zone->zone->lock();
-    auto [count, fresh] = Counts::in(*limit.zone->zone).find_or_insert<is_unused>(kept);
+    ShmLockGuard guard = zone.lock();
+    auto [count, fresh] = Counts::in(zone).find_or_insert<is_unused>(*key);
     if (!count || count->requests >= limit.most) return Room::none;
     ++count->requests;
   }
-  request.arena().make<Held>(*limit.zone->zone, kept);
+  outcome.newest = new (arena.allocate(sizeof(Place), alignof(Place))) Place{zone, arena.copy(*key), outcome.newest};
   return Room::taken;
 }
 
@@ -136,11 +144,12 @@ Verdict check(Request& request) {
   if (!outcome.text.empty()) return Verdict::next();
   const LimitConnConf& own = conf<LimitConnConf>(request);
   for (const Limit& limit : own.limits) {
-    Room room = take_room(request, limit);
+    Room room = take_room(request, limit, outermost->arena(), outcome);
     if (room == Room::taken) outcome.text = "PASSED";
     if (room != Room::none) continue;
     std::string_view dry = own.dry_run ? ", dry run," : "";
     request.logger.write(own.log_level, "limiting connections{} by zone \"{}\"", dry, limit.zone->zone->name());
+    outcome.leave_all();  // as in nginx, also in a dry run: a request that one zone refuses counts in none
     outcome.text = own.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
     if (own.dry_run) return Verdict::next();
     request.fail_reason = "RL";

@@ -128,8 +128,10 @@ void set_expiry(Request& request, const HeadersConf& own) {
     setting = *parsed;
   }
   if (setting.kind == ExpiresKind::off) return;
-  Freshness fresh = freshness_of(setting, clock().seconds(), request.response.last_modified);
-  Headers& headers = request.response.head.headers;
+  Response& response = request.response;
+  int64_t modified = response.last_modified >= 0 ? response.last_modified : response.last_modified_of_reply;
+  Freshness fresh = freshness_of(setting, clock().seconds(), modified);
+  Headers& headers = response.head.headers;
   char* date = static_cast<char*>(request.arena().allocate(http_date_size, 1));
   format_http_date(fresh.expires, date);
   headers.set(KnownHeader::expires, {date, http_date_size});

@@ -35,12 +35,16 @@ bool read_runtime_url(Request& request, ProxyRequest& proxy) {
   std::string_view authority = rest.substr(0, end);
   std::string_view uri = end == std::string_view::npos ? std::string_view() : rest.substr(end);
   if (authority.starts_with("unix:") && !uri.empty()) uri.remove_prefix(1);
+  if (!is_field_value(authority)) {
+    request.logger.error("invalid host in upstream \"{}\"", url);
+    return false;
+  }
   auto target = read_target(request, authority, default_port, url);
   if (!target) return false;
   proxy.target = *target;
   proxy.host_header = authority;
   proxy.port = target->has_port ? authority.substr(authority.rfind(':') + 1) : is_secure ? "443" : "80";
-  if (!uri.empty()) proxy.uri = uri[0] == '/' ? uri : request.arena().join({"/", uri});
+  if (!uri.empty()) proxy.uri = escaped_target(uri[0] == '/' ? uri : request.arena().join({"/", uri}), request.arena());
   return true;
 }
 
@@ -49,7 +53,7 @@ std::string_view replaced_uri(Request& request, const Pass& pass) {
   std::string_view rest = request.uri.size() > pass.location_bytes ? request.uri.substr(pass.location_bytes) : std::string_view();
   rest = escaped(Escape::uri, rest, request.arena());
   if (request.args.empty()) return request.arena().join({pass.uri, rest});
-  return request.arena().join({pass.uri, rest, "?", request.args});
+  return request.arena().join({pass.uri, rest, "?", escaped_target(request.args, request.arena())});
 }
 
 void set_body(Request& request, const ProxyConf& conf, AttemptRequest& what) {
@@ -124,8 +128,13 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   std::string_view method = request.method_text;
   what.method = request.method;
   if (conf.method.is_set()) {
-    method = conf.method.evaluate(request);
-    what.method = parse_method(method);
+    std::string_view configured = conf.method.evaluate(request);
+    if (is_token(configured)) {
+      method = configured;
+      what.method = parse_method(method);
+    } else {
+      request.logger.error("invalid proxy_method \"{}\" is not sent", configured);
+    }
   }
   if (proxy.may_be_http_2) {
     RequestFields& fields = *request.arena().make<RequestFields>(request.arena());

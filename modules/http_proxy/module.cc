@@ -170,7 +170,8 @@ constexpr std::array<Directive, 16> own_rows = {
         "Whether proxy_set_header lines of outer blocks hold only where there are none, or also beside own ones of other names.")
         .takes("on | merge"),
     custom<set_redirect, ProxyConf, &ProxyConf::redirects, &ProxyConf::redirect_off, &ProxyConf::redirects_given>(
-        "proxy_redirect", in_http_any, words(1, 2), "How Location and Refresh of replies are rewritten.")
+        "proxy_redirect", in_http_any, words(1, 2),
+        "How Location and Refresh of replies are rewritten; `default`, spelt out, stands after proxy_pass.")
         .many()
         .takes("default | off | redirect replacement").usual("default"),
     custom<set_cookie_rewrite, ProxyConf, &ProxyConf::cookie_domains, &ProxyConf::cookie_domains_off>(

@@ -4,10 +4,12 @@
 // What is rewritten in a reply's fields: Location and Refresh (proxy_redirect), Set-Cookie (proxy_cookie_*).
 #include <string>
 
+#include "core/base/escape.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "http/conf/location.h"
+#include "http/message/uri.h"
 #include "modules/http_proxy/proxy.h"
 
 namespace fairlead::http::proxy {
@@ -48,13 +50,16 @@ std::optional<std::string_view> apply_default(Request& request, const ProxyReque
   return request.arena().join({to, text.substr(from.size())});
 }
 
+// A capture of the decoded path can hold a line feed, which must not begin another field.
+std::string_view without_controls(Request& request, std::string_view text) { return escaped(Escape::controls, text, request.arena()); }
+
 std::optional<std::string_view> redirected(Request& request, const ProxyRequest& proxy, std::string_view text) {
   const ProxyConf& conf = proxy.conf;
   if (conf.redirect_off) return std::nullopt;
   if (!conf.redirects_given) return apply_default(request, proxy, text);
   for (const Rewrite& rule : conf.redirects) {
     auto changed = rule.is_default ? apply_default(request, proxy, text) : apply(request, rule, text);
-    if (changed) return changed;
+    if (changed) return without_controls(request, *changed);
   }
   return std::nullopt;
 }
@@ -112,7 +117,7 @@ bool rewrite_attribute(Request& request, const std::vector<Rewrite>& rules, Appl
   for (const Rewrite& rule : rules) {
     auto result = apply_rule(request, rule, attribute.value);
     if (!result) continue;
-    attribute.value = *result;
+    attribute.value = without_controls(request, *result);
     return true;
   }
   return false;

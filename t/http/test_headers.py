@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from lib import upstreams as up
 from lib.client import Client, get, raw
 
 CONF = """
@@ -52,6 +53,12 @@ http {
         location /inject { add_header X-In "$arg_v"; add_header X-Path "[$uri]"; return 200 x; }
     }
 }
+"""
+
+
+PROXIED_CONF = """
+events {}
+http { server { listen 127.0.0.1:%%PORT_0%%; location / { expires modified 36500d; proxy_pass http://127.0.0.1:%%UP%%; } } }
 """
 
 
@@ -128,6 +135,14 @@ def test_expires_at_a_time_of_day_and_after_a_change(adding):
     reply = get(adding.port, "/expires/modified/a.txt")
     changed = parsedate_to_datetime(reply.header("last-modified"))
     assert parsedate_to_datetime(reply.header("expires")).timestamp() == changed.timestamp() + 100 * 365 * 86400
+
+
+def test_expires_after_the_change_that_a_reply_tells(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(200, b"x", {"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"} if r.target == "/dated" else {})))
+    s = server(PROXIED_CONF, UP=u.port)
+    assert get(s.port, "/dated").header("expires") == "Wed, 08 Dec 2123 00:00:00 GMT"  # 36500 days on
+    reply = get(s.port, "/undated")
+    assert parsedate_to_datetime(reply.header("expires")).timestamp() > time.time() + 36_499 * 86_400
 
 
 def test_cache_control_beside_expires(adding):

@@ -24,6 +24,12 @@ http {
         location /code { limit_conn keys 1; limit_conn_status 429; limit_conn_log_level notice; proxy_pass http://127.0.0.1:%%UP%%; }
         location /dry { limit_conn keys 1; limit_conn_dry_run on; proxy_pass http://127.0.0.1:%%UP%%; }
         location /both { limit_conn keys 9; limit_conn all 1; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /refused/ { limit_conn keys 1; limit_conn all 1; proxy_pass http://127.0.0.1:%%UP%%;
+                             location /refused/page { error_page 503 = @page; proxy_pass http://127.0.0.1:%%UP%%; }
+                             location /refused/dry { limit_conn_dry_run on; proxy_pass http://127.0.0.1:%%UP%%; } }
+        location @page { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /asking { auth_request /allowed; proxy_pass http://127.0.0.1:%%UP%%; }
+        location = /allowed { internal; limit_conn all 1; proxy_pass http://127.0.0.1:%%UP%%/yes; }
     }
 }
 """
@@ -92,3 +98,29 @@ def test_several_limits(s):
     assert get(s.port, "/both?k=b").status == 503
     s.wait_for_log('limiting connections by zone "all"')
     held[0].close()
+
+
+@pytest.mark.parametrize("place, status", [("page", "REJECTED"), ("dry", "REJECTED_DRY_RUN")])
+def test_what_one_zone_refuses_counts_in_none(s, gate, place, status):
+    held = hold(s, "/both/hold?k=a", 1)  # has the only place of "all"
+    refused = Client(s.port)
+    refused.send(f"GET /refused/{place}/hold?k=b HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    s.peer.wait_requests(2)              # at work all the same
+    assert get(s.port, "/code?k=b").status == 200, "it left its place in \"keys\""
+    assert get(s.port, "/both?k=c").status == 503, "it left no place that was not its own"
+    gate.set()
+    assert refused.read_reply().header("X-Status") == status
+    assert held[0].read_reply().status == 200
+    for client in (refused, *held):
+        client.close()
+
+
+def test_what_a_subrequest_took_is_held_to_the_end_of_the_request(s, gate):
+    held = Client(s.port)
+    held.send(b"GET /asking/hold HTTP/1.1\r\nHost: a\r\n\r\n")
+    s.peer.wait_requests(2)  # the question, and the request itself
+    assert get(s.port, "/both?k=a").status == 503
+    gate.set()
+    assert held.read_reply().status == 200
+    wait_until(lambda: get(s.port, "/both?k=a").status == 200, 5, "room for another request")
+    held.close()

@@ -303,6 +303,21 @@ def test_variables_of_a_reply_that_was_not_passed_on(server, upstream, status, h
         assert (reply.text, reply.header("Set-Cookie")) == (f"kept {status}", headers.get("Set-Cookie"))
 
 
+@pytest.mark.parametrize("target, content_type", [("/untyped", "x/y"), ("/typed", "a/b"), ("/gone", "p/q")])
+def test_the_type_given_with_an_accel_redirect(server, upstream, target, content_type):
+    replies = {
+        "/in/untyped": up.reply(200, b"x"),
+        "/in/typed": up.reply(200, b"x", {"Content-Type": "a/b"}),
+        "/in/gone": up.reply(404, b"x"),
+    }
+    led_on = {"X-Accel-Redirect": "/in" + target, "Content-Type": "x/y"}
+    u = upstream(up.serve(lambda r: replies.get(r.target) or up.reply(200, b"", led_on)))
+    s = server(conf(server="""
+        location /in/ { internal; proxy_intercept_errors on; error_page 404 =200 /page; proxy_pass http://pool; }
+        location = /page { default_type p/q; return 200 page; }"""), UP=u.port)
+    assert get(s.port, target).all("Content-Type") == [content_type]
+
+
 # -- clients that leave
 
 STAGES = {

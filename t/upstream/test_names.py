@@ -210,3 +210,21 @@ def test_strict_refuses_the_start(idle_server, names, hosts):
     assert done.returncode == 0 and "[warn]" in done.stderr and "test is successful" in done.stderr
     s.set_conf(s.conf.replace("resolve_at_start warn", "resolve_at_start maybe"))
     assert 'invalid value "maybe"' in s.run("-t").stderr
+
+
+def test_the_time_of_the_request_bounds_the_search_for_its_name(server, names):
+    names.silent.add("nobody.test")
+    s = server("""
+events {}
+http {
+    resolver 127.0.0.1:%%DNS%% ipv6=off;
+    resolver_timeout 30s;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        set $name nobody.test;
+        location / { proxy_request_timeout 300ms; proxy_pass http://$name:80/; }
+    }
+}
+""", DNS=names.port)
+    assert get(s.port, "/").status == 504  # the client waits for 5 s
+    s.wait_for_log("upstream timed out: the request's time is over while forwarding")

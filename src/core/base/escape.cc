@@ -55,6 +55,8 @@ constexpr std::array<Sizes, set_count> make_tables() {
   for (unsigned byte = 0; byte < 256; ++byte) {
     table(Escape::uri_component)[byte] = unreserved(byte) ? 1 : 3;
     table(Escape::memcached)[byte] = byte <= 0x20 || byte == '%' ? 3 : 1;
+    table(Escape::target)[byte] = byte <= 0x20 || byte == 0x7f ? 3 : 1;
+    table(Escape::controls)[byte] = byte < 0x20 || byte == 0x7f ? 3 : 1;
     table(Escape::html)[byte] = html_size(byte);
     table(Escape::json)[byte] = json_size(byte);
     table(Escape::log)[byte] = byte < 0x20 || byte > 0x7e || byte == '"' || byte == '\\' ? 4 : 1;

@@ -12,7 +12,7 @@
 
 namespace fairlead {
 
-// The percent sets (%XX, upper-case) are nginx's. All but `memcached` escape 0x00-0x1f, 0x7f-0xff and what RFC 3986 never allows:
+// The percent sets (%XX, upper-case) are nginx's, but for `target` and `controls`. Those before `memcached` escape 0x00-0x1f, 0x7f-0xff and what RFC 3986 never allows:
 // " < > \ ^ ` { | }
 enum class Escape : uint8_t {
   uri,            // a path: also space # % ?
@@ -21,6 +21,8 @@ enum class Escape : uint8_t {
   uri_in_html,    // a URI that goes into an attribute: also space # % '
   uri_in_refresh, // an escaped URI that goes into a Refresh line: also space ' but not %
   memcached,      // a memcached key: 0x00-0x1f space % only
+  target,         // a URI on its way into a request line or a :path, escaped as it has to be: 0x00-0x20 and 0x7f only
+  controls,       // a URI on its way into a header field: 0x00-0x1f and 0x7f only
   html,           // < > & " to entities
   json,           // a JSON string without its quotes; bytes over 0x7f stay (RFC 8259 section 7)
   log,            // access log: " \ and all but 0x20-0x7e as \xHH, upper-case

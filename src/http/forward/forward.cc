@@ -358,10 +358,20 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
     }
   }
   prepare_tries(request, work);
-  uint64_t time_ms = time_of_tries(plan);
-  if (time_ms == 0) co_return co_await try_peers(request, work);
-  Task<Verdict> tries = try_peers(request, work);
-  Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(time_ms));
+  co_return co_await try_peers(request, work);
+}
+
+// Within time_of_tries(), which names that are still to be found use up, too, but not a client that is slow with its body.
+static Task<Verdict> try_in_time(Request& request, Forwarding& work) {
+  const ForwardPlan& plan = work.plan;
+  std::optional<AbortScope> abortable;
+  if (may_abort(plan)) abortable.emplace(request);
+  if (must_read_body(request, plan)) {
+    auto read = co_await read_body(request);
+    if (!read) co_return Verdict::status(status_of_body(read.error()));
+  }
+  Task<Verdict> tries = prepare_and_try(request, work);
+  Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(time_of_tries(plan)));
   auto verdict = co_await bounded;
   if (verdict) co_return *verdict;
   request.fail_reason = "DT";
@@ -372,7 +382,8 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
 // Plain, so that a request without a body to a group of the configuration does without a frame of its own here.
 Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
   Forwarding& work = *request.arena().make<Forwarding>(plan);
-  if (!plan.group || time_of_tries(plan) != 0 || must_read_body(request, plan)) return prepare_and_try(request, work);
+  if (time_of_tries(plan) != 0) return try_in_time(request, work);
+  if (!plan.group || must_read_body(request, plan)) return prepare_and_try(request, work);
   Upstream& upstream = request.worker().state<Upstreams>().of(*plan.group);
   if (upstream.awaits_names()) return prepare_and_try(request, work);
   work.target.use(upstream);

@@ -6,6 +6,7 @@
 
 #include "core/base/escape.h"
 #include "core/base/text.h"
+#include "http/message/scan.h"
 #include "http/message/uri.h"
 
 namespace fairlead {
@@ -33,9 +34,14 @@ void merge_headers(std::vector<SetHeader>& own, const std::vector<SetHeader>& ou
 }
 
 std::string_view own_uri(Request& request) {
-  if (!request.uri_changed) return request.head.request_uri;
+  if (!request.uri_changed) return request.head.request_uri;  // the parsers let no space or control byte pass
   std::string_view path = escaped(Escape::uri, request.uri, request.arena());
-  return request.args.empty() ? path : request.arena().join({path, "?", request.args});
+  return request.args.empty() ? path : request.arena().join({path, "?", escaped_target(request.args, request.arena())});
+}
+
+std::string_view escaped_target(std::string_view uri, Arena& arena) {
+  const char *at = uri.data(), *end = at + uri.size();
+  return scan::find_blank_or_control(at, at, end) == end ? uri : escaped(Escape::target, uri, arena);
 }
 
 }  // namespace http

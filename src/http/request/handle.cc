@@ -151,6 +151,7 @@ static Task<Verdict> answer_status(Request& request, unsigned status) {
   request.logger.debug("http special response: {}, \"{}?{}\"", status, request.uri, request.args);
   request.response.head.status = static_cast<uint16_t>(status);
   if (status == 499) co_return Verdict::close();
+  request.response.content_type_given = {};  // of what would have been sent instead
   if (auto page = take_error_page(request, status)) {
     if (!page->is_status()) co_return *page;
     status = page->status();

@@ -47,7 +47,7 @@ struct Response : Outgoing {
   using Outgoing::Outgoing;
   uint16_t status() const { return head.status; }
   std::string_view content_type;       // with its charset; goes out as Content-Type
-  std::string_view content_type_given; // by an X-Accel-Redirect: goes before whatever the new location says, error pages excepted
+  std::string_view content_type_given; // by an X-Accel-Redirect: goes before what the new location says; not in error pages
   std::string_view charset_given;      // by an X-Accel-Charset: the charset to send it in
   int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
   std::string_view etag;

@@ -92,8 +92,10 @@ static bool settle_head(Request& request) {
     response.head.status = request.error_status;
     response.head.reason = {};
   }
-  if (!response.content_type_given.empty() && !response.is_error_page && !response.content_type.empty())
-    response.content_type = response.content_type_given;
+  if (!response.content_type_given.empty() && !response.is_error_page) {  // another reply that has a type keeps it
+    bool is_typed_reply = response.content_type.empty() && response.head.headers.has(KnownHeader::content_type);
+    if (!is_typed_reply) response.content_type = response.content_type_given;
+  }
   // A type that add_header says of a 204 stays: what answers gRPC calls with one is read by its type.
   bool had_content = response.head.status != 204;
   if (!had_content) response.head.headers.remove(KnownHeader::content_type);
@@ -141,7 +143,7 @@ static Verdict drop_refused(Request& request) {
   response.head_only = false;
   response.body = nullptr;
   response.content_type = {};
-  response.last_modified = -1;
+  response.last_modified = response.last_modified_of_reply = -1;
   response.etag = {};
   response.allow_ranges = false;
   return status == refused_in_silence ? Verdict::close() : Verdict::status(status);
@@ -202,20 +204,10 @@ void set_text(Request& request, unsigned status, std::string_view content_type, 
   response.body = request.arena().make<BytesBody>(Slice(text));
 }
 
-static bool is_control(char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f; }
-
 // A line feed that a client smuggled into a variable ($uri is decoded) must not begin another field: control bytes go out as %XX.
 void set_location(Request& request, std::string_view uri) {
   request.response.foreign_location = false;
-  if (std::any_of(uri.begin(), uri.end(), is_control)) {
-    std::string safe;
-    for (char byte : uri) {
-      if (is_control(byte)) safe += format("%{:02X}", static_cast<unsigned>(byte));
-      else safe += byte;
-    }
-    uri = request.arena().copy(safe);
-  }
-  request.response.head.headers.set(KnownHeader::location, uri);
+  request.response.head.headers.set(KnownHeader::location, escaped(Escape::controls, uri, request.arena()));
 }
 
 Verdict redirect_with_slash(Request& request) {

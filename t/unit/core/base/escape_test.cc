@@ -47,6 +47,9 @@ TEST(Escape, PercentSets) {
   EXPECT_EQ(escaped_characters(Escape::uri_component), " !\"#$%&'()*+,/:;<=>?@[\\]^`{|}");
   EXPECT_EQ(escaped(Escape::uri, "/a b?c%\x7f\xc3\xa9\n"), "/a%20b%3Fc%25%7F%C3%A9%0A");
   EXPECT_EQ(escaped(Escape::memcached, "k\x7f\xff\t"), "k\x7f\xff%09");
+  EXPECT_EQ(escaped(Escape::target, "/a b%20?c\r\n\x7f\xff"), "/a%20b%20?c%0D%0A%7F\xff");
+  EXPECT_EQ(escaped(Escape::target, std::string_view("\0", 1)), "%00");
+  EXPECT_EQ(escaped(Escape::controls, "/a b%20?c\r\n\x7f\xff"), "/a b%20?c%0D%0A%7F\xff");
 }
 
 TEST(Escape, PercentRoundTrip) {
