@@ -22,6 +22,7 @@
 #include "http/hooks.h"
 #include "http/request/audit.h"
 #include "http/request/body_beginning.h"
+#include "http/request/field_variables.h"
 #include "http/request/own_answer.h"
 #include "http/request/request.h"
 #include "http/request/subrequest.h"
@@ -167,6 +168,7 @@ void copy_to_upstream(Request& request, const AuthRequestConf& own, const Said& 
     request.head.headers.remove(name);
     for (const auto& [key, value] : said.fields)
       if (equal_nocase(key, name)) request.head.headers.add(name, request.arena().copy(value));
+    forget_field(request, name);
   }
 }
 

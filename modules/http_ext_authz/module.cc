@@ -13,6 +13,7 @@
 #include "http/hooks.h"
 #include "http/request/audit.h"
 #include "http/request/client_identity.h"
+#include "http/request/field_variables.h"
 #include "http/request/own_answer.h"
 #include "modules/http_ext_authz/call.h"
 
@@ -48,9 +49,13 @@ void apply(std::span<const FieldChange> changes, Headers& to, Request& request) 
 }
 
 Verdict allow(Request& request, const Answer& answer) {
-  for (const std::string& name : answer.removed)
-    if (may_change(name)) request.head.headers.remove(name);
+  for (const std::string& name : answer.removed) {
+    if (!may_change(name)) continue;
+    request.head.headers.remove(name);
+    forget_field(request, name);
+  }
   apply(answer.to_upstream, request.head.headers, request);
+  for (const FieldChange& change : answer.to_upstream) forget_field(request, change.name);
   apply(answer.to_client, request.response.head.headers, request);
   tell(request, Decided::allowed, "service");
   return Verdict::allow();

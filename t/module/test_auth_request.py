@@ -30,6 +30,10 @@ http {
         location /few { auth_request_pass_headers Authorization; proxy_pass http://127.0.0.1:%%UP%%; }
         location /copy { auth_request_copy_headers to_upstream X-User X-Role; auth_request_copy_headers to_client Set-Cookie;
                          proxy_pass http://127.0.0.1:%%UP%%; }
+        location /read/one { set $z $http_x_user; auth_request_copy_headers to_upstream X-User X-Role;
+                             proxy_set_header X-User $http_x_user; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /read/set { set $z "$http_x_role $cookie_a $remote_user"; auth_request_copy_headers to_upstream X-Role Cookie Authorization;
+                             proxy_set_header X-Role "$http_x_role,$cookie_a,$remote_user"; proxy_pass http://127.0.0.1:%%UP%%; }
         location /denial { auth_request_pass_denial 64; proxy_pass http://127.0.0.1:%%UP%%; }
         location /body { auth_request_body 16; proxy_pass http://127.0.0.1:%%UP%%; }
         location /body/part { auth_request_body 16 partial; client_body_buffer_size 8; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -188,6 +192,13 @@ def test_copied_fields(s):
     assert reply.all("Set-Cookie") == ["a=1", "b=2"]
     assert get(s.port, "/copy?status=403").all("Set-Cookie") == ["a=1", "b=2"]
     assert not get(s.port, "/x").all("Set-Cookie")
+
+
+def test_variables_read_before_show_the_replaced_fields(s):
+    mallory = {"X-User": "mallory", "X-Role": "admin", "Cookie": "a=1", "Authorization": "Basic bWU6eA=="}
+    assert get(s.port, "/read/one", headers=mallory).text == "alice||/read/one|"
+    seen = get(s.port, "/read/set", headers=mallory).text
+    assert seen == "mallory|,,|/read/set|", "what the service did not give is empty; X-User is not named here and stays the client's"
 
 
 def test_a_denial_passed_on(s):

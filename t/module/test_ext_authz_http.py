@@ -26,6 +26,8 @@ http {
                            proxy_pass http://127.0.0.1:%%UP%%; }
         location /copy { ext_authz_copy_headers to_upstream X-User X-Role Host; ext_authz_copy_headers to_upstream_append X-More;
                          ext_authz_copy_headers to_client Set-Cookie; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /read { set $z "$http_x_user $http_x_gone"; ext_authz_copy_headers to_upstream X-User;
+                         proxy_set_header X-Seen "$http_x_user,$http_x_gone"; proxy_pass http://127.0.0.1:%%UP%%; }
         location /plain { ext_authz http://127.0.0.1:%%AUTH%%; proxy_pass http://127.0.0.1:%%UP%%; }
         location /timed { ext_authz_timeout 300ms; proxy_pass http://127.0.0.1:%%UP%%; }
         location /timed/open { ext_authz_timeout 300ms; ext_authz_fail open; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -136,6 +138,12 @@ def test_a_field_the_service_does_not_give_is_not_the_clients(w):
     w.service.fields = []
     get(w.port, "/copy", headers={"X-User": "mallory", "X-Role": "admin", "X-More": "mine"})
     assert (w.seen[0].header("X-User"), w.seen[0].header("X-Role"), w.seen[0].header("X-More")) == (None, None, "mine")
+
+
+def test_variables_read_before_show_what_the_service_made_of_the_fields(w):
+    w.service.fields.append(("x-envoy-auth-headers-to-remove", "X-Gone"))
+    get(w.port, "/read", headers={"X-User": "mallory", "X-Gone": "mallory"})
+    assert w.seen[0].header("X-Seen") == "alice,"
 
 
 @pytest.mark.parametrize("given, got", [(403, 403), (401, 401), (302, 302), (429, 429), (201, 403), (204, 403), (304, 304)])
