@@ -19,7 +19,7 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
         ext_authz http://policy/check;
         ext_authz_timeout 20s;
-        location / { proxy_pass http://127.0.0.1:%%UP%%; }
+        location / { proxy_pass http://127.0.0.1:%%UP%%/; }
         location /off { ext_authz off; proxy_pass http://127.0.0.1:%%UP%%; }
         location /fields { ext_authz_pass_headers Cookie X-Told Connection X-Set X-Envoy-Auth-Partial-Body;
                            ext_authz_set_header X-Set "$request_method of $host"; ext_authz_set_header X-None "";
@@ -96,13 +96,25 @@ def test_what_the_service_is_asked(w):
     reply = request(w.port, "PUT", "/a%20b/../c?q=%2e#x", headers=fields, host="shop.example", body=b"a body")
     assert (reply.status, reply.text) == (200, "from the upstream")
     asked = w.service.asked[0]
-    assert (asked.method, asked.target) == ("PUT", "/check/a%20b/../c?q=%2e#x")
+    assert (asked.method, asked.target) == ("PUT", "/check/c?q=%2e"), "the path as locations know it"
     names = sorted(name.lower() for name, _ in asked.headers)
     assert names == ["authorization", "content-length", "host"], "nothing else unless it is asked for"
     assert asked.header("Host") == "shop.example"
     assert asked.header("Content-Length") == "0"
     assert w.seen[0].body == b"a body"
     w.server.wait_for_log(r'\[info\] .* authorization: allowed by ext_authz "service", identity "-"')
+
+
+@pytest.mark.parametrize("sent, told, passed", [
+    ("/public/../admin/x", "/check/admin/x", "/admin/x"),
+    ("/public/%2e%2e/admin", "/check/admin", "/admin"),
+    ("//admin", "/check/admin", "/admin"),
+    ("/a%2fb%20c?x=%2e%2e", "/check/a/b%20c?x=%2e%2e", "/a/b%20c?x=%2e%2e"),
+])
+def test_the_service_judges_the_path_that_the_upstream_gets(w, sent, told, passed):
+    assert get(w.port, sent).status == 200
+    assert w.service.asked[0].target == told
+    assert w.seen[0].target == passed
 
 
 def test_fields_for_the_service(w):

@@ -33,7 +33,10 @@ void merge_headers(std::vector<SetHeader>& own, const std::vector<SetHeader>& ou
 }
 
 std::string_view own_uri(Request& request) {
-  if (!request.uri_changed) return request.head.request_uri;
+  return request.uri_changed ? normalised_uri(request) : request.head.request_uri;
+}
+
+std::string_view normalised_uri(Request& request) {
   std::string_view path = escaped(Escape::uri, request.uri, request.arena());
   return request.args.empty() ? path : request.arena().join({path, "?", request.args});
 }
