@@ -30,6 +30,10 @@ http {
         location /few { auth_request_pass_headers Authorization; proxy_pass http://127.0.0.1:%%UP%%; }
         location /copy { auth_request_copy_headers to_upstream X-User X-Role; auth_request_copy_headers to_client Set-Cookie;
                          proxy_pass http://127.0.0.1:%%UP%%; }
+        location /again { auth_request_copy_headers to_client Set-Cookie; try_files /none /copy; }
+        location /named { auth_request_copy_headers to_client WWW-Authenticate; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /kept { error_page 401 /kept/page; proxy_pass http://127.0.0.1:%%UP%%; }
+        location = /kept/page { auth_request /script; proxy_pass http://127.0.0.1:%%UP%%; }
         location /read/one { set $z $http_x_user; auth_request_copy_headers to_upstream X-User X-Role;
                              proxy_set_header X-User $http_x_user; proxy_pass http://127.0.0.1:%%UP%%; }
         location /read/set { set $z "$http_x_role $cookie_a $remote_user"; auth_request_copy_headers to_upstream X-Role Cookie Authorization;
@@ -192,6 +196,14 @@ def test_copied_fields(s):
     assert reply.all("Set-Cookie") == ["a=1", "b=2"]
     assert get(s.port, "/copy?status=403").all("Set-Cookie") == ["a=1", "b=2"]
     assert not get(s.port, "/x").all("Set-Cookie")
+
+
+def test_an_answer_after_an_internal_redirect_replaces_the_one_before(s, service):
+    assert get(s.port, "/again").all("Set-Cookie") == ["a=1", "b=2"]
+    assert len(service.asked) == 2
+    assert get(s.port, "/named?status=401").all("WWW-Authenticate") == ["Basic realm=x", "Bearer"]
+    reply = get(s.port, "/kept?status=401")
+    assert (reply.status, reply.all("WWW-Authenticate")) == (401, ["Basic realm=x", "Bearer"]), "the denial's page was let in"
 
 
 def test_variables_read_before_show_the_replaced_fields(s):

@@ -26,6 +26,8 @@ http {
                            proxy_pass http://127.0.0.1:%%UP%%; }
         location /copy { ext_authz_copy_headers to_upstream X-User X-Role Host; ext_authz_copy_headers to_upstream_append X-More;
                          ext_authz_copy_headers to_client Set-Cookie; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /again { ext_authz_copy_headers to_upstream_append X-More; ext_authz_copy_headers to_client Set-Cookie;
+                          try_files /none /copy; }
         location /read { set $z "$http_x_user $http_x_gone"; ext_authz_copy_headers to_upstream X-User;
                          proxy_set_header X-Seen "$http_x_user,$http_x_gone"; proxy_pass http://127.0.0.1:%%UP%%; }
         location /plain { ext_authz http://127.0.0.1:%%AUTH%%; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -150,6 +152,13 @@ def test_a_field_the_service_does_not_give_is_not_the_clients(w):
     w.service.fields = []
     get(w.port, "/copy", headers={"X-User": "mallory", "X-Role": "admin", "X-More": "mine"})
     assert (w.seen[0].header("X-User"), w.seen[0].header("X-Role"), w.seen[0].header("X-More")) == (None, None, "mine")
+
+
+def test_an_answer_after_an_internal_redirect_replaces_the_one_before(w):
+    reply = get(w.port, "/again", headers={"X-More": "mine"})
+    assert [a.target for a in w.service.asked] == ["/check/again", "/check/copy"]
+    assert w.seen[0].all("X-More") == ["mine", "m"]
+    assert reply.all("Set-Cookie") == ["a=1", "b=2"]
 
 
 def test_variables_read_before_show_what_the_service_made_of_the_fields(w):
