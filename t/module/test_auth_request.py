@@ -19,7 +19,8 @@ http {
         set_real_ip_from 127.0.0.1;
         auth_request /auth;
         location = /auth { internal; proxy_set_header X-Original-URI $request_uri; proxy_set_header X-Method $request_method;
-                           proxy_set_header X-Client $remote_addr; proxy_pass http://127.0.0.1:%%AUTH%%; }
+                           proxy_set_header X-Client $remote_addr;
+                           proxy_set_header X-Id $request_id; proxy_pass http://127.0.0.1:%%AUTH%%; }
         location / { auth_request_set $user $upstream_http_x_user; proxy_set_header X-User $user; proxy_pass http://127.0.0.1:%%UP%%; }
         location /query { auth_request /auth?token=1; proxy_pass http://127.0.0.1:%%UP%%; }
         location /open { auth_request off; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -30,6 +31,7 @@ http {
         location /few { auth_request_pass_headers Authorization; proxy_pass http://127.0.0.1:%%UP%%; }
         location /copy { auth_request_copy_headers to_upstream X-User X-Role; auth_request_copy_headers to_client Set-Cookie;
                          proxy_pass http://127.0.0.1:%%UP%%; }
+        location /id { proxy_set_header X-Role $request_id; proxy_pass http://127.0.0.1:%%UP%%; }
         location /again { auth_request_copy_headers to_client Set-Cookie; try_files /none /copy; }
         location /named { auth_request_copy_headers to_client WWW-Authenticate; proxy_pass http://127.0.0.1:%%UP%%; }
         location /kept { error_page 401 /kept/page; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -196,6 +198,12 @@ def test_copied_fields(s):
     assert reply.all("Set-Cookie") == ["a=1", "b=2"]
     assert get(s.port, "/copy?status=403").all("Set-Cookie") == ["a=1", "b=2"]
     assert not get(s.port, "/x").all("Set-Cookie")
+
+
+def test_the_service_sees_the_id_of_the_request(s, service):
+    ids = [get(s.port, "/id").text.split("|")[1] for _ in range(2)]
+    assert [asked.header("X-Id") for asked in service.asked] == ids
+    assert len(ids[0]) == 32 and ids[0] != ids[1]
 
 
 def test_an_answer_after_an_internal_redirect_replaces_the_one_before(s, service):

@@ -9,6 +9,7 @@
 #include "http/request/capture.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
+#include "http/request/request_id.h"
 
 namespace fairlead::http {
 
@@ -105,6 +106,7 @@ Detached::Detached(Request& from, DetachedPlan plan, Watch* watch)
   request_->client_addr = &client_addr_;
   request_->client_fd = -1;
   request_->take_assigned(from);
+  set_request_id(*request_, arena_->copy(request_id(from)));
 }
 
 Task<Unit> run(std::unique_ptr<Detached> detached) {
