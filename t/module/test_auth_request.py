@@ -38,7 +38,8 @@ http {
         location = /kept/page { auth_request /script; proxy_pass http://127.0.0.1:%%UP%%; }
         location /read/one { set $z $http_x_user; auth_request_copy_headers to_upstream X-User X-Role;
                              proxy_set_header X-User $http_x_user; proxy_pass http://127.0.0.1:%%UP%%; }
-        location /read/set { set $z "$http_x_role $cookie_a $remote_user"; auth_request_copy_headers to_upstream X-Role Cookie Authorization;
+        location /read/set { set $z "$http_x_role $cookie_a $remote_user";
+                             auth_request_copy_headers to_upstream X-Role Cookie Authorization;
                              proxy_set_header X-Role "$http_x_role,$cookie_a,$remote_user"; proxy_pass http://127.0.0.1:%%UP%%; }
         location /denial { auth_request_pass_denial 64; proxy_pass http://127.0.0.1:%%UP%%; }
         location /body { auth_request_body 16; proxy_pass http://127.0.0.1:%%UP%%; }

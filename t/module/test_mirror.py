@@ -20,7 +20,8 @@ http {
         location / { mirror /copy; proxy_pass http://127.0.0.1:%%UP%%; }
         location /who { mirror /who/copy; proxy_set_header X-Id $request_id; proxy_pass http://127.0.0.1:%%UP%%; }
         location = /who/copy { internal; proxy_set_header X-Id $request_id;
-                               proxy_set_header X-Who "$realip_remote_addr|$remote_addr|$connection_requests"; proxy_pass http://127.0.0.1:%%COPY%%; }
+                               proxy_set_header X-Who "$realip_remote_addr|$remote_addr|$connection_requests";
+                               proxy_pass http://127.0.0.1:%%COPY%%; }
         location /two { mirror /copy; mirror /copy?second; proxy_pass http://127.0.0.1:%%UP%%; }
         location /bare { mirror /copy; mirror_request_body off; proxy_pass http://127.0.0.1:%%UP%%; }
         location /off { mirror off; proxy_pass http://127.0.0.1:%%UP%%; }

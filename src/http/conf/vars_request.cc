@@ -15,8 +15,8 @@
 #include "http/conf/variables.h"
 #include "http/message/status.h"
 #include "http/request/file_path.h"
+#include "http/request/id.h"
 #include "http/request/request.h"
-#include "http/request/request_id.h"
 #include "http/request/spool.h"
 
 namespace fairlead::http {

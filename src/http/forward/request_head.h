@@ -35,8 +35,8 @@ std::string_view own_uri(Request& request);
 // The path that locations were searched for, escaped, and the arguments, in the request's arena; whatever the client sent.
 std::string_view normalised_uri(Request& request);
 
-// `uri` as it may stand in a request line or a :path. A space or control byte, which a variable can have brought in ($uri is decoded), would
-// end the line there and begin another request: it becomes %XX, in `arena`. Nearly always there is none, and `uri` is what it gives.
+// `uri` as it may stand in a request line or a :path. A space or control byte, which a variable can have brought in ($uri is decoded),
+// would end the line there and begin another request: it becomes %XX, in `arena`. Nearly always there is none, and `uri` is what it gives.
 std::string_view escaped_target(std::string_view uri, Arena& arena);
 
 }  // namespace fairlead::http

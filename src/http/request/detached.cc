@@ -9,7 +9,7 @@
 #include "http/request/capture.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
-#include "http/request/request_id.h"
+#include "http/request/id.h"
 
 namespace fairlead::http {
 

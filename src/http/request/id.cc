@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "http/request/request_id.h"
+#include "http/request/id.h"
 
 #include "core/base/encoding.h"
 #include "core/base/random.h"
