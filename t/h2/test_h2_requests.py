@@ -3,6 +3,7 @@
 """Requests over HTTP/2 in the clear: the same locations, logs and variables as HTTP/1, both on one port."""
 
 import subprocess
+import threading
 
 import pytest
 
@@ -268,3 +269,30 @@ def test_curl_and_nghttp_get_the_same(s):
     url = f"http://127.0.0.1:{s.port}/a"
     for command in (["curl", "-s", "--http2-prior-knowledge", "-m", "10", url], ["nghttp", "-t", "10", url]):
         assert subprocess.run(command, capture_output=True, timeout=20, check=True).stdout == b"GET /a  "
+
+
+NUMBERS = """
+events {}
+http {
+    log_format number '$uri $connection_requests';
+    access_log %%PREFIX%%/logs/numbers number;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
+        location /quick { return 200; }
+        location /slow { proxy_pass http://127.0.0.1:%%UP%%; }
+    }
+}
+"""
+
+
+def test_a_request_has_its_own_number(server, upstream):
+    may_end = threading.Event()
+    u = upstream([up.request(), up.wait_for(may_end), up.send(up.reply(200, "slow"))])
+    s = server(NUMBERS, UP=u.port)
+    with H2Client(s.port) as c:
+        slow = c.start("/slow")
+        assert c.wait(c.start("/quick")).status == 200
+        may_end.set()
+        assert c.wait(slow).body == b"slow"
+    wait_until(lambda: s.read("logs/numbers").splitlines() == ["/quick 2", "/slow 1"], 5)

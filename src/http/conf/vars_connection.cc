@@ -27,7 +27,9 @@ Value get_server_name(Session& session, uintptr_t) {
   Request& request = as_request(session);
   return request.server ? Value{request.server->name} : Value{};
 }
-Value get_connection_requests(Session& session, uintptr_t) { return number_value(session, as_request(session).facts.requests); }
+Value get_connection_requests(Session& session, uintptr_t) {
+  return number_value(session, as_request(session).origin().connection_requests);
+}
 Value get_connection_time(Session& session, uintptr_t) {
   Request& request = as_request(session);
   return seconds_value(session, request.loop().now_ms() - request.facts.started_ms);

@@ -90,7 +90,7 @@ Detached::Detached(Request& from, DetachedPlan plan, Watch* watch)
   facts_.peer = from.facts.peer;
   facts_.is_secure = from.facts.is_secure;
   facts_.started_ms = from.facts.started_ms;
-  facts_.requests = from.facts.requests;
+  facts_.requests = from.origin().connection_requests;
   SubrequestPlan what = plan.what;
   what.uri = arena_->copy(what.uri);
   what.args = arena_->copy(what.args);

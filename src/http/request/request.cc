@@ -22,6 +22,7 @@ Request::Request(Arena& own_arena, RequestHead& request_head, Exchange& client_e
   connection_slots = &facts.slots;
   client_fd = client().watch().fd();
   started_ms = loop_.now_ms();
+  connection_requests = facts.requests;
 }
 
 Request::~Request() = default;

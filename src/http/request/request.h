@@ -109,6 +109,7 @@ class Request : public Session, public LogContext {
   bool logged = false;
   bool is_pipelined = false;     // its first bytes came before the answer to the request before it was sent
   uint64_t started_ms = 0;       // monotonic, at the first byte of the head
+  uint64_t connection_requests;  // of the connection, up to this one
   TryRecord* tries = nullptr;    // oldest first
   const Headers* upstream_headers = nullptr;   // of the last reply; in the arena
   const Headers* upstream_trailers = nullptr;  // behind its body, once that was read
