@@ -138,7 +138,8 @@ def test_expires_at_a_time_of_day_and_after_a_change(adding):
 
 
 def test_expires_after_the_change_that_a_reply_tells(server, upstream):
-    u = upstream(up.serve(lambda r: up.reply(200, b"x", {"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"} if r.target == "/dated" else {})))
+    dated = {"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
+    u = upstream(up.serve(lambda r: up.reply(200, b"x", dated if r.target == "/dated" else {})))
     s = server(PROXIED_CONF, UP=u.port)
     assert get(s.port, "/dated").header("expires") == "Wed, 08 Dec 2123 00:00:00 GMT"  # 36500 days on
     reply = get(s.port, "/undated")

@@ -12,8 +12,8 @@
 
 namespace fairlead {
 
-// The percent sets (%XX, upper-case) are nginx's, but for `target` and `controls`. Those before `memcached` escape 0x00-0x1f, 0x7f-0xff and what RFC 3986 never allows:
-// " < > \ ^ ` { | }
+// The percent sets (%XX, upper-case) are nginx's, but for `target` and `controls`. Those before `memcached` escape 0x00-0x1f, 0x7f-0xff and
+// what RFC 3986 never allows: " < > \ ^ ` { | }
 enum class Escape : uint8_t {
   uri,            // a path: also space # % ?
   args,           // a query argument: also space # % & + ; ?

@@ -33,8 +33,8 @@ constexpr KnownHeaderSet not_passed_on(KnownHeader::connection, KnownHeader::kee
 // The URI of the request as the client sent it, unless something changed it; then escaped, in the request's arena.
 std::string_view own_uri(Request& request);
 
-// `uri` as it may stand in a request line or a :path. A space or control byte, which a variable can have brought in ($uri is decoded), would
-// end the line there and begin another request: it becomes %XX, in `arena`. Nearly always there is none, and `uri` is what it gives.
+// `uri` as it may stand in a request line or a :path. A space or control byte, which a variable can have brought in ($uri is decoded),
+// would end the line there and begin another request: it becomes %XX, in `arena`. Nearly always there is none, and `uri` is what it gives.
 std::string_view escaped_target(std::string_view uri, Arena& arena);
 
 }  // namespace fairlead::http
