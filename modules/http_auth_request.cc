@@ -20,8 +20,10 @@
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/hooks.h"
+#include "http/request/answer_fields.h"
 #include "http/request/audit.h"
 #include "http/request/body_beginning.h"
+#include "http/request/field_variables.h"
 #include "http/request/own_answer.h"
 #include "http/request/request.h"
 #include "http/request/subrequest.h"
@@ -161,18 +163,25 @@ Said take_said(Subrequest& asked, const AuthRequestConf& own) {
   return said;
 }
 
+// What the service's answers put on a request.
+struct GivenFields : AnswerFields {};
+
 // The client's own fields of these names never pass: the upstream believes them to be the service's.
 void copy_to_upstream(Request& request, const AuthRequestConf& own, const Said& said) {
   for (std::string_view name : own.to_upstream) {
     request.head.headers.remove(name);
     for (const auto& [key, value] : said.fields)
-      if (equal_nocase(key, name)) request.head.headers.add(name, request.arena().copy(value));
+      if (equal_nocase(key, name)) request.slot<GivenFields>().to_upstream.add(request.head.headers, name, value);
+    forget_field(request, name);
   }
 }
 
 void copy_to_client(Request& request, std::string_view name, const Said& said) {
+  Headers& to = request.response.head.headers;
+  AddedFields& added = request.slot<GivenFields>().to_client;
+  added.withdraw(to, name);
   for (const auto& [key, value] : said.fields)
-    if (equal_nocase(key, name)) request.response.head.headers.add(name, request.arena().copy(value));
+    if (equal_nocase(key, name)) added.add(to, name, value);
 }
 
 // The service's own denial, with its body; `satisfy any` may still outweigh a denial, so it must be a status then.
@@ -194,6 +203,7 @@ Verdict pass_denial(Request& request, const Said& said) {
 }
 
 Verdict failed(Request& request, const AuthRequestConf& own, std::string_view rule) {
+  if (!own.on_failure.open) request.slot<GivenFields>().deny(request);
   audit(request, {check_name, own.on_failure.open ? Decided::failed_open : Decided::failed, rule, {}});
   if (!own.on_failure.open) return Verdict::status(own.on_failure.status);
   request.logger.warn("the request is let in because auth_request_fail is \"open\"");
@@ -214,6 +224,7 @@ Verdict decide(Request& request, const AuthRequestConf& own, const Said& said) {
     return failed(request, own, "status");
   }
   audit(request, {check_name, Decided::denied, "service", {}});
+  request.slot<GivenFields>().deny(request);
   if (passes) return pass_denial(request, said);
   for (std::string_view name : own.to_client) copy_to_client(request, name, said);
   if (said.status == 401) copy_to_client(request, "WWW-Authenticate", said);
@@ -274,6 +285,7 @@ void pass_fields(Request& request, const AuthRequestConf& own, Request& to, bool
 
 Task<Verdict> ask(Request& request) {
   const AuthRequestConf& own = conf<AuthRequestConf>(request);
+  request.slot<GivenFields>().start(request);
   std::string_view key = own.cache.key.is_set() ? own.cache.key.evaluate(request) : std::string_view();
   KeptDecisions& kept = request.worker().state<KeptDecisions>();
   const Said* known = key.empty() ? nullptr : kept.find(own, key);

@@ -15,6 +15,7 @@
 #include "core/conf/value.h"
 #include "event/net/proxy_protocol.h"
 #include "http/hooks.h"
+#include "http/request/client_facts.h"
 #include "http/request/request.h"
 
 namespace fairlead {
@@ -52,17 +53,8 @@ ConfResult<Unit> set_source(Line& line, RealipConf& own) {
   return Unit();
 }
 
-// The address of the connection itself, once another took its place.
-struct Replaced {
-  const Addr* original = nullptr;
-};
-
-// True: the address was replaced.
-bool replace(Session& session, const Addr& addr) {
-  if (addr == *session.client_addr) return false;
-  session.slot<Replaced>().original = session.client_addr;
-  session.client_addr = session.arena().make<Addr>(addr);
-  return true;
+void replace(http::Request& request, const Addr& addr) {
+  if (addr != *request.client_addr) request.client_addr = request.arena().make<Addr>(addr);
 }
 
 bool is_trusted(const Session& session, const RealipConf& own) {
@@ -71,10 +63,9 @@ bool is_trusted(const Session& session, const RealipConf& own) {
   return false;
 }
 
-// For any engine.
-void take_from_proxy_header(Session& session, const RealipConf& own) {
-  const ProxyHeader* header = session.connection_slots ? session.connection_slots->find<ProxyHeader>() : nullptr;
-  if (header && header->source.valid() && is_trusted(session, own)) replace(session, header->source);
+void take_from_proxy_header(http::Request& request, const RealipConf& own) {
+  const ProxyHeader* header = request.connection_slots ? request.connection_slots->find<ProxyHeader>() : nullptr;
+  if (header && header->source.valid() && is_trusted(request, own)) replace(request, header->source);
 }
 
 void take_from_fields(http::Request& request, const RealipConf& own) {
@@ -88,29 +79,29 @@ void take_from_fields(http::Request& request, const RealipConf& own) {
   if (!list.empty()) replace(request, forwarded_addr(*request.client_addr, list, own.trusted, own.recursive));
 }
 
-// At first by what the server says, later by what the location says; once a request.
+// At first by what the server says, later by what the location says; once a request. A subrequest has the address its request got.
 http::Verdict check_request(http::Request& request) {
-  if (request.find_slot<Replaced>()) return http::Verdict::next();
+  if (*request.client_addr != request.facts.peer) return http::Verdict::next();
   const RealipConf& own = conf<RealipConf>(request);
   if (own.source == Source::proxy_protocol) take_from_proxy_header(request, own);
   else take_from_fields(request, own);
   return http::Verdict::next();
 }
 
-const Addr& original_of(Session& session) {
-  const Replaced* replaced = session.find_slot<Replaced>();
-  return replaced ? *replaced->original : *session.client_addr;
-}
-
-Value get_original_addr(Session& session, uintptr_t) {
+Value addr_value(Session& session, const Addr& addr) {
   char text[Addr::text_max];
-  return text_value(session, {text, static_cast<size_t>(original_of(session).write_host(text) - text)});
+  return text_value(session, {text, static_cast<size_t>(addr.write_host(text) - text)});
 }
 
-Value get_original_port(Session& session, uintptr_t) {
-  uint16_t port = original_of(session).port();
-  return port ? number_value(session, port) : Value{};
-}
+Value port_value(Session& session, const Addr& addr) { return addr.port() ? number_value(session, addr.port()) : Value{}; }
+
+const Addr& original_of(Session& session) { return http::as_request(session).facts.peer; }
+Value get_original_addr(Session& session, uintptr_t) { return addr_value(session, original_of(session)); }
+Value get_original_port(Session& session, uintptr_t) { return port_value(session, original_of(session)); }
+
+// In stream nothing takes its place.
+Value get_client_addr(Session& session, uintptr_t) { return addr_value(session, *session.client_addr); }
+Value get_client_port(Session& session, uintptr_t) { return port_value(session, *session.client_addr); }
 
 constexpr std::array rows = {
     custom<add_trusted, RealipConf, &RealipConf::trusted>(
@@ -125,8 +116,10 @@ constexpr std::array rows = {
 };
 
 constexpr VariableDef variables[] = {
-    {"realip_remote_addr", get_original_addr, variable_volatile},
-    {"realip_remote_port", get_original_port, variable_volatile},
+    {"realip_remote_addr", get_original_addr, variable_volatile, http_variable},
+    {"realip_remote_port", get_original_port, variable_volatile, http_variable},
+    {"realip_remote_addr", get_client_addr, variable_volatile, stream_variable},
+    {"realip_remote_port", get_client_port, variable_volatile, stream_variable},
 };
 
 bool has_trusted(const Block& block) { return !conf<RealipConf>(block).trusted.empty(); }

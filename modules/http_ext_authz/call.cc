@@ -129,6 +129,11 @@ Task<Verdict> ask_service(Request& subrequest) {
   return forward(subrequest, plan);
 }
 
+// What the service judges is what the request came to, not how the client spelled it: "/public/../admin" is "/admin". CONNECT has no path.
+std::string_view judged_uri(Request& request) {
+  return request.head.method == Method::connect ? own_uri(request) : normalised_uri(request);
+}
+
 bool is_grpc_field(const ExtAuthzConf& conf, const Headers::Field& field) {
   if (equal_nocase(field.name, partial_name)) return false;  // it is not for the client to say
   return conf.passed_fields.empty() || is_passed(conf, field.name);
@@ -148,7 +153,7 @@ std::string make_message(Call& call, std::string_view body) {
   asked.wall_ms = clock().wall_ms() - static_cast<int64_t>(request.loop().now_ms() - request.started_ms);
   asked.id = request.head.headers.joined("x-request-id");
   asked.method = request.method_text;
-  asked.path = own_uri(request);
+  asked.path = judged_uri(request);
   asked.host = request.host();
   asked.scheme = request.facts.secure ? "https" : "http";
   asked.protocol = request.head.version_major == 2 ? std::string_view("HTTP/2") : request.head.protocol;
@@ -236,7 +241,7 @@ SubrequestPlan plan_call(Call& call) {
     plan.method_text = "POST";
   } else {
     call.text = body;
-    call.path = request.arena().join({call.conf.service.prefix, own_uri(request)});
+    call.path = request.arena().join({call.conf.service.prefix, judged_uri(request)});
     plan.method = request.method;
     plan.method_text = request.method_text;
   }

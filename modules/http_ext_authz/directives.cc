@@ -93,8 +93,8 @@ ConfResult<Unit> add_context(Line& line, ExtAuthzConf& own) {
 constexpr std::array own_rows = {
     custom<set_service, ExtAuthzConf, &ExtAuthzConf::service>(
         "ext_authz", in_http_any, words(1),
-        "The policy service that decides who may come in: asked by HTTP with the request's method and path, or by gRPC (Envoy's Check), "
-        "either of them over TLS.")
+        "The policy service that decides who may come in: asked by HTTP with the request's method and normalised path, or by gRPC "
+        "(Envoy's Check), either of them over TLS.")
         .takes("http[s]://address[/prefix] | grpc[s]://address | off").usual("off"),
     slot<ExtAuthzConf, &ExtAuthzConf::timeout>("ext_authz_timeout", in_http_any,
                                                "How long the service may take; after that it has failed. 0: no limit."),

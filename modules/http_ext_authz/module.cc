@@ -5,14 +5,17 @@
 // many requests share. What it says besides goes to the upstream or the client. How it is asked: call.h.
 #include <algorithm>
 #include <span>
+#include <vector>
 
 #include "core/base/text.h"
 #include "core/conf/module.h"
 #include "event/loop/child.h"
 #include "http/conf/core_conf.h"
 #include "http/hooks.h"
+#include "http/request/answer_fields.h"
 #include "http/request/audit.h"
 #include "http/request/client_identity.h"
+#include "http/request/field_variables.h"
 #include "http/request/own_answer.h"
 #include "modules/http_ext_authz/call.h"
 
@@ -30,8 +33,11 @@ void tell(Request& request, Decided decided, std::string_view rule) {
 // Framing, connection and Host are not the service's to change.
 bool may_change(std::string_view name) { return is_token(name) && !not_passed_on.holds(find_known_header(name)); }
 
+// What the service's answers put on a request.
+struct GivenFields : AnswerFields {};
+
 // A later field of a name that an earlier change set stands behind it: two cookies are two cookies.
-void apply(std::span<const FieldChange> changes, Headers& to, Request& request) {
+void apply(std::span<const FieldChange> changes, Headers& to, AddedFields& added, Request& request) {
   for (size_t i = 0; i < changes.size(); ++i) {
     const FieldChange& change = changes[i];
     if (!may_change(change.name) || !is_field_value(change.value)) {
@@ -40,18 +46,27 @@ void apply(std::span<const FieldChange> changes, Headers& to, Request& request) 
     }
     auto is_same = [&](const FieldChange& other) { return equal_nocase(other.name, change.name); };
     bool is_further = std::any_of(changes.begin(), changes.begin() + static_cast<ptrdiff_t>(i), is_same);
+    if (!is_further) added.withdraw(to, change.name);
     bool is_there = to.find(change.name) != nullptr;
     if ((change.how == FieldChange::How::if_absent && is_there) || (change.how == FieldChange::How::if_present && !is_there)) continue;
     if (change.how != FieldChange::How::append && !is_further) to.remove(change.name);
-    to.add(request.arena().copy(change.name), request.arena().copy(change.value));
+    added.add(to, change.name, change.value);
   }
 }
 
+void tell_client(Request& request, std::span<const FieldChange> changes) {
+  apply(changes, request.response.head.headers, request.slot<GivenFields>().to_client, request);
+}
+
 Verdict allow(Request& request, const Answer& answer) {
-  for (const std::string& name : answer.removed)
-    if (may_change(name)) request.head.headers.remove(name);
-  apply(answer.to_upstream, request.head.headers, request);
-  apply(answer.to_client, request.response.head.headers, request);
+  for (const std::string& name : answer.removed) {
+    if (!may_change(name)) continue;
+    request.head.headers.remove(name);
+    forget_field(request, name);
+  }
+  apply(answer.to_upstream, request.head.headers, request.slot<GivenFields>().to_upstream, request);
+  for (const FieldChange& change : answer.to_upstream) forget_field(request, change.name);
+  tell_client(request, answer.to_client);
   tell(request, Decided::allowed, "service");
   return Verdict::allow();
 }
@@ -59,19 +74,22 @@ Verdict allow(Request& request, const Answer& answer) {
 // With the service's body, unless `satisfy any` may still outweigh it: then it must be a status, and only a challenge goes with it.
 Verdict deny(Request& request, const Answer& answer) {
   tell(request, Decided::denied, "service");
+  request.slot<GivenFields>().deny(request);
   if (conf<CoreConf>(request).satisfy == Satisfy::any) {
+    std::vector<FieldChange> challenges;
     for (const FieldChange& change : answer.to_client)
-      if (answer.status == 401 && equal_nocase(change.name, "WWW-Authenticate"))
-        apply(std::span(&change, 1), request.response.head.headers, request);
+      if (answer.status == 401 && equal_nocase(change.name, "WWW-Authenticate")) challenges.push_back(change);
+    tell_client(request, challenges);
     return Verdict::status(answer.status == 401 ? 401 : 403);
   }
-  apply(answer.to_client, request.response.head.headers, request);
+  tell_client(request, answer.to_client);
   if (answer.body.empty() && (answer.status == 401 || answer.status == 403)) return Verdict::status(answer.status);
   return answer_with(request, answer.status, answer.content_type.empty() ? "text/plain" : answer.content_type, answer.body);
 }
 
 Verdict fail(Request& request, const ExtAuthzConf& own, std::string_view rule, std::string_view reason) {
   request.logger.error("no decision of the policy service \"{}\": {}", own.service.group->name, reason);
+  if (!own.on_failure.open) request.slot<GivenFields>().deny(request);
   tell(request, own.on_failure.open ? Decided::failed_open : Decided::failed, rule);
   return own.on_failure.open ? Verdict::allow() : Verdict::status(own.on_failure.status);
 }
@@ -87,6 +105,7 @@ Verdict decide(Request& request, const ExtAuthzConf& own, const Answer& answer) 
 
 Task<Verdict> check(Request& request) {
   const ExtAuthzConf& own = conf<ExtAuthzConf>(request);
+  request.slot<GivenFields>().start(request);
   BodyBeginning beginning;
   if (own.body.bytes_max > 0 && request.head.has_body()) {
     Verdict verdict = co_await read_beginning(request, own.body, beginning);

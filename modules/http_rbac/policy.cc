@@ -30,6 +30,7 @@ ConfResult<Pattern> make_pattern(std::string_view text, bool is_regex, bool suff
   if (is_regex) {
     RegexOptions options;
     options.caseless = suffixes;
+    options.dot_all = options.dollar_end_only = true;  // a %0a in a path must not get around a policy
     auto compiled = Regex::compile(text, options);
     if (!compiled) return compiled.error();
     pattern.kind = Pattern::Kind::regex;

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "http/h1/parse.h"
 #include "http/message/headers.h"
+#include "http/request/field_variables.h"
 #include "http/request/request.h"
 #include "modules/lua/api.h"
 #include "modules/lua/field_table.h"
@@ -59,20 +60,6 @@ int get_headers(lua_State* L) {
   if (!table.is_truncated()) return 1;
   lua_pushliteral(L, "truncated");
   return 2;
-}
-
-// What was read from the field before, as variables.
-void forget_field(Request& request, std::string_view name) {
-  char text[160] = "http_";
-  size_t size = 5;
-  for (char byte : name.substr(0, 150)) text[size++] = byte == '-' ? '_' : lower(byte);
-  std::string_view variable(text, size);
-  auto forget = [&](std::string_view of) {
-    if (auto index = request.variables().find(of)) request.forget_variable(*index);
-  };
-  forget(variable);
-  if (variable == "http_content_type" || variable == "http_content_length") forget(variable.substr(5));
-  if (variable == "http_host") forget("host");
 }
 
 void edit_framing(http::RequestHead& head, KnownHeader known, std::string_view value) {

@@ -3,7 +3,10 @@
 #include "modules/lua/run.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string>
 
+#include "core/base/format.h"
 #include "event/worker.h"
 
 namespace fairlead::lua {
@@ -160,20 +163,34 @@ bool Run::leave_coroutine(LightThread& thread, bool succeeded) {
   return true;
 }
 
-// On the machine's own stack: that of the thread may be full.
+// "coroutine N:" and where that stands, behind what is there. On the stack of L: that of the coroutine may be full.
+static void append_trace(lua_State* L, lua_State* of, int number, std::string& to) {
+  luaL_traceback(L, of, nullptr, 0);
+  std::string_view trace = lua_tostring(L, -1);
+  std::string_view header = "stack traceback:";
+  if (trace.starts_with(header)) trace.remove_prefix(header.size());
+  fmt::format_to(std::back_inserter(to), "\ncoroutine {}:{}", number, trace);
+  lua_pop(L, 1);
+}
+
+// With the coroutines that led to it: those that resumed it, the threads that spawned them.
 void Run::log_failure(LightThread& thread) {
+  constexpr size_t trace_bytes_max = 4096;  // a line of the log holds less
   lua_State* L = vm_.main();
   Scope scope(vm_, hook_, request_, logger_);
   lua_xmove(thread.active, L, 1);
   Vm::push_reason(L, -1);
-  luaL_traceback(L, thread.active, nullptr, 0);
-  bool is_entry = &thread == &entry_;
-  std::string_view trace = lua_tostring(L, -1);
-  std::string_view header = "stack traceback:\n";
-  if (trace.starts_with(header)) trace.remove_prefix(header.size());
-  logger_.error("lua {} thread aborted: runtime error: {}\nstack traceback:\ncoroutine 0:\n{}", is_entry ? "entry" : "user",
-                lua_tostring(L, -2), trace);
-  lua_pop(L, 2);
+  std::string& text = vm_.text;
+  text.clear();
+  int number = 0;
+  for (const LightThread* each = &thread; each && text.size() < trace_bytes_max; each = each->parent) {
+    if (each != &thread && each->state == LightThread::State::dead) break;
+    append_trace(L, each->active, number++, text);
+    for (auto resumer = each->resumers.rbegin(); resumer != each->resumers.rend(); ++resumer) append_trace(L, *resumer, number++, text);
+  }
+  const char* which = &thread == &entry_ ? "entry" : "user";
+  logger_.error("lua {} thread aborted: runtime error: {}\nstack traceback:{}", which, lua_tostring(L, -1), text);
+  lua_pop(L, 1);
   lua_xmove(L, thread.active, 1);
 }
 

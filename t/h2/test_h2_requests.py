@@ -8,13 +8,16 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import get
-from lib.h2client import H2Client
+from lib.h2client import DATA, END_HEADERS, END_STREAM, HEADERS, H2Client, RawH2, frame
+from lib.ports import wait_until
 
 CONF = """
 events {}
 http {
     log_format facts '$request|$server_protocol|$status|$http_host|$host|$body_bytes_sent|$request_completion|$http_cookie|$http2';
+    log_format sizes '$request_length $bytes_sent $body_bytes_sent';
     access_log %%PREFIX%%/logs/facts facts;
+    access_log %%PREFIX%%/logs/sizes sizes;
     client_max_body_size 200k;
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -63,6 +66,27 @@ def test_a_long_text_made_for_a_request_outlives_it(s):
         c.flush()
         for stream, text in streams.items():
             assert c.wait(stream).text == f"GET /x  {text}"
+
+
+def test_sizes_in_logs_are_those_of_nginx(s):
+    """Heads of frames count in $bytes_sent alone."""
+    with RawH2(s.port) as c:
+        block = c.block(path="/up/x", method="POST")
+        c.send(frame(HEADERS, END_HEADERS, 1, block) + frame(DATA, 0, 1, b"hel") + frame(DATA, END_STREAM, 1, b"lo"))
+        frames = []
+        while not frames or not frames[-1][1] & END_STREAM:
+            frames.append(c.read())
+            if frames[-1][2] != 1:
+                frames.pop()
+    wait_until(lambda: s.read("logs/sizes"), 5, "the access log")
+    sent = sum(9 + len(f[3]) for f in frames)
+    assert s.read("logs/sizes").split() == [str(len(block) + 5), str(sent), str(len("POST /x hello"))]
+
+
+def test_a_head_of_bad_fields_is_answered_without_a_body(s):
+    with H2Client(s.port) as c:
+        got = c.get(pseudo=[(":own", "1"), (":method", "HEAD"), (":scheme", "http"), (":authority", "localhost"), (":path", "/")])
+        assert got.status == 400 and got.body == b""
 
 
 def test_http_1_stays_on_the_same_port(s):

@@ -201,11 +201,28 @@ def test_denied_goes_to_the_next_peer_where_it_is_listed(server, upstream):
     assert not other.connections
 
 
+TO_ANY = CONF.replace("tunnel_allow_upstream $allow_addr;", "")
+
+
 def test_a_dead_peer_is_followed_by_the_next(server, upstream):
     u = upstream(ECHO, host="127.0.0.2")
-    s = server(CONF.replace("tunnel_allow_upstream $allow_addr;", ""), UP=u.port, OTHER=10, NEXT="")
+    s = server(TO_ANY, UP=u.port, OTHER=10, NEXT="")
     for _ in range(2):
         assert ping(s.ports[2], opening(5)).endswith(b"pong")
+
+
+def test_the_tries_are_counted(server, upstream):
+    s = server(TO_ANY, UP=upstream(ECHO, host="127.0.0.2").port, OTHER=10, NEXT="tunnel_next_upstream_tries 1;")
+    assert raw(s.ports[2], opening(5)).startswith(b"HTTP/1.1 502 ")
+
+
+def test_the_local_address_and_small_buffers(server, upstream):
+    def tell(seen):
+        seen.socket.sendall(seen.socket.getpeername()[0].encode() + b" pong")
+    u = upstream([up.read(4), tell, up.read_to_end(), up.close()], host="127.0.0.2")
+    more = "tunnel_bind 127.0.0.9; tunnel_buffer_size 1k; tunnel_socket_keepalive on; tunnel_socket_rcvbuf 8k; tunnel_socket_sndbuf 8k;"
+    s = server(TO_ANY, UP=u.port, OTHER=10, NEXT=more)
+    assert ping(s.ports[2], opening(5)).endswith(b"\r\n\r\n127.0.0.9 pong")
 
 
 def test_a_unix_socket(server, upstream):

@@ -61,6 +61,23 @@ class Authority:
         return (self._write(stem + ".pem", certificate.public_bytes(serialization.Encoding.PEM)),
                 self._write(stem + ".key", key.private_bytes(serialization.Encoding.PEM, pem, serialization.NoEncryption())))
 
+    def revoke(self, certificate):
+        """The path of a list that revokes the certificate at that path."""
+        with open(certificate, "rb") as f:
+            number = x509.load_pem_x509_certificate(f.read()).serial_number
+        now = datetime.datetime.utcnow()
+        entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now - DAY).build()
+        made = (x509.CertificateRevocationListBuilder().issuer_name(self.name).last_update(now - DAY).next_update(now + DAY)
+                .add_revoked_certificate(entry).sign(self.key, hashes.SHA256()))
+        return self._write("crl.pem", made.public_bytes(serialization.Encoding.PEM))
+
+    def lock(self, key, password, file):
+        """The path of the key at that path, encrypted."""
+        with open(key, "rb") as f:
+            loaded = serialization.load_pem_private_key(f.read(), None)
+        how = serialization.BestAvailableEncryption(password)
+        return self._write(file, loaded.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how))
+
     def client_context(self, certificate=None, alpn=None, verify=True):
         """For lib.client: trusts this authority; `certificate` is a pair from `leaf`."""
         context = ssl.create_default_context(cafile=self.path) if verify else ssl._create_unverified_context()

@@ -24,6 +24,8 @@ http {
         }
         location /always { error_log logs/error.log crit; content_by_lua_block { ngx.log(ngx.STDERR, "always") ngx.log(ngx.ERR, "never") } }
         location /set { set_by_lua_block $x { not Lua } return 200 $x; }
+        location /thread { content_by_lua_block {
+            ngx.thread.wait(ngx.thread.spawn(function() ngx.sleep(0.001) error("broke") end)) } }
         location /timer { content_by_lua_block { ngx.timer.at(0, function() ngx.log(ngx.WARN, "ticked") error("broke") end) } }
     }
 }
@@ -59,3 +61,10 @@ def test_timers(server):
     get(s.port, "/timer")
     s.wait_for_log("ticked, context: ngx.timer\n")
     s.wait_for_log("lua entry thread aborted: runtime error: .*broke.*, context: ngx.timer\n")
+
+
+def test_a_thread_and_who_spawned_it(server):
+    s = server(CONF, allow_log=("runtime error",), UP=1)
+    get(s.port, "/thread")
+    frames = r"coroutine 0:.*in function 'error'.*coroutine 1:.*in function 'wait'.*content_by_lua\(\w+\.conf:\d+\):2: in main chunk"
+    s.wait_for_log(r"lua user thread aborted: runtime error: .*broke.*" + frames)

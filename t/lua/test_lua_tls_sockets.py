@@ -2,12 +2,9 @@
 # Copyright (C) The Fairlead authors
 """sslhandshake of ngx.socket.tcp: verification, names, sessions, certificates of the client, pools."""
 
-import datetime
 import ssl
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 
 from lib import upstreams as up
 from lib.certs import Authority
@@ -143,23 +140,9 @@ def test_depth_ciphers_and_the_key_log(server, upstream, authority):
     assert text == "true\n" and s.read("logs/keys").count("CLIENT_") > 0
 
 
-def revoke(authority, certificate):
-    """The path of a list of the authority's that revokes the certificate."""
-    with open(certificate, "rb") as f:
-        number = x509.load_pem_x509_certificate(f.read()).serial_number
-    now = datetime.datetime.utcnow()
-    entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now - datetime.timedelta(days=1)).build()
-    made = (x509.CertificateRevocationListBuilder().issuer_name(authority.name).last_update(now - datetime.timedelta(days=1))
-            .next_update(now + datetime.timedelta(days=1)).add_revoked_certificate(entry).sign(authority.key, hashes.SHA256()))
-    path = f"{authority.folder}/crl.pem"
-    with open(path, "wb") as f:
-        f.write(made.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
 def test_a_revoked_peer(server, upstream, authority):
     certificate, key = authority.leaf("a.test")
     u = upstream(up.serve(lambda r: up.reply(content=b"ok")), tls=authority.server_context((certificate, key)))
     _, text = run(server, u, authority, 'ngx.say(connected():sslhandshake(false, "a.test", true))',
-                  "lua_ssl_crl %%CRL%%; ", CRL=revoke(authority, certificate))
+                  "lua_ssl_crl %%CRL%%; ", CRL=authority.revoke(certificate))
     assert text == "nil23: certificate revoked\n"

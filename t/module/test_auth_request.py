@@ -19,7 +19,8 @@ http {
         set_real_ip_from 127.0.0.1;
         auth_request /auth;
         location = /auth { internal; proxy_set_header X-Original-URI $request_uri; proxy_set_header X-Method $request_method;
-                           proxy_set_header X-Client $remote_addr; proxy_pass http://127.0.0.1:%%AUTH%%; }
+                           proxy_set_header X-Client $remote_addr;
+                           proxy_set_header X-Id $request_id; proxy_pass http://127.0.0.1:%%AUTH%%; }
         location / { auth_request_set $user $upstream_http_x_user; proxy_set_header X-User $user; proxy_pass http://127.0.0.1:%%UP%%; }
         location /query { auth_request /auth?token=1; proxy_pass http://127.0.0.1:%%UP%%; }
         location /open { auth_request off; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -30,6 +31,16 @@ http {
         location /few { auth_request_pass_headers Authorization; proxy_pass http://127.0.0.1:%%UP%%; }
         location /copy { auth_request_copy_headers to_upstream X-User X-Role; auth_request_copy_headers to_client Set-Cookie;
                          proxy_pass http://127.0.0.1:%%UP%%; }
+        location /id { proxy_set_header X-Role $request_id; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /again { auth_request_copy_headers to_client Set-Cookie; try_files /none /copy; }
+        location /named { auth_request_copy_headers to_client WWW-Authenticate; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /kept { error_page 401 /kept/page; proxy_pass http://127.0.0.1:%%UP%%; }
+        location = /kept/page { auth_request /script; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /read/one { set $z $http_x_user; auth_request_copy_headers to_upstream X-User X-Role;
+                             proxy_set_header X-User $http_x_user; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /read/set { set $z "$http_x_role $cookie_a $remote_user";
+                             auth_request_copy_headers to_upstream X-Role Cookie Authorization;
+                             proxy_set_header X-Role "$http_x_role,$cookie_a,$remote_user"; proxy_pass http://127.0.0.1:%%UP%%; }
         location /denial { auth_request_pass_denial 64; proxy_pass http://127.0.0.1:%%UP%%; }
         location /body { auth_request_body 16; proxy_pass http://127.0.0.1:%%UP%%; }
         location /body/part { auth_request_body 16 partial; client_body_buffer_size 8; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -188,6 +199,27 @@ def test_copied_fields(s):
     assert reply.all("Set-Cookie") == ["a=1", "b=2"]
     assert get(s.port, "/copy?status=403").all("Set-Cookie") == ["a=1", "b=2"]
     assert not get(s.port, "/x").all("Set-Cookie")
+
+
+def test_the_service_sees_the_id_of_the_request(s, service):
+    ids = [get(s.port, "/id").text.split("|")[1] for _ in range(2)]
+    assert [asked.header("X-Id") for asked in service.asked] == ids
+    assert len(ids[0]) == 32 and ids[0] != ids[1]
+
+
+def test_an_answer_after_an_internal_redirect_replaces_the_one_before(s, service):
+    assert get(s.port, "/again").all("Set-Cookie") == ["a=1", "b=2"]
+    assert len(service.asked) == 2
+    assert get(s.port, "/named?status=401").all("WWW-Authenticate") == ["Basic realm=x", "Bearer"]
+    reply = get(s.port, "/kept?status=401")
+    assert (reply.status, reply.all("WWW-Authenticate")) == (401, ["Basic realm=x", "Bearer"]), "the denial's page was let in"
+
+
+def test_variables_read_before_show_the_replaced_fields(s):
+    mallory = {"X-User": "mallory", "X-Role": "admin", "Cookie": "a=1", "Authorization": "Basic bWU6eA=="}
+    assert get(s.port, "/read/one", headers=mallory).text == "alice||/read/one|"
+    seen = get(s.port, "/read/set", headers=mallory).text
+    assert seen == "mallory|,,|/read/set|", "what the service did not give is empty; X-User is not named here and stays the client's"
 
 
 def test_a_denial_passed_on(s):

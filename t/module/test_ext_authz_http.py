@@ -19,13 +19,17 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
         ext_authz http://policy/check;
         ext_authz_timeout 20s;
-        location / { proxy_pass http://127.0.0.1:%%UP%%; }
+        location / { proxy_pass http://127.0.0.1:%%UP%%/; }
         location /off { ext_authz off; proxy_pass http://127.0.0.1:%%UP%%; }
         location /fields { ext_authz_pass_headers Cookie X-Told Connection X-Set X-Envoy-Auth-Partial-Body;
                            ext_authz_set_header X-Set "$request_method of $host"; ext_authz_set_header X-None "";
                            proxy_pass http://127.0.0.1:%%UP%%; }
         location /copy { ext_authz_copy_headers to_upstream X-User X-Role Host; ext_authz_copy_headers to_upstream_append X-More;
                          ext_authz_copy_headers to_client Set-Cookie; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /again { ext_authz_copy_headers to_upstream_append X-More; ext_authz_copy_headers to_client Set-Cookie;
+                          try_files /none /copy; }
+        location /read { set $z "$http_x_user $http_x_gone"; ext_authz_copy_headers to_upstream X-User;
+                         proxy_set_header X-Seen "$http_x_user,$http_x_gone"; proxy_pass http://127.0.0.1:%%UP%%; }
         location /plain { ext_authz http://127.0.0.1:%%AUTH%%; proxy_pass http://127.0.0.1:%%UP%%; }
         location /timed { ext_authz_timeout 300ms; proxy_pass http://127.0.0.1:%%UP%%; }
         location /timed/open { ext_authz_timeout 300ms; ext_authz_fail open; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -94,13 +98,25 @@ def test_what_the_service_is_asked(w):
     reply = request(w.port, "PUT", "/a%20b/../c?q=%2e#x", headers=fields, host="shop.example", body=b"a body")
     assert (reply.status, reply.text) == (200, "from the upstream")
     asked = w.service.asked[0]
-    assert (asked.method, asked.target) == ("PUT", "/check/a%20b/../c?q=%2e#x")
+    assert (asked.method, asked.target) == ("PUT", "/check/c?q=%2e"), "the path as locations know it"
     names = sorted(name.lower() for name, _ in asked.headers)
     assert names == ["authorization", "content-length", "host"], "nothing else unless it is asked for"
     assert asked.header("Host") == "shop.example"
     assert asked.header("Content-Length") == "0"
     assert w.seen[0].body == b"a body"
     w.server.wait_for_log(r'\[info\] .* authorization: allowed by ext_authz "service", identity "-"')
+
+
+@pytest.mark.parametrize("sent, told, passed", [
+    ("/public/../admin/x", "/check/admin/x", "/admin/x"),
+    ("/public/%2e%2e/admin", "/check/admin", "/admin"),
+    ("//admin", "/check/admin", "/admin"),
+    ("/a%2fb%20c?x=%2e%2e", "/check/a/b%20c?x=%2e%2e", "/a/b%20c?x=%2e%2e"),
+])
+def test_the_service_judges_the_path_that_the_upstream_gets(w, sent, told, passed):
+    assert get(w.port, sent).status == 200
+    assert w.service.asked[0].target == told
+    assert w.seen[0].target == passed
 
 
 def test_fields_for_the_service(w):
@@ -136,6 +152,19 @@ def test_a_field_the_service_does_not_give_is_not_the_clients(w):
     w.service.fields = []
     get(w.port, "/copy", headers={"X-User": "mallory", "X-Role": "admin", "X-More": "mine"})
     assert (w.seen[0].header("X-User"), w.seen[0].header("X-Role"), w.seen[0].header("X-More")) == (None, None, "mine")
+
+
+def test_an_answer_after_an_internal_redirect_replaces_the_one_before(w):
+    reply = get(w.port, "/again", headers={"X-More": "mine"})
+    assert [a.target for a in w.service.asked] == ["/check/again", "/check/copy"]
+    assert w.seen[0].all("X-More") == ["mine", "m"]
+    assert reply.all("Set-Cookie") == ["a=1", "b=2"]
+
+
+def test_variables_read_before_show_what_the_service_made_of_the_fields(w):
+    w.service.fields.append(("x-envoy-auth-headers-to-remove", "X-Gone"))
+    get(w.port, "/read", headers={"X-User": "mallory", "X-Gone": "mallory"})
+    assert w.seen[0].header("X-Seen") == "alice,"
 
 
 @pytest.mark.parametrize("given, got", [(403, 403), (401, 401), (302, 302), (429, 429), (201, 403), (204, 403), (304, 304)])

@@ -16,7 +16,12 @@ http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
         client_body_buffer_size 8k;
+        set_real_ip_from 127.0.0.1;
         location / { mirror /copy; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /who { mirror /who/copy; proxy_set_header X-Id $request_id; proxy_pass http://127.0.0.1:%%UP%%; }
+        location = /who/copy { internal; proxy_set_header X-Id $request_id;
+                               proxy_set_header X-Who "$realip_remote_addr|$remote_addr|$connection_requests";
+                               proxy_pass http://127.0.0.1:%%COPY%%; }
         location /two { mirror /copy; mirror /copy?second; proxy_pass http://127.0.0.1:%%UP%%; }
         location /bare { mirror /copy; mirror_request_body off; proxy_pass http://127.0.0.1:%%UP%%; }
         location /off { mirror off; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -65,6 +70,22 @@ def test_a_copy_has_all_of_the_request(world):
         assert copy.header("Host") == "example.org" and copy.header("X-A") == "one" and copy.header("Cookie") == "c=d"
         assert copy.header("X-Client") == "127.0.0.1"
         assert world.up.last.body == b"the body"
+
+
+def test_a_copy_has_the_id_of_its_request(world):
+    ids = set()
+    for count in (1, 2):
+        get(world.server.port, "/who")
+        ids.add(world.up.last.header("X-Id"))
+        assert {copy.header("X-Id") for copy in world.copies(count)} == ids
+    assert len(ids) == 2
+
+
+def test_a_copy_knows_the_connection_of_its_request(world):
+    with Client(world.server.port) as client:
+        for _ in range(2):
+            client.get("/who", headers={"X-Real-IP": "192.0.2.1"})
+    assert sorted(copy.header("X-Who") for copy in world.copies(2)) == ["127.0.0.1|192.0.2.1|1", "127.0.0.1|192.0.2.1|2"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 8192, 300_000])

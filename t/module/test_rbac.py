@@ -31,6 +31,8 @@ http {
         location /default { rbac { default deny; } try_files /none =204; }
         location /open { rbac { default allow; allow nobody { methods NONE; } } try_files /none =204; }
         location /any { satisfy any; allow all; rbac { deny all { } } try_files /none =204; }
+        location /lines { rbac { deny hidden { paths ~ ^/lines/.*hidden$; } } try_files /none =204; }
+        location /only { rbac { allow one { paths ~ ^/only/one$; } } try_files /none =204; }
         location /free { rbac { } try_files /none =204; }
         location /rewritten { rewrite ^ /default/x last; }
     }
@@ -85,6 +87,13 @@ def test_defaults_and_inner_blocks(s):
     assert get(s.port, "/open").status == 204
     assert get(s.port, "/free").status == 204
     assert get(s.port, "/rewritten").status == 403, "what counts is where the request goes"
+
+
+def test_a_newline_in_the_path_does_not_get_around_a_regex(s):
+    assert get(s.port, "/lines/hidden").status == 403 and get(s.port, "/lines/seen").status == 204
+    assert get(s.port, "/lines/%0ahidden").status == 403
+    assert get(s.port, "/only/one").status == 204
+    assert get(s.port, "/only/one%0a").status == 403
 
 
 def test_satisfy_any_does_not_get_around_it(s):

@@ -42,6 +42,8 @@ http {
         real_ip_header X-Own;
         location /here { real_ip_header X-Forwarded-For; proxy_set_header X-Who WHO; proxy_pass http://127.0.0.1:%%UP%%; }
         location / { proxy_set_header X-Who WHO; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /asked { auth_request /asked/by; add_header X-Seen $seen; try_files /none =204; }
+        location = /asked/by { internal; set $seen "$realip_remote_addr|$realip_remote_port|$remote_addr"; return 204; }
         location /untrusted { set_real_ip_from 192.0.2.9; proxy_set_header X-Who WHO; proxy_pass http://127.0.0.1:%%UP%%; }
     }
     server {
@@ -108,6 +110,12 @@ def test_any_field_and_the_location_decides_if_the_server_found_nothing(s):
     assert who("/here", {"X-Forwarded-For": "192.0.2.2"}) == "192.0.2.2"
     assert who("/here", {"X-Own": "192.0.2.1", "X-Forwarded-For": "192.0.2.2"}) == "192.0.2.1"
     assert who("/untrusted", {}) == "127.0.0.1"
+
+
+def test_subrequests_know_the_connections_own_address(s):
+    with Client(s.ports[3]) as client:
+        port = client.socket.getsockname()[1]
+        assert client.get("/asked", headers={"X-Own": "192.0.2.1"}).header("X-Seen") == f"127.0.0.1|{port}|192.0.2.1"
 
 
 def test_names_and_unix_sockets_may_be_trusted(s, tmp_path):

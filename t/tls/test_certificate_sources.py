@@ -7,7 +7,6 @@ import shutil
 import ssl
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
 from lib.certs import Authority
 from lib.client import Client
@@ -105,12 +104,7 @@ def test_the_cache_looks_again_when_its_time_is_over(server, tmp_path):
 def test_texts_and_encrypted_keys(server, tmp_path):
     ca = Authority(tmp_path / "certs")
     certificate, key = ca.leaf("a.test")
-    with open(key, "rb") as f:
-        loaded = serialization.load_pem_private_key(f.read(), None)
-    locked = loaded.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                  serialization.BestAvailableEncryption(b"the second"))
-    with open(f"{ca.folder}/locked.key", "wb") as f:
-        f.write(locked)
+    ca.lock(key, b"the second", "locked.key")
     with open(f"{ca.folder}/passwords", "w") as f:
         f.write("the first\nthe second\n")
     with open(certificate) as f:

@@ -2,11 +2,9 @@
 # Copyright (C) The Fairlead authors
 """ssl_verify_client in all its forms: who gets in, with which status others are turned away, what the variables say."""
 
-import datetime
-
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 
 from lib.certs import Authority
 from lib.client import Client
@@ -33,17 +31,6 @@ http {
 """
 
 
-def revoke(ca, certificate_path):
-    with open(certificate_path, "rb") as f:
-        certificate = x509.load_pem_x509_certificate(f.read())
-    now = datetime.datetime.utcnow()
-    revoked = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(now).build()
-    crl = (x509.CertificateRevocationListBuilder().issuer_name(ca.name).last_update(now - datetime.timedelta(days=1))
-           .next_update(now + datetime.timedelta(days=1)).add_revoked_certificate(revoked).sign(ca.key, hashes.SHA256()))
-    with open(f"{ca.folder}/crl.pem", "wb") as f:
-        f.write(crl.public_bytes(serialization.Encoding.PEM))
-
-
 class Doors:
     def __init__(self, server, folder):
         self.ca = Authority(folder)
@@ -52,7 +39,7 @@ class Doors:
         self.bad = self.ca.leaf("revoked", client=True)
         self.expired = self.ca.leaf("expired", client=True, days=-1)
         self.stranger = Authority(f"{folder}/stranger", "Elsewhere").leaf("stranger", client=True)
-        revoke(self.ca, self.bad[0])
+        self.ca.revoke(self.bad[0])
         self.server = server(CONF, CERTS=self.ca.folder, SAY=SAY)
 
     def knock(self, name, certificate=None, host=None, path="/"):

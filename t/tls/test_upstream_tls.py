@@ -33,6 +33,11 @@ http {
         location /fresh/    { proxy_pass https://app; proxy_set_header Connection close; }
         location /unshared/ { proxy_pass https://app; proxy_set_header Connection close; proxy_ssl_session_reuse off; }
         location /old/      { proxy_pass https://app; proxy_ssl_protocols TLSv1.2; proxy_ssl_ciphers ECDHE-ECDSA-AES256-GCM-SHA384; }
+        location /suite/    { proxy_pass https://app; proxy_ssl_protocols TLSv1.3;
+                              proxy_ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256; }
+        location /locked/   { proxy_pass https://app; proxy_ssl_certificate %%CERTS%%/me.pem;
+                              proxy_ssl_certificate_key %%CERTS%%/locked.key; proxy_ssl_password_file %%CERTS%%/passwords; }
+        location /revoked/  { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_name app.test; proxy_ssl_crl %%CERTS%%/crl.pem; }
         location /runtime/  { set $where 127.0.0.1:%%UP%%; proxy_pass https://$where; proxy_ssl_verify on; }
         location /key_log/  { proxy_pass https://app; proxy_ssl_key_log %%PREFIX%%/logs/keys; }
     }
@@ -65,7 +70,11 @@ def tell(seen):
 def authority(tmp_path):
     ca = Authority(tmp_path / "certs")
     ca.leaf("app.test", "127.0.0.1", "spiffe://td/app", file="app")
-    ca.leaf("me", client=True)
+    me = ca.leaf("me", client=True)
+    ca.lock(me[1], b"the second", "locked.key")
+    with open(f"{ca.folder}/passwords", "w") as f:
+        f.write("the first\nthe second\n")
+    ca.revoke(f"{ca.folder}/app.pem")
     ca.leaf("you", client=True)
     return ca
 
@@ -152,6 +161,19 @@ def test_sessions_are_resumed_unless_told_otherwise(proxied):
 
 def test_versions_and_ciphers(proxied):
     assert "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384" in text(proxied[0], "/old/")
+
+
+def test_commands_of_openssl(proxied):
+    assert "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256" in text(proxied[0], "/suite/")
+
+
+def test_an_encrypted_key(proxied):
+    assert text(proxied[0], "/locked/").split()[1] == "me"
+
+
+def test_a_revoked_certificate_is_refused(proxied):
+    assert get(proxied[0].port, "/revoked/").status == 502
+    proxied[0].wait_for_log(r"upstream SSL certificate verify error: \(23:certificate revoked\) while SSL handshaking to upstream")
 
 
 def test_key_log(proxied):

@@ -5,6 +5,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import h2.settings
+import hpack
 import pytest
 
 from lib import upstreams as up
@@ -16,7 +17,9 @@ CONF = """
 events {}
 http {
     log_format tries '$status "$upstream_addr" "$upstream_status" "$upstream_response_length" "$fail_reason"';
+    log_format sizes '$upstream_bytes_received $upstream_response_length';
     access_log access.log tries;
+    access_log sizes.log sizes;
     upstream app { server 127.0.0.1:%%UP%%; keepalive_timeout 5s; }
     upstream two { server 127.0.0.1:%%UP%%; server 127.0.0.1:%%OTHER%%; }
     proxy_http_version 2;
@@ -53,6 +56,18 @@ def test_a_request_becomes_a_stream(server, h2_upstream):
     assert get(s.port, "/").status == 200
     assert u.requests[1].header(":authority") == "app"
     assert len(u.connections) == 1
+
+
+def test_all_frames_of_a_stream_count_as_received(server, h2_upstream):
+    fields = [(":status", "200"), ("x-from", "peer")]
+    u = h2_upstream(lambda s: s.reply(200, b"hello", fields[1:]))
+    s = start(server, u)
+    assert get(s.port, "/").body == b"hello"
+    wait_until(lambda: s.read("sizes.log"), 5, "the access log")
+    received, length = map(int, s.read("sizes.log").split())
+    assert length == 5
+    frames = 9 + len(hpack.Encoder().encode(fields)) + 9 + 5
+    assert received in (frames, frames + 9)  # an empty DATA frame may be the end
 
 
 @pytest.mark.parametrize("method, status", [("HEAD", 200), ("GET", 204), ("GET", 304)])

@@ -267,3 +267,13 @@ def test_non_idempotent_repeats_a_post_on_a_fresh_connection(server, upstream):
     s = server(conf(b="down", location="proxy_next_upstream error non_idempotent;"), A=u.port, B=1)
     assert get(s.port, "/").text == "first"
     assert post(s.port, "/", b"x").text == "again" and not errors(s)
+
+
+@pytest.mark.parametrize("method, location", [("POST", ""), ("GET", "proxy_next_upstream_tries 1;")])
+def test_a_status_that_is_passed_on_is_no_failure_of_the_peer(server, upstream, method, location):
+    both = [upstream(up.serve(lambda r: up.reply(503 if r.target == "/bad" else 200, "x"))) for _ in range(2)]
+    s = server(conf(location=f"proxy_next_upstream error http_503; {location}").replace("error_page 500 502 503 504 = /told; ", ""),
+               A=both[0].port, B=both[1].port)
+    for _ in range(4):
+        assert request(s.port, method, "/bad", body="b" if method == "POST" else None).status == 503
+    assert get(s.port, "/").status == 200

@@ -54,6 +54,8 @@ http {
         location /moved { proxy_pass http://127.0.0.1:%%UP%%; error_page 302 = @other; }
         location /unread { proxy_request_buffering off; proxy_pass http://127.0.0.1:%%UP%%; error_page 500 = @other; }
         location /in_a_file { client_body_buffer_size 1k; proxy_pass http://127.0.0.1:%%UP%%; error_page 500 = @other; }
+        location /host { proxy_set_header X-Asked $proxy_host; proxy_pass http://127.0.0.1:%%UP%%; error_page 500 = @elsewhere; }
+        location @elsewhere { proxy_set_header X-Asked $proxy_host; proxy_pass http://localhost:%%UP%%; }
         location @other { proxy_intercept_errors off; rewrite ^ /other break; proxy_pass http://127.0.0.1:%%UP%%; }
     }
 }
@@ -68,3 +70,10 @@ def test_an_error_page_that_asks_another_upstream_sends_it_the_body(server, upst
     body = (b"0123456789" * size)[:size]
     assert post(s.port, path, body).body == body
     assert [r.target for r in u.requests] == [path, "/other"] and all(r.body == body for r in u.requests)
+
+
+def test_an_error_page_that_asks_another_upstream_names_it(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(500 if r.header("x-asked").startswith("127") else 200)))
+    s = server(AGAIN, UP=u.port)
+    assert get(s.port, "/host").status == 200
+    assert [r.header("x-asked") for r in u.requests] == [f"127.0.0.1:{u.port}", f"localhost:{u.port}"]

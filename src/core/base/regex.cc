@@ -68,6 +68,7 @@ uint32_t compile_flags(const RegexOptions& options) {
   if (options.caseless) flags |= PCRE2_CASELESS;
   if (options.multiline) flags |= PCRE2_MULTILINE;
   if (options.dot_all) flags |= PCRE2_DOTALL;
+  if (options.dollar_end_only) flags |= PCRE2_DOLLAR_ENDONLY;
   if (options.extended) flags |= PCRE2_EXTENDED;
   if (options.utf) flags |= PCRE2_UTF;
   if (options.duplicate_names) flags |= PCRE2_DUPNAMES;

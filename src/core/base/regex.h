@@ -23,6 +23,7 @@ struct RegexOptions {
   bool caseless = false;
   bool multiline = false;        // ^ and $ at each line
   bool dot_all = false;          // . matches a newline
+  bool dollar_end_only = false;  // $ at the very end, not also before a newline that ends the subject
   bool extended = false;         // white space and # comments in the pattern
   bool utf = false;              // pattern and subject are UTF-8
   bool duplicate_names = false;  // several groups of one name

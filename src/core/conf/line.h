@@ -27,11 +27,18 @@ struct Place {
   uint32_t line = 0;
 };
 
+// Where a line stands, and whether its block has one of the same directive already.
+struct Stand {
+  Block& block;
+  Place place;
+  bool is_again;
+};
+
 class Line {
  public:
-  // `module`: whose row it is. `is_again`: the block has such a line already.
-  Line(Reader& reader, Block& block, uint16_t module, std::span<const std::string_view> all_words, Place place, bool is_again)
-      : reader_(reader), block_(block), module_(module), words_(all_words), place_(place), is_again_(is_again) {}
+  // `module`: whose row it is.
+  Line(Reader& reader, const Stand& stand, uint16_t module, std::span<const std::string_view> all_words)
+      : reader_(reader), block_(stand.block), module_(module), words_(all_words), place_(stand.place), is_again_(stand.is_again) {}
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
 

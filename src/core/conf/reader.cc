@@ -166,7 +166,7 @@ ConfResult<Unit> Reader::read_statement(Block& block, Statement& statement) {
   Place place{source_->is_command_line ? std::string_view("command line") : source_->name, source_->is_command_line ? 0 : source_->line};
   uint32_t line_before = source_->line;
   const Source* source_before = source_;
-  Line line(*this, block, row.module, statement.words, place, is_again);
+  Line line(*this, {block, place, is_again}, row.module, statement.words);
   auto set = row.directive->set(line, conf);
   if (set) return Unit();
   FL_ASSERT(source_ == source_before);

@@ -9,13 +9,13 @@
 #include "core/base/clock.h"
 #include "core/base/encoding.h"
 #include "core/base/format.h"
-#include "core/base/random.h"
 #include "core/base/text.h"
 #include "core/conf/session_vars.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/variables.h"
 #include "http/message/status.h"
 #include "http/request/file_path.h"
+#include "http/request/id.h"
 #include "http/request/request.h"
 #include "http/request/spool.h"
 
@@ -86,13 +86,7 @@ Value get_date(Session& session, uintptr_t is_local) {
   char text[64];
   return text_value(session, {text, std::strftime(text, sizeof text, "%A, %d-%b-%Y %H:%M:%S %Z", &parts)});
 }
-Value get_request_id(Session& session, uintptr_t) {
-  static Random random = Random::from_system();
-  uint64_t words[2] = {random.next(), random.next()};
-  char* to = static_cast<char*>(session.arena().allocate(2 * sizeof words, 1));
-  hex_to(to, {reinterpret_cast<const char*>(words), sizeof words});
-  return Value{{to, 2 * sizeof words}};
-}
+Value get_request_id(Session& session, uintptr_t) { return Value{request_id(as_request(session))}; }
 
 // Only what was read before it was used, and only while it is in memory: nginx gives nothing of a body that lies in a file.
 Value get_request_body(Session& session, uintptr_t) {

@@ -132,8 +132,7 @@ Task<Result<Unit>> Attempt::head_beside_upload() {
 
 Task<const Headers*> Attempt::trailers_of_empty_reply() {
   Body& reply = exchange_->body();
-  bool uploaded = !upload_.is_started() || upload_.is_done();
-  if (uploaded) (void)co_await reply.ready();  // a failure is told again by poll()
+  if (request_sent_) (void)co_await reply.ready();  // a failure is told again by poll()
   co_return reply.trailers();
 }
 
@@ -142,7 +141,10 @@ Task<WaitStatus> Attempt::wait_readable() { co_return co_await exchange_->readab
 Task<Result<Unit>> Attempt::send_rest(Body& body) {
   for (;;) {
     Progress progress = exchange_->pump(body);
-    if (progress == Progress::done) co_return Unit();
+    if (progress == Progress::done) {
+      request_sent_ = true;
+      co_return Unit();
+    }
     if (progress == Progress::failed) co_return exchange_->send_error();
     if (progress == Progress::need_body) {
       auto waited = co_await body.ready();
@@ -156,9 +158,9 @@ Task<Result<Unit>> Attempt::send_rest(Body& body) {
 
 void Attempt::finish() {
   if (!exchange_) return;
-  bool uploaded = !upload_.is_started() || upload_.is_done();
   upload_.cancel();
-  if (const char* surplus = exchange_->end(uploaded)) {
+  // After an upload that failed the peer still waits for its rest: the next request on the connection would be taken for it.
+  if (const char* surplus = exchange_->end(request_sent_)) {
     While doing(request_, "reading upstream");
     request_.logger.warn("{}", surplus);
   }

@@ -290,7 +290,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
         relay.of_try = &one;
         if (!try_relay(relay)) relay.verdict = co_await finish_relay(relay);
         if (!note_cut(request, one.attempt, one.record)) picker.note_end(one.peer());
-        one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::ok);
+        one.finish(TryEnd::ok);  // as nginx: a status is a failure of the peer only if another one is asked for it
         co_return relay.verdict;
       }
       if (request.fail_reason.empty()) request.fail_reason = one.record.reason;

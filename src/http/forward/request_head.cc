@@ -34,7 +34,10 @@ void merge_headers(std::vector<SetHeader>& own, const std::vector<SetHeader>& ou
 }
 
 std::string_view own_uri(Request& request) {
-  if (!request.uri_changed) return request.head.request_uri;  // the parsers let no space or control byte pass
+  return request.uri_changed ? normalised_uri(request) : request.head.request_uri;  // the parsers let no space or control byte pass
+}
+
+std::string_view normalised_uri(Request& request) {
   std::string_view path = escaped(Escape::uri, request.uri, request.arena());
   return request.args.empty() ? path : request.arena().join({path, "?", escaped_target(request.args, request.arena())});
 }

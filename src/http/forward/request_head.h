@@ -32,6 +32,8 @@ constexpr KnownHeaderSet not_passed_on(KnownHeader::connection, KnownHeader::kee
 
 // The URI of the request as the client sent it, unless something changed it; then escaped, in the request's arena.
 std::string_view own_uri(Request& request);
+// The path that locations were searched for, escaped, and the arguments, in the request's arena; whatever the client sent.
+std::string_view normalised_uri(Request& request);
 
 // `uri` as it may stand in a request line or a :path. A space or control byte, which a variable can have brought in ($uri is decoded),
 // would end the line there and begin another request: it becomes %XX, in `arena`. Nearly always there is none, and `uri` is what it gives.

@@ -41,7 +41,7 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   bool is_unread() const override { return is_refused(); }
   bool is_refused() const override { return open_failed_ || (Stream::is_closed() && close_code() == ErrorCode::refused_stream); }
   uint64_t sent_bytes() const override { return Stream::sent_wire_bytes(); }
-  uint64_t received_bytes() const override { return Stream::received_wire_bytes(); }
+  uint64_t received_bytes() const override { return Stream::head_wire_bytes() + Stream::received_wire_bytes(); }
   bool carries_tunnel() const override { return asks_tunnel(); }
   const char* end(bool uploaded) override;
 

@@ -69,7 +69,10 @@ bool HeadReader::fail_malformed(const char* what, std::string_view detail) {
 
 void HeadReader::take(std::string_view name, std::string_view value) {
   bytes_ += name.size() + value.size();
-  if (fault_.status) return;
+  if (fault_.status) {  // a HEAD is answered without a body whatever becomes of the rest
+    if (name == ":method" && !(seen_ & seen_method)) head_.method = parse_method(value);
+    return;
+  }
   if (name.size() + value.size() > rules_.line_bytes_max) {
     if (name == ":path") fail(414, "client sent too long URI");
     else fail(494, "client sent too long header line");

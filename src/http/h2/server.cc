@@ -138,6 +138,7 @@ void ServerConnection::begin_shutdown() {
   leave_idle();
   shutdown_ = Shutdown::announced;
   shutdown_until_ms_ = client_.loop().now_ms() + round_trip_ms_max;
+  // nghttp2 sends the PING first: some clients (hyper-h2) take none behind a GOAWAY. Both leave in one write.
   session_.announce_shutdown();
   session_.ping();
   client_.watch().limit_read_wait(shutdown_until_ms_);

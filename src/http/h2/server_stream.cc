@@ -59,7 +59,7 @@ void ServerStream::take_head(bool ends_stream) {
     return;
   }
   complete_ = true;
-  head_.bytes = head_wire_bytes();
+  head_.bytes = head_bytes();
   if (!reader_.finish(!ends_stream)) {
     if (reader_.is_malformed()) fail_message(reader_.fault().what);
     return;

@@ -50,7 +50,7 @@ class ServerStream final : public Stream, public Exchange {
   // Fault::malformed: the client broke the protocol on this stream, which we reset for that.
   Error error() const override { return is_violated() ? closed_error() : Stream::error(); }
   bool head_sent() const override { return head_submitted_; }
-  uint64_t received_body_bytes() const override { return received_wire_bytes(); }
+  uint64_t received_body_bytes() const override { return received_data_bytes(); }
   uint64_t sent_bytes() const override { return sent_wire_bytes(); }
   uint64_t sent_body_bytes() const override { return sent_data_bytes(); }
   bool is_gone() const override { return is_broken_off(); }

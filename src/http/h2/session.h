@@ -143,7 +143,8 @@ class Session {
   Conduct conduct_;
   const char* violation_ = nullptr;
   bool in_head_ = false;
-  size_t block_bytes_ = 0;          // of the frames of the header block that is taken in, or was last
+  size_t block_bytes_ = 0;          // of the header block that is taken in, or was last
+  size_t block_frames_ = 0;         // that it came in
   bool gone_away_ = false;
   bool lost_ = false;
   size_t stream_count_ = 0;         // those that nghttp2 knows

@@ -15,8 +15,6 @@ namespace fairlead::http::h2 {
 
 namespace {
 
-constexpr size_t frame_head_bytes = 9;  // RFC 9113 section 4.1
-
 Session& session_of(void* self) { return *static_cast<Session*>(self); }
 std::string_view text_of(const uint8_t* bytes, size_t size) { return {reinterpret_cast<const char*>(bytes), size}; }
 
@@ -154,12 +152,14 @@ int Session::Calls::on_begin_frame(nghttp2_session* raw, const nghttp2_frame_hd*
     case NGHTTP2_HEADERS:
       if (is_late(raw, session.role_, head->stream_id)) conduct.control_frame(now);
       conduct.head_begins();
-      session.block_bytes_ = head->length + frame_head_bytes;
+      session.block_bytes_ = head->length;
+      session.block_frames_ = 1;
       session.in_head_ = (head->flags & NGHTTP2_FLAG_END_HEADERS) == 0;
       break;
     case NGHTTP2_CONTINUATION:
       conduct.continuation();
-      session.block_bytes_ += head->length + frame_head_bytes;
+      session.block_bytes_ += head->length;
+      ++session.block_frames_;
       if (head->flags & NGHTTP2_FLAG_END_HEADERS) session.in_head_ = false;
       break;
     case NGHTTP2_DATA:
@@ -196,7 +196,8 @@ int Session::Calls::on_frame_recv(nghttp2_session* raw, const nghttp2_frame* fra
       Stream* stream = stream_of(raw, frame->hd.stream_id);
       if (!stream) break;
       if (frame->hd.type == NGHTTP2_HEADERS) {
-        stream->head_wire_bytes_ += session.block_bytes_;
+        stream->head_bytes_ += session.block_bytes_;
+        stream->head_wire_bytes_ += session.block_bytes_ + session.block_frames_ * frame_head_bytes;
         stream->take_head(ends);
       } else {
         stream->received_wire_bytes_ += frame_head_bytes;
@@ -222,6 +223,7 @@ void Session::Calls::take_data(Session& session, Stream* stream, std::string_vie
   session.conduct_.bytes(0, bytes.size());
   nghttp2_session_consume_connection(session.session_.get(), bytes.size());
   if (!stream) return;
+  stream->received_data_bytes_ += bytes.size();
   stream->received_wire_bytes_ += bytes.size();
   stream->take_data(bytes, session.connection_.segment());
 }
@@ -264,7 +266,7 @@ int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* fra
   Stream* stream = stream_of(raw, frame->hd.stream_id);
   bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (!stream) return 0;
-  stream->sent_frame(frame_head_bytes + frame->hd.length, frame->hd.type == NGHTTP2_DATA, ends);
+  stream->sent_frame(frame->hd.length, frame->hd.type == NGHTTP2_DATA, ends);
   if (ends && stream->is_malformed_) nghttp2_submit_rst_stream(raw, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
   return 0;
 }

@@ -217,9 +217,9 @@ void Stream::give(size_t bytes, ChainWriter& writer, Chain& to) {
   if (out_.size() <= out_bytes_max / 2) sendable_.set();
 }
 
-void Stream::sent_frame(size_t wire_bytes, bool is_data, bool ends_stream) {
-  sent_wire_bytes_ += wire_bytes;
-  if (is_data) sent_data_bytes_ += wire_bytes;
+void Stream::sent_frame(size_t payload_bytes, bool is_data, bool ends_stream) {
+  sent_wire_bytes_ += frame_head_bytes + payload_bytes;
+  if (is_data) sent_data_bytes_ += payload_bytes;
   if (!ends_stream) return;
   sent_end_ = true;
   sendable_.set();

@@ -18,6 +18,8 @@ namespace fairlead::http::h2 {
 
 class Session;
 
+constexpr size_t frame_head_bytes = 9;  // RFC 9113 section 4.1
+
 // RFC 9113 section 7.
 enum class ErrorCode : uint32_t {
   no_error, protocol_error, internal_error, flow_control_error, settings_timeout, stream_closed, frame_size_error, refused_stream, cancel,
@@ -44,7 +46,8 @@ class Stream : public Link {
   virtual void take_invalid_field(std::string_view /*name*/) {}
   // The peer broke the protocol on this stream, which is about to be reset by us; `what` in nghttp2's words.
   virtual void take_violation(std::string_view /*what*/) {}
-  // Of the frames of header blocks so far.
+  // Of header blocks so far, without and with the heads of their frames.
+  size_t head_bytes() const { return head_bytes_; }
   size_t head_wire_bytes() const { return head_wire_bytes_; }
 
   // -- the body that comes in --
@@ -57,7 +60,8 @@ class Stream : public Link {
   // Ended at once if there is none.
   Body& received() { return received_; }
   bool has_received_all() const { return received_end_; }
-  // Bytes of DATA frames so far, with their frame heads.
+  // Bytes of DATA frames so far, without and with their frame heads.
+  uint64_t received_data_bytes() const { return received_data_bytes_; }
   uint64_t received_wire_bytes() const { return received_wire_bytes_; }
   // Bytes that arrived and were not yet pulled.
   size_t unread_bytes() const { return unread_bytes_; }
@@ -86,7 +90,7 @@ class Stream : public Link {
   const Error& error() const { return error_; }
   bool has_sent_all() const { return sent_end_; }
   bool has_pulled() const { return pulled_; }
-  // On the wire, frame heads included: in all, and in DATA frames.
+  // In all frames with their heads; of DATA frames without.
   uint64_t sent_wire_bytes() const { return sent_wire_bytes_; }
   uint64_t sent_data_bytes() const { return sent_data_bytes_; }
 
@@ -147,7 +151,7 @@ class Stream : public Link {
   void take_data(std::string_view bytes, const SegmentRef& from);
   void take_end();
   void closed(ErrorCode code, bool with_connection = false);
-  void sent_frame(size_t wire_bytes, bool is_data, bool ends_stream);
+  void sent_frame(size_t payload_bytes, bool is_data, bool ends_stream);
   // Puts the first `bytes` of what waits to go out behind what `to` holds; copies them by way of `writer` if they are few.
   void give(size_t bytes, ChainWriter& writer, Chain& to);
 
@@ -174,9 +178,9 @@ class Stream : public Link {
   Event arrived_, sendable_;
   std::optional<uint64_t> expected_bytes_;
   uint64_t received_bytes_ = 0, received_bytes_max_ = UINT64_MAX, receive_timeout_ms_ = 60'000;
-  uint64_t received_wire_bytes_ = 0, sent_wire_bytes_ = 0, sent_data_bytes_ = 0;
+  uint64_t received_data_bytes_ = 0, received_wire_bytes_ = 0, sent_wire_bytes_ = 0, sent_data_bytes_ = 0;
   uint32_t chunk_bytes_;
-  size_t head_wire_bytes_ = 0;
+  size_t head_bytes_ = 0, head_wire_bytes_ = 0;
   Chunk file_;  // a range of a file that is being sent
   const Headers* received_trailers_ = nullptr;
   const Headers* sent_trailers_ = nullptr;  // of the body that goes out, once it ended

@@ -38,6 +38,7 @@ size_t name_end(std::string_view text, unsigned& classes) {
 
 std::optional<Authority> parse_authority(std::string_view text, Arena& arena) {
   if (text.empty()) return std::nullopt;
+  if (scan::is_plain_host(text) && text.back() != '.') return Authority{text};
   bool is_literal = text[0] == '[';
   unsigned classes = is_literal ? unsigned{scan::upper_case} : 0u;  // of a literal: perhaps
   size_t end = is_literal ? literal_end(text) : name_end(text, classes);

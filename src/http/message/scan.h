@@ -170,6 +170,31 @@ inline bool has_control(std::string_view text) {
   return find_control(at, at, end) != end;
 }
 
+// Whether there is nothing but lower-case letters, digits, '-' and single dots: a name as nearly every Host is. False says nothing; shorter
+// ones than eight bytes are not looked at.
+inline bool is_plain_host([[maybe_unused]] std::string_view text) {
+#if defined(__SSE2__)
+  using namespace detail;
+  auto is_plain = [](Bytes bytes) {
+    Bytes letter = up_to(_mm_sub_epi8(bytes, all('a')), 'z' - 'a'), digit = up_to(_mm_sub_epi8(bytes, all('0')), '9' - '0');
+    Bytes dash = equal(bytes, '-'), dot = equal(bytes, '.');
+    Bytes dots = _mm_and_si128(dot, _mm_srli_si128(dot, 1));  // and the next one
+    Bytes plain = _mm_or_si128(_mm_or_si128(letter, digit), _mm_or_si128(dash, dot));
+    return _mm_movemask_epi8(_mm_andnot_si128(dots, plain)) == 0xffff;
+  };
+  auto word = [](const char* from) { return _mm_loadl_epi64(reinterpret_cast<const Bytes*>(from)); };
+  if (text.size() < 8) return false;
+  const char *at = text.data(), *end = at + text.size();
+  if (text.size() < 16) return is_plain(_mm_unpacklo_epi64(word(at), word(end - 8)));  // the halves overlap
+  for (; end - at > 16; at += 15) {  // so do the steps, by one byte
+    if (!is_plain(load(at))) return false;
+  }
+  return is_plain(load(end - 16));
+#else
+  return false;
+#endif
+}
+
 // The first colon.
 inline const char* find_colon(const char* base, const char* at, const char* end) { return detail::find(base, at, end, detail::Colon()); }
 

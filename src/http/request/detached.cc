@@ -9,6 +9,7 @@
 #include "http/request/capture.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
+#include "http/request/id.h"
 
 namespace fairlead::http {
 
@@ -89,6 +90,7 @@ Detached::Detached(Request& from, DetachedPlan plan, Watch* watch)
   facts_.peer = from.facts.peer;
   facts_.is_secure = from.facts.is_secure;
   facts_.started_ms = from.facts.started_ms;
+  facts_.requests = from.facts.requests;
   SubrequestPlan what = plan.what;
   what.uri = arena_->copy(what.uri);
   what.args = arena_->copy(what.args);
@@ -105,6 +107,7 @@ Detached::Detached(Request& from, DetachedPlan plan, Watch* watch)
   request_->client_addr = &client_addr_;
   request_->client_fd = -1;
   request_->take_assigned(from);
+  set_request_id(*request_, arena_->copy(request_id(from)));
 }
 
 Task<Unit> run(std::unique_ptr<Detached> detached) {

@@ -55,6 +55,8 @@ TEST(Regex, Options) {
   EXPECT_TRUE(compiled("^b$", {.multiline = true}).matches("a\nb\nc"));
   EXPECT_FALSE(compiled("^b$").matches("a\nb\nc"));
   EXPECT_TRUE(compiled("a.b", {.dot_all = true}).matches("a\nb"));
+  EXPECT_TRUE(compiled("a$").matches("a\n"));
+  EXPECT_FALSE(compiled("a$", {.dollar_end_only = true}).matches("a\n"));
   EXPECT_TRUE(compiled("a b # c", {.extended = true}).matches("ab"));
   EXPECT_TRUE(compiled("^.$", {.utf = true}).matches("\xc3\xa9"));
   EXPECT_FALSE(compiled("^.$").matches("\xc3\xa9"));

@@ -132,5 +132,25 @@ TEST(Authority, normal_form) {
   EXPECT_EQ(parse_authority("[::A]", *arena)->host, "[::a]");
 }
 
+// A name without a port may be looked at as a whole; with the colon of an empty port it is read byte by byte.
+TEST(Authority, names_are_read_the_same_as_a_whole) {
+  Arena::Owner arena = Arena::open(1024);
+  for (size_t size = 1; size <= 50; ++size) {
+    for (size_t at = 0; at < size; ++at) {
+      for (std::string_view odd : {"a", "z", "0", "9", "-", ".", "..", "%", "_", "A", "Z", "[", " ", "`", "{", "/", "\x80", "\xff", "!"}) {
+        std::string text(size, 'a');
+        text.replace(at, std::min(odd.size(), size - at), odd);
+        std::string with_port = text + ':';
+        auto whole = parse_authority(text, *arena), by_byte = parse_authority(with_port, *arena);
+        ASSERT_EQ(whole.has_value(), by_byte.has_value()) << text;
+        if (!whole) continue;
+        EXPECT_EQ(whole->host, by_byte->host);
+        EXPECT_EQ(whole->port, 0);
+        EXPECT_FALSE(whole->has_port);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fairlead::http

@@ -42,6 +42,8 @@ TEST_F(RbacPolicy, Patterns) {
   EXPECT_FALSE(pattern("*").matches(""));
   EXPECT_TRUE(pattern("~^/v\\d$").matches("/v1"));
   EXPECT_FALSE(pattern("~^/v\\d$").matches("/v12"));
+  EXPECT_TRUE(pattern("~^/admin/.*secret$").matches("/admin/\nsecret"));
+  EXPECT_FALSE(pattern("~^/v\\d$").matches("/v1\n"));
   EXPECT_TRUE(pattern("*.example.org", true).matches("A.example.ORG"));
   EXPECT_FALSE(pattern("*.example.org", true).matches("example.org"));
   EXPECT_FALSE(pattern("*.example.org", true).matches(".example.org"));
