@@ -338,14 +338,8 @@ static void prepare_tries(Request& request, Forwarding& work) {
     work.what.body = work.replay.body = request.arena().make<ReplayBody>(*work.what.body, UINT64_MAX);
 }
 
-static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
+static Task<Verdict> find_and_try(Request& request, Forwarding& work) {
   const ForwardPlan& plan = work.plan;
-  std::optional<AbortScope> abortable;
-  if (may_abort(plan)) abortable.emplace(request);
-  if (must_read_body(request, plan)) {
-    auto read = co_await read_body(request);
-    if (!read) co_return Verdict::status(status_of_body(read.error()));
-  }
   if (plan.group) {
     Upstream& upstream = request.worker().state<Upstreams>().of(*plan.group);
     if (upstream.awaits_names()) co_await upstream.names_known();
@@ -361,8 +355,8 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
   co_return co_await try_peers(request, work);
 }
 
-// Within time_of_tries(), which names that are still to be found use up, too, but not a client that is slow with its body.
-static Task<Verdict> try_in_time(Request& request, Forwarding& work) {
+// Names that are still to be found use up the time of the tries, too, but not a client that is slow with its body.
+static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
   const ForwardPlan& plan = work.plan;
   std::optional<AbortScope> abortable;
   if (may_abort(plan)) abortable.emplace(request);
@@ -370,8 +364,10 @@ static Task<Verdict> try_in_time(Request& request, Forwarding& work) {
     auto read = co_await read_body(request);
     if (!read) co_return Verdict::status(status_of_body(read.error()));
   }
-  Task<Verdict> tries = prepare_and_try(request, work);
-  Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(time_of_tries(plan)));
+  uint64_t time_ms = time_of_tries(plan);
+  if (time_ms == 0) co_return co_await find_and_try(request, work);
+  Task<Verdict> tries = find_and_try(request, work);
+  Deadline<Verdict> bounded(request.loop(), std::move(tries), request.loop().deadline(time_ms));
   auto verdict = co_await bounded;
   if (verdict) co_return *verdict;
   request.fail_reason = "DT";
@@ -382,8 +378,7 @@ static Task<Verdict> try_in_time(Request& request, Forwarding& work) {
 // Plain, so that a request without a body to a group of the configuration does without a frame of its own here.
 Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
   Forwarding& work = *request.arena().make<Forwarding>(plan);
-  if (time_of_tries(plan) != 0) return try_in_time(request, work);
-  if (!plan.group || must_read_body(request, plan)) return prepare_and_try(request, work);
+  if (!plan.group || time_of_tries(plan) != 0 || must_read_body(request, plan)) return prepare_and_try(request, work);
   Upstream& upstream = request.worker().state<Upstreams>().of(*plan.group);
   if (upstream.awaits_names()) return prepare_and_try(request, work);
   work.target.use(upstream);
