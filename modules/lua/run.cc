@@ -114,7 +114,7 @@ bool Run::take_yield(LightThread& thread) {
       if (thread.wait.promise().run()) {
         thread.values = thread.wait.promise().take();
         thread.wait.reset();
-        return true;
+        return !ended_;  // see end_from_wait()
       }
       thread.state = LightThread::State::waiting;
       return false;

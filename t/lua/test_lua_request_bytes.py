@@ -90,3 +90,25 @@ def test_fields_of_the_connection(s):
     assert (reply.header("x-first"), reply.header("x-then"), reply.text) == ("keep-alive", "nil", "x\nkeep-alive chunked")
     reply = ask(s, "GET /fields HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert (reply.header("x-first"), reply.text) == ("close", "x\nclose chunked")
+
+
+FAILING = """
+error_log logs/error.log info;
+events {}
+http {
+    client_max_body_size 1k;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { content_by_lua_block { ngx.req.read_body() ngx.log(ngx.ERR, "went on") ngx.say("went on") } }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("body, status", [(b"zz\r\n", 400), (b"fffff\r\nxxx", 413)])
+def test_a_body_that_fails_at_once_ends_the_script(server, body, status):
+    s = server(FAILING, allow_log=["body"])
+    with Client(s.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+        assert client.read_reply().status == status
+    assert "went on" not in s.log()
