@@ -88,20 +88,17 @@ http::Verdict check_request(http::Request& request) {
   return http::Verdict::next();
 }
 
-Value addr_value(Session& session, const Addr& addr) {
+const Addr& original_of(Session& session) { return http::as_request(session).facts.peer; }
+
+Value get_original_addr(Session& session, uintptr_t) {
   char text[Addr::text_max];
-  return text_value(session, {text, static_cast<size_t>(addr.write_host(text) - text)});
+  return text_value(session, {text, static_cast<size_t>(original_of(session).write_host(text) - text)});
 }
 
-Value port_value(Session& session, const Addr& addr) { return addr.port() ? number_value(session, addr.port()) : Value{}; }
-
-const Addr& original_of(Session& session) { return http::as_request(session).facts.peer; }
-Value get_original_addr(Session& session, uintptr_t) { return addr_value(session, original_of(session)); }
-Value get_original_port(Session& session, uintptr_t) { return port_value(session, original_of(session)); }
-
-// In stream nothing takes its place.
-Value get_client_addr(Session& session, uintptr_t) { return addr_value(session, *session.client_addr); }
-Value get_client_port(Session& session, uintptr_t) { return port_value(session, *session.client_addr); }
+Value get_original_port(Session& session, uintptr_t) {
+  uint16_t port = original_of(session).port();
+  return port ? number_value(session, port) : Value{};
+}
 
 constexpr std::array rows = {
     custom<add_trusted, RealipConf, &RealipConf::trusted>(
@@ -118,8 +115,6 @@ constexpr std::array rows = {
 constexpr VariableDef variables[] = {
     {"realip_remote_addr", get_original_addr, variable_volatile, http_variable},
     {"realip_remote_port", get_original_port, variable_volatile, http_variable},
-    {"realip_remote_addr", get_client_addr, variable_volatile, stream_variable},
-    {"realip_remote_port", get_client_port, variable_volatile, stream_variable},
 };
 
 bool has_trusted(const Block& block) { return !conf<RealipConf>(block).trusted.empty(); }

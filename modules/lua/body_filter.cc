@@ -54,7 +54,7 @@ Poll BodyFilter::poll(Chunk& chunk) {
     else last = !file_.is_file() && source_.size() == 0;
     bool is_end = last;
     if (!run(chunk, last)) return Poll::failed;
-    ended_ = last || is_end;   // a script may end a body early, not take back its end
+    ended_ = last || is_end;  // a script may end a body early, not take back its end
     if (!chunk.bytes.empty()) return Poll::ready;
   }
   return failed_ ? Poll::failed : Poll::end;

@@ -113,7 +113,6 @@ Task<Result<Unit>> Attempt::head_beside_upload() {
     if (upload_.is_done() && !upload_seen_) {
       upload_seen_ = true;
       Result<Unit> uploaded = upload_.take();
-      request_sent_ = static_cast<bool>(uploaded);
       if (!uploaded && uploaded.error().side == Side::client) co_return uploaded.error();
       if (!uploaded && !exchange_->has_hung_up()) co_return uploaded.error();
       continue;
