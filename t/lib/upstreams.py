@@ -20,7 +20,7 @@ import time
 from lib.ports import TIME_SCALE, claim_port, release_port, wait_until
 from lib.wire import Closed, Reader, Request
 
-STEP_SECONDS = 10.0
+STEP_SECONDS = 30.0
 
 
 class Seen:
@@ -214,7 +214,7 @@ class Listening:
         with self._lock:
             threads = list(self._threads)
         for thread in threads:
-            thread.join(STEP_SECONDS)
+            thread.join(10)
         if self.port:
             release_port(self.port)
 

@@ -79,7 +79,7 @@ def test_idle_connections_end_when_their_minimum_is_over(server):
     with Client(s.port) as client:
         client.get("/")
         s.reload()
-        assert client.is_closed(3)
+        assert client.is_closed()
     wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
 
 
@@ -96,7 +96,7 @@ def test_a_connection_that_becomes_idle_while_draining_ends(server, upstream):
         assert "shutting down" in title_of(old)
         go.set()
         client.reader.until(b"def")
-        assert client.is_closed(3)
+        assert client.is_closed()
     wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
 
 
@@ -140,5 +140,6 @@ def test_the_end_of_the_server_does_not_wait_for_idle_clients(server, requests):
         took = time.monotonic() - begin
         s.wait()
         return took
-    # A new connection is left a moment for a request that is under way; an idle one nothing.
-    assert min(end() for _ in range(3)) < 0.8, "the default of a drain with a successor was waited for"
+    # A new connection is left a moment for a request that is under way; an idle one nothing. One end in less than what a drain with a
+    # successor waits shows it; one that took longer may be the machine's.
+    assert any(end() < 0.8 for _ in range(10)), "the default of a drain with a successor was waited for"

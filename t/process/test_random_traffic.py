@@ -8,6 +8,7 @@ suite can afford, FAIRLEAD_SEED draws otherwise ("random": each time).
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -145,7 +146,8 @@ async def disturb(s, until):
         await asyncio.sleep(2)
         turn += 1
         if turn % 5 == 2:
-            s.signal(signal.SIGKILL, max(s.workers()))
+            with contextlib.suppress(ProcessLookupError):  # one that drained may have ended meanwhile
+                s.signal(signal.SIGKILL, max(s.wait_workers()))
         else:
             s.signal(signal.SIGHUP)
 

@@ -38,7 +38,7 @@ http {
 }
 """
 RELOADS = 8
-SECONDS = 10 * TIME_SCALE
+SECONDS = 30 * TIME_SCALE
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"
 OPEN = b"GET /socket HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n"
 
@@ -89,7 +89,7 @@ class World:
     def wait_more(self, count):
         """Until every client was answered so many times more."""
         goals = {i: self.answered.get(i, 0) + count for i in range(len(self.threads))}
-        wait_until(lambda: self.failures or all(self.answered.get(i, 0) >= goal for i, goal in goals.items()), 20, "more answers")
+        wait_until(lambda: self.failures or all(self.answered.get(i, 0) >= goal for i, goal in goals.items()), 60, "more answers")
 
     def count(self, number):
         self.answered[number] += 1
@@ -102,7 +102,7 @@ class World:
         client = None
         while not self.end.is_set():
             if client is None:
-                client = Client(self.port, tls=self.connect(), server_name="localhost", seconds=10)
+                client = Client(self.port, tls=self.connect(), server_name="localhost", seconds=30)
             target = f"/{number}/{self.answered[number]}"
             got = client.get(target)
             assert got.status == 200 and got.text == f"GET {target} {digest(b'')}", got.body
@@ -117,7 +117,7 @@ class World:
         body = b"b" * 50_000
         while not self.end.is_set():
             if client is None:
-                client = H2Client(self.port, tls=self.connect(["h2"]), server_name="localhost", seconds=10)
+                client = H2Client(self.port, tls=self.connect(["h2"]), server_name="localhost", seconds=30)
             targets = [f"/{number}/{self.answered[number]}/{i}" for i in range(3)]
             streams = [client.start(target) for target in targets[:2]]
             streams.append(client.start(targets[2], "POST", end=False))
@@ -158,7 +158,7 @@ class World:
 
     def sockets(self, number):
         """One WebSocket over all reloads."""
-        with Client(self.port, tls=self.connect(), server_name="localhost", seconds=10) as client:
+        with Client(self.port, tls=self.connect(), server_name="localhost", seconds=30) as client:
             client.send(OPEN)
             assert client.reader.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101")
             while not self.end.is_set():
