@@ -25,7 +25,6 @@ http {
     upstream three { server 127.0.0.1:%%A%% max_fails=0; server 127.0.0.1:%%DEAD%% max_fails=0 backup; server 127.0.0.1:%%B%% backup; }
     proxy_http_version 1.1;
     proxy_set_header Connection close;
-    proxy_read_timeout 250ms;
     proxy_intercept_errors off;
     add_header X-Tried $upstream_status always;
     server {
@@ -43,6 +42,7 @@ def locations():
     for i, conditions in enumerate(LISTS):
         text += f"location /list{i} {{ proxy_next_upstream {conditions}; proxy_pass http://pair; }}\n        "
         text += f"location /dead{i} {{ proxy_next_upstream {conditions}; proxy_pass http://dead; }}\n        "
+        text += f"location /quick{i} {{ proxy_read_timeout 1s; proxy_next_upstream {conditions}; proxy_pass http://pair; }}\n        "
     return text
 
 
@@ -71,7 +71,7 @@ CASES += [(method, f"/dead{i}/x?b=200") for i in range(len(LISTS)) for method in
 CASES += [("GET", f"/list8/{a}?b={b}") for a in ("close", "404", "500") for b in ("close", "404", "503", "malformed")]
 CASES += [("GET", "/two/503?b=200"), ("GET", "/two/200?b=200"), ("GET", "/two/close?b=200")]
 CASES += [("PUT", f"/unbuffered/{a}?b=200") for a in ("close", "503", "200")]
-CASES += [("GET", f"/list{i}/silent?b=200") for i in (0, 2, 3)]
+CASES += [("GET", f"/quick{i}/silent?b=200") for i in (0, 2, 3)]
 
 DIFFERENCES = []  # patterns over "METHOD target", and why
 

@@ -10,7 +10,7 @@ import pytest
 from lib import upstreams as up
 from lib.certs import Authority
 from lib.h2client import DATA, GOAWAY, HEADERS, PREFACE, RST_STREAM, H2Client, RawH2, frame
-from lib.ports import wait_until
+from lib.ports import in_time, wait_until
 
 CONF = """
 worker_shutdown_timeout 60s;
@@ -149,7 +149,11 @@ def test_the_last_answer_leaves_before_the_goaway(server, more):
 
 
 def test_an_idle_connection_is_told_and_closed(server):
-    s = start(server, more="keepalive_timeout 300ms;")
+    s = start(server, more="keepalive_timeout 1s;")
+    in_time(1, lambda: told_and_closed(s))
+
+
+def told_and_closed(s):
     with H2Client(s.port) as c:
         assert c.get("/").status == 200
         assert c.wait_goaway(2) == (1, 0)
@@ -230,5 +234,5 @@ def test_alpn_chooses_http_2_over_tls(server, tmp_path, listen, http2):
         assert [c.get("/").status for _ in range(3)] == [200] * 3
     url = f"https://127.0.0.1:{s.port}/status"
     for option, version in (("--http2", "2"), ("--http1.1", "1.1")):
-        got = subprocess.run(["curl", "-sk", option, "-m", "10", "-w", "%{http_version}", url], capture_output=True, text=True, timeout=20)
+        got = subprocess.run(["curl", "-sk", option, "-m", "10", "-w", "%{http_version}", url], capture_output=True, text=True, timeout=60)
         assert got.stdout.startswith("Active connections") and got.stdout.endswith("\n" + version)

@@ -8,7 +8,7 @@ import pytest
 
 from lib.h2client import (ACK, CONTINUATION, DATA, END_HEADERS, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM, SETTINGS,
                           WINDOW_UPDATE, H2Client, RawH2, frame)
-from lib.ports import TIME_SCALE
+from lib.ports import TIME_SCALE, in_time
 
 PRIORITY_UPDATE = 0x10
 ENHANCE_YOUR_CALM, PROTOCOL_ERROR, REFUSED_STREAM = 11, 1, 7
@@ -187,7 +187,12 @@ def test_the_announced_limit_is_the_configured_one(server):
 
 
 def test_a_window_that_never_opens_times_out_its_stream_alone(server):
-    s = start(server, "send_timeout 700ms;")
+    s = start(server, "send_timeout 1s;")
+    in_time(1, lambda: one_times_out(s))
+    s.wait_for_log("client timed out")
+
+
+def one_times_out(s):
     with H2Client(s.port, window=1000) as c:
         stuck = c.start("/big")
         c.hold.add(stuck)
@@ -196,7 +201,6 @@ def test_a_window_that_never_opens_times_out_its_stream_alone(server):
         c.pump_until(lambda: c.replies[stuck].is_over)
         assert c.replies[stuck].reset is not None and len(c.replies[stuck].body) == 1000
         assert c.get("/").text == "ok"
-    s.wait_for_log("client timed out")
 
 
 def test_a_client_that_reads_nothing_is_given_up(server):

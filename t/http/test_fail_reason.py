@@ -48,7 +48,7 @@ def test_a_request_that_is_none(server):
 
 
 def test_a_request_that_does_not_come(server):
-    s = server(CONF.replace("server {", "server {\n        client_header_timeout 200ms;"))
+    s = server(CONF.replace("server {", "server {\n        client_header_timeout 1s;"))
     raw(s.port, b"GET /slow HTTP/1.1\r\n")
     wait_for_line(s, "408 /slow SI")
     s.wait_for_log(r"client timed out \(110: .*\) while reading client request headers, client: 127.0.0.1")

@@ -41,13 +41,13 @@ def test_a_rate_holds_behind_the_first_second(paced):
 
 
 def test_bytes_before_limit_rate_after_are_free(paced):
-    assert time_of(paced, "/late/a") < 5  # at the rate it would be 20 s
+    assert time_of(paced, "/late/a") < 15  # at the rate it would be 20 s
 
 
 def test_a_rate_from_a_variable(paced):
     assert 0.85 < time_of(paced, "/asked/a?rate=100k") < 2.5 * TIME_SCALE
-    assert time_of(paced, "/asked/a?rate=0") < 5
-    assert time_of(paced, "/asked/a?rate=fast") < 5
+    assert time_of(paced, "/asked/a?rate=0") < 15
+    assert time_of(paced, "/asked/a?rate=fast") < 15
     paced.wait_for_log('invalid size "fast"')
 
 

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lib.client import Client, get, post
-from lib.ports import wait_until
+from lib.ports import TIME_SCALE, in_time, wait_until
 
 
 def conf(http="", server="", location=""):
@@ -84,10 +84,15 @@ def test_a_condition_decides(server):
     assert lines(s, "logs/c.log", 2) == ["/1", "/4"]
 
 
-def test_a_buffer_is_written_when_full_after_its_time_and_at_the_end(server):
+def buffering(server):
     s = server(conf("access_log logs/b.log uri buffer=64 flush=2s;"))
     get(s.port, "/first")
     assert s.read("logs/b.log") == ""
+    return s
+
+
+def test_a_buffer_is_written_when_full_after_its_time_and_at_the_end(server):
+    s = in_time(2, lambda: buffering(server))
     wait_until(lambda: s.read("logs/b.log") == "/first\n", 10)
     for i in range(8):
         get(s.port, f"/{i}{'x' * 20}")
@@ -133,7 +138,7 @@ def test_a_path_with_variables_needs_the_root_to_exist(server):
 def test_syslog(server):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
         sink.bind(("127.0.0.1", 0))
-        sink.settimeout(5)
+        sink.settimeout(5 * TIME_SCALE)
         s = server(conf(f"access_log syslog:server=127.0.0.1:{sink.getsockname()[1]},tag=edge,severity=warn,facility=local0 uri;"))
         get(s.port, "/sys")
         assert re.fullmatch(rb"<132>\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ edge: /sys", sink.recv(2000))

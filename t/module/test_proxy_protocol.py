@@ -13,7 +13,7 @@ from lib.client import Client, raw
 CONF = """
 events {}
 http {
-    client_header_timeout 1s;
+    client_header_timeout %%TIME%%;
     server {
         listen 127.0.0.1:%%PORT_0%% proxy_protocol;
         listen 127.0.0.1:%%PORT_1%%;
@@ -52,7 +52,7 @@ HEADERS = {
 
 
 def test_the_header_becomes_variables(server):
-    s = server(CONF)
+    s = server(CONF, TIME="60s")
     for header, want in HEADERS.items():
         with Client(s.port) as client:
             client.send(header)
@@ -63,7 +63,7 @@ def test_the_header_becomes_variables(server):
 
 
 def test_a_header_and_requests_may_come_in_any_pieces(server):
-    s = server(CONF.replace("client_header_timeout 1s", "client_header_timeout 60s"))
+    s = server(CONF, TIME="60s")
     for header, want in HEADERS.items():
         with Client(s.port) as client:
             client.send_pieces(header + b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n", size=7)
@@ -72,7 +72,7 @@ def test_a_header_and_requests_may_come_in_any_pieces(server):
 
 
 def test_tlvs(server):
-    s = server(CONF)
+    s = server(CONF, TIME="60s")
     ssl = b"\x07" + struct.pack(">I", 258) + tlv(0x22, b"someone")
     with Client(s.port) as client:
         client.send(v2(0x21, 0x11, ADDRESSES + tlv(1, b"h2") + tlv(0xE0, b"own") + tlv(0x20, ssl)))
@@ -90,7 +90,7 @@ def test_tlvs(server):
     (SIGNATURE + b"\x21\x11\xff\xff", "the header is too large"),
 ], ids=["http", "port", "long", "cut", "version", "tlv", "checksum", "large"])
 def test_a_malformed_header_ends_the_connection_and_no_other(server, bytes_, reason):
-    s = server(CONF)
+    s = server(CONF, TIME="60s")
     with Client(s.port) as bystander:
         bystander.send(b"PROXY UNKNOWN\r\n")
         assert bystander.get("/").status == 200
@@ -100,7 +100,7 @@ def test_a_malformed_header_ends_the_connection_and_no_other(server, bytes_, rea
 
 
 def test_a_header_that_does_not_end_meets_the_timeout(server):
-    s = server(CONF)
+    s = server(CONF, TIME="1s")
     with Client(s.port) as client:
         client.send(b"PROXY TCP4 1.2")
         began = time.monotonic()
@@ -112,14 +112,14 @@ def test_a_header_that_does_not_end_meets_the_timeout(server):
 
 
 def test_a_client_that_leaves_in_the_header(server):
-    s = server(CONF)
+    s = server(CONF, TIME="60s")
     assert raw(s.port, b"PROXY TCP4", half_close=True) == b""
     s.wait_for_log("client closed connection while reading PROXY protocol")
     assert raw(s.port, b"", half_close=True) == b""
 
 
 def test_waiting_for_a_header_does_not_delay_quit(server):
-    s = server(CONF.replace("client_header_timeout 1s", "client_header_timeout 600s"))
+    s = server(CONF, TIME="600s")
     with Client(s.port) as waiting, Client(s.port) as served:
         served.send(b"PROXY UNKNOWN\r\n")
         assert served.get("/").status == 200

@@ -20,7 +20,6 @@ http {
     client_max_body_size 0;
     server {
         listen 127.0.0.1:%%PORT_0%%;
-        proxy_read_timeout 2s;
         {server}
         location / { proxy_pass http://pool; {location} }
     }

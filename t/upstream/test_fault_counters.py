@@ -18,7 +18,7 @@ http {
     log_format tried '$status|$upstream_status|$upstream_fail_reason|$fail_reason';
     access_log %%PREFIX%%/logs/tried.log tried;
     upstream pair { server 127.0.0.1:%%BAD%% max_fails=1 fail_timeout=60s; server 127.0.0.1:%%GOOD%% backup; }
-    proxy_connect_timeout 1s; proxy_read_timeout 1s; proxy_send_timeout 1s;
+    proxy_read_timeout %%WAIT%%;
     proxy_buffer_size 1k; proxy_buffers 4 1k; proxy_busy_buffers_size 2k; proxy_temp_file_write_size 2k;
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -42,7 +42,7 @@ FAULTS = {
     "closed before the head": ([up.request(), up.close()], 502, True, "upstream prematurely closed connection while reading response h",
                                "UC", "5xx"),
     "silent": ([up.request(), up.hold()], 504, True, r"upstream timed out \(110.* while reading response header", "UT", "5xx"),
-    "slow head": ([up.request(), up.send_slowly(HEAD, 1, 0.05), up.hold()], 504, True, r"upstream timed out \(110.* header", "UT", "5xx"),
+    "slow head": ([up.request(), up.send_slowly(HEAD, 1, 0.1), up.hold()], 504, True, r"upstream timed out \(110.* header", "UT", "5xx"),
     "malformed": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n")], 502, True, "upstream sent invalid header", "DPE", "5xx"),
     "two lengths": ([up.request(), up.send(HEAD[:-2] + b"Content-Length: 8\r\n\r\n")], 502, True, "upstream sent duplicate header", "DPE",
                     "5xx"),
@@ -63,10 +63,10 @@ def metrics(s):
     return exposition.read(get(s.port, "/metrics", headers={"Host": "matrix"}).text)
 
 
-def start(server, upstream, script):
+def start(server, upstream, script, wait="60s"):
     bad = upstream(script) if script else up.Refused()
     good = upstream(up.serve(lambda r: up.reply(200, "good")))
-    s = server(CONF, BAD=bad.port, GOOD=good.port)
+    s = server(CONF, BAD=bad.port, GOOD=good.port, WAIT=wait)
     return s, f"127.0.0.1:{bad.port}", f"127.0.0.1:{good.port}", bad
 
 
@@ -79,11 +79,12 @@ def errors(s):
 def test_a_fault(server, upstream, fault, again):
     script, status, retried, line, reason, first_class = FAULTS[fault]
     seen = threading.Event()  # that the client has what came before the fault
-    s, bad, good, peer = start(server, upstream, script and [up.wait_for(seen) if step is SEEN else step for step in script])
+    script = script and [up.wait_for(seen) if step is SEEN else step for step in script]
+    s, bad, good, peer = start(server, upstream, script, "2s" if reason == "UT" else "60s")
     retried = retried and again
     with Client(s.port) as c:
         c.send(f"GET {'/' if again else '/once'} HTTP/1.1\r\nHost: matrix\r\nConnection: close\r\n\r\n")
-        while script and SEEN in script and b"half" not in c.received:
+        while FAULTS[fault][0] and SEEN in FAULTS[fault][0] and b"half" not in c.received:
             c.reader.need()
         seen.set()
         c.read_until_close()
@@ -118,7 +119,7 @@ def test_a_closed_idle_connection(server, upstream):
     script = [up.request(), up.send(up.reply(200, "first")), up.request(), up.close()]
     bad = upstream(script, up.serve(lambda r: up.reply(200, "again")))
     good = upstream(up.serve(lambda r: up.reply(200, "good")))
-    s = server(CONF, BAD=bad.port, GOOD=good.port)
+    s = server(CONF, BAD=bad.port, GOOD=good.port, WAIT="60s")
     peer = f"127.0.0.1:{bad.port}"
     with Client(s.port) as c:
         assert [c.get("/", {"Host": "matrix"}).text for _ in range(2)] == ["first", "again"]

@@ -15,7 +15,7 @@ events {}
 http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
-        proxy_connect_timeout 1s; proxy_read_timeout 1s; proxy_send_timeout 1s;
+        %%WAITS%%
         proxy_buffer_size 1k; proxy_buffers 4 1k; proxy_busy_buffers_size 2k; proxy_temp_file_write_size 2k;
         error_page 502 504 = /told;
         location / { proxy_pass http://127.0.0.1:%%UP%%; }
@@ -23,6 +23,8 @@ http {
     }
 }
 """
+PATIENT = ""  # the defaults of nginx, a minute each: an upstream of this test may be kept from its processor for a while
+IMPATIENT = "proxy_connect_timeout 1s; proxy_read_timeout 1s; proxy_send_timeout 1s;"
 READING = " while reading response header from upstream, client: 127.0.0.1, server: , request: \"GET / HTTP/1.1\", upstream: \"http://127.0.0.1:"
 
 
@@ -75,7 +77,7 @@ HEAD_FAULTS = {
 def test_a_fault_before_the_end_of_the_head(server, upstream, fault):
     script, status, line, reason = HEAD_FAULTS[fault]
     u = upstream(script)
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=IMPATIENT if status == 504 else PATIENT)
     reply = get(s.port, "/")
     want = f"{status}|127.0.0.1:{u.port}|"
     assert reply.status == 200 and reply.text.startswith(want), reply.text
@@ -87,7 +89,7 @@ def test_a_fault_before_the_end_of_the_head(server, upstream, fault):
 
 def test_a_refused_connection(server, upstream):
     refused = up.Refused()
-    s = server(CONF, UP=refused.port)
+    s = server(CONF, UP=refused.port, WAITS=PATIENT)
     reply = get(s.port, "/x?y")
     assert reply.text == f"502|127.0.0.1:{refused.port}|-|0|UF"
     assert re.search(r"connect\(\) failed \(111: Connection refused\) while connecting to upstream, client: 127.0.0.1, server: , "
@@ -107,7 +109,7 @@ def test_a_peer_that_never_accepts_times_out_while_connecting(server, upstream):
         c.setblocking(False)
         c.connect_ex(("127.0.0.1", port))
         held.append(c)
-    s = server(CONF, UP=port)
+    s = server(CONF, UP=port, WAITS=IMPATIENT)
     assert get(s.port, "/").text == f"504|127.0.0.1:{port}|-|0|UT"
     assert re.search(r"upstream timed out \(110: Connection timed out\) while connecting to upstream", errors(s)[0])
     for c in [full, *held]:
@@ -126,7 +128,7 @@ CUT_BODIES = {
 @pytest.mark.parametrize("cut", CUT_BODIES)
 def test_a_truncated_body_reaches_the_client_as_truncated(server, upstream, cut, pause):
     u = upstream([up.request(), up.send(CUT_BODIES[cut]), up.sleep(pause), up.close()])
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
     with Client(s.port) as c, pytest.raises(Closed):
         try:
             c.get("/")
@@ -138,7 +140,7 @@ def test_a_truncated_body_reaches_the_client_as_truncated(server, upstream, cut,
 @pytest.mark.parametrize("bad", [b"x\r\n", b"4\nhalf\r\n0\r\n\r\n", b"4\r\nhalfx\r\n0\r\n\r\n", b"fffffffffffffffff\r\n"])
 def test_malformed_chunks_cut_the_reply(server, upstream, bad):
     u = upstream([up.request(), up.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n" + bad), up.hold()])
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
     with Client(s.port) as c, pytest.raises(Closed):
         c.get("/")
     s.wait_for_log(r"\[error\].*upstream sent invalid chunked response while reading upstream")
@@ -146,7 +148,7 @@ def test_malformed_chunks_cut_the_reply(server, upstream, bad):
 
 def test_a_silent_body_times_out(server, upstream):
     u = upstream([up.request(), up.send(up.reply(200, b"half", length=8)), up.hold()])
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=IMPATIENT)
     with Client(s.port) as c, pytest.raises(Closed):
         c.get("/")
     s.wait_for_log(r"\[error\].*upstream timed out \(110: Connection timed out\) while reading upstream")
@@ -154,14 +156,14 @@ def test_a_silent_body_times_out(server, upstream):
 
 def test_a_slow_reply_is_no_fault(server, upstream):
     u = upstream([up.request(), up.send_slowly(up.reply(200, b"slowly", {"X-Y": "z"}), 4, 0.001)])
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
     assert get(s.port, "/").text == "slowly"
     assert not errors(s)
 
 
 def test_bytes_behind_the_length_are_dropped_and_end_the_connection(server, upstream):
     u = upstream([up.request(), up.send(up.reply(200, b"okMORE", length=2)), up.hold()], [up.request(), up.send(up.reply(200, b"two"))])
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
     with Client(s.port) as c:
         assert c.get("/").body == b"ok"
         assert c.get("/").body == b"two"
@@ -172,7 +174,7 @@ def test_bytes_behind_the_length_are_dropped_and_end_the_connection(server, upst
 def test_bytes_behind_the_last_chunk_end_the_connection(server, upstream):
     reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ok") + b"MORE"
     u = upstream([up.request(), up.send(reply), up.hold()], [up.request(), up.send(up.reply(200, b"two"))])
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
     with Client(s.port) as c:
         assert c.get("/").body == b"ok"
         assert c.get("/").body == b"two"
@@ -180,7 +182,7 @@ def test_bytes_behind_the_last_chunk_end_the_connection(server, upstream):
 
 
 def test_a_unix_socket_that_is_not_there(server):
-    s = server(CONF.replace("http://127.0.0.1:%%UP%%", "http://unix:%%PREFIX%%/nobody"))
+    s = server(CONF.replace("http://127.0.0.1:%%UP%%", "http://unix:%%PREFIX%%/nobody"), WAITS=PATIENT)
     assert get(s.port, "/a").body.startswith(b"502|unix:")
     s.wait_for_log(r"\[crit\].* connect\(\) to unix:\S+/nobody failed \(2: No such file or directory\) while connecting to upstream, .*"
                    r'upstream: "http://unix:\S+/nobody:/a"')
@@ -189,7 +191,7 @@ def test_a_unix_socket_that_is_not_there(server):
 def test_an_answer_without_a_head_is_a_body(server, upstream):
     """As in nginx; but framed, where nginx passes the bytes on bare."""
     u = upstream([up.request(), up.send(b"plain old\ntext"), up.close()])
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
     reply = get(s.port, "/")
     assert (reply.status, reply.body) == (200, b"plain old\ntext")
     assert "upstream sent no valid HTTP/1.0 header while reading response header from upstream" in errors(s)[0]
@@ -198,7 +200,7 @@ def test_an_answer_without_a_head_is_a_body(server, upstream):
 def test_interim_responses_are_skipped(server, upstream):
     u = upstream([up.request(), up.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + up.reply(201,
         b"made"))])
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
     reply = get(s.port, "/")
     assert (reply.status, reply.body, reply.header("Link")) == (201, b"made", None)
 
@@ -206,7 +208,7 @@ def test_interim_responses_are_skipped(server, upstream):
 def test_a_peer_that_stops_reading_an_upload_times_out_while_sending(server, upstream):
     told = threading.Event()
     u = upstream([up.head(), up.wait_for(told)])
-    s = server(CONF.replace("location / {", "client_max_body_size 0; location / {"), UP=u.port)
+    s = server(CONF.replace("location / {", "client_max_body_size 0; location / {"), UP=u.port, WAITS=IMPATIENT)
     reply = post(s.port, "/", b"x" * 20_000_000)
     told.set()
     assert reply.text.startswith("504|")
@@ -216,7 +218,7 @@ def test_a_peer_that_stops_reading_an_upload_times_out_while_sending(server, ups
 def test_a_reply_that_comes_instead_of_reading_the_upload_is_passed_on(server, upstream):
     told = threading.Event()  # a close before would take with it what has not been read of the reply
     u = upstream([up.head(), up.send(up.reply(413, b"too much", {"Connection": "close"})), up.wait_for(told), up.close()])
-    s = server(CONF.replace("location / {", "client_max_body_size 0; location / {"), UP=u.port)
+    s = server(CONF.replace("location / {", "client_max_body_size 0; location / {"), UP=u.port, WAITS=PATIENT)
     reply = post(s.port, "/", b"x" * 20_000_000)
     told.set()
     assert (reply.status, reply.body) == (413, b"too much")
@@ -227,7 +229,7 @@ def test_a_reply_that_comes_instead_of_reading_the_upload_is_passed_on(server, u
 def test_a_head_larger_than_one_read_is_whole(server, upstream, times):
     fields = {f"X-{i}": "v" * 100 for i in range(6)}
     u = upstream(up.serve(lambda r: up.reply(200, r.target, fields)))
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
     with Client(s.port) as c:
         for i in range(times):
             reply = c.get(f"/{i}")
@@ -236,7 +238,7 @@ def test_a_head_larger_than_one_read_is_whole(server, upstream, times):
 
 def test_chunked_uploads_reach_the_peer_with_a_length(server, upstream):
     u = upstream()
-    s = server(CONF, UP=u.port)
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
     with Client(s.port) as c:
         c.send(b"POST /u HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"abc", b"defg"))
         assert c.read_reply().status == 200

@@ -20,7 +20,7 @@ http {
     log_format sizes '$upstream_bytes_received $upstream_response_length';
     access_log access.log tries;
     access_log sizes.log sizes;
-    upstream app { server 127.0.0.1:%%UP%%; keepalive_timeout 5s; }
+    upstream app { server 127.0.0.1:%%UP%%; keepalive_timeout 50s; }
     upstream two { server 127.0.0.1:%%UP%%; server 127.0.0.1:%%OTHER%%; }
     proxy_http_version 2;
     proxy_buffering off;
@@ -402,7 +402,7 @@ def test_a_silent_peer_is_given_up_by_ping(server, upstream):
 
 def test_a_peer_that_answers_pings_is_kept(server, h2_upstream):
     u = h2_upstream(on_head=lambda s: None)
-    s = start(server, u, more="proxy_http2_ping_interval 100ms; proxy_http2_ping_timeout 5s;")
+    s = start(server, u, more="proxy_http2_ping_interval 100ms; proxy_http2_ping_timeout 60s;")
     with ThreadPoolExecutor(1) as pool:
         reply = pool.submit(get, s.port, "/")
         u.wait_requests(1)
@@ -413,7 +413,7 @@ def test_a_peer_that_answers_pings_is_kept(server, h2_upstream):
 
 def test_an_idle_connection_is_closed_with_goaway(server, h2_upstream):
     u = h2_upstream()
-    s = server(CONF.replace("keepalive_timeout 5s", "keepalive_timeout 300ms"), UP=u.port, OTHER=1, MORE="")
+    s = server(CONF.replace("keepalive_timeout 50s", "keepalive_timeout 300ms"), UP=u.port, OTHER=1, MORE="")
     assert get(s.port, "/").status == 200
     wait_until(lambda: u.connections[0].ended == "closed", 5, "its end")
     assert u.connections[0].goaways == [0]

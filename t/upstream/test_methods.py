@@ -49,7 +49,7 @@ def counts(port, requests):
 @pytest.mark.parametrize("method", ["least_time header", "least_time last_byte", "least_time last_byte inflight", "ewma",
                                     "ewma decay=5s init=10ms", "random two least_time=header", "random two least_time=last_byte"])
 def test_a_slow_peer_gets_little(server, upstream, method):
-    slow, fast = upstream(answering("slow", 0.3)), upstream(answering("fast"))
+    slow, fast = upstream(answering("slow", 0.8)), upstream(answering("fast"))
     s = server(conf(method), A=slow.port, B=fast.port)
     found = counts(s.port, 24)
     assert found["slow"] <= 4, found

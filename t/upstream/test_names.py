@@ -17,7 +17,7 @@ worker_processes %%WORKERS%%;
 events {}
 http {
     resolver 127.0.0.1:%%DNS%% %%OPTIONS%%;
-    resolver_timeout 2s;
+    resolver_timeout %%PATIENCE%%;
     %%GROUPS%%
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -38,8 +38,8 @@ def hosts():
     made.stop()
 
 
-def start(server, names, hosts, groups="", options="ipv6=off", workers=1, zone="", **more):
-    return server(CONF, GROUPS=groups.replace("%%ZONE%%", zone).replace("%%UP%%", str(hosts.port)), DNS=names.port, OPTIONS=options,
+def start(server, names, hosts, groups="", options="ipv6=off", workers=1, zone="", patience="30s", **more):
+    return server(CONF, PATIENCE=patience, GROUPS=groups.replace("%%ZONE%%", zone).replace("%%UP%%", str(hosts.port)), DNS=names.port, OPTIONS=options,
                   WORKERS=workers, UP=hosts.port, allow_log=[r"\[emerg\].*host not found"], **more)
 
 
@@ -107,7 +107,7 @@ def test_errors_are_told_and_not_kept(server, names, hosts, code, text):
 
 def test_a_silent_server_is_a_timeout_and_waiting_clients_may_leave(server, names, hosts):
     names.silent.add("slow.test")
-    s = start(server, names, hosts)
+    s = start(server, names, hosts, patience="2s")
     leaving = [Client(s.port) for _ in range(3)]
     for c in leaving:
         c.send(b"GET /var?host=slow.test HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -184,7 +184,7 @@ def test_no_request_fails_while_the_first_answer_is_awaited(server, names, hosts
 def test_a_silent_name_server_does_not_stop_a_start(server, names, hosts):
     names.silent.add("backend.test")
     began = time.monotonic()
-    s = start(server, names, hosts, NAMED)
+    s = start(server, names, hosts, NAMED, patience="2s")
     assert time.monotonic() - began < 10 * TIME_SCALE
     assert get(s.port, "/group").status == 502  # after resolver_timeout
     names.silent.clear()

@@ -10,7 +10,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import Client, get
-from lib.ports import wait_until
+from lib.ports import TIME_SCALE, wait_until
 
 CONF = """
 worker_processes {workers};
@@ -26,7 +26,7 @@ http {
     }
     server {
         listen 127.0.0.1:%%PORT_0%%;
-        location / { proxy_pass http://pool; proxy_connect_timeout 1s; }
+        location / { proxy_pass http://pool; proxy_connect_timeout 20s; }
         location = /status { access_log off; stub_status; }
     }
 }
@@ -100,7 +100,7 @@ def test_they_are_served_in_order(server, upstream, gate):
     assert gate.seen == [f"/{i}" for i in range(5)]
     assert fields(s, "/0")[2] == "-"
     waited = [float(fields(s, f"/{i}")[2]) for i in range(1, 5)]
-    assert all(0.09 < each < 15 for each in waited)
+    assert all(0.09 < each < 60 for each in waited)
 
 
 def test_what_is_beyond_its_number_is_a_502_at_once(server, upstream, gate):
@@ -125,7 +125,7 @@ def test_it_is_left_after_its_time(server, upstream, gate):
     assert get(s.port, "/late").status == 502
     s.wait_for_log("upstream queue timed out while connecting to upstream")
     status, waited, peer, reason = fields(s, "/late")[1:]
-    assert (status, peer, reason) == ("502", "pool", "UT") and 0.3 <= float(waited) < 5
+    assert (status, peer, reason) == ("502", "pool", "UT") and 0.3 <= float(waited) < 5 * TIME_SCALE
     gate.open()
     assert first.read_reply().status == 200
 
@@ -161,9 +161,9 @@ def test_it_waits_for_the_end_of_a_ban(server, upstream):
     """Both peers failed once: the next request waits until one may be tried again."""
     a = upstream([up.request(), up.close()], up.serve(lambda r: up.reply(200, "back")))
     refused = up.Refused()
-    s = server(conf("10", a="fail_timeout=2s", more="server 127.0.0.1:%%B%% max_conns=1 fail_timeout=60s;"), A=a.port, B=refused.port)
+    s = server(conf("10", a="fail_timeout=5s", more="server 127.0.0.1:%%B%% max_conns=1 fail_timeout=60s;"), A=a.port, B=refused.port)
     assert get(s.port, "/fails").status == 502
-    assert get(s.port, "/waits").text == "back"
+    assert get(s.port, "/waits", seconds=20).text == "back"
     assert float(fields(s, "/waits")[2].split(",")[0]) > 0.5
     refused.stop()
 

@@ -135,4 +135,6 @@ def test_another_file_system(server, upstream):
     assert get(s.port, "/apart").body == BODY
     wait_until(lambda: kept(s, "apart") == BODY, 5, "the stored file")
     assert os.listdir(os.path.join(s.prefix, "kept")) == ["apart"]
-    os.rmdir(f"/dev/shm/fairlead-test-{s.port}")
+    temp = f"/dev/shm/fairlead-test-{s.port}"
+    wait_until(lambda: not os.listdir(temp), 5, "the end of the temporary file")
+    os.rmdir(temp)
