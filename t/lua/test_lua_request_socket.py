@@ -30,7 +30,7 @@ def start(server, script, **names):
 
 def test_the_body_in_pieces(server):
     s = start(server, """
-        local s = assert(ngx.req.socket()) s:settimeout(5000)
+        local s = assert(ngx.req.socket()) s:settimeout(30000)
         ngx.say(s:receive(3)) ngx.say(s:receive()) local f = s:receiveuntil("--") ngx.say(f()) ngx.say(#s:receiveany(1))
         ngx.say(s:receive(9)) ngx.say(s:receive(1)) ngx.say(ngx.req.socket())
         ngx.req.read_body() ngx.say(ngx.req.get_body_data())""", allow_log=["aborted: runtime error: .*no body"])
@@ -57,7 +57,7 @@ def test_through_http2(server):
 
 def test_a_late_body_times_out_and_can_be_read_on(server):
     s = start(server, """
-        local s = ngx.req.socket() s:settimeout(50) ngx.say(s:receive(4)) ngx.flush(true) s:settimeout(5000) ngx.say(s:receive(2))""")
+        local s = ngx.req.socket() s:settimeout(50) ngx.say(s:receive(4)) ngx.flush(true) s:settimeout(30000) ngx.say(s:receive(2))""")
     client = Client(s.port).send(POST + "Content-Length: 4\r\n\r\nab")
     assert b"niltimeoutab\n" in client.reader.until(b"timeoutab\n")
     client.send("cd")
@@ -90,7 +90,7 @@ def test_an_upgrade_speaks_both_ways(server):
     s = start(server, """
         ngx.status = 101 ngx.header.Upgrade = "echo" ngx.header.Connection = "Upgrade"
         ngx.send_headers() ngx.flush(true)
-        local s = assert(ngx.req.socket(true)) s:settimeout(5000)
+        local s = assert(ngx.req.socket(true)) s:settimeout(30000)
         local t = ngx.thread.spawn(function() for i = 1, 3 do s:send("tick" .. i .. "\\n") ngx.sleep(0.01) end end)
         while true do
             local line, err = s:receive()

@@ -23,7 +23,7 @@ http {
         location / { content_by_lua_block {
             local function connected(options)
                 local s = ngx.socket.tcp()
-                s:settimeout(5000)
+                s:settimeout(30000)
                 assert(s:connect("127.0.0.1", %%UP%%, options))
                 return s
             end
@@ -101,7 +101,7 @@ def test_the_local_address(server, upstream):
     u = upstream([lambda seen: peers.append(seen.socket.getpeername()[0]), *lines(b"hello\n")])
     text = run(server, u, """
         local s = ngx.socket.tcp()
-        s:settimeout(5000)
+        s:settimeout(30000)
         ngx.say(s:bind("localhost")) ngx.say(s:bind("127.0.0.1", 70000)) ngx.say(s:bind("127.0.0.9"))
         assert(s:connect("127.0.0.1", %%UP%%)) s:send("x\\n") ngx.say(s:receive())
         s:bind("192.0.2.1") ngx.say(s:connect("127.0.0.1", %%UP%%))""")
@@ -124,7 +124,7 @@ def test_the_local_address_of_datagrams(server, upstream):
         answering.start()
         text = run(server, u, """
             local s = ngx.socket.udp()
-            s:settimeout(5000)
+            s:settimeout(30000)
             ngx.say(s:bind("localhost")) ngx.say(s:bind("127.0.0.8")) s:setpeername("127.0.0.1", PEER) s:send("x") ngx.say(s:receive())
             """.replace("PEER", str(peer.getsockname()[1])))
         answering.join()

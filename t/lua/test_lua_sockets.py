@@ -11,7 +11,7 @@ from lib.client import Client, get
 CONF = r"""
 events {}
 http {
-    lua_socket_connect_timeout 5s;
+    lua_socket_connect_timeout 30s;
     lua_socket_log_errors off;
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -54,7 +54,7 @@ def test_a_read_times_out_and_the_socket_stays_open(server, upstream):
     u = upstream([up.send(b"!ab"), up.read(1), up.send(b"cd\n")])
     _, text = run(server, u, """
         local s = connected() s:receive(1) s:settimeouts(1000, 1000, 50)
-        ngx.say(s:receive(4)) s:settimeout(5000) s:send("x") ngx.say(s:receive())""")
+        ngx.say(s:receive(4)) s:settimeout(30000) s:send("x") ngx.say(s:receive())""")
     assert text == "niltimeoutab\ncd\n"
 
 
@@ -74,11 +74,14 @@ def test_what_is_unread_forbids_the_pool(server, upstream):
     assert text == "nilunread data in buffer\n"
 
 
-def test_what_came_unasked_or_ended_forbids_the_pool(server, upstream):
-    u = upstream([up.read(1), up.send(b"surprise"), up.read(1)], [up.read(1), up.close()])
-    _, text = run(server, u, """
-        local s = connected() s:send("x") ngx.sleep(0.2) ngx.say(s:setkeepalive()) ngx.say(s:receive(1))
-        s = connected() s:send("x") ngx.sleep(0.2) ngx.say(s:setkeepalive())""")
+def test_what_came_unasked_or_ended_forbids_the_pool(server, upstream, tmp_path):
+    said, ended = tmp_path / "said", tmp_path / "ended"
+    u = upstream([up.read(1), up.send(b"surprise"), lambda seen: said.touch(), up.read(1)],
+                 [up.read(1), up.half_close(), lambda seen: ended.touch(), up.close()])
+    _, text = run(server, u, f"""
+        local function wait_for(path) while not io.open(path) do ngx.sleep(0.01) end end
+        local s = connected() s:send("x") wait_for("{said}") ngx.say(s:setkeepalive()) ngx.say(s:receive(1))
+        s = connected() s:send("x") wait_for("{ended}") ngx.say(s:setkeepalive())""")
     assert text == "nilconnection in dubious state\nnilclosed\nnilclosed\n"
 
 

@@ -97,7 +97,7 @@ def test_a_certificate_for_the_peer(server, upstream, authority):
     u = secure(upstream, authority, client_ca=True)
     certificate, key = authority.leaf("client.test", client=True)
     script = """
-        local s = connected() SET s:sslhandshake(nil, "a.test", true) s:settimeout(5000)
+        local s = connected() SET s:sslhandshake(nil, "a.test", true) s:settimeout(30000)
         s:send("GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n") ngx.say((s:receive()))"""
     own = """s:setclientcert(ssl.parse_pem_cert(read("%%CERT%%")), ssl.parse_pem_priv_key(read("%%KEY%%")))"""
     names = {"CERT": certificate, "KEY": key}

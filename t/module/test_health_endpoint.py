@@ -77,7 +77,7 @@ def test_no_peer_at_all(world):
 def test_a_peer_that_is_back(server, upstream):
     a, b = upstream(), upstream()
     b.refuse()
-    s = server(CONF, A=a.port, B=b.port, SERVICE=1, BAN="1s")
+    s = server(CONF, A=a.port, B=b.port, SERVICE=1, BAN="4s")
     wait_until(lambda: get(s.port, "/").status == 502, 10, "a failed try")
     assert get(s.port, "/all").status == 503
     wait_until(lambda: get(s.port, "/all").status == 200, 10, "the end of the ban")

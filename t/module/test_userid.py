@@ -9,6 +9,7 @@ import struct
 import pytest
 
 from lib.client import Client, get
+from lib.ports import wait_until
 
 CONF = """
 events {}
@@ -91,6 +92,7 @@ def test_the_log(s):
     value = given(get(s.port, "/set"))[1]
     get(s.port, "/set", {"Cookie": "uid=" + value})
     words = "uid=" + "".join(f"{w:08X}" for w in struct.unpack("=4I", base64.b64decode(value)))
+    wait_until(lambda: s.read("logs/set.log").count("\n") == 2, 5, "two lines")
     assert s.read("logs/set.log").split("\n")[:2] == [f"-|{words}", f"{words}|-"]
 
 

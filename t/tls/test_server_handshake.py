@@ -16,7 +16,7 @@ from lib.ports import TIME_SCALE
 CONF = """
 events {}
 http {
-    client_header_timeout 3s;
+    client_header_timeout %%TIME%%;
     server {
         listen 127.0.0.1:%%PORT_0%% ssl default_server;
         server_name first.test;
@@ -58,7 +58,11 @@ def authority(tmp_path):
 
 @pytest.fixture
 def secure(server, authority):
-    return server(CONF, FIRST=f"{authority.folder}/first.test", SECOND=f"{authority.folder}/second.test", BIG="x" * 40000)
+    return start(server, authority)
+
+
+def start(server, authority, time="60s"):
+    return server(CONF, FIRST=f"{authority.folder}/first.test", SECOND=f"{authority.folder}/second.test", BIG="x" * 40000, TIME=time)
 
 
 def ask(server, authority, name, path="/", alpn=None, host=None):
@@ -121,15 +125,16 @@ def test_plain_http_on_the_tls_port_is_497_as_400(secure):
     secure.wait_for_log("client sent plain HTTP request to HTTPS port")
 
 
-def test_half_a_handshake_meets_a_timeout(secure):
+def test_half_a_handshake_meets_a_timeout(server, authority):
+    secure = start(server, authority, "2s")
     client = Client(secure.port)
     client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
-    assert client.is_closed(5)
+    assert client.is_closed()
     secure.wait_for_log("timed out in SSL handshake.*client: 127.0.0.1, server: 127.0.0.1:")
 
 
-def test_silence_meets_a_timeout(secure):
-    assert Client(secure.port).is_closed(5)
+def test_silence_meets_a_timeout(server, authority):
+    assert Client(start(server, authority, "2s").port).is_closed()
 
 
 def test_garbage_after_the_first_byte_ends_the_connection_alone(secure, authority):
