@@ -23,7 +23,7 @@ http {
         location /auto { proxy_pass http://127.0.0.1:%%UP%%; proxy_websocket on; }
         location /map { proxy_pass http://127.0.0.1:%%UP%%; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgraded; }
         location /off { proxy_pass http://127.0.0.1:%%UP%%; }
-        location /idle { proxy_pass http://127.0.0.1:%%UP%%; proxy_websocket on; proxy_read_timeout 1s; }
+        location /idle { proxy_pass http://127.0.0.1:%%UP%%; proxy_websocket on; proxy_read_timeout 2s; }
         location / { return 200 plain; }
     }
 }

@@ -32,7 +32,7 @@ http {
         location /map  { proxy_pass http://app; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgraded; }
         location /off  { proxy_pass http://app; }
         location /two  { proxy_pass http://two; proxy_websocket on; }
-        location /idle { proxy_pass http://app; proxy_websocket on; proxy_read_timeout 500ms; }
+        location /idle { proxy_pass http://app; proxy_websocket on; proxy_read_timeout 2s; }
         location /wait { proxy_pass http://app; proxy_websocket on; proxy_connect_timeout 500ms; }
         location /chain { proxy_pass http://127.0.0.1:%%PORT_1%%; proxy_websocket on; }
         location /real { proxy_pass http://127.0.0.1:%%OTHER%%; proxy_http_version 1.1; proxy_websocket on; }

@@ -39,8 +39,9 @@ def hosts():
 
 
 def start(server, names, hosts, groups="", options="ipv6=off", workers=1, zone="", patience="30s", **more):
-    return server(CONF, PATIENCE=patience, GROUPS=groups.replace("%%ZONE%%", zone).replace("%%UP%%", str(hosts.port)), DNS=names.port, OPTIONS=options,
-                  WORKERS=workers, UP=hosts.port, allow_log=[r"\[emerg\].*host not found"], **more)
+    groups = groups.replace("%%ZONE%%", zone).replace("%%UP%%", str(hosts.port))
+    return server(CONF, PATIENCE=patience, GROUPS=groups, DNS=names.port, OPTIONS=options, WORKERS=workers, UP=hosts.port,
+                  allow_log=[r"\[emerg\].*host not found"], **more)
 
 
 def test_a_name_known_at_run_time_is_asked_for_once(server, names, hosts):

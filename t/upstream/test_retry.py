@@ -60,7 +60,8 @@ def test_a_listed_case_tries_the_next_peer(server, upstream, fault, listed):
 @pytest.mark.parametrize("fault, status", [([up.request(), up.reset()], "502"), ([up.request(), up.hold()], "504")])
 def test_what_is_not_listed_is_answered_at_once(server, upstream, fault, status):
     bad, good = upstream(fault), upstream(ok("good"))
-    s = server(conf(location="proxy_next_upstream http_500;" + ("proxy_read_timeout 1s;" if status == "504" else "")), A=bad.port, B=good.port)
+    wait = "proxy_read_timeout 1s;" if status == "504" else ""
+    s = server(conf(location=wait + "proxy_next_upstream http_500;"), A=bad.port, B=good.port)
     assert get(s.port, "/").text.startswith(f"{status}|127.0.0.1:{bad.port}|")
     assert not good.requests
 
