@@ -42,9 +42,9 @@ def told(s):
 
 
 def agent_of(s, other_than=None):
-    def found():
+    def found():  # what it says before all workers are there is not yet what it will say
         said = told(s)
-        return said if said[0] not in ("nil", other_than) else None
+        return said if said[0] not in ("nil", other_than) and said[2] == "2" else None
     return wait_until(found, 5, "the agent's word")
 
 
@@ -54,6 +54,7 @@ def test_it_stands_beside_the_workers(server):
     assert (worker_id, workers, int(master)) == ("nil", "2", s.pid())
     with open(f"/proc/{pid}/cmdline") as line:
         assert line.read().startswith("fairlead: privileged agent process")
+    wait_until(lambda: get(s.port, "/who").text.startswith("worker 2 "), 5, "both workers")
     for _ in range(20):  # no request comes to it
         kind, count, worker = get(s.port, "/who").text.rsplit(" ", 2)
         assert (kind, count) == ("worker", "2") and worker != pid
@@ -83,4 +84,4 @@ def test_reloads(server):
     wait_until(lambda: not os.path.exists(f"/proc/{before}"), 5, "the end of the old agent")
     s.reload(CONF.replace("init_by_lua_block { assert(require(\"ngx.process\").enable_privileged_agent(100)) }", ""))
     wait_until(lambda: not os.path.exists(f"/proc/{after}"), 5, "the end of the agent")
-    assert get(s.port, "/who").text.startswith("worker 2 ")
+    wait_until(lambda: get(s.port, "/who").text.startswith("worker 2 "), 5, "both workers")

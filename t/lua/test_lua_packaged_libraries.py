@@ -174,7 +174,7 @@ class Echo:
                 await self.stopped.wait()
         self.thread = threading.Thread(target=lambda: asyncio.run(serve()))
         self.thread.start()
-        assert started.wait(10)
+        assert started.wait(60)
         return self
 
     def __exit__(self, *unused):
@@ -185,7 +185,7 @@ class Echo:
 def test_a_websocket_client(server):
     with Echo() as echo:
         text = run(server, """
-            local ws = require("nginx.websocket.client"):new({ timeout = 5000, max_payload_len = 100000 })
+            local ws = require("nginx.websocket.client"):new({ timeout = 30000, max_payload_len = 100000 })
             ngx.say(ws:connect("ws://127.0.0.1:%%WS%%/x"))
             ws:send_text("hello") ngx.say((ws:recv_frame()))
             ws:send_binary(("x"):rep(70000)) ngx.say(#(ws:recv_frame()))
