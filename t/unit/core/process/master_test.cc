@@ -133,8 +133,9 @@ TEST(Master, ReloadOpensAndClosesAddresses) {
 TEST(Master, ACrashedWorkerIsReplacedAtOnce) {
   RunningServer server;
   server.serve(server.listen());
-  uint64_t best_us = UINT64_MAX;  // of three, because the machine may be busy
-  for (int i = 0; i < 3; ++i) {
+  uint64_t best_us = UINT64_MAX;  // of some, because the machine may be busy
+  for (int i = 0; i < 3 || (best_us >= 90'000u && i < 12); ++i) {
+    if (i >= 3) poll(nullptr, 0, 1100);  // of workers that live for a moment only the sixth comes with a pause
     auto before = eventually([&] { return ask(server.ip); });
     kill(before.pid, SIGKILL);
     uint64_t began = now_us();
@@ -158,9 +159,11 @@ TEST(Master, ACrashLoopIsSlowedDown) {
     for (size_t at = 0; (at = text.find("start worker process ", at)) != std::string::npos; ++at) ++count;
     return count;
   };
+  uint64_t began = now_us();
   EXPECT_TRUE(eventually([&] { return starts() >= 6; }));
   poll(nullptr, 0, 1000);
-  EXPECT_LE(starts(), 11u);  // 6 at once, then after 100, 200, 400, 800 ms
+  size_t count = starts();
+  EXPECT_LE(count, 10u + (now_us() - began) / 1'000'000);  // 6 at once, then after 100, 200, 400, 800 ms and each second
 }
 
 TEST(Master, AFatalExitIsNotRepeated) {

@@ -178,7 +178,7 @@ TEST(Resolver, AsksBothFamiliesAndTakesWhatThereIs) {
       reply.silent = asked.type == type_aaaa;
     }
     return reply;
-  }, [] { ResolverOptions options; options.try_timeout_ms = 200; return options; }());
+  }, [] { ResolverOptions options; options.try_timeout_ms = 1000; return options; }());
   EXPECT_EQ(scene.look_up("both.test", {}), "10.0.0.1 2001:db8::1");
   EXPECT_EQ(scene.look_up("four.test", {}), "10.0.0.1");
   EXPECT_EQ(scene.look_up("six.test", {}), "2001:db8::1");
@@ -279,7 +279,7 @@ TEST(Resolver, AsksTheNextServerIfOneIsSilentOrFails) {
     });
     ResolverOptions options;
     options.servers = {bad.address(), good.address()};
-    options.try_timeout_ms = 500;
+    options.try_timeout_ms = 1000;
     Scene scene([](const Asked&) { return Scripted(); }, options);
     for (int i = 0; i < 4; ++i) EXPECT_EQ(scene.look_up("some.test"), "10.9.9.9");
     // In turns: the bad one is asked first only sometimes. (After a failure said aloud both have had a turn.)
@@ -304,7 +304,7 @@ TEST(Resolver, KeepsAskingAServerThatIsNotThereYet) {
 TEST(Resolver, AWaiterThatGoesLeavesTheQuestionToTheCache) {
   Scene scene([](const Asked& asked) {
     Scripted reply = one_address(asked, 60);
-    reply.delay_ms = 500;
+    reply.delay_ms = 1500;
     return reply;
   });
   {

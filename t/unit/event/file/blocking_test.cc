@@ -111,7 +111,7 @@ TEST(Blocking, AnOrphanedCallClosesWhatItOpens) {
     barrier.wait_inside(1);
   }  // the awaiter is destroyed while the thread is in the call
   barrier.release();
-  for (int i = 0; i < 200 && (opened < 0 || fcntl(opened, F_GETFD) != -1); ++i) loop->turn(10);
+  for (int i = 0; i < 2000 && (opened < 0 || fcntl(opened, F_GETFD) != -1); ++i) loop->turn(10);
   EXPECT_GE(opened, 0);
   EXPECT_EQ(fcntl(opened, F_GETFD), -1);
   EXPECT_EQ(log, "");

@@ -134,9 +134,9 @@ TEST(Child, AnyOfResumesWithTheFirstAndTheOtherCanBeJoined) {
   auto loop = open_loop();
   Nursery nursery(*loop);
   std::string order;
-  nursery.spawn(first_of_two(*loop, 5, 30, order));
+  nursery.spawn(first_of_two(*loop, 5, 500, order));
   run_until_idle(*loop, nursery);
-  nursery.spawn(first_of_two(*loop, 30, 5, order));
+  nursery.spawn(first_of_two(*loop, 500, 5, order));
   run_until_idle(*loop, nursery);
   EXPECT_EQ(order, "a+b+");
 }

@@ -192,7 +192,7 @@ TEST_F(SpoolTest, SpillsToTheFileAndStopsWhenBothAreFull) {
   source->announce(2000);
   Spool spool(*loop, *source, SpoolLimits{100, 400, 80}, file.get());
   run(start_ahead(spool));
-  for (int i = 0; i < 100 && source->given() < 480; ++i) loop->turn(10);
+  for (int i = 0; i < 2000 && (source->given() < 520 || file->size() < 400); ++i) loop->turn(10);
   turns(20);
   EXPECT_EQ(file->size(), 400u);
   EXPECT_EQ(source->given(), 80u + 400u + 40u);
@@ -266,7 +266,7 @@ TEST_F(SpoolTest, AFailureComesAfterTheBytesBeforeIt) {
   source->fail();
   Spool spool(*loop, *source, SpoolLimits{100, 1000}, file.get());
   run(start_ahead(spool));
-  for (int i = 0; i < 100 && source->given() < 210; ++i) loop->turn(10);
+  for (int i = 0; i < 2000 && source->given() < 210; ++i) loop->turn(10);
   turns(10);
   std::string text;
   Poll ended;
@@ -285,7 +285,7 @@ TEST_F(SpoolTest, ADiskThatFailsOnlySlowsAReplyDown) {
   }
   Spool spool(*loop, *source, SpoolLimits{100, 10000, 80}, file.get());
   run(start_ahead(spool));
-  for (int i = 0; i < 100 && spool.file_error().fault == Fault::none; ++i) loop->turn(10);
+  for (int i = 0; i < 2000 && spool.file_error().fault == Fault::none; ++i) loop->turn(10);
   EXPECT_EQ(spool.file_error().sys, ENOENT);
   turns(10);
   EXPECT_LE(source->given(), 240u);
