@@ -51,7 +51,7 @@ Progress Sender::gather(Body& body) {
       case Poll::failed: close_chunk(); return fail(body.error());
       case Poll::end:
         if (framing_ == SendFraming::length && left_ > 0) {
-          return fail(Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"});
+          return fail(Error{Fault::closed, Side::local, 0, "the body is shorter than its Content-Length"});
         }
         finish_body(body);
         return Progress::done;
