@@ -79,7 +79,7 @@ class Side:
             length = int(re.search(r"\d+", asked.target).group(0))
             changed = "changes" in asked.target and len(self.asked) > 2
             return ranged(asked, length, [("ETag", '"b"' if changed else '"a"'), ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")])
-        self.hold.wait(20)
+        self.hold.wait(60)
         return up.reply(200, asked.target)
 
     def copy(self, asked):

@@ -40,6 +40,7 @@ def kept(server, upstream):
 
 
 def log_of(server):
+    wait_until(lambda: server.read("logs/body.log"), 5, "the access log")
     return server.read("logs/body.log").splitlines()
 
 

@@ -236,7 +236,7 @@ class Keys:
     def serve(self, request):
         self.asked.append(request)
         if self.hold:
-            self.hold.wait(20)
+            self.hold.wait(60)
         status, text = self.answer
         if "long" in request.target:
             text = text + " " * 2000

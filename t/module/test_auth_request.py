@@ -80,7 +80,7 @@ class Service:
         fields = [("X-User", "alice"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
         status = int(original.partition("status=")[2][:3] or 200)
         if "slow" in original:
-            self.hold.wait(20)
+            self.hold.wait(60)
         if status in (401, 403):
             fields += [("WWW-Authenticate", "Basic realm=x"), ("WWW-Authenticate", "Bearer"), ("Content-Type", "text/x"),
                        ("X-Why", "because")]

@@ -67,7 +67,7 @@ class Service:
         if self.garbage:
             return self.garbage
         if "slow" in request.target:
-            self.hold.wait(30)
+            self.hold.wait(60)
         status = int(request.target.partition("status=")[2][:3] or 200)
         body = b"" if status in (204, 304) or request.method == "HEAD" else self.body
         return up.reply(status, body, headers=self.fields + [("Content-Type", "text/x")])

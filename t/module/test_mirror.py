@@ -47,7 +47,7 @@ class World:
 
     def answer_copy(self, request):
         if "hold" in request.target:
-            self.gate.wait(20)
+            self.gate.wait(60)
         return up.reply(500, b"x" * 1000)
 
     def copies(self, count):
