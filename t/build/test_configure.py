@@ -9,9 +9,10 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
+
+from lib.ports import wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -203,8 +204,14 @@ def test_a_failed_installation_restores(tree):
     assert done.returncode == 100 and not tree.exists("policy-rc.d") and not tree.exists("build/config.cmake")
 
 
-# dash loses the SIGINT that comes while it forks: the program that is interrupted says itself that it runs.
+# dash loses the SIGINT that comes before it runs on behind its vfork: the program that is interrupted says itself that it runs, and the
+# shell has to be seen asleep.
 INSTALLS_FOR_LONG = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+
+
+def is_asleep(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rpartition(")")[2].split()[0] == "S"
 
 
 def test_an_interrupted_installation_restores(tree):
@@ -212,11 +219,9 @@ def test_an_interrupted_installation_restores(tree):
     tree.write("policy-rc.d", "before\n")
     process = subprocess.Popen(["/bin/dash", "./configure", "--deps"], cwd=tree.folder, env=tree.environment(), start_new_session=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 30
-    while not tree.exists("bin/apt-get.installs") and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_until(lambda: tree.exists("bin/apt-get.installs") and is_asleep(process.pid), 30, "the installation")
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(55) == 130
     assert tree.read("policy-rc.d") == "before\n" and not tree.exists("policy-rc.d.before-fairlead")
     assert tree.read("bin/systemctl.calls") == "disable --quiet nginx\n"
 

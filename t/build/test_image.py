@@ -70,11 +70,11 @@ def test_it_serves_with_nothing_else(image):
     command = ["/usr/local/fairlead/sbin/fairlead", "-e", "stderr"]
     process = subprocess.Popen(command, preexec_fn=enter, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={})
     try:
-        assert subprocess.run([*command, "-s", "wait"], preexec_fn=enter, env={}, timeout=30).returncode == 0
+        assert subprocess.run([*command, "-s", "wait"], preexec_fn=enter, env={}, timeout=60).returncode == 0
         assert get(port, "/").status == 200
         assert get(port, "/ready").text == "ready\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         if process.poll() is None:
             process.kill()
