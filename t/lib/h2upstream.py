@@ -51,8 +51,9 @@ class H2Stream:
         self.connection.act(lambda c: c.send_headers(self.number, [(":status", str(status))] + list(headers), end_stream=end))
 
     def data(self, data, end=False):
-        self._out += data.encode() if isinstance(data, str) else data
-        self._end = self._end or end
+        with self.connection.lock:  # the connection's thread sends what stands there when a window opens
+            self._out += data.encode() if isinstance(data, str) else data
+            self._end = self._end or end
         self.connection.act(lambda c: self.push(c))
 
     def trailer_fields(self, fields):
@@ -66,8 +67,9 @@ class H2Stream:
             return self.head(status, headers, end=True)
         self.head(status, headers)
         if trailers:
-            self._last = list(trailers)
-            return self.data(content)
+            with self.connection.lock:
+                self._out, self._last = self._out + content, list(trailers)
+            return self.connection.act(lambda c: self.push(c))
         return self.data(content, end=True)
 
     def reset(self, code=2):
