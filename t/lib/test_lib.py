@@ -29,7 +29,6 @@ http {
             proxy_pass http://u;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
-            proxy_read_timeout 1s;
             proxy_next_upstream off;
         }
     }
@@ -67,7 +66,7 @@ def test_scripts_follow_the_connections(server, upstream):
 
 def test_an_upstream_that_never_answers_meets_the_timeout(server, upstream):
     u = upstream([up.hold()])
-    s = server(PROXY, UP=u.port)
+    s = server(PROXY.replace("proxy_next_upstream off;", "proxy_next_upstream off; proxy_read_timeout 1s;"), UP=u.port)
     assert get(s.port, "/").status == 504
     s.wait_for_log(r"upstream timed out")
     assert u.wait_connections(1)[0].raw.startswith(b"GET / HTTP/1.1\r\n")
@@ -158,7 +157,7 @@ def test_a_server_that_does_not_end_is_a_complaint_and_is_killed():
     began = time.monotonic()
     with pytest.raises(AssertionError, match="did not end"):
         s.stop(seconds=1)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
     wait_until(lambda: not any(title_of(p) for p in pids), 5, "the end of what was killed")
 
 
