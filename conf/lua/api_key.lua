@@ -5,6 +5,8 @@
 
 local decisions = require "decisions"
 local libcrypto = require "libcrypto"
+local monotonic = require "monotonic"
+local request_memory = require "request_memory"
 
 local _M = {}
 
@@ -47,13 +49,13 @@ end
 -- Who owns which digest. A file that became unreadable leaves what was read before.
 local function owners_in(path, age_s)
   local known = files[path]
-  if known and ngx.now() - known.read_at < age_s then return known.owners end
+  if known and monotonic.now() - known.read_at < age_s then return known.owners end
   local owners, err = parse(path)
   if not owners then
     ngx.log(ngx.ERR, "api_key: ", err)
     owners = known and known.owners or {}
   end
-  files[path] = { owners = owners, read_at = ngx.now() }
+  files[path] = { owners = owners, read_at = monotonic.now() }
   return owners
 end
 
@@ -73,20 +75,37 @@ local function refuse(options, decision)
   return ngx.exit(401)
 end
 
--- A key that came more than once is none: which one counts would be a guess.
-local function take(options)
+local function take_from_header(options)
   local key = ngx.req.get_headers(0)[options.header]
-  if key or not options.argument then
-    if key and options.hide then ngx.req.clear_header(options.header) end
-    return key
-  end
+  if key and options.hide then ngx.req.clear_header(options.header) end
+  return key
+end
+
+local function take_from_argument(options)
   local arguments = ngx.req.get_uri_args(0)
-  key = arguments[options.argument]
+  local key = arguments[options.argument]
   if key and options.hide then
     arguments[options.argument] = nil
     ngx.req.set_uri_args(arguments)
   end
   return key
+end
+
+-- What the client sent at a place, also where it was taken out before an internal redirect. Only the key is remembered, not what it was
+-- good for: a location that a redirect leads to may have other keys.
+local function recall(place, key)
+  if key then
+    request_memory.of_request("api_key")[place] = key
+    return key
+  end
+  return (request_memory.find("api_key") or {})[place]
+end
+
+-- A key that came more than once is none: which one counts would be a guess.
+local function take(options)
+  local key = recall("header|" .. options.header:lower(), take_from_header(options))
+  if key or not options.argument then return key end
+  return recall("argument|" .. options.argument, take_from_argument(options))
 end
 
 -- For access_by_lua.

@@ -37,8 +37,10 @@ end
 
 -- Reads a body by its length or in chunks.
 local function read_body(socket, headers, most)
-  if headers["transfer-encoding"] ~= "chunked" then
-    local length = tonumber(headers["content-length"])
+  local coding = headers["transfer-encoding"]
+  if coding and coding:lower() ~= "chunked" then return nil, "unknown transfer coding" end
+  if not coding then
+    local length = tonumber((headers["content-length"] or ""):match("^%d+$"))
     if not length then return nil, "no length" end
     if length > most then return nil, "answer too long" end
     return length == 0 and "" or socket:receive(length)
@@ -61,6 +63,12 @@ local function read_body(socket, headers, most)
   end
 end
 
+-- Whether the connection goes on after an answer with these fields.
+local function is_kept(version, headers)
+  local wish = "," .. (headers.connection or ""):lower():gsub("%s", "") .. ","
+  return version ~= "0" and not wish:find(",close,", 1, true)
+end
+
 local function exchange(socket, options, host, path, body)
   local sent, err = socket:send {
     "POST ", path, " HTTP/1.1\r\nHost: ", host, "\r\nContent-Type: application/json\r\nContent-Length: ", #body, "\r\n\r\n", body,
@@ -69,7 +77,7 @@ local function exchange(socket, options, host, path, body)
   local line
   line, err = socket:receive()
   if not line then return nil, err end
-  local status = tonumber(line:match("^HTTP/1%.%d (%d%d%d)"))
+  local version, status = line:match("^HTTP/1%.(%d) (%d%d%d)")
   if not status then return nil, "bad status line" end
   local headers = {}
   for number = 1, 101 do
@@ -83,8 +91,8 @@ local function exchange(socket, options, host, path, body)
   local answer
   answer, err = read_body(socket, headers, options.response_bytes_max)
   if not answer then return nil, err end
-  if headers.connection == "close" then socket:close() else socket:setkeepalive() end
-  return answer, status
+  if is_kept(version, headers) then socket:setkeepalive() else socket:close() end
+  return answer, tonumber(status)
 end
 
 -- A connection of the pool may have been closed just then: a question on one that broke off is asked again on another.
@@ -130,13 +138,19 @@ local function decide(decision)
   decisions.note("authorize", "", decision, "authorization_decision")
 end
 
+-- A denial is a redirect or an error, whatever the service says: 0 would let the request pass, 200 would look like success.
+local function status_of(result)
+  local status = tonumber(result.status)
+  return status and status >= 300 and status <= 599 and status % 1 == 0 and status or 403
+end
+
 local function apply(result, how)
   if result.allow == true then
     for name, value in pairs(type(result.headers) == "table" and result.headers or {}) do ngx.req.set_header(name, value) end
     return decide("allowed" .. how)
   end
   decide("denied" .. how)
-  ngx.status = tonumber(result.status) or 403
+  ngx.status = status_of(result)
   if type(result.body) == "string" then
     ngx.say(result.body)
     return ngx.exit(ngx.HTTP_OK)

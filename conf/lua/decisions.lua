@@ -14,6 +14,11 @@ end
 -- Needs a request.
 function _M.note(policy, name, decision, variable)
   _M.count(policy, name, decision)
+  _M.tell(decision, variable)
+end
+
+-- Only sets the variable: again, where an internal redirect may have run its `set` again.
+function _M.tell(decision, variable)
   if ngx.var[variable] then ngx.var[variable] = decision end
 end
 

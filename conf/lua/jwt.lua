@@ -6,6 +6,8 @@
 local cjson = require "cjson.safe"
 local decisions = require "decisions"
 local jwt_keys = require "jwt_keys"
+local monotonic = require "monotonic"
+local request_memory = require "request_memory"
 local decode64 = require("ngx.base64").decode_base64url
 
 local _M = {}
@@ -51,7 +53,7 @@ end
 
 local function keys_in_file(path, parse, age_s)
   local known = files[path]
-  if known and ngx.now() - known.read_at < age_s then return known.keys end
+  if known and monotonic.now() - known.read_at < age_s then return known.keys end
   local text, err = read(path)
   local keys
   if text then
@@ -62,7 +64,7 @@ local function keys_in_file(path, parse, age_s)
     ngx.log(ngx.ERR, "jwt: ", path, ": ", err)
     keys = known and known.keys or {}
   end
-  files[path] = { keys = keys, read_at = ngx.now() }
+  files[path] = { keys = keys, read_at = monotonic.now() }
   return keys
 end
 
@@ -82,12 +84,20 @@ end
 
 -- -- the token --
 
+-- An internal redirect (error_page) leaves no arguments: what was one is remembered.
+local function token_in_argument(name)
+  local token = ngx.var["arg_" .. name]
+  if not token then return (request_memory.find("jwt") or {})[name] end
+  request_memory.of_request("jwt")[name] = token
+  return token
+end
+
 local function token_of(options)
   local authorization = ngx.req.get_headers(0).authorization
   if type(authorization) == "table" then return "" end
   local token = authorization and authorization:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)%s*$")
   if token then return token end
-  return options.cookie and ngx.var["cookie_" .. options.cookie] or options.argument and ngx.var["arg_" .. options.argument] or nil
+  return options.cookie and ngx.var["cookie_" .. options.cookie] or options.argument and token_in_argument(options.argument) or nil
 end
 
 local function object(encoded)
@@ -116,6 +126,10 @@ local function time_of(claim)
   return type(claim) == "number" and claim == claim and claim
 end
 
+local exact_max = 2 ^ 53  -- from here on different whole numbers of a token are the same to Lua
+
+local function is_exact(number) return number > -exact_max and number < exact_max end
+
 -- What is wrong with the claims by the clock and the options, or nil.
 local function fault_of(options, claims)
   local now = ngx.time()
@@ -127,7 +141,9 @@ local function fault_of(options, claims)
   if options.issuer and claims.iss ~= options.issuer then return "refused" end
   if options.audience and not audience_fits(options.audience, claims.aud) then return "refused" end
   for name, value in pairs(options.claims or {}) do
-    if claims[name] ~= value then return "forbidden" end
+    local claim = claims[name]
+    if type(claim) == "number" and not is_exact(claim) then return "malformed" end
+    if claim ~= value then return "forbidden" end
   end
 end
 
@@ -147,6 +163,28 @@ local function examine(options, token)
   local fault = fault_of(options, claims)
   if fault then return nil, fault end
   return claims
+end
+
+-- A number as the text that stands for it and no other, or nil.
+local function text_of_number(number)
+  if not is_exact(number) then return nil end
+  if number % 1 == 0 then return ("%.0f"):format(number + 0) end  -- no "-0"
+  local text = tostring(number)
+  return tonumber(text) == number and text or ("%.17g"):format(number)
+end
+
+-- The fields that the upstream gets, or nil if a claim has no exact text.
+local function fields_of(options, claims)
+  local fields = {}
+  for field, name in pairs(options.headers) do
+    local value = claims[name]
+    if type(value) == "number" then
+      value = text_of_number(value)
+      if not value then return nil end
+    end
+    if type(value) == "string" or type(value) == "boolean" then fields[field] = tostring(value) end
+  end
+  return fields
 end
 
 local function refuse(options, decision)
@@ -169,10 +207,9 @@ function _M.check(options)
   if not token then return refuse(options, "missing") end
   local claims, fault = examine(options, token)
   if not claims then return refuse(options, fault) end
-  for field, name in pairs(options.headers) do
-    local value = claims[name]
-    if type(value) == "string" or type(value) == "number" or type(value) == "boolean" then ngx.req.set_header(field, tostring(value)) end
-  end
+  local fields = fields_of(options, claims)
+  if not fields then return refuse(options, "malformed") end
+  for field, text in pairs(fields) do ngx.req.set_header(field, text) end
   ngx.ctx.jwt = claims
   decisions.note("jwt", "", "passed", "jwt_decision")
 end

@@ -78,7 +78,9 @@ local function introduce(socket, options)
 end
 
 local function connect(socket, options)
-  local pool = table.concat({ options.host, options.port, options.user or "", options.database or 0 }, "|")
+  -- A connection is only for those who know its password, which the name of the pool does not tell.
+  local secret = options.password and ngx.encode_base64(ngx.sha1_bin(options.password)) or ""
+  local pool = table.concat({ options.host, options.port, options.user or "", secret, options.database or 0 }, "|")
   if options.host:sub(1, 5) == "unix:" then return socket:connect(options.host, { pool = pool, pool_size = options.pool_size }) end
   return socket:connect(options.host, options.port, { pool = pool, pool_size = options.pool_size })
 end

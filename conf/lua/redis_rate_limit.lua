@@ -4,8 +4,10 @@
 -- A token bucket per client that all machines share: it lies in Redis, which decides by its own clock. README.md says how to use it.
 
 local decisions = require "decisions"
+local monotonic = require "monotonic"
 local rate_limit = require "rate_limit"
 local redis = require "redis"
+local request_memory = require "request_memory"
 
 local _M = {}
 
@@ -25,13 +27,14 @@ local function options_of(given)
   return given and setmetatable(given, getmetatable(given) or { __index = defaults }) or defaults
 end
 
--- The bucket is the moment at which it will be full, in microseconds of the server's clock. Answers {1, microseconds it lacks until full}
+-- The bucket is the moment at which it will be full, in microseconds of the server's clock. One that lacks more than it holds (the clock
+-- was set back) is empty. Answers {1, microseconds it lacks until full}
 -- or {0, microseconds until there are enough tokens}.
 local script = [[
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local step, depth = tonumber(ARGV[1]), tonumber(ARGV[2])
-local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + step
+local full_at = math.min(math.max(tonumber(redis.call('GET', KEYS[1]) or now), now), now + depth) + step
 if full_at - now > depth then return {0, full_at - depth - now} end
 redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
 return {1, full_at - now}
@@ -51,12 +54,12 @@ local function run(connection, key, step, depth)
   return reply, err
 end
 
-local quiet_until = {}  -- "host:port" -> when this worker asks again
+local quiet_until = {}  -- "host:port" -> when this worker asks again, by the monotonic clock
 
 -- Gives {1 or 0, microseconds}, or nil, an error, and whether that was not worth a try.
 local function ask(options, key)
   local server = options.host .. ":" .. options.port
-  if (quiet_until[server] or 0) > ngx.now() then return nil, "no answer a moment ago", true end
+  if (quiet_until[server] or 0) > monotonic.now() then return nil, "no answer a moment ago", true end
   local connection, err = redis.open(options)
   local reply
   if connection then
@@ -67,26 +70,34 @@ local function ask(options, key)
     quiet_until[server] = nil
     return reply
   end
-  quiet_until[server] = ngx.now() + options.pause_s
+  quiet_until[server] = monotonic.now() + options.pause_s
   return nil, err
 end
 
--- For access_by_lua. `name` tells limits apart: each has buckets of its own.
+-- For access_by_lua. `name` tells limits apart: each has buckets of its own. As with rate_limit, a request asks once for a bucket.
 function _M.check(name, options)
   options = options_of(options)
-  local reply, err, quiet = ask(options, options.prefix .. name .. "|" .. (options.key or ngx.var.remote_addr))
+  rate_limit.examine("redis_rate_limit", name, options)
+  local key = options.prefix .. name .. "|" .. (options.key or ngx.var.remote_addr)
+  local asked = request_memory.of_request("redis_rate_limit")
+  if asked[key] then return decisions.tell(asked[key], "redis_rate_limit_decision") end
+  local function decide(decision)
+    asked[key] = decision
+    decisions.note("redis_rate_limit", name, decision, "redis_rate_limit_decision")
+  end
+  local reply, err, quiet = ask(options, key)
   if not reply then
     if not quiet then ngx.log(ngx.ERR, "redis_rate_limit \"", name, "\": ", options.host, ":", options.port, ": ", err) end
-    if options.fail_open then return decisions.note("redis_rate_limit", name, "failed_open", "redis_rate_limit_decision") end
-    decisions.note("redis_rate_limit", name, "failed_closed", "redis_rate_limit_decision")
+    if options.fail_open then return decide("failed_open") end
+    decide("failed_closed")
     return ngx.exit(503)
   end
   local seconds = reply[2] / 1e6
   if reply[1] == 1 then
     rate_limit.tell(options, options.burst - seconds * options.rate, 0)
-    return decisions.note("redis_rate_limit", name, "passed", "redis_rate_limit_decision")
+    return decide("passed")
   end
-  decisions.note("redis_rate_limit", name, "refused", "redis_rate_limit_decision")
+  decide("refused")
   rate_limit.tell(options, 0, seconds)
   return ngx.exit(options.status)
 end

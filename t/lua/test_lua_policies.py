@@ -6,6 +6,7 @@ import json
 import re
 import select
 import threading
+import time
 
 from lib import upstreams as up
 from lib.client import Client, get
@@ -102,6 +103,69 @@ def test_a_probe_whose_client_leaves_says_nothing(server, upstream):
     s.wait_for_log('circuit breaker "app" closes')
 
 
+def test_a_slow_probe_stays_the_only_one(server, upstream):
+    came, go_on = threading.Semaphore(0), threading.Event()
+
+    def answer(request):
+        if request.target == "/slow":
+            came.release()
+            go_on.wait(60)
+        return up.reply(500 if request.target == "/bad" else 200, b"x")
+    u = upstream(up.serve(answer))
+    s = start(server, "circuit_breaker", "circuit", lambda text: text.replace('"app"', '"app", { failures = 1, open_s = 0.05 }'), UP=u.port)
+    assert get(s.port, "/bad").status == 500
+    s.wait_for_log("opens")
+    probe = Client(s.port)
+
+    def is_probe():
+        probe.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        while not came.acquire(timeout=0.02):
+            if select.select([probe.socket], [], [], 0)[0]:
+                assert probe.read_reply().status == 503
+                return False
+        return True
+    wait_until(is_probe)
+    end = time.monotonic() + 0.5  # ten times open_s
+    while time.monotonic() < end:
+        assert get(s.port, "/ok").status == 503
+    go_on.set()
+    assert probe.read_reply().status == 200
+    s.wait_for_log('circuit breaker "app" closes')
+    assert get(s.port, "/ok").status == 200
+
+
+def test_what_was_answered_here_says_nothing_about_the_upstream(server, upstream):
+    state, u = flaky(upstream)
+    options = '"app", { failures = 3, open_s = 0.05 }) if ngx.var.arg_here then ngx.exit(tonumber(ngx.var.arg_here)) end --'
+    s = start(server, "circuit_breaker", "circuit",
+              lambda text: "client_max_body_size 10;" + text.replace('"app")', options + "\n"), UP=u.port)
+
+    def too_large():
+        client = Client(s.port)
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n" + "a" * 32 + "\r\n0\r\n\r\n")
+        return client.read_reply().status
+    assert [get(s.port, "/?here=503").status for _ in range(4)] == [503] * 4
+    assert [get(s.port, "/").status for _ in range(2)] == [500] * 2
+    assert [too_large(), get(s.port, "/?here=404").status] == [413, 404]  # a success would begin a new row of failures
+    assert get(s.port, "/").status == 500
+    s.wait_for_log("opens: 3 failures one after another")
+    wait_until(lambda: too_large() == 413)  # as the probe
+    assert 'circuit_breaker_open{name="app"} 1' in get(s.port, "/metrics").body.decode()
+    wait_until(lambda: get(s.port, "/").status == 500)
+    s.wait_for_log("a probe failed")
+
+
+def test_an_upstream_that_cannot_be_reached_has_failed(server, upstream):
+    gone = upstream()
+    gone.refuse()
+    peers = "upstream app { server 127.0.0.1:%d max_fails=1 fail_timeout=1000; server 127.0.0.1:%d down; }" % (gone.port, gone.port)
+    conf = CONF.replace("PASS", "proxy_pass http://app;")
+    s = start(server, "circuit_breaker", "circuit", lambda text: text.replace('"app"', '"app", { failures = 3 }'), more=peers, conf=conf)
+    assert [get(s.port, "/").status for _ in range(4)] == [502] * 3 + [503]
+    s.wait_for_log("opens: 3 failures one after another")
+    s.wait_for_log("no live upstreams")
+
+
 def policy_service(upstream, answer):
     def reply(request):
         result = answer(json.loads(request.body)["input"])
@@ -139,6 +203,31 @@ def test_a_policy_service_decides(server, upstream):
     wait_until(lambda: "denied 403" in s.read("logs/access.log"))
 
 
+def test_a_denial_is_never_a_success(server, upstream):
+    bad = ["0", "200", "204", "299", "600", "-1", "0.5", "403.5", '"0"', '"x"', "true", "null", "[]", "1e99", "100", '"nan"']
+    opa = policy_service(upstream, lambda asked: {"allow": False, "status": json.loads(asked["query"]["status"])})
+    u = upstream(up.serve(lambda r: up.reply(200, b"in")))
+    s = start(server, "authorize", "authorization_decision", lambda text: text.replace("8181", str(opa.port)), UP=u.port)
+    for _ in ("asked", "cached"):
+        assert {x: get(s.port, "/?status=" + x).status for x in bad} == {x: 403 for x in bad}
+        for status, wanted in (("401", 401), ('"451"', 451), ("302", 302), ("503", 503), ("404.0", 404)):
+            assert get(s.port, "/?status=" + status).status == wanted
+    assert len(u.requests) == 0
+
+
+def test_words_of_an_answer_in_any_case(server, upstream):
+    body = b'{"result":true}'
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n%s\r\nf\r\n" + body + b"\r\n0\r\n\r\n"
+    sized = b"HTTP/1.%d 200 OK\r\nContent-Length: 15\r\n\r\n" + body
+    opa = upstream([up.request(), up.send(chunked % b""), up.request(), up.send(chunked % b"Connection: x, Close\r\n"), up.hold()],
+                   [up.request(), up.send(sized % 0), up.hold()], [up.request(), up.send(sized % 1), up.hold()])
+    u = upstream(up.serve(lambda r: up.reply(200, b"x")))
+    s = start(server, "authorize", "authorization_decision", lambda text: text.replace("8181", str(opa.port)), UP=u.port)
+    assert [get(s.port, f"/{n}").status for n in range(4)] == [200] * 4
+    assert len(opa.connections) == 3
+    assert "no answer from" not in s.log()
+
+
 def test_a_service_that_does_not_answer(server, upstream):
     s, opa, u = authorized(server, upstream, lambda asked: True)
     opa.refuse()
@@ -166,6 +255,8 @@ def test_a_kept_connection_that_broke_is_replaced(server, upstream):
 
 def test_answers_that_are_none(server, upstream):
     bad = [b"junk\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
+           b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0x10\r\n\r\n",
+           b'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 15\r\n\r\n{"result":true}',
            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200,
            up.reply(200, b"[]x"), up.reply(500, b'{"result": true}')]
     opa = upstream(*[[up.request(), up.send(data), up.close()] for data in bad])

@@ -206,6 +206,18 @@ def test_claims_are_checked(tokens):
     assert injected.status == 200 and b"|admin|" not in injected.body
 
 
+def test_numbers_keep_all_their_digits_upstream(tokens):
+    s, call = tokens()
+    for sub, text in ((1234567890123456, b"1234567890123456"), (1234567890123499, b"1234567890123499"), (2**53 - 1, b"9007199254740991"),
+                      (-7, b"-7"), (0, b"0"), (-0.0, b"0"), (1e3, b"1000"), (0.1, b"0.1"), (0.12345678901234566, b"0.12345678901234566"),
+                      (True, b"true")):
+        assert call(token(sub=sub)).body.split(b"|")[2] == text
+    for sub in (2**53, 2**53 + 1, -2**53, 10**300):
+        assert why(call(token(sub=sub))) == (401, "malformed"), sub
+    s, call = tokens(with_options("claims = { tenant = 9007199254740992 }"))
+    assert why(call(token(tenant=2**53 + 1))) == (401, "malformed")
+
+
 def test_what_is_no_token(tokens):
     s, call = tokens(with_options("token_bytes_max = 2000"))
     missing = get(s.port, "/")

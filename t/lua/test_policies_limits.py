@@ -53,6 +53,39 @@ def test_a_request_may_cost_more(server, upstream):
     assert [get(s.port, f"/?cost={c}").status for c in (4, 7, 5, 2, 1, 1)] == [200, 429, 200, 429, 200, 429]
 
 
+def test_numbers_that_make_no_bucket(server, upstream):
+    bad = (("rate", "0"), ("rate", "-1"), ("rate", "0/0"), ("rate", "1/0"), ("burst", "0"), ("burst", "-1"), ("burst", "'x'"),
+           ("cost", "0"), ("cost", "-1"), ("cost", "0/0"))
+    allowed = ("must be a number above 0",)
+    for policy, make in (("rate_limit", lambda o: limited(server, upstream, with_options(o), allow_log=allowed)),
+                         ("redis_rate_limit", lambda o: globally(server, upstream, 1, o, allow_log=allowed))):
+        chosen = " or ".join("ngx.var.arg_n == '%d' and { '%s', %s }" % (n, *pair) for n, pair in enumerate(bad))
+        s = make("[(%s or { 'status' })[1]] = (%s or { 1, 429 })[2]" % (chosen, chosen))
+        for n, (name, value) in enumerate(bad):
+            assert get(s.port, f"/?n={n}").status == 500, (policy, name, value)
+            s.wait_for_log(f'{policy} "api": {name} must be a number above 0, not ')
+        assert get(s.port).status == 200
+
+
+def test_a_fast_bucket_leaves_no_entry_for_ever(server, upstream):
+    conf = CONF.replace("location /metrics {", """location /ttl { content_by_lua_block {
+            local d = ngx.shared.rate_limit
+            for _, key in ipairs(d:get_keys(0)) do if key:find("^api") and d:ttl(key) == 0 then ngx.say("for ever") end end } }
+        location /metrics {""")
+    s = limited(server, upstream, with_options("rate = 5000, burst = 1000"), conf=conf)
+    for _ in range(20):
+        assert get(s.port).status == 200
+        assert get(s.port, "/ttl").body == b""
+
+
+def test_a_bucket_of_a_slower_rate_before_a_reload_does_not_shut_out(server, upstream):
+    s = limited(server, upstream, with_options("rate = 0.001, burst = 1"))
+    assert [get(s.port).status for _ in range(2)] == [200, 429]
+    with open(s.conf_path, encoding="utf-8") as f:
+        s.reload(f.read().replace("rate = 0.001", "rate = 20"))
+    wait_until(lambda: get(s.port).status == 200)
+
+
 def test_a_full_dictionary_does_not_stop_requests(server, upstream):
     s = limited(server, upstream, lambda text: with_options('key = ngx.var.arg_who .. ("x"):rep(3000)')(text).replace("10m", "64k"))
     assert [get(s.port, f"/?who={n}").status for n in range(60)] == [200] * 60
@@ -107,6 +140,9 @@ def test_passwords_and_databases(server, upstream, redis):
     s = globally(server, upstream, r.port, 'password = "wrong", fail_open = false, timeout_ms = 5000')
     assert get(s.port).status == 503
     s.wait_for_log("WRONGPASS")
+    either = 'password = ngx.var.arg_p, fail_open = false, timeout_ms = 5000, pause_s = 0'
+    s = globally(server, upstream, r.port, either)  # a connection that one has opened is not for the other
+    assert [get(s.port, "/?p=" + p).status for p in ("secret", "wrong", "secret")] == [200, 503, 200]
 
 
 def test_a_unix_socket(server, upstream, redis):
