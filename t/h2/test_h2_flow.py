@@ -234,5 +234,5 @@ def test_alpn_chooses_http_2_over_tls(server, tmp_path, listen, http2):
         assert [c.get("/").status for _ in range(3)] == [200] * 3
     url = f"https://127.0.0.1:{s.port}/status"
     for option, version in (("--http2", "2"), ("--http1.1", "1.1")):
-        got = subprocess.run(["curl", "-sk", option, "-m", "10", "-w", "%{http_version}", url], capture_output=True, text=True, timeout=60)
+        got = subprocess.run(["curl", "-sk", option, "-m", "60", "-w", "%{http_version}", url], capture_output=True, text=True, timeout=120)
         assert got.stdout.startswith("Active connections") and got.stdout.endswith("\n" + version)

@@ -269,8 +269,8 @@ def test_plain_connect_is_not_allowed(s):
 
 def test_curl_and_nghttp_get_the_same(s):
     url = f"http://127.0.0.1:{s.port}/a"
-    for command in (["curl", "-s", "--http2-prior-knowledge", "-m", "10", url], ["nghttp", "-t", "10", url]):
-        assert subprocess.run(command, capture_output=True, timeout=20, check=True).stdout == b"GET /a  "
+    for command in (["curl", "-s", "--http2-prior-knowledge", "-m", "60", url], ["nghttp", "-t", "60", url]):
+        assert subprocess.run(command, capture_output=True, timeout=120, check=True).stdout == b"GET /a  "
 
 
 NUMBERS = """

@@ -21,7 +21,7 @@ http {
     limit_req_zone $arg_k zone=rate:32k rate=1r/m;
     limit_conn_zone $arg_k zone=at_once:32k;
     server {
-        listen 127.0.0.1:%%PORT_0%%;
+        listen 127.0.0.1:%%PORT_0%% sndbuf=64k;  # else the kernel may take all of a large reply
         root %%PREFIX%%/files;
         client_max_body_size 10m;
         client_body_buffer_size 4k;
