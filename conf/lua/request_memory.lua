@@ -7,15 +7,15 @@
 -- A memory is held by the ngx.ctx it was last asked for in. After a redirect that is the old one until somebody looks at the new one, so
 -- the newest memories are held here, too.
 
-local _M = {}
-
-local newest_max = 8192  -- so many are held here at least, twice as many at most
+local _M = {
+  newest_max = 2048,  -- so many are held here at least, twice as many at most, each of some 400 bytes; init_by_lua may set it
+}
 
 local memories = setmetatable({}, { __mode = "v" })
 local newer, older, newer_count = {}, {}, 0
 
 local function hold(id, memory)
-  if newer_count >= newest_max then newer, older, newer_count = {}, newer, 0 end
+  if newer_count >= _M.newest_max then newer, older, newer_count = {}, newer, 0 end
   newer[id] = memory
   newer_count = newer_count + 1
 end
@@ -37,7 +37,9 @@ end
 -- The same, or nil if the policy asked for none before.
 function _M.find(policy)
   local memory = memories[ngx.var.request_id]
-  return memory and memory[policy]
+  if not memory then return nil end
+  ngx.ctx.request_memory = memory
+  return memory[policy]
 end
 
 -- Of a request that ends: its memory is no longer held here.
