@@ -8,6 +8,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import Client, get
+from lib.h2client import H2Client
 from lib.jwt import Secret, token
 from lib.policies import FOLDER
 from lib.ports import wait_until
@@ -24,6 +25,7 @@ http {
     IN_HTTP
     server {
         listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
         root %%PREFIX%%;
         error_page 404 401 429 /page.html;
         error_page 502 503 /page.html;
@@ -145,6 +147,19 @@ def test_a_key_is_of_one_request_only(policies):
     for key, status in ((b"X-API-Key: opensesame\r\n", 404), (b"", 401), (b"X-Consumer: alice\r\n", 401)):
         client.send(b"GET /missing HTTP/1.1\r\nHost: a\r\n" + key + b"\r\n")
         assert client.read_reply().status == status
+
+
+def test_a_key_is_of_one_stream_only(policies, upstream):
+    gate = threading.Event()
+    u = upstream([up.read(1), lambda seen: gate.wait(60), up.close()])
+    s = policies(in_server=KEY, UP=u.port)
+    with H2Client(s.port) as client:
+        with_key = [client.start("/up", headers=[("x-api-key", "opensesame")]) for _ in range(2)]
+        wait_until(lambda: len(u.connections) == 2, 10)  # both are at work
+        without = [client.start(path) for path in ("/missing", "/", "/up")]
+        assert [client.wait(stream).status for stream in without] == [401] * 3
+        gate.set()
+        assert [client.wait(stream).status for stream in with_key] == [502] * 2
 
 
 def test_a_long_request_is_remembered_and_those_that_ended_are_not(policies, upstream):
