@@ -2,10 +2,13 @@
 # Copyright (C) The Fairlead authors
 """The policies of conf/lua where an internal redirect leads a request to another location: to them it is the same request."""
 
+import threading
+
 import pytest
 
 from lib import upstreams as up
 from lib.client import Client, get
+from lib.h2client import H2Client
 from lib.jwt import Secret, token
 from lib.policies import FOLDER
 from lib.ports import wait_until
@@ -22,6 +25,7 @@ http {
     IN_HTTP
     server {
         listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
         root %%PREFIX%%;
         error_page 404 401 429 /page.html;
         error_page 502 503 /page.html;
@@ -33,6 +37,7 @@ http {
     server {
         listen 127.0.0.1:%%PORT_1%%;
         location / { content_by_lua_block { require("decisions").metrics() } }
+        location /kilobytes { content_by_lua_block { collectgarbage() collectgarbage() ngx.say(collectgarbage("count")) } }
     }
 }
 """
@@ -142,6 +147,38 @@ def test_a_key_is_of_one_request_only(policies):
     for key, status in ((b"X-API-Key: opensesame\r\n", 404), (b"", 401), (b"X-Consumer: alice\r\n", 401)):
         client.send(b"GET /missing HTTP/1.1\r\nHost: a\r\n" + key + b"\r\n")
         assert client.read_reply().status == status
+
+
+def test_a_key_is_of_one_stream_only(policies, upstream):
+    gate = threading.Event()
+    u = upstream([up.read(1), lambda seen: gate.wait(60), up.close()])
+    s = policies(in_server=KEY, UP=u.port)
+    with H2Client(s.port) as client:
+        with_key = [client.start("/up", headers=[("x-api-key", "opensesame")]) for _ in range(2)]
+        wait_until(lambda: len(u.connections) == 2, 10)  # both are at work
+        without = [client.start(path) for path in ("/missing", "/", "/up")]
+        assert [client.wait(stream).status for stream in without] == [401] * 3
+        gate.set()
+        assert [client.wait(stream).status for stream in with_key] == [502] * 2
+
+
+def test_a_long_request_is_remembered_and_those_that_ended_are_not(policies, upstream):
+    gate = threading.Event()
+    u = upstream([up.read(1), lambda seen: gate.wait(60), up.close()])
+    s = policies('init_by_lua_block { require("request_memory").newest_max = 100 }', in_server=KEY, UP=u.port)
+    before = float(get(s.ports[1], "/kilobytes").body)
+    request = "GET %s HTTP/1.1\r\nHost: a\r\nX-API-Key: opensesame\r\n\r\n"
+    with Client(s.port) as long:
+        long.send(request % "/up")
+        wait_until(lambda: u.connections, 10)
+        for _ in range(10):
+            with Client(s.port) as many:
+                many.send(request % "/" * 100)
+                assert {many.read_reply().status for _ in range(100)} == {200}
+        assert float(get(s.ports[1], "/kilobytes").body) - before < 200
+        gate.set()
+        reply = long.read_reply()
+        assert (reply.status, reply.body) == (502, b"page")
 
 
 def test_a_location_that_is_led_to_may_want_another_key(policies):
