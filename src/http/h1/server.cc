@@ -8,6 +8,7 @@
 
 #include "http/h1/write.h"
 #include "http/message/status.h"
+#include "http/request/handle.h"
 #include "http/request/linger.h"
 
 namespace fairlead::http::h1 {
@@ -204,6 +205,17 @@ void tell_broken(Connection& client, const RequestParser& parser, RequestSink& s
               parser.has_request_line() ? "reading client request headers" : "reading client request line");
 }
 
+// Of a head that did not become a request. In its arena.
+[[gnu::cold]] const HeadFault* fault_of(HeadStep step, const RequestParser& parser, RequestHead& head) {
+  if (head.version_major == 0) head.version_major = 1;  // what is broken is not HTTP/0.9: it gets an answer with a head
+  HeadFault* fault = head.headers.arena().make<HeadFault>(parser.error());
+  if (step != HeadStep::timed_out) return fault;
+  *fault = HeadFault(408, "client timed out");
+  fault->in_request_line = !parser.has_request_line();
+  fault->sys = ETIMEDOUT;
+  return fault;
+}
+
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
 Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
   uint64_t started_ms = client.loop().now_ms();
@@ -233,25 +245,18 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   Request* request = arena->make<Request>(*arena, *head, *exchange, facts);
   request->started_ms = started_ms;
   request->is_pipelined = pipelined;
-  if (step == HeadStep::done) {
-    if (sink.is_draining()) request->response.keep_alive = false;
-    co_await sink.handle(*request);
-    Left left{After::close, request->response.keepalive_timeout_ms};
-    bool simple = exchange->keeps_alive() && exchange->body().is_complete();
-    if (simple) left.after = After::next_request;
-    else left.after = co_await after_answer(client, rules, *exchange);
-    co_return left;
+  const HeadFault* fault = step == HeadStep::done ? nullptr : fault_of(step, parser, *head);
+  if (fault || sink.is_draining()) request->response.keep_alive = false;
+  {
+    Handling handling(*request);  // until its log
+    if (!handling.try_begin(sink, fault)) co_await handling;
+    if (!handling.try_answer()) co_await handling;
   }
-  if (head->version_major == 0) head->version_major = 1;  // what is broken is not HTTP/0.9: it gets an answer with a head
-  ParseError error = parser.error();
-  if (step == HeadStep::timed_out) {
-    error = ParseError{408, "client timed out"};
-    error.in_request_line = !parser.has_request_line();
-    error.sys = ETIMEDOUT;
-  }
-  request->response.keep_alive = false;
-  co_await sink.refuse(*request, error);
-  co_return Left{client.is_broken() ? After::close : After::linger, 0};
+  if (fault) co_return Left{client.is_broken() ? After::close : After::linger, 0};
+  Left left{After::next_request, request->response.keepalive_timeout_ms};
+  bool simple = exchange->keeps_alive() && exchange->body().is_complete();
+  if (!simple) left.after = co_await after_answer(client, rules, *exchange);
+  co_return left;
 }
 
 }  // namespace
