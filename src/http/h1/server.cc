@@ -13,8 +13,8 @@
 
 namespace fairlead::http::h1 {
 
-// A body up to this is copied behind its head: a second piece costs the socket more.
-static constexpr uint64_t joined_bytes_max = 512;
+// Of a body, so many bytes are copied behind its head if they begin it: a second piece costs the socket more.
+static constexpr uint32_t joined_bytes_max = 512;
 
 ServerExchange::ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers)
     : client_(client),
@@ -85,8 +85,9 @@ void ServerExchange::write_head(Outgoing& response) {
   if (response.head_only && head.status != 101) framing = SendFraming::none;
   if (length != no_length) end.length_bytes = static_cast<uint64_t>(length);
   if (end.connection == ConnectionOption::as_listed) end.connection = keep_alive_ ? ConnectionOption::keep_alive : ConnectionOption::close;
-  bool joins = framing == SendFraming::length && static_cast<uint64_t>(length) <= joined_bytes_max;
-  if (head_.version_major > 0) put_head(head, end, joins ? static_cast<uint32_t>(length) : 0);  // HTTP/0.9 has no head
+  uint32_t joined_bytes = framing == SendFraming::chunked ? joined_bytes_max : 0;
+  if (framing == SendFraming::length && length <= joined_bytes_max) joined_bytes = static_cast<uint32_t>(length);
+  if (head_.version_major > 0) put_head(head, end, joined_bytes);  // HTTP/0.9 has no head
   head_bytes_ = sent_bytes() + sender_.out().size();
   sender_.begin(framing, length == no_length ? 0 : static_cast<uint64_t>(length));
   head_written_ = true;
