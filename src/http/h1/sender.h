@@ -25,8 +25,8 @@ class Sender {
 
   // Bytes to go before the body: heads. Filled by the caller before the first pump.
   Chain& out() { return out_; }
-  // The `bytes` right behind what out() ends with are the caller's and free: what a body begins with, as far as it fits, is copied there with
-  // its framing and leaves with the head as one piece.
+  // The `bytes` right behind what out() ends with are the caller's and free: what a body begins with, as far as it fits, is copied there
+  // with its framing and leaves with the head as one piece.
   void set_room_behind(uint32_t bytes) { room_bytes_ = bytes; }
   // `length`: with SendFraming::length, the announced bytes; a body that gives less fails, more is dropped.
   void begin(SendFraming framing, uint64_t length = 0) {
