@@ -5,6 +5,7 @@
 // it. Nothing is counted in a configuration that shows no metrics. The texts are http/request/metrics_text.h.
 #include <unordered_map>
 
+#include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "event/worker.h"
 #include "http/conf/location.h"
@@ -144,7 +145,8 @@ class Meters {
 
   PeerMeters& of(const TryRecord& record) {
     Recent& recent = recent_[record.peer.empty() ? 0 : static_cast<unsigned char>(record.peer.back()) % recent_count];
-    if (!recent.meters || recent.peer != record.peer || recent.group != record.group) recent = find(record);
+    bool is_known = recent.meters && equal_short(recent.peer, record.peer) && equal_short(recent.group, record.group);
+    if (!is_known) [[unlikely]] recent = find(record);
     return *recent.meters;
   }
 

@@ -29,12 +29,12 @@ using http::Request;
 
 constexpr size_t name_bytes_max = 256;
 
-// A name as the script spells it, in the caller's room: `_` means `-` unless that is switched off. Empty: too long.
+// A name as the script spells it: `_` means `-` unless that is switched off; then it lies in the caller's room. Empty: too long.
 std::string_view field_name(Request& request, std::string_view name, char* room) {
   if (name.size() > name_bytes_max) return {};
-  bool transforms = conf<LuaConf>(request).transform_underscores;
+  if (name.find('_') == std::string_view::npos || !conf<LuaConf>(request).transform_underscores) return name;
   std::memcpy(room, name.data(), name.size());
-  if (transforms) std::replace(room, room + name.size(), '_', '-');
+  std::replace(room, room + name.size(), '_', '-');
   return {room, name.size()};
 }
 
@@ -53,7 +53,7 @@ void clear_field(Request& request, KnownHeader known, std::string_view name) {
     case KnownHeader::accept_ranges: response.allow_ranges = false; break;
     default: break;
   }
-  response.head.headers.remove(name);
+  response.head.headers.remove(known, name);
 }
 
 // A date that would be written otherwise stays a plain field.
@@ -91,7 +91,7 @@ bool add_field(Request& request, KnownHeader known, std::string_view name, std::
     case KnownHeader::location: response.foreign_location = true; break;
     default: break;
   }
-  response.head.headers.add(safe_name(request.arena(), name), value);
+  response.head.headers.add(known, safe_name(request.arena(), name), value);  // a name that is no token is none that is known
   return true;
 }
 

@@ -73,8 +73,12 @@ static std::string_view escaped(Arena& arena, std::string_view text) {
   return {to, static_cast<size_t>(at - to)};
 }
 
-std::string_view safe_name(Arena& arena, std::string_view name) { return escaped<is_good_in_name>(arena, name); }
-std::string_view safe_value(Arena& arena, std::string_view value) { return escaped<is_good_in_value>(arena, value); }
+std::string_view safe_name(Arena& arena, std::string_view name) {
+  return http::scan::is_plain_name(name) ? arena.copy(name) : escaped<is_good_in_name>(arena, name);
+}
+std::string_view safe_value(Arena& arena, std::string_view value) {
+  return http::scan::has_control(value) ? escaped<is_good_in_value>(arena, value) : arena.copy(value);
+}
 
 FieldNames::FieldNames(lua_State* L, bool raw) : L_(L) {
   static char key;  // its address is what no script can name

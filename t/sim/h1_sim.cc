@@ -36,7 +36,16 @@ struct EchoSink final : RequestSink {
   ClientFacts& facts() override { return client_facts; }
   void idle(bool) override {}
   bool is_draining() const override { return false; }
-  Task<Unit> handle(Request& request) override {
+  bool begin(Request& request, Verdict&, Task<Verdict>& rest) override {
+    rest = answer(request);
+    return false;
+  }
+  bool refuse(Request& request, const HeadFault& error, Verdict&, Task<Verdict>& rest) override {
+    world.note("server: refused {}", error.what);
+    rest = answer_refused(request);
+    return false;
+  }
+  Task<Verdict> answer(Request& request) {
     uint64_t numbers[3] = {};
     parse_target(request.head.target, numbers);
     world.note("server: request {}", request.head.target);
@@ -54,17 +63,16 @@ struct EchoSink final : RequestSink {
     auto sent = co_await respond(request.exchange, out);
     if (!sent) request.client().mark_broken();
     world.note("server: answered {} {}", numbers[0], sent ? "whole" : sent.error().what);
-    co_return Unit();
+    co_return Verdict::done();
   }
-  Task<Unit> refuse(Request& request, const HeadFault& error) override {
-    world.note("server: refused {}", error.what);
+  Task<Verdict> answer_refused(Request& request) {
     Outgoing& out = request.response;
     out.head.status = 400;
     out.head.framing.content_length = 0;
     out.body = request.arena().make<EmptyBody>();
     auto sent = co_await respond(request.exchange, out);
     if (!sent) request.client().mark_broken();
-    co_return Unit();
+    co_return Verdict::done();
   }
   static void parse_target(std::string_view target, uint64_t (&numbers)[3]) {
     const char* at = target.data();

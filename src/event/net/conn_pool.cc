@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/hash.h"
+#include "core/base/text.h"
 #include "event/worker.h"
 
 namespace fairlead {
@@ -32,7 +33,7 @@ std::unique_ptr<PooledConnection> ConnPool::take(PoolKey key) {
   List<PooledConnection::BucketLink>& bucket = buckets_[key.hash % bucket_count];
   for (auto* link = bucket.front(); link; link = bucket.next(*link)) {
     PooledConnection* idle = link->owner;
-    if (idle->key_hash_ != key.hash || idle->key_text_ != key.text) continue;
+    if (idle->key_hash_ != key.hash || !equal_short(idle->key_text_, key.text)) continue;
     // An event that has been seen but not handled yet says that the peer is gone: not this one.
     if (idle->connection.watch().has_hung_up() || idle->alert_->linked()) continue;
     return remove(idle);

@@ -3,8 +3,11 @@
 #include "http/conf/location.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/base/format.h"
+#include "core/base/hash.h"
+#include "core/base/text.h"
 #include "core/conf/block.h"
 #include "core/conf/line.h"
 
@@ -29,11 +32,18 @@ static uint64_t size_bit(std::string_view name) { return uint64_t{1} << std::min
 
 static bool by_name(const Location* a, const Location* b) { return a->name < b->name; }
 
+static Location::Lookup::ExactName& place_for(std::vector<Location::Lookup::ExactName>& places, uint64_t hash) {
+  size_t at = hash & (places.size() - 1);
+  while (places[at].location) at = (at + 1) & (places.size() - 1);
+  return places[at];
+}
+
 ConfResult<Unit> Location::finish() {
+  std::vector<Location*> exact;
   for (Location* l : inner) {
     switch (l->match) {
       case Match::exact:
-        lookup.exact.push_back(l);
+        exact.push_back(l);
         lookup.exact_sizes |= size_bit(l->name);
         break;
       case Match::prefix:
@@ -45,12 +55,17 @@ ConfResult<Unit> Location::finish() {
       default: break;
     }
   }
-  std::stable_sort(lookup.exact.begin(), lookup.exact.end(), by_name);
+  std::stable_sort(exact.begin(), exact.end(), by_name);
   std::stable_sort(lookup.prefixes.begin(), lookup.prefixes.end(), by_name);
-  for (std::vector<Location*>* list : {&lookup.exact, &lookup.prefixes})
+  for (std::vector<Location*>* list : {&exact, &lookup.prefixes})
     for (size_t i = 1; i < list->size(); ++i)
       if ((*list)[i]->name == (*list)[i - 1]->name)
         return format("duplicate location \"{}\"{}\n", (*list)[i]->name, at_place((*list)[i]->block->place()));
+  if (!exact.empty()) lookup.exact.resize(std::bit_ceil(2 * exact.size()));
+  for (Location* l : exact) {
+    uint64_t hash = hash_bytes(l->name);
+    place_for(lookup.exact, hash) = {hash, l};
+  }
   lookup.parent.assign(lookup.prefixes.size(), -1);
   for (size_t i = 0; i < lookup.prefixes.size(); ++i) {
     int32_t candidate = static_cast<int32_t>(i) - 1;
@@ -64,9 +79,12 @@ ConfResult<Unit> Location::finish() {
 // The longest prefix of `uri`: the last name not greater than it, or one of that name's own prefixes.
 static Location* longest_prefix(const Location& from, std::string_view uri) {
   const std::vector<Location*>& list = from.lookup.prefixes;
-  auto behind = std::upper_bound(list.begin(), list.end(), uri, [](std::string_view u, const Location* l) { return u < l->name; });
-  int32_t at = static_cast<int32_t>(behind - list.begin()) - 1;
-  while (at >= 0 && !uri.starts_with(list[at]->name)) at = from.lookup.parent[at];
+  int32_t at = static_cast<int32_t>(list.size()) - 1;
+  if (at > 0) {
+    auto behind = std::upper_bound(list.begin(), list.end(), uri, [](std::string_view u, const Location* l) { return u < l->name; });
+    at = static_cast<int32_t>(behind - list.begin()) - 1;
+  }
+  while (at >= 0 && !equal_short(uri.substr(0, list[at]->name.size()), list[at]->name)) at = from.lookup.parent[at];
   return at >= 0 ? list[at] : nullptr;
 }
 
@@ -81,9 +99,11 @@ static bool wants_slash(const Location& from, std::string_view uri) {
 
 static Location* find_exact(const Location& from, std::string_view uri) {
   if (!(from.lookup.exact_sizes & size_bit(uri))) return nullptr;
-  auto at = std::lower_bound(from.lookup.exact.begin(), from.lookup.exact.end(), uri,
-                             [](const Location* l, std::string_view u) { return l->name < u; });
-  return at != from.lookup.exact.end() && (*at)->name == uri ? *at : nullptr;
+  const std::vector<Location::Lookup::ExactName>& places = from.lookup.exact;
+  uint64_t hash = hash_bytes(uri);
+  for (size_t at = hash & (places.size() - 1); places[at].location; at = (at + 1) & (places.size() - 1))
+    if (places[at].hash == hash && equal_short(places[at].location->name, uri)) return places[at].location;
+  return nullptr;
 }
 
 static Found search(Location& from, std::string_view uri, Session& session, bool& stop) {

@@ -65,7 +65,11 @@ struct Location {
 
   // Filled by finish(): how inner locations are searched.
   struct Lookup {
-    std::vector<Location*> exact;     // sorted by name
+    struct ExactName {
+      uint64_t hash = 0;              // hash_bytes() of the name
+      Location* location = nullptr;
+    };
+    std::vector<ExactName> exact;     // by hash: a power of two of places, at most half of them in use; a taken one is passed over
     uint64_t exact_sizes = 0;         // bit n: one of these names has n bytes, or so many more that they do not count (size_bit)
     std::vector<Location*> prefixes;  // sorted by name; `parent` is the longest prefix of it among them, or -1
     std::vector<int32_t> parent;

@@ -3,6 +3,7 @@
 #include "http/h1/sender.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "event/net/socket.h"
@@ -74,30 +75,35 @@ void Sender::frame(Chunk& chunk) {
     if (left_ == 0) body_ended_ = true;
   }
   body_bytes_ += bytes;
-  if (framing_ == SendFraming::chunked) {
-    ChainWriter writer(out_, 24);
-    if (chunk_open_) writer.write("\r\n");
-    writer.write_hex(bytes);
-    writer.write("\r\n");
-    chunk_open_ = true;
+  if (framing_ == SendFraming::chunked) begin_chunk(bytes);
+  if (chunk.is_file()) file_ = std::move(chunk);
+  else if (!put_behind(chunk.bytes.view())) out_.push_back(std::move(chunk.bytes));
+}
+
+// Copies into the room behind out_. False: there is none, and from now on never will be.
+bool Sender::put_behind(std::string_view bytes) {
+  if (room_bytes_ == 0 || bytes.size() > room_bytes_) {
+    room_bytes_ = 0;
+    return false;
   }
-  if (chunk.is_file()) {
-    file_ = std::move(chunk);
-    return;
-  }
-  bool fits = bytes <= std::exchange(room_bytes_, 0);
-  if (fits && !out_.empty()) {
-    const Slice& head = out_[out_.count() - 1];
-    append_bytes(const_cast<char*>(head.data + head.size), chunk.bytes.view());
-    out_.extend_last(bytes);
-    return;
-  }
-  out_.push_back(std::move(chunk.bytes));
+  const Slice& last = out_[out_.count() - 1];
+  append_bytes(const_cast<char*>(last.data + last.size), bytes);
+  out_.extend_last(bytes.size());
+  room_bytes_ -= static_cast<uint32_t>(bytes.size());
+  return true;
+}
+
+void Sender::begin_chunk(uint64_t bytes) {
+  char text[24];
+  char* at = append_bytes(text, std::string_view("\r\n", std::exchange(chunk_open_, true) ? 2 : 0));
+  at = append_bytes(std::to_chars(at, at + 16, bytes, 16).ptr, "\r\n");
+  std::string_view line(text, static_cast<size_t>(at - text));
+  if (!put_behind(line)) out_.push_back(Slice::copy_of(line));
 }
 
 // The line end behind a chunk goes with what follows it, unless nothing does for now: a receiver may wait for it.
 void Sender::close_chunk() {
-  if (std::exchange(chunk_open_, false)) out_.push_back(Slice("\r\n"));
+  if (std::exchange(chunk_open_, false) && !put_behind("\r\n")) out_.push_back(Slice("\r\n"));
 }
 
 void Sender::finish_body(const Body& body) {
@@ -105,11 +111,13 @@ void Sender::finish_body(const Body& body) {
   if (framing_ != SendFraming::chunked) return;
   const Headers* trailers = body.trailers();
   if (!trailers || trailers->empty()) {
-    constexpr std::string_view last = "\r\n0\r\n\r\n";
-    out_.push_back(Slice(chunk_open_ ? last : last.substr(2)));
+    std::string_view last = "\r\n0\r\n\r\n";
+    if (!chunk_open_) last.remove_prefix(2);
+    if (!put_behind(last)) out_.push_back(Slice(last));
     return;
   }
   close_chunk();
+  room_bytes_ = 0;
   ChainWriter writer(out_, 256);
   writer.write("0\r\n");
   for (const auto& field : *trailers) {
@@ -122,6 +130,7 @@ void Sender::finish_body(const Body& body) {
 }
 
 Progress Sender::write_out() {
+  room_bytes_ = 0;
   if (out_.empty()) return Progress::done;
   IoResult result = to_.try_write(out_);
   if (result.status == IoStatus::failed) return fail(to_.error_of(result, "writev() failed"));

@@ -25,8 +25,8 @@ class Sender {
 
   // Bytes to go before the body: heads. Filled by the caller before the first pump.
   Chain& out() { return out_; }
-  // The `bytes` right behind what out() ends with are the caller's and free: a body's first piece that fits is copied there and leaves with
-  // the head as one piece.
+  // The `bytes` right behind what out() ends with are the caller's and free: what a body begins with, as far as it fits, is copied there
+  // with its framing and leaves with the head as one piece.
   void set_room_behind(uint32_t bytes) { room_bytes_ = bytes; }
   // `length`: with SendFraming::length, the announced bytes; a body that gives less fails, more is dropped.
   void begin(SendFraming framing, uint64_t length = 0) {
@@ -58,6 +58,8 @@ class Sender {
   Progress write_file();
   void set_corked(bool on);
   void frame(Chunk& chunk);
+  bool put_behind(std::string_view bytes);
+  void begin_chunk(uint64_t bytes);
   void close_chunk();
   void finish_body(const Body& body);
   Progress fail(Error error) {
@@ -71,7 +73,7 @@ class Sender {
   uint64_t left_ = 0;
   uint64_t body_bytes_ = 0;
   SendFraming framing_ = SendFraming::none;
-  uint32_t room_bytes_ = 0;  // right behind out_, until something is put there
+  uint32_t room_bytes_ = 0;  // right behind the last slice of out_; 0 once that is another one, or was written
   size_t gather_bytes_max_ = 64 * 1024;
   uint64_t file_bytes_max_ = 2 * 1024 * 1024;
   bool body_ended_ = true;

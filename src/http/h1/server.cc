@@ -8,12 +8,13 @@
 
 #include "http/h1/write.h"
 #include "http/message/status.h"
+#include "http/request/handle.h"
 #include "http/request/linger.h"
 
 namespace fairlead::http::h1 {
 
-// A body up to this is copied behind its head: a second piece costs the socket more.
-static constexpr uint64_t joined_bytes_max = 512;
+// Of a body, so many bytes are copied behind its head if they begin it: a second piece costs the socket more.
+static constexpr uint32_t joined_bytes_max = 512;
 
 ServerExchange::ServerExchange(Connection& client, const RequestHead& head, const BodyRules& rules, Trailers* trailers)
     : client_(client),
@@ -84,8 +85,9 @@ void ServerExchange::write_head(Outgoing& response) {
   if (response.head_only && head.status != 101) framing = SendFraming::none;
   if (length != no_length) end.length_bytes = static_cast<uint64_t>(length);
   if (end.connection == ConnectionOption::as_listed) end.connection = keep_alive_ ? ConnectionOption::keep_alive : ConnectionOption::close;
-  bool joins = framing == SendFraming::length && static_cast<uint64_t>(length) <= joined_bytes_max;
-  if (head_.version_major > 0) put_head(head, end, joins ? static_cast<uint32_t>(length) : 0);  // HTTP/0.9 has no head
+  uint32_t joined_bytes = framing == SendFraming::chunked ? joined_bytes_max : 0;
+  if (framing == SendFraming::length && length <= joined_bytes_max) joined_bytes = static_cast<uint32_t>(length);
+  if (head_.version_major > 0) put_head(head, end, joined_bytes);  // HTTP/0.9 has no head
   head_bytes_ = sent_bytes() + sender_.out().size();
   sender_.begin(framing, length == no_length ? 0 : static_cast<uint64_t>(length));
   head_written_ = true;
@@ -204,6 +206,17 @@ void tell_broken(Connection& client, const RequestParser& parser, RequestSink& s
               parser.has_request_line() ? "reading client request headers" : "reading client request line");
 }
 
+// Of a head that did not become a request. In its arena.
+[[gnu::cold]] const HeadFault* fault_of(HeadStep step, const RequestParser& parser, RequestHead& head) {
+  if (head.version_major == 0) head.version_major = 1;  // what is broken is not HTTP/0.9: it gets an answer with a head
+  HeadFault* fault = head.headers.arena().make<HeadFault>(parser.error());
+  if (step != HeadStep::timed_out) return fault;
+  *fault = HeadFault(408, "client timed out");
+  fault->in_request_line = !parser.has_request_line();
+  fault->sys = ETIMEDOUT;
+  return fault;
+}
+
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
 Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
   uint64_t started_ms = client.loop().now_ms();
@@ -233,25 +246,18 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   Request* request = arena->make<Request>(*arena, *head, *exchange, facts);
   request->started_ms = started_ms;
   request->is_pipelined = pipelined;
-  if (step == HeadStep::done) {
-    if (sink.is_draining()) request->response.keep_alive = false;
-    co_await sink.handle(*request);
-    Left left{After::close, request->response.keepalive_timeout_ms};
-    bool simple = exchange->keeps_alive() && exchange->body().is_complete();
-    if (simple) left.after = After::next_request;
-    else left.after = co_await after_answer(client, rules, *exchange);
-    co_return left;
+  const HeadFault* fault = step == HeadStep::done ? nullptr : fault_of(step, parser, *head);
+  if (fault || sink.is_draining()) request->response.keep_alive = false;
+  {
+    Handling handling(*request);  // until its log
+    if (!handling.try_begin(sink, fault)) co_await handling;
+    if (!handling.try_answer()) co_await handling;
   }
-  if (head->version_major == 0) head->version_major = 1;  // what is broken is not HTTP/0.9: it gets an answer with a head
-  ParseError error = parser.error();
-  if (step == HeadStep::timed_out) {
-    error = ParseError{408, "client timed out"};
-    error.in_request_line = !parser.has_request_line();
-    error.sys = ETIMEDOUT;
-  }
-  request->response.keep_alive = false;
-  co_await sink.refuse(*request, error);
-  co_return Left{client.is_broken() ? After::close : After::linger, 0};
+  if (fault) co_return Left{client.is_broken() ? After::close : After::linger, 0};
+  Left left{After::next_request, request->response.keepalive_timeout_ms};
+  bool simple = exchange->keeps_alive() && exchange->body().is_complete();
+  if (!simple) left.after = co_await after_answer(client, rules, *exchange);
+  co_return left;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "core/conf/error_log.h"
 #include "http/conf/listen.h"
+#include "http/request/handle.h"
 #include "http/request/linger.h"
 #include "http/request/request.h"
 
@@ -65,8 +66,9 @@ Task<Unit> ServerConnection::serve(Arena::Owner arena, ServerStream* stream) {
   request->started_ms = stream->started_ms();
   stream->set_request(*request);
   HeadFault fault = stream->head_fault();
-  if (fault.status) co_await sink_.refuse(*request, fault);
-  else co_await sink_.handle(*request);
+  Handling handling(*request);
+  if (!handling.try_begin(sink_, fault.status ? &fault : nullptr)) co_await handling;
+  if (!handling.try_answer()) co_await handling;
   co_return Unit();
 }
 

@@ -105,8 +105,7 @@ void Headers::set_field(KnownHeader known, std::string_view name, std::string_vi
   fields_[at].value = value;
 }
 
-size_t Headers::remove(std::string_view name) {
-  KnownHeader known = find_known_header(name);
+size_t Headers::remove(KnownHeader known, std::string_view name) {
   if (known != KnownHeader::other) return remove(known);
   return remove_if([name](const Field& field) { return field.known == KnownHeader::other && equal_nocase(field.name, name); });
 }

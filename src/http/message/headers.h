@@ -115,7 +115,8 @@ class Headers {
   size_t remove(KnownHeader known) {
     return has(known) ? remove_if([known](const Field& field) { return field.known == known; }) : 0;
   }
-  size_t remove(std::string_view name);
+  size_t remove(std::string_view name) { return remove(find_known_header(name), name); }
+  size_t remove(KnownHeader known, std::string_view name);  // as add(): `known` must be that of `name`
   template <class Predicate>
   size_t remove_if(Predicate&& predicate) {
     uint32_t kept = 0;

@@ -170,26 +170,70 @@ inline bool has_control(std::string_view text) {
   return find_control(at, at, end) != end;
 }
 
-// Whether there is nothing but lower-case letters, digits, '-' and single dots: a name as nearly every Host is. False says nothing; shorter
-// ones than eight bytes are not looked at.
+#if defined(__SSE2__)
+// Whether `is_plain` says so of all of it, of sixteen bytes at a time. The pieces overlap by a byte at least, so each two bytes that follow
+// one another lie together in one of them; of a short text a piece holds some twice. Not for less than four bytes.
+template <class Plain>
+[[gnu::always_inline]] inline bool is_plain_throughout(std::string_view text, Plain is_plain) {
+  const char *at = text.data(), *end = at + text.size();
+  auto word = [](const char* from) { return _mm_loadl_epi64(reinterpret_cast<const detail::Bytes*>(from)); };
+  if (text.size() < 8) {
+    uint32_t first, last;
+    std::memcpy(&first, at, sizeof first);
+    std::memcpy(&last, end - sizeof last, sizeof last);
+    return is_plain(_mm_set1_epi64x(static_cast<long long>(uint64_t{last} << 32 | first)));
+  }
+  if (text.size() < 16) return is_plain(_mm_unpacklo_epi64(word(at), word(end - 8)));
+  for (; end - at > 16; at += 15) {
+    if (!is_plain(detail::load(at))) return false;
+  }
+  return is_plain(detail::load(end - 16));
+}
+#endif
+
+// The three below: false says nothing. Texts of less than four bytes are not looked at.
+
+// Whether there is nothing but lower-case letters, digits, '-' and single dots: a name as nearly every Host is.
 inline bool is_plain_host([[maybe_unused]] std::string_view text) {
 #if defined(__SSE2__)
   using namespace detail;
-  auto is_plain = [](Bytes bytes) {
+  return text.size() >= 4 && is_plain_throughout(text, [](Bytes bytes) {
     Bytes letter = up_to(_mm_sub_epi8(bytes, all('a')), 'z' - 'a'), digit = up_to(_mm_sub_epi8(bytes, all('0')), '9' - '0');
     Bytes dash = equal(bytes, '-'), dot = equal(bytes, '.');
     Bytes dots = _mm_and_si128(dot, _mm_srli_si128(dot, 1));  // and the next one
     Bytes plain = _mm_or_si128(_mm_or_si128(letter, digit), _mm_or_si128(dash, dot));
     return _mm_movemask_epi8(_mm_andnot_si128(dots, plain)) == 0xffff;
-  };
-  auto word = [](const char* from) { return _mm_loadl_epi64(reinterpret_cast<const Bytes*>(from)); };
-  if (text.size() < 8) return false;
-  const char *at = text.data(), *end = at + text.size();
-  if (text.size() < 16) return is_plain(_mm_unpacklo_epi64(word(at), word(end - 8)));  // the halves overlap
-  for (; end - at > 16; at += 15) {  // so do the steps, by one byte
-    if (!is_plain(load(at))) return false;
-  }
-  return is_plain(load(end - 16));
+  });
+#else
+  return false;
+#endif
+}
+
+// Whether there is nothing but letters, digits and '-': a name as nearly every field has.
+inline bool is_plain_name([[maybe_unused]] std::string_view text) {
+#if defined(__SSE2__)
+  using namespace detail;
+  return text.size() >= 4 && is_plain_throughout(text, [](Bytes bytes) {
+    Bytes letter = up_to(_mm_sub_epi8(_mm_or_si128(bytes, all(0x20)), all('a')), 'z' - 'a');
+    Bytes digit = up_to(_mm_sub_epi8(bytes, all('0')), '9' - '0');
+    return _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), equal(bytes, '-'))) == 0xffff;
+  });
+#else
+  return false;
+#endif
+}
+
+// Whether a target is a path and nothing else, and is what normalising it would make of it: no '%', '?', '#' or NUL, and behind a slash no
+// dot nor, with `merges_slashes`, another slash.
+inline bool is_plain_path([[maybe_unused]] std::string_view text, [[maybe_unused]] bool merges_slashes) {
+#if defined(__SSE2__)
+  using namespace detail;
+  return text.size() >= 4 && is_plain_throughout(text, [merges_slashes](Bytes bytes) {
+    Bytes slash = equal(bytes, '/'), dot = equal(bytes, '.');
+    Bytes next = _mm_srli_si128(merges_slashes ? _mm_or_si128(dot, slash) : dot, 1);
+    Bytes ends = _mm_or_si128(_mm_or_si128(equal(bytes, '?'), equal(bytes, '#')), _mm_or_si128(equal(bytes, '%'), equal(bytes, 0)));
+    return _mm_movemask_epi8(_mm_or_si128(_mm_and_si128(slash, next), ends)) == 0;
+  });
 #else
   return false;
 #endif

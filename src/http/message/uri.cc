@@ -2,7 +2,10 @@
 // Copyright (C) The Fairlead authors
 #include "http/message/uri.h"
 
+#include <cstring>
+
 #include "core/base/text.h"
+#include "http/message/scan.h"
 
 namespace fairlead::http {
 namespace {
@@ -94,6 +97,10 @@ int decode_percent(std::string_view text, size_t at) {
 Result<Uri> normalise_uri(std::string_view target, bool merge_slashes, Arena& arena) {
   if (target.empty() || target[0] != '/') return bad_uri;
   Uri uri;
+  if (scan::is_plain_path(target, merge_slashes)) {
+    uri.path = target;
+    return uri;
+  }
   Shape shape = look_at(target, merge_slashes);
   std::string_view raw = target.substr(0, shape.path_end);
   if (shape.path_end < target.size() && target[shape.path_end] == '?') {
@@ -122,12 +129,11 @@ Result<Uri> normalise_uri(std::string_view target, bool merge_slashes, Arena& ar
 }
 
 std::string_view uri_extension(std::string_view path) {
-  for (size_t at = path.size(); at > 1; --at) {
-    char byte = path[at - 1], before = path[at - 2];
-    if (byte == '/') return {};
-    if (byte == '.' && before != '/') return path.substr(at);
-  }
-  return {};
+  if (path.empty()) return {};
+  const char* dot = static_cast<const char*>(memrchr(path.data(), '.', path.size()));
+  if (!dot || dot == path.data() || dot[-1] == '/') return {};
+  std::string_view extension = path.substr(static_cast<size_t>(dot + 1 - path.data()));
+  return extension.find('/') == std::string_view::npos ? extension : std::string_view();
 }
 
 std::string_view escaped(Escape set, std::string_view text, Arena& arena) {

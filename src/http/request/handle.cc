@@ -18,26 +18,6 @@ namespace fairlead::http {
 
 namespace {
 
-// A request counts as writing from its head to its log. The log phase runs whatever becomes of the request, destruction included; it never
-// waits.
-class LogAtExit {
- public:
-  explicit LogAtExit(Request& request) : request_(request) {
-    WorkerRow& row = request.worker().row();
-    add_to(row.requests);
-    add_to(row.writing);
-  }
-  ~LogAtExit() {
-    run_log_phase(request_);
-    take_from(request_.worker().row().writing);
-  }
-  LogAtExit(const LogAtExit&) = delete;
-  LogAtExit& operator=(const LogAtExit&) = delete;
-
- private:
-  Request& request_;
-};
-
 void debug_head(const Request& request) {
   request.logger.debug("http request line: \"{}\"", request.head.request_line);
   for (const Headers::Field& field : request.head.headers) request.logger.debug("http header: \"{}: {}\"", field.name, field.value);
@@ -239,30 +219,64 @@ Task<Unit> answer_subrequest(Request& request, Content content) {
   co_return Unit();
 }
 
-Task<Unit> handle(Request& request, Verdict verdict) {
-  LogAtExit log(request);
-  bool finished = true;
-  Task<Verdict> rest;
-  if (verdict.is_next() && !try_phases(request, nullptr, verdict, rest)) {
-    UntilGone gone(request, std::move(rest));
-    finished = co_await gone;
-    if (finished) verdict = gone.take();
+// The client has left in the middle of it.
+[[gnu::cold]] static void end_abandoned(Request& request) {
+  bool is_invalid = is_broken_by_client(request);
+  if (!request.exchange.head_sent()) request.response.head.status = is_invalid ? 400 : 499;
+  request.fail_reason = is_invalid ? "DPE" : "DC";
+  log_abort(request);
+  request.exchange.abandon();
+}
+
+Handling::Handling(Request& request) : Resumable(&Handling::on_gone), request_(request), verdict_(Verdict::next()) {
+  WorkerRow& row = request.worker().row();
+  add_to(row.requests);
+  add_to(row.writing);
+}
+
+// What waits ends first: it completes the records of tries that the log tells of.
+Handling::~Handling() {
+  if (frame_) stop_watching();
+  rest_.reset();
+  if (has_left_) end_abandoned(request_);
+  run_log_phase(request_);
+  take_from(request_.worker().row().writing);
+}
+
+// What can be done at once does without a frame: a forwarded request has been answered by now, a text often fits the socket.
+bool Handling::try_answer() {
+  if (has_left_) return true;
+  if (rest_) {
+    verdict_ = rest_.promise().take();
+    rest_.reset();
   }
-  // What can be done at once does without another frame: a forwarded request has been answered by now, a text often fits the socket.
-  if (finished && verdict.kind() == Verdict::Kind::respond && !try_send(request, verdict)) rest = finish_send(request);
-  else if (finished && !is_end(verdict)) rest = follow(request, verdict);
-  if (rest) {
-    UntilGone gone(request, std::move(rest));
-    finished = co_await gone;
-  }
-  if (!finished) {
-    bool is_invalid = is_broken_by_client(request);
-    if (!request.exchange.head_sent()) request.response.head.status = is_invalid ? 400 : 499;
-    request.fail_reason = is_invalid ? "DPE" : "DC";
-    log_abort(request);
-    request.exchange.abandon();
-  }
-  co_return Unit();
+  if (verdict_.kind() == Verdict::Kind::respond && !try_send(request_, verdict_)) rest_ = finish_send(request_);
+  else if (!is_end(verdict_)) rest_ = follow(request_, verdict_);
+  return !rest_;
+}
+
+void Handling::watch_client() {
+  request_.until_gone_ = this;
+  request_.exchange.alert_gone(this);
+  if (request_.exchange.is_gone()) request_.loop().ready(*this);
+}
+
+void Handling::stop_watching() {
+  frame_ = nullptr;
+  request_.until_gone_ = nullptr;
+  request_.exchange.alert_gone(nullptr);
+  unlink();
+}
+
+void Handling::on_gone(Resumable& self) {
+  auto& handling = static_cast<Handling&>(self);
+  Request& request = handling.request_;
+  if (handling.is_done_) return;
+  while (ClientGone* waiter = request.gone_waiters_.pop_front()) request.loop().ready(*waiter);
+  if (request.abort_scopes_ == 0) return;
+  handling.has_left_ = true;
+  handling.rest_.reset();
+  request.loop().resume(handling.frame_);
 }
 
 }  // namespace fairlead::http

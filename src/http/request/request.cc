@@ -80,20 +80,4 @@ void ClientGone::on_turn(Resumable& self) {
   waiter.request_.loop().resume(waiter.frame_);
 }
 
-void UntilGone::on_gone(Resumable& self) {
-  auto& gone = static_cast<UntilGone&>(self);
-  if (gone.done_) return;
-  while (ClientGone* waiter = gone.request_.gone_waiters_.pop_front()) gone.request_.loop().ready(*waiter);
-  if (gone.request_.abort_scopes_ == 0) return;
-  gone.task_.reset();
-  gone.request_.loop().resume(gone.frame_);
-}
-
-void UntilGone::stop_watching() {
-  if (request_.until_gone_ != this) return;
-  request_.until_gone_ = nullptr;
-  request_.exchange.alert_gone(nullptr);
-  unlink();
-}
-
 }  // namespace fairlead::http

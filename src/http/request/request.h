@@ -131,7 +131,7 @@ class Request : public Session, public LogContext {
   void enter(Location& place);
 
  private:
-  friend class UntilGone;
+  friend class Handling;
   friend class AbortScope;
   friend class AbortPause;
   friend class ClientGone;
@@ -206,46 +206,6 @@ class ClientGone : public Resumable {
   static void on_turn(Resumable& self);
   Request& request_;
   PromiseBase* frame_ = nullptr;
-};
-
-// co_await UntilGone(request, task): runs `task`; if the client goes away while an AbortScope lives, destroys it. True: it ran to its
-// end.
-class UntilGone : public Resumable, public Completion {
- public:
-  UntilGone(Request& request, Task<Verdict> task) : Resumable(&UntilGone::on_gone), request_(request), task_(std::move(task)) {}
-  ~UntilGone() { stop_watching(); }
-  UntilGone(const UntilGone&) = delete;
-  UntilGone& operator=(const UntilGone&) = delete;
-
-  bool await_ready() {
-    task_.promise().set_completion(this);
-    return done_ = task_.promise().run();
-  }
-  template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> frame) {
-    frame_ = &frame.promise();
-    request_.until_gone_ = this;
-    request_.exchange.alert_gone(this);
-    if (request_.exchange.is_gone()) request_.loop().ready(*this);
-  }
-  bool await_resume() {
-    stop_watching();
-    return done_;
-  }
-  // What the task gave, after true.
-  Verdict take() { return task_.promise().take(); }
-  PromiseBase* done(PromiseBase&) override {
-    done_ = true;
-    return frame_;
-  }
-
- private:
-  static void on_gone(Resumable& self);
-  void stop_watching();
-  Request& request_;
-  Task<Verdict> task_;
-  PromiseBase* frame_ = nullptr;
-  bool done_ = false;
 };
 
 }  // namespace fairlead::http

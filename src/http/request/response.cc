@@ -3,6 +3,7 @@
 #include "http/request/response.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "core/base/clock.h"
@@ -43,12 +44,19 @@ static void make_location_absolute(Request& request) {
   headers.set(KnownHeader::location, request.arena().join({own_origin(request), location->value}));
 }
 
+// Of its own size: the clock's text is made anew before a response that waits has left.
+static std::string_view date_of_now(Arena& arena) {
+  char* text = static_cast<char*>(arena.allocate(http_date_size, 1));
+  std::memcpy(text, process_clock.http_date().data(), http_date_size);
+  return {text, http_date_size};
+}
+
 static void add_dates(Request& request) {
   Response& response = request.response;
   Headers& headers = response.head.headers;
   bool ours = !request.is_subrequest;
   if (ours && !headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
-  if (ours && !headers.has(KnownHeader::date)) headers.add(KnownHeader::date, request.arena().copy(process_clock.http_date()));
+  if (ours && !headers.has(KnownHeader::date)) headers.add(KnownHeader::date, date_of_now(request.arena()));
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
   // A date of the page that explains an error would say nothing of what was asked for.
   bool dated = response.head.status == 200 || response.head.status == 206 || response.head.status == 304;

@@ -16,6 +16,7 @@
 #include "http/h2/server.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
+#include "http/request/phase.h"
 #include "http/request/secure.h"
 
 namespace fairlead::http {
@@ -40,12 +41,16 @@ class Sink final : public RequestSink {
     if (is_idle_) count(facts_.worker.row().waiting, false);
   }
 
-  Task<Unit> handle(Request& request) override { return http::handle(request, prepare(request)); }
-  Task<Unit> refuse(Request& request, const HeadFault& error) override {
+  bool begin(Request& request, Verdict& verdict, Task<Verdict>& rest) override {
+    verdict = prepare(request);
+    return !verdict.is_next() || try_phases(request, nullptr, verdict, rest);
+  }
+  bool refuse(Request& request, const HeadFault& error, Verdict& verdict, Task<Verdict>&) override {
     begin_refused(request);
     log_fault(request, error);
     request.fail_reason = error.sys == ETIMEDOUT ? "SI" : "DPE";
-    return http::handle(request, Verdict::status(error.status));
+    verdict = Verdict::status(error.status);
+    return true;
   }
   ClientFacts& facts() override { return facts_; }
   void reading(bool begins) override { count(facts_.worker.row().reading, begins); }

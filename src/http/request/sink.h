@@ -8,6 +8,7 @@
 #include "event/loop/task.h"
 #include "http/message/head_rules.h"
 #include "http/request/client_facts.h"
+#include "http/request/verdict.h"
 
 namespace fairlead::http {
 
@@ -15,9 +16,10 @@ class Request;
 
 class RequestSink {
  public:
-  // Both give the request's whole life as a task. Plain work may be done before it is made.
-  virtual Task<Unit> handle(Request& request) = 0;
-  virtual Task<Unit> refuse(Request& request, const HeadFault& fault) = 0;
+  // What the request's phases come to, as far as that needs no waiting. False: `rest` has to be awaited and gives the verdict.
+  virtual bool begin(Request& request, Verdict& verdict, Task<Verdict>& rest) = 0;
+  // The same for a head that can be no request.
+  virtual bool refuse(Request& request, const HeadFault& fault, Verdict& verdict, Task<Verdict>& rest) = 0;
   virtual ClientFacts& facts() = 0;
   // While the connection is idle, from before the wait to behind it; a draining worker shortens that wait.
   virtual void idle(bool begins) = 0;

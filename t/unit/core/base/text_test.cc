@@ -17,6 +17,20 @@ std::vector<std::string> parts_of(Splitter splitter) {
   return parts;
 }
 
+TEST(Text, short_texts_are_compared_as_by_the_operator) {
+  for (size_t size = 0; size < 40; ++size) {
+    std::string a(size, 'x');
+    EXPECT_TRUE(equal_short(a, std::string(size, 'x'))) << size;
+    EXPECT_FALSE(equal_short(a, std::string(size + 1, 'x'))) << size;
+    for (size_t at = 0; at < size; ++at) {
+      std::string b = a;
+      b[at] = 'y';
+      EXPECT_FALSE(equal_short(a, b)) << size << ' ' << at;
+    }
+  }
+  EXPECT_TRUE(equal_short({}, ""));
+}
+
 TEST(Text, CaseIsAsciiOnly) {
   EXPECT_TRUE(equal_nocase("Content-Length", "cONTENT-lENGTH"));
   EXPECT_FALSE(equal_nocase("abc", "abcd"));

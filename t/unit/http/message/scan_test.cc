@@ -62,6 +62,35 @@ TEST(Scan, sees_a_control_wherever_it_stands) {
   }
 }
 
+#if defined(__SSE2__)
+// What is plain, and one byte that is not, or two that are not next to each other, at each place of texts of each length.
+template <class IsPlain>
+void expect_plain(IsPlain is_plain, const std::string& good, const std::string& bad) {
+  for (size_t size = 4; size < 40; ++size) {
+    std::string text;
+    for (size_t at = 0; at < size; ++at) text += good[at % good.size()];
+    EXPECT_TRUE(is_plain(text)) << text;
+    for (size_t at = 0; at + bad.size() <= size; ++at) {
+      std::string other = text;
+      other.replace(at, bad.size(), bad);
+      EXPECT_FALSE(is_plain(other)) << other;
+    }
+  }
+}
+
+TEST(Scan, sees_what_is_plain_wherever_it_stands) {
+  for (const char* bad : {"A", "_", "/", "..", "%", "\x80", "`", "{", ":"}) expect_plain(is_plain_host, "az-09b", bad);
+  for (const char* bad : {"_", " ", "@", "[", "`", "{", "/", ":", "\x80", "\xe1", "\x0d"}) expect_plain(is_plain_name, "azAZ-09", bad);
+  auto merging = [](std::string_view text) { return is_plain_path(text, true); };
+  auto keeping = [](std::string_view text) { return is_plain_path(text, false); };
+  for (const char* bad : {"//", "/.", "%", "?", "#"}) expect_plain(merging, "ab.c\x80 _", bad);
+  expect_plain(merging, "ab.c", std::string(1, '\0'));
+  for (const char* bad : {"/.", "%"}) expect_plain(keeping, "ab.c", bad);
+  EXPECT_TRUE(keeping("/a//b/c"));
+  EXPECT_TRUE(merging("/a/b/c.d/"));
+}
+#endif
+
 TEST(Scan, knows_each_byte) {
   for (int i = 0; i < 256; ++i) {
     char byte = static_cast<char>(i);
