@@ -88,6 +88,8 @@ ConfResult<Unit> Vm::open(Api api) {
   if (lua_pcall(main_, 1, 0, 0) != 0) return format("failed to open the Lua API: {}", lua_tostring(main_, -1));
   lua_pushcfunction(main_, add_traceback);
   traceback_ref_ = luaL_ref(main_, LUA_REGISTRYINDEX);
+  lua_createtable(main_, 0, 0);
+  given_up_ref_ = luaL_ref(main_, LUA_REGISTRYINDEX);
   return Unit();
 }
 
@@ -199,10 +201,31 @@ void Vm::give_thread(Thread thread, bool finished) {
   if (finished && spare_.size() < spare_threads_max) {
     lua_settop(thread.L, 0);
     spare_.push_back(thread);
-  } else {
-    release(thread.L);
-    luaL_unref(main_, LUA_REGISTRYINDEX, thread.anchor);
+    return;
   }
+  if (lua_status(thread.L) == 0) lua_settop(thread.L, 0);  // with values, or a function, it would look like one that has not begun
+  give_up(thread.L);
+  luaL_unref(main_, LUA_REGISTRYINDEX, thread.anchor);
+}
+
+// Nothing that Lua offers ends a coroutine that has yielded. It never runs again, so its environment is free to say so.
+void Vm::give_up(lua_State* coroutine) {
+  release(coroutine);
+  if (lua_status(coroutine) != LUA_YIELD) return;
+  MemoryLimit unlimited(false);  // an error would be one of the coroutine, which nothing protects
+  lua_pushthread(coroutine);
+  lua_xmove(coroutine, main_, 1);
+  lua_rawgeti(main_, LUA_REGISTRYINDEX, given_up_ref_);
+  lua_setfenv(main_, -2);
+  lua_pop(main_, 1);
+}
+
+bool Vm::is_given_up(lua_State* L, int index) const {
+  lua_getfenv(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, given_up_ref_);
+  bool same = lua_rawequal(L, -1, -2) != 0;
+  lua_pop(L, 2);
+  return same;
 }
 
 // -- ngx.arg --

@@ -84,8 +84,12 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void hold(const lua_State* coroutine) { held_.insert(coroutine); }
   void release(const lua_State* coroutine) { held_.erase(coroutine); }
   bool is_held(const lua_State* coroutine) const { return held_.contains(coroutine); }
-  // `finished`: it ran to its end and may be used again.
+  // `finished`: it ran to its end and may be used again. Where a script still has it, it is dead, also if it waited.
   void give_thread(Thread thread, bool finished);
+  // What is held runs no more: whoever has it finds it dead.
+  void give_up(lua_State* coroutine);
+  // Whether the coroutine at `index` of L was given up while it waited: Lua itself would resume it.
+  bool is_given_up(lua_State* L, int index) const;
 
   // Pushes an empty table for ngx.arg; gives its reference in the registry. It goes back when the script is over, and serves again.
   int push_arg_table(lua_State* L);
@@ -118,6 +122,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   lua_Alloc real_allocate_ = nullptr;
   void* real_state_ = nullptr;
   size_t used_bytes_ = 0;
+  int given_up_ref_ = LUA_NOREF;   // a table: the environment of coroutines that were given up, by which they are known
   int traceback_ref_ = LUA_NOREF;  // a function pushed anew would be garbage of each call
   std::vector<Thread> spare_;
   std::unordered_set<const lua_State*> held_;
