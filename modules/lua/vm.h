@@ -98,7 +98,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   const VariableRef& variable(std::string_view name);
 
   RegexCache& regexes() { return *regexes_; }
-  // Where texts are built. Cleared by whoever begins one; never kept over a call into Lua that may build another.
+  // Where texts are built. Cleared by whoever begins one; never kept over a call into Lua that may build another, nor over the end of the
+  // outermost Scope: there the room of a big one is given back.
   std::string text;
   // What is being printed: kept while the head is settled, whose filters build texts of their own (and may not print).
   std::string printed;
