@@ -56,8 +56,8 @@ Timers::Timers(Worker& worker) : worker_(worker), leaving_(worker.loop()), nurse
 Timers::~Timers() {
   nursery_.cancel();
   if (Vm* vm = fairlead::conf<LuaConf>(worker_.generation().root()).vm) {
-    RunLimit::stop();
     vm->close();
+    RunLimit::stop();  // not before: finalizers are scripts, too
   }
 }
 

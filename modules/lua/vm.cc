@@ -31,6 +31,7 @@ void Vm::close() {
   if (!main_) return;
   if (real_allocate_) lua_setallocf(main_, real_allocate_, real_state_);
   Scope scope(*this, Hook::exit_worker, nullptr, Logger());  // of finalizers that scripts wrote
+  RunLimit::Closing closing;
   lua_close(main_);
   main_ = nullptr;
 }

@@ -2,6 +2,10 @@
 # Copyright (C) The Fairlead authors
 """A script can take neither the worker's time nor its memory for ever."""
 
+import signal
+
+import pytest
+
 from lib.client import Client, get
 from lib.ports import wait_until
 from lib.wire import Closed
@@ -75,6 +79,33 @@ def test_a_machine_without_memory_fails_requests_and_not_its_worker(server):
     assert get(s.port, "/ok").body == b"ok\n"
     assert get(s.port, "/filters").body == b"xz"
     assert s.workers() == worker
+
+
+FINALIZER = r"""
+error_log logs/error.log notice;
+events {}
+http {
+    lua_run_time_limit 200ms;
+    lua_jit %%JIT%%;
+    init_worker_by_lua_block {
+        proxy = newproxy(true)
+        getmetatable(proxy).__gc = function() while true do end end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { return 200 ok; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("jit", ["on", "off"])
+def test_a_finalizer_without_end_does_not_keep_the_worker(server, jit):
+    s = server(FINALIZER, JIT=jit, allow_log=("finalizer does not end", "exited with code"))
+    assert get(s.port, "/").status == 200
+    s.signal(signal.SIGQUIT)
+    s.wait()
+    s.wait_for_log("a finalizer does not end")
 
 
 NESTED = r"""
