@@ -115,6 +115,11 @@ Task<Unit> Timers::leave() {
   co_return Unit();
 }
 
+Task<Unit> Timers::finish() {
+  co_await nursery_.all_done();
+  co_return Unit();
+}
+
 namespace {
 
 Timers& timers_of(lua_State* L) {
