@@ -88,6 +88,7 @@ void Run::step(LightThread& thread) {
     int status;
     {
       Scope scope(vm_, hook_, request_, logger_, this);
+      vm_.make_room();
       MemoryLimit limited(true);
       scope.handshake = handshake;
       status = lua_resume(thread.active, std::exchange(thread.values, 0));

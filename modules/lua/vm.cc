@@ -29,7 +29,7 @@ Vm::~Vm() { close(); }
 
 void Vm::close() {
   if (!main_) return;
-  if (real_allocate_) lua_setallocf(main_, real_allocate_, real_state_);
+  heap_.stop(main_);
   Scope scope(*this, Hook::exit_worker, nullptr, Logger());  // of finalizers that scripts wrote
   RunLimit::Closing closing;
   lua_close(main_);
@@ -37,17 +37,6 @@ void Vm::close() {
 }
 
 Vm& vm_of(Generation& generation) { return *fairlead::conf<LuaConf>(generation.root()).vm; }
-
-// The limit holds while a script runs, in protected mode; what the engine itself pushes outside must not fail.
-void* Vm::allocate(void* self, void* block, size_t old_bytes, size_t new_bytes) {
-  Vm& vm = *static_cast<Vm*>(self);
-  size_t limit = vm.conf_.memory_limit;
-  bool refuse = limit && new_bytes > old_bytes && MemoryLimit::holds() && vm.used_bytes_ + (new_bytes - old_bytes) > limit;
-  if (refuse) return nullptr;
-  void* made = vm.real_allocate_(vm.real_state_, block, old_bytes, new_bytes);
-  if (made || new_bytes == 0) vm.used_bytes_ += new_bytes - old_bytes;
-  return made;
-}
 
 // An error where nothing protects: the engine's own pushes, out of memory. The worker ends and is replaced.
 static int on_panic(lua_State* L) {
@@ -78,11 +67,7 @@ ConfResult<Unit> Vm::open(Api api) {
   main_ = luaL_newstate();
   if (!main_) return std::string("failed to create a Lua machine");
   lua_atpanic(main_, on_panic);
-  if (conf_.memory_limit) {
-    real_allocate_ = lua_getallocf(main_, &real_state_);
-    used_bytes_ = static_cast<size_t>(lua_gc(main_, LUA_GCCOUNT, 0)) * 1024;
-    lua_setallocf(main_, &Vm::allocate, this);
-  }
+  if (conf_.memory_limit) heap_.start(main_, conf_.memory_limit);
   lua_pushcfunction(main_, api == Api::whole ? &Vm::open_protected<Api::whole> : &Vm::open_protected<Api::thread>);
   lua_pushlightuserdata(main_, this);
   Scope scope(*this, Hook::init, nullptr, Logger());
@@ -175,6 +160,7 @@ bool Vm::call(lua_State* L, int arguments, int results) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, traceback_ref_);
   lua_insert(L, base);
   bool good;
+  make_room();
   {
     MemoryLimit limited(true);
     good = lua_pcall(L, arguments, results, base) == 0;

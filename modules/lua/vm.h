@@ -17,6 +17,7 @@
 
 #include "core/base/error.h"
 #include "modules/lua/conf.h"
+#include "modules/lua/limited_heap.h"
 #include "modules/lua/scope.h"
 
 namespace fairlead {
@@ -105,11 +106,10 @@ class Vm : public std::enable_shared_from_this<Vm> {
   std::string printed;
   // lua_capture_error_log; nullptr: nothing is kept.
   CapturedLog* captured_log = nullptr;
-  // Bytes of Lua's own objects, and the limit (0: none).
-  size_t used_bytes() const { return used_bytes_; }
+  // Before a script is entered in protected mode, under MemoryLimit; within a Scope.
+  void make_room() { heap_.make_room(main_); }
 
  private:
-  static void* allocate(void* self, void* block, size_t old_bytes, size_t new_bytes);
   template <Api api>
   static int open_protected(lua_State* L);
   void set_paths();
@@ -120,9 +120,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   const LuaConf& conf_;
   Worker* worker_ = nullptr;
   lua_State* main_ = nullptr;
-  lua_Alloc real_allocate_ = nullptr;
-  void* real_state_ = nullptr;
-  size_t used_bytes_ = 0;
+  LimitedHeap heap_;  // outlives the machine
   int given_up_ref_ = LUA_NOREF;   // a table: the environment of coroutines that were given up, by which they are known
   int traceback_ref_ = LUA_NOREF;  // a function pushed anew would be garbage of each call
   std::vector<Thread> spare_;
