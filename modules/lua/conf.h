@@ -41,6 +41,7 @@ struct SharedZone {
 
 // The base: lua_ssl_*, of sockets.
 struct LuaConf : TlsClientConf {
+  LuaConf() { is_verified_on_request = true; }
   // Of the main part alone.
   Vm* vm = nullptr;  // nullptr: no Lua in this configuration
   TlsClients tls_clients;

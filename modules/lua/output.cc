@@ -135,6 +135,7 @@ bool Output::try_finish(http::Verdict& verdict) {
   beside_.cancel();
   verdict = http::Verdict::done();
   if (failed_ || sent_) return true;
+  request_.response.ends_request = true;
   Progress progress = http::pump_response(request_);
   return progress == Progress::done || progress == Progress::failed;
 }

@@ -20,6 +20,7 @@ http {
             body_filter_by_lua_block { SCRIPT }
         }
         location /none { header_filter_by_lua_block { ngx.header.content_length = nil } body_filter_by_lua_block { SCRIPT } return 200; }
+        location /short { body_filter_by_lua_block { ngx.arg[1] = "short" } return 200 "what was announced"; }
         location /well { return 200 well; }
     }
 }
@@ -81,6 +82,13 @@ def test_a_failure_cuts_the_response(server, code):
     s.wait_for_log("failed to run body_filter_by_lua\\*: .* while sending to client")
     assert get(s.port, "/well").body == b"well"  # the worker lives
     assert s.log().count("[error]") == 1
+
+
+def test_a_body_shorter_than_announced_ends_the_connection(server):
+    s = start(server, "")
+    c = Client(s.port).send("GET /short HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert c.read_until_close().endswith(b"\r\n\r\nshort")
+    s.wait_for_log(r"\[error\] .* the body is shorter than its Content-Length while sending to client, client: ")
 
 
 def test_big_bodies_pass_in_pieces(server, upstream):

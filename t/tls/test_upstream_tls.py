@@ -21,6 +21,7 @@ http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location /plain/    { proxy_pass https://app; }
+        location /no_file/  { proxy_pass https://app; proxy_ssl_trusted_certificate %%CERTS%%/none.pem; proxy_ssl_crl %%CERTS%%/none.crl; }
         location /named/    { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_name app.test; proxy_ssl_server_name on; }
         location /other/    { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_name other.test; }
         location /address/  { proxy_pass https://127.0.0.1:%%UP%%; proxy_ssl_verify on; proxy_ssl_server_name on; }
@@ -101,6 +102,10 @@ def text(server, path):
 
 def test_without_verification_anything_goes(proxied):
     assert text(proxied[0], "/plain/").endswith("None")
+
+
+def test_without_verification_the_authorities_need_not_be_there(proxied):
+    assert text(proxied[0], "/no_file/").endswith("None")
 
 
 def test_the_name_is_verified_and_sent(proxied):

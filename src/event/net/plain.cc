@@ -40,6 +40,12 @@ IoResult PlainTransport::read(char* to, size_t room) {
   }
 }
 
+#if defined(MSG_MORE)
+static constexpr int with_what_follows = MSG_MORE;  // close() and shutdown() send what waits
+#else
+static constexpr int with_what_follows = 0;
+#endif
+
 // What a send gave, of `total` bytes. Nothing: it is to be made again.
 static std::optional<IoResult> result_of(Watch& watch, ssize_t sent, size_t total) {
   if (sent >= 0) {
@@ -52,23 +58,24 @@ static std::optional<IoResult> result_of(Watch& watch, ssize_t sent, size_t tota
   return IoResult{IoStatus::again};
 }
 
-static IoResult send_one(Watch& watch, const char* from, size_t bytes) {
+static IoResult send_one(Watch& watch, const char* from, size_t bytes, int flags) {
   for (;;) {
-    if (auto result = result_of(watch, send(watch.fd(), from, bytes, MSG_NOSIGNAL), bytes)) return *result;
+    if (auto result = result_of(watch, send(watch.fd(), from, bytes, flags), bytes)) return *result;
   }
 }
 
 IoResult PlainTransport::write(const iovec* vectors, int count) {
   // A few small pieces (a head and its body) are cheaper copied together: send() spares what writev() does per call and vector.
   constexpr size_t copy_bytes_max = 2048;
-  if (count == 1) return send_one(*watch_, static_cast<const char*>(vectors[0].iov_base), vectors[0].iov_len);
+  int flags = end_follows_ ? MSG_NOSIGNAL | with_what_follows : MSG_NOSIGNAL;
+  if (count == 1) return send_one(*watch_, static_cast<const char*>(vectors[0].iov_base), vectors[0].iov_len, flags);
   size_t total = 0;
   for (int i = 0; i < count; ++i) total += vectors[i].iov_len;
   if (total <= copy_bytes_max) {
     char together[copy_bytes_max];
     char* at = together;
     for (int i = 0; i < count; ++i) at = append_bytes(at, {static_cast<const char*>(vectors[i].iov_base), vectors[i].iov_len});
-    return send_one(*watch_, together, total);
+    return send_one(*watch_, together, total, flags);
   }
   for (;;) {
     if (auto result = result_of(*watch_, writev(watch_->fd(), vectors, count), total)) return *result;

@@ -32,6 +32,7 @@ struct TlsClientConf {
   Template name;                  // not set: the host of the URL
   bool server_name = false;       // send it (SNI)
   bool verify = false;
+  bool is_verified_on_request = false;  // each connection says whether to verify
   uint64_t verify_depth = 1;
   std::vector<TlsSan> sans;       // in place of the name, one must match
   std::string_view trusted_certificate, crl;

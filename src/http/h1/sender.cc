@@ -21,6 +21,7 @@ Progress Sender::pump(Body& body) {
     bool had_nothing = gathered == Progress::failed && !pulled_ && error_.side == Side::local;
     if (had_nothing) return gathered;
     if (cork_ && file_.is_file()) set_corked(true);
+    if (ends_connection_ && body_ended_ && !file_.is_file()) to_.transport().announce_end();
     Progress written = write_out();
     if (written != Progress::done) return written;
     if (gathered == Progress::failed) return gathered;
@@ -51,7 +52,7 @@ Progress Sender::gather(Body& body) {
       case Poll::failed: close_chunk(); return fail(body.error());
       case Poll::end:
         if (framing_ == SendFraming::length && left_ > 0) {
-          return fail(Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"});
+          return fail(Error{Fault::closed, Side::local, 0, "the body is shorter than its Content-Length"});
         }
         finish_body(body);
         return Progress::done;

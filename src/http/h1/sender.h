@@ -39,6 +39,8 @@ class Sender {
     file_bytes_max_ = bytes_max;
     cork_ = cork;
   }
+  // The connection ends right behind the body.
+  void ends_connection() { ends_connection_ = true; }
   // How many bytes in memory are gathered before a write.
   void gather_up_to(size_t bytes) { gather_bytes_max_ = bytes; }
   // Pulls and writes until all is written (done), the socket is full (need_write), the body has nothing now (need_body; everything
@@ -73,6 +75,7 @@ class Sender {
   size_t gather_bytes_max_ = 64 * 1024;
   uint64_t file_bytes_max_ = 2 * 1024 * 1024;
   bool body_ended_ = true;
+  bool ends_connection_ = false;
   bool cork_ = false;
   bool corked_ = false;
   bool pulled_ = false;

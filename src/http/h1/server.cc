@@ -62,6 +62,7 @@ void ServerExchange::write_head(Outgoing& response) {
   bool connects = head_.method == Method::connect && head.status / 100 == 2;  // RFC 9110 section 9.3.6: no framing fields
   if (head.status == 101 || connects) {
     keep_alive_ = false;
+    opens_tunnel_ = true;
     end.connection = connects ? ConnectionOption::none : ConnectionOption::upgrade;
     end.length = Length::none;
     framing = SendFraming::until_close;
@@ -96,6 +97,7 @@ Progress ServerExchange::pump(Outgoing& response) {
     sender_.limit_files(response.file_bytes_max, response.cork_files);
     write_head(response);
   }
+  if (!keep_alive_ && response.ends_request && !opens_tunnel_) sender_.ends_connection();
   Progress progress = sender_.pump(*response.body);
   if (progress == Progress::done) finished_ = true;
   return progress;

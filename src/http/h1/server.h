@@ -62,6 +62,7 @@ class ServerExchange final : public Exchange {
   bool head_written_ = false;
   bool finished_ = false;
   bool keep_alive_ = false;
+  bool opens_tunnel_ = false;
 };
 
 // Serves requests on `client` until it ends. Never fails: what goes wrong is answered or logged.

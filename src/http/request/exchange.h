@@ -19,6 +19,7 @@ struct Outgoing {
   Body* body = nullptr;
   bool head_only = false;   // HEAD, 204, 304: the body is not pulled
   bool keep_alive = true;   // the engine allows the connection to live on
+  bool ends_request = false;  // nothing is waited for once it has been written
   bool is_last = false;     // the connection's requests or its time are used up: it should take no further one
   bool allow_chunked = true;  // off: a body of unknown length ends with the connection
   uint64_t send_timeout_ms = 60'000;

@@ -180,6 +180,7 @@ Progress pump_response(Request& request) {
 bool try_send(Request& request, Verdict& verdict) {
   if (!commit_head(request, verdict)) return true;
   verdict = Verdict::done();
+  request.response.ends_request = true;
   Progress progress = pump_response(request);
   return progress == Progress::done || progress == Progress::failed;
 }

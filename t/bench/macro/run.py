@@ -21,7 +21,27 @@ import size
 import start
 import subjects
 import syscalls
+import tls
 import wakes
+
+TLS_LIMITS = {"keepalive": 0.85, "h2": 0.80, "full": 1.0, "resumed": 1.0}
+
+
+def of_tls(options, details):
+    kinds = details["tls"] = tls.show(tls.measure(options, round(30_000 * options.scale)))
+    print()
+    return [(f"cpu of TLS, {kind}, of nginx's", kinds[kind]["ratio"]["total_us"], limit) for kind, limit in TLS_LIMITS.items()]
+
+
+def of_features(options, keep):
+    local = keep("features", features.measure(options), features)
+    found = [(f"cpu of {case}, of nginx's", local[case]["ratio"]["fairlead/nginx"]["total_us"], 1.0) for case in features.LOADS]
+    found.append(("cpu of a known token, of an auth_request", local["auth_jwt"]["median"]["fairlead"]["total_us"] /
+                  local["auth_request"]["median"]["fairlead"]["total_us"], None))
+    hooks = keep("lua", lua.measure(options), lua)
+    for case in lua.CASES[1:]:
+        found.append((f"cpu of a Lua {case} hook, of nginx's", hooks[case]["ratio"]["fairlead/nginx"]["total_us"], 0.80))
+    return found
 
 
 def figures(options):
@@ -68,6 +88,8 @@ def figures(options):
     if options.binary:
         secret = keep("idle_tls", idle_tls.measure(options), idle_tls)
         found.append(("memory per idle TLS connection, of nginx's", idle_tls.ratio(secret), 1.0))
+        set_load(2, 3, 16)
+        found += of_tls(options, details)
         set_load(3, 3, 1)
         pair = keep("mesh", mesh.measure(options), mesh)
         found += [("us that a pair of sidecars adds, p50", pair["fairlead"]["added_p50_us"], None),
@@ -75,13 +97,7 @@ def figures(options):
                   ("p50 that a pair of sidecars adds, of nginx's", pair["fairlead/nginx"]["added_p50_us"], 1.05),
                   ("p99 that a pair of sidecars adds, of nginx's", pair["fairlead/nginx"]["added_p99_us"], None)]
         set_load(2, 5)
-        local = keep("features", features.measure(options), features)
-        found += [(f"cpu of {case}, of nginx's", local[case]["ratio"]["fairlead/nginx"]["total_us"], 1.0) for case in features.LOADS]
-        found.append(("cpu of a known token, of an auth_request", local["auth_jwt"]["median"]["fairlead"]["total_us"] /
-                      local["auth_request"]["median"]["fairlead"]["total_us"], None))
-        hooks = keep("lua", lua.measure(options), lua)
-        for case in lua.CASES[1:]:
-            found.append((f"cpu of a Lua {case} hook, of nginx's", hooks[case]["ratio"]["fairlead/nginx"]["total_us"], None))
+        found += of_features(options, keep)
     set_load(1, 10)
     began = keep("start", start.measure(options), start)["fairlead"]
     found += [("ms from exec to first answer", began["median_start_ms"], 20.0)]

@@ -97,15 +97,24 @@ def compare(options, kind, folder):
             return subjects.in_turns(options.rounds, running, lambda subject: measured(subject, kind, options))
 
 
+def measure(options, requests=50_000, kinds=tuple(KINDS)):
+    """kind -> name -> what measured() gave in each round."""
+    options.requests = requests
+    with certificates() as folder:
+        return {kind: compare(options, kind, folder) for kind in kinds}
+
+
+def show(result):
+    """What is kept of each kind, with its ratios."""
+    return {kind: subjects.show_processor_time(f"{kind}: {len(rounds['nginx'])} rounds", rounds) for kind, rounds in result.items()}
+
+
 def main():
     parser = subjects.arguments(__doc__, connections=16, seconds=2, rounds=3)
     parser.add_argument("--requests", type=int, default=50_000, help="of each run on connections that last")
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
-    with certificates() as folder:
-        result = {kind: subjects.show_processor_time(f"{kind}: {options.rounds} rounds", compare(options, kind, folder))
-                  for kind in options.kinds}
-    subjects.finish(options, result)
+    subjects.finish(options, show(measure(options, options.requests, options.kinds)))
 
 
 if __name__ == "__main__":
