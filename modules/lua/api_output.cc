@@ -95,9 +95,19 @@ constexpr HookSet exit_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, 
                              Hook::header_filter, Hook::balancer, Hook::ssl_client_hello, Hook::ssl_certificate,
                              Hook::ssl_session_fetch, Hook::ssl_session_store, Hook::proxy_ssl_certificate, Hook::proxy_ssl_verify);
 
+// What ngx.exit() is given: a status, ngx.OK, ngx.ERROR and so on. A number that no status can be counts as ngx.ERROR: the connection is
+// closed without an answer. Not an error of the script, which a pcall could survive.
+int check_exit_code(lua_State* L, Logger& logger) {
+  constexpr lua_Integer status_max = 999;
+  lua_Integer number = luaL_checkinteger(L, 1);
+  if (number >= -status_max && number <= status_max) return static_cast<int>(number);
+  logger.error("attempt to exit with {}, which is no status", number);
+  return -1;
+}
+
 int exit(lua_State* L) {
   Scope& scope = allowed_scope(L, exit_hooks);
-  int code = static_cast<int>(luaL_checkinteger(L, 1));
+  int code = check_exit_code(L, scope.logger);
   if (!scope.run) {
     scope.exit_code = code;
     return 0;

@@ -42,48 +42,76 @@ int push_match_failure(lua_State* L, int code) {
   return 2;
 }
 
-void push_group(lua_State* L, const Pattern& pattern, std::string_view subject, int found, uint32_t group) {
-  const size_t* at = pattern.offsets();
-  bool took_part = static_cast<int>(group) < found && at[2 * group] != PCRE2_UNSET;
-  if (took_part) lua_pushlstring(L, subject.data() + at[2 * group], at[2 * group + 1] - at[2 * group]);
-  else lua_pushboolean(L, 0);
-}
+// What a match found, with the places of the groups: a copy, as whatever allocates in Lua may run a finalizer, and whatever a script gave
+// a metatable, and these may match with the same pattern.
+class Groups {
+ public:
+  // Makes room, before the match. For many groups that is a userdata on top of L.
+  Groups(lua_State* L, const Pattern& pattern) : pattern_(pattern), at_(few_) {
+    if (pattern.group_count >= few) at_ = static_cast<size_t*>(lua_newuserdata(L, 2 * sizeof(size_t) * (pattern.group_count + 1)));
+  }
+  Groups(const Groups&) = delete;
+  Groups& operator=(const Groups&) = delete;
+
+  // Groups found (at least 1), PCRE2_ERROR_NOMATCH, or another error.
+  int match(Pattern& pattern, std::string_view subject, size_t from) {
+    subject_ = subject;
+    found_ = from > subject.size() ? PCRE2_ERROR_NOMATCH : pattern.match(subject, from, Scope::current().vm.regexes().limits());
+    if (found_ > 0) std::copy_n(pattern.offsets(), 2 * found_, at_);
+    return found_;
+  }
+  const Pattern& pattern() const { return pattern_; }
+  bool took_part(uint32_t group) const { return static_cast<int>(group) < found_ && at_[2 * group] != PCRE2_UNSET; }
+  size_t begin(uint32_t group) const { return at_[2 * group]; }
+  size_t end(uint32_t group) const { return at_[2 * group + 1]; }
+  // The group's text, or false.
+  void push(lua_State* L, uint32_t group) const {
+    if (took_part(group)) push_text(L, subject_.substr(begin(group), end(group) - begin(group)));
+    else lua_pushboolean(L, 0);
+  }
+
+ private:
+  static constexpr uint32_t few = 16;
+  const Pattern& pattern_;
+  std::string_view subject_;
+  int found_ = 0;
+  size_t* at_;
+  size_t few_[2 * few];
+};
 
 // A name may have several groups: those that took part, in their order, in an array.
-void gather_names(lua_State* L, const Pattern& pattern, std::string_view subject, int found) {
-  for (const NamedGroup& name : pattern.names) {
-    push_group(L, pattern, subject, found, name.group);
-    if (!lua_toboolean(L, -1)) {
-      lua_pop(L, 1);
-      continue;
-    }
-    lua_getfield(L, -2, name.name.c_str());
-    if (lua_istable(L, -1)) {
-      lua_insert(L, -2);
-    } else {
+void gather_names(lua_State* L, const Groups& groups) {
+  for (const NamedGroup& name : groups.pattern().names) {
+    if (!groups.took_part(name.group)) continue;
+    push_text(L, name.name);
+    lua_rawget(L, -2);
+    if (!lua_istable(L, -1)) {
       lua_pop(L, 1);
       lua_createtable(L, 1, 0);
-      lua_pushvalue(L, -1);
-      lua_setfield(L, -4, name.name.c_str());
-      lua_insert(L, -2);
+      push_text(L, name.name);
+      lua_pushvalue(L, -2);
+      lua_rawset(L, -4);
     }
+    groups.push(L, name.group);
     lua_rawseti(L, -2, static_cast<int>(lua_objlen(L, -2)) + 1);
     lua_pop(L, 1);
   }
 }
 
 // Fills the table on top.
-void fill_groups(lua_State* L, const Pattern& pattern, std::string_view subject, int found) {
-  uint32_t groups = pattern.is_dfa ? 0 : pattern.group_count;
-  for (uint32_t group = 0; group <= groups; ++group) {
-    push_group(L, pattern, subject, found, group);
+void fill_groups(lua_State* L, const Groups& groups) {
+  const Pattern& pattern = groups.pattern();
+  uint32_t count = pattern.is_dfa ? 0 : pattern.group_count;
+  for (uint32_t group = 0; group <= count; ++group) {
+    groups.push(L, group);
     lua_rawseti(L, -2, static_cast<int>(group));
   }
   if (pattern.is_dfa) return;
-  if (pattern.gathers_names) return gather_names(L, pattern, subject, found);
+  if (pattern.gathers_names) return gather_names(L, groups);
   for (const NamedGroup& name : pattern.names) {
-    push_group(L, pattern, subject, found, name.group);
-    lua_setfield(L, -2, name.name.c_str());
+    push_text(L, name.name);
+    groups.push(L, name.group);
+    lua_rawset(L, -3);
   }
 }
 
@@ -109,19 +137,20 @@ int match(lua_State* L) {
   size_t from = start_of(L, 4, subject.size());
   Pattern* pattern = use_pattern(L);
   if (!pattern) return 2;
-  int found = from > subject.size() ? PCRE2_ERROR_NOMATCH : pattern->match(subject, from, Scope::current().vm.regexes().limits());
+  Groups groups(L, *pattern);
+  int found = groups.match(*pattern, subject, from);
   int given = 1;
   if (found == PCRE2_ERROR_NOMATCH) {
     lua_pushnil(L);
   } else if (found < 0) {
     given = push_match_failure(L, found);
   } else {
-    set_position(L, 4, pattern->offsets()[1]);
     if (lua_istable(L, 5)) lua_pushvalue(L, 5);
     else lua_createtable(L, static_cast<int>(pattern->group_count), 1 + static_cast<int>(pattern->names.size()));
-    fill_groups(L, *pattern, subject, found);
+    fill_groups(L, groups);
   }
   RegexCache::release(pattern);
+  if (found > 0) set_position(L, 4, groups.end(0));
   return given;
 }
 
@@ -142,34 +171,34 @@ int find(lua_State* L) {
     lua_insert(L, -2);
     return 3;
   }
-  int found = from > subject.size() ? PCRE2_ERROR_NOMATCH : pattern->match(subject, from, Scope::current().vm.regexes().limits());
-  int given = 1;
+  Groups groups(L, *pattern);
+  int found = groups.match(*pattern, subject, from);
+  bool has_group = group <= pattern->group_count;
+  RegexCache::release(pattern);
   if (found == PCRE2_ERROR_NOMATCH) {
     lua_pushnil(L);
-  } else if (found < 0) {
+    return 1;
+  }
+  if (found < 0) {
     push_match_failure(L, found);
     lua_pushnil(L);
     lua_insert(L, -2);
-    given = 3;
-  } else if (group > pattern->group_count) {
+    return 3;
+  }
+  if (!has_group) {
     lua_pushnil(L);
     lua_pushnil(L);
     lua_pushliteral(L, "nth out of bound");
-    given = 3;
-  } else {
-    const size_t* at = pattern->offsets();
-    set_position(L, 4, at[1]);
-    bool took_part = static_cast<int>(group) < found && at[2 * group] != PCRE2_UNSET;
-    if (took_part) {
-      lua_pushinteger(L, static_cast<lua_Integer>(at[2 * group]) + 1);
-      lua_pushinteger(L, static_cast<lua_Integer>(at[2 * group + 1]));
-      given = 2;
-    } else {
-      lua_pushnil(L);
-    }
+    return 3;
   }
-  RegexCache::release(pattern);
-  return given;
+  set_position(L, 4, groups.end(0));
+  if (!groups.took_part(group)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushinteger(L, static_cast<lua_Integer>(groups.begin(group)) + 1);
+  lua_pushinteger(L, static_cast<lua_Integer>(groups.end(group)));
+  return 2;
 }
 
 // -- gmatch: a closure over the subject, the pattern, the options, the place, and whether the last match was empty --
@@ -185,7 +214,8 @@ int gmatch_next(lua_State* L) {
   }
   Pattern* pattern = use_pattern(L);
   if (!pattern) return 2;
-  int found = pattern->match(subject, static_cast<size_t>(at), Scope::current().vm.regexes().limits());
+  Groups groups(L, *pattern);
+  int found = groups.match(*pattern, subject, static_cast<size_t>(at));
   int given = 1;
   lua_Integer next = -1;
   if (found == PCRE2_ERROR_NOMATCH) {
@@ -195,7 +225,7 @@ int gmatch_next(lua_State* L) {
   } else {
     next = static_cast<lua_Integer>(pattern->next_start(subject));
     lua_createtable(L, static_cast<int>(pattern->group_count), 1 + static_cast<int>(pattern->names.size()));
-    fill_groups(L, *pattern, subject, found);
+    fill_groups(L, groups);
   }
   RegexCache::release(pattern);
   lua_pushinteger(L, next);
@@ -244,7 +274,7 @@ bool read_reference(std::string_view& rest, int& group, const char*& wrong) {
 }
 
 // A malformed one is appended as far as it is understood; then it gives what is the matter, else nullptr.
-const char* append_replacement(std::string& to, std::string_view form, const Pattern& pattern, std::string_view subject, int found) {
+const char* append_replacement(std::string& to, std::string_view form, const Groups& groups, std::string_view subject) {
   while (!form.empty()) {
     size_t dollar = form.find('$');
     to.append(form.substr(0, dollar));
@@ -257,9 +287,8 @@ const char* append_replacement(std::string& to, std::string_view form, const Pat
       to += '$';
       continue;
     }
-    const size_t* at = pattern.offsets();
-    bool took_part = group < found && at[2 * group] != PCRE2_UNSET;
-    if (took_part) to.append(subject.substr(at[2 * group], at[2 * group + 1] - at[2 * group]));
+    auto number = static_cast<uint32_t>(group);
+    if (groups.took_part(number)) to.append(subject.substr(groups.begin(number), groups.end(number) - groups.begin(number)));
   }
   return nullptr;
 }
@@ -275,6 +304,7 @@ struct Step {
 // then `wrong` says why. The pattern is used anew for each match, so that nothing is held while a function runs.
 Step step_sub(lua_State* L, std::string_view subject, size_t from, std::string* to, const char*& wrong) {
   Step step;
+  int top = lua_gettop(L);
   RegexCache& cache = Scope::current().vm.regexes();
   static thread_local std::string error;
   Pattern* pattern = cache.use(check_text(L, 2), lua_isnil(L, 4) ? std::string_view() : check_text(L, 4), error);
@@ -282,20 +312,24 @@ Step step_sub(lua_State* L, std::string_view subject, size_t from, std::string* 
     step.found = PCRE2_ERROR_INTERNAL;
     return step;
   }
-  step.found = pattern->match(subject, from, cache.limits());
+  Groups groups(L, *pattern);
+  step.found = groups.match(*pattern, subject, from);
   if (step.found > 0) {
-    step.begin = pattern->offsets()[0];
-    step.end = pattern->offsets()[1];
+    step.begin = groups.begin(0);
+    step.end = groups.end(0);
     step.next = pattern->next_start(subject);
     if (!to) {
       lua_createtable(L, static_cast<int>(pattern->group_count), 1);
-      fill_groups(L, *pattern, subject, step.found);
+      fill_groups(L, groups);
     } else {
       to->append(subject.substr(from, step.begin - from));
-      wrong = append_replacement(*to, check_text(L, 3), *pattern, subject, step.found);
+      wrong = append_replacement(*to, check_text(L, 3), groups, subject);
     }
   }
   RegexCache::release(pattern);
+  bool gives_table = step.found > 0 && !to;
+  if (gives_table) lua_insert(L, top + 1);  // below what the groups took
+  lua_settop(L, gives_table ? top + 1 : top);
   return step;
 }
 

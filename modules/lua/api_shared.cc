@@ -86,6 +86,7 @@ int64_t milliseconds(lua_State* L, int index, const char* name) {
   return static_cast<int64_t>(std::llround(seconds * 1000));
 }
 
+// Its text's room is to be given back when the value is with Lua.
 DictFound& scratch() {
   static thread_local DictFound found;
   return found;
@@ -113,6 +114,7 @@ int get_any(lua_State* L, bool stale) {
   }
   if (found.type == DictType::list) return push_failure(L, "value is a list");
   push_found(L, found);
+  give_back(found.text);
   if (!stale && !found.flags) return 1;
   if (found.flags) lua_pushnumber(L, static_cast<int32_t>(found.flags));
   else lua_pushnil(L);
@@ -228,6 +230,7 @@ int pop_any(lua_State* L, bool front) {
   DictError error = dict.pop(key, front, now(), found);
   if (error != DictError::none) return push_failure(L, error_text(error));
   push_found(L, found);
+  give_back(found.text);
   return 1;
 }
 int lpop(lua_State* L) { return pop_any(L, true); }

@@ -43,11 +43,14 @@ int on_abort(lua_State* L) {
 
 // -- coroutines --
 
-// Fresh or yielded, and not driven by a run: one that runs has frames, and is not to be touched.
-bool is_suspended(lua_State* other) {
+// The coroutine at 1: fresh or yielded, and not driven by a run: one that runs has frames, and is not to be touched.
+bool is_suspended(lua_State* L) {
+  lua_State* other = lua_tothread(L, 1);
+  const Vm& vm = Scope::current().vm;
+  if (vm.is_held(other)) return false;
+  if (lua_status(other) == LUA_YIELD) return !vm.is_given_up(L, 1);
   lua_Debug frame;
-  bool fresh = lua_status(other) == 0 && lua_gettop(other) > 0 && !lua_getstack(other, 0, &frame);
-  return (fresh || lua_status(other) == LUA_YIELD) && !Scope::current().vm.is_held(other);
+  return lua_status(other) == 0 && lua_gettop(other) > 0 && !lua_getstack(other, 0, &frame);
 }
 
 // Coroutines in each other outside of runs, where each takes some of the process's stack; as many as Lua 5.1 has.
@@ -61,7 +64,7 @@ int push_no_resume(lua_State* L, const char* why) {
 }
 
 int resume_by_lua(lua_State* L, lua_State* other, int arguments) {
-  if (!is_suspended(other)) return push_no_resume(L, "cannot resume dead coroutine");
+  if (!is_suspended(L)) return push_no_resume(L, "cannot resume dead coroutine");
   if (plain_nesting >= plain_nesting_max) return push_no_resume(L, "C stack overflow");
   lua_xmove(L, other, arguments);
   ++plain_nesting;
@@ -81,7 +84,7 @@ int resume(lua_State* L) {
   Scope& scope = Scope::current();
   if (!scope.run) return resume_by_lua(L, other, arguments);
   const char* known = scope.run->status(L, other);
-  if (known || !is_suspended(other)) {
+  if (known || !is_suspended(L)) {
     lua_pushboolean(L, 0);
     lua_pushfstring(L, "cannot resume %s coroutine", known ? known : "dead");
     return 2;
@@ -102,7 +105,7 @@ int status(lua_State* L) {
   if (!known) {
     lua_Debug frame;
     if (scope.vm.is_held(other) && lua_status(other) == LUA_YIELD) known = "running";
-    else if (lua_status(other) == LUA_YIELD) known = "suspended";
+    else if (lua_status(other) == LUA_YIELD) known = scope.vm.is_given_up(L, 1) ? "dead" : "suspended";
     else if (lua_status(other) != 0) known = "dead";
     else if (lua_getstack(other, 0, &frame)) known = "normal";
     else known = lua_gettop(other) > 0 ? "suspended" : "dead";

@@ -28,6 +28,11 @@ Verdict verdict_of_exit(int code) {
 
 namespace {
 
+constexpr int declined = -5;  // ngx.DECLINED
+
+// ngx.exit(ngx.DECLINED): the request goes on as if the script was not there; it has no say in `satisfy any`.
+bool is_declined(Hook hook, int code) { return code == declined && hook != Hook::content; }
+
 Verdict after_return(Hook hook) { return hook == Hook::access ? Verdict::allow() : Verdict::next(); }
 
 // Statuses behind which the response has the type of others, and an empty body.
@@ -73,6 +78,7 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
         co_return Verdict::done();
       }
       if (code == 0 && !must_answer(hook, output)) co_return after_return(hook);
+      if (is_declined(hook, code) && !must_answer(hook, output)) co_return Verdict::next();
       if (code != 0 && !committed && !is_empty_success(code)) co_return refuse(request, hook, code);
       if (code != 0 && !committed && request.response.head.status == 0) request.response.head.status = static_cast<uint16_t>(code);
       break;

@@ -288,7 +288,12 @@ Task<Unit> leave_worker(Worker& worker) {
   co_return Unit();
 }
 
-constexpr event::Hooks event_hooks = {.start = start_worker, .leave = leave_worker, .stop = stop_worker};
+Task<Unit> finish_worker(Worker& worker) {
+  if (machine_of(worker)) co_await worker.state<Timers>().finish();
+  co_return Unit();
+}
+
+constexpr event::Hooks event_hooks = {.start = start_worker, .leave = leave_worker, .finish = finish_worker, .stop = stop_worker};
 
 }  // namespace
 }  // namespace lua

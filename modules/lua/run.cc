@@ -88,6 +88,7 @@ void Run::step(LightThread& thread) {
     int status;
     {
       Scope scope(vm_, hook_, request_, logger_, this);
+      vm_.make_room();
       MemoryLimit limited(true);
       scope.handshake = handshake;
       status = lua_resume(thread.active, std::exchange(thread.values, 0));
@@ -194,12 +195,15 @@ void Run::log_failure(LightThread& thread) {
   lua_xmove(L, thread.active, 1);
 }
 
+// What it waited for must not wake it any more, and nobody else resume what it was in.
 void Run::retire(LightThread& thread) {
   bool finished = thread.state == LightThread::State::dead && thread.succeeded;
   thread.state = LightThread::State::dead;
+  thread.joins = false;
+  thread.joined.clear();
   if (!thread.resumers.empty()) {
-    vm_.release(thread.active);
-    for (lua_State* each : thread.resumers) vm_.release(each);
+    vm_.give_up(thread.active);
+    for (lua_State* each : thread.resumers) vm_.give_up(each);
   }
   vm_.give_thread(thread.own, finished && &thread == &entry_);
 }
@@ -337,7 +341,7 @@ bool Run::call_when_gone(lua_State* L) {
 }
 
 LightThread* Run::find_thread(lua_State* L) {
-  if (entry_.own.L == L) return &entry_;
+  if (entry_.own.L == L && entry_.state != LightThread::State::dead) return &entry_;
   for (auto& thread : others_)
     if (thread->own.L == L && thread->state != LightThread::State::dead) return thread.get();
   return nullptr;
@@ -350,10 +354,10 @@ static lua_State* check_thread(lua_State* L, int index) {
 }
 
 // Of what find_thread() does not know: a coroutine of the script's own, not a thread that ended.
-bool Run::is_no_thread(lua_State* other) const {
-  for (const auto& thread : others_)
-    if (thread->own.L == other) return false;
-  return lua_status(other) == LUA_YIELD || (lua_status(other) == 0 && lua_gettop(other) > 0);
+bool Run::is_no_thread(lua_State* L, int index) const {
+  lua_State* other = lua_tothread(L, index);
+  if (lua_status(other) == LUA_YIELD) return !vm_.is_given_up(L, index);
+  return lua_status(other) == 0 && lua_gettop(other) > 0;
 }
 
 int Run::join(lua_State* L) {
@@ -362,7 +366,7 @@ int Run::join(lua_State* L) {
   for (int i = 1; i <= count; ++i) check_thread(L, i);
   for (int i = 1; i <= count; ++i) {
     LightThread* thread = find_thread(lua_tothread(L, i));
-    if (!thread && is_no_thread(lua_tothread(L, i))) return luaL_error(L, "attempt to wait on a coroutine that is not a user thread");
+    if (!thread && is_no_thread(L, i)) return luaL_error(L, "attempt to wait on a coroutine that is not a user thread");
     if (!thread) return push_failure(L, "already waited or killed");
     if (thread->parent != current_) return luaL_error(L, "only the parent coroutine can wait on the thread");
     if (thread->state != LightThread::State::zombie) continue;
@@ -384,23 +388,24 @@ int Run::join(lua_State* L) {
 
 int Run::kill(lua_State* L) {
   LightThread* thread = find_thread(check_thread(L, 1));
-  if (!thread && is_no_thread(lua_tothread(L, 1))) return push_failure(L, "not user thread");
-  if (!thread || thread->state == LightThread::State::zombie) {
-    if (thread) retire(*thread);
-    return push_failure(L, thread ? "already terminated" : "already waited or killed");
-  }
+  if (!thread) return push_failure(L, is_no_thread(L, 1) ? "not user thread" : "already waited or killed");
   if (thread->parent != current_ || thread == current_) return push_failure(L, "killer not parent");
-  if (thread->linked()) thread->unlink();
-  thread->wait.reset();
-  thread->succeeded = false;
-  --live_;
+  bool has_ended = thread->state == LightThread::State::zombie;
+  if (!has_ended) {
+    if (thread->linked()) thread->unlink();
+    thread->wait.reset();
+    thread->succeeded = false;
+    --live_;
+  }
   retire(*thread);
+  drop_zombies();
+  if (has_ended) return push_failure(L, "already terminated");
   lua_pushinteger(L, 1);
   return 1;
 }
 
 static const char* status_in(const LightThread& thread, lua_State* other) {
-  if (thread.state == LightThread::State::dead) return thread.own.L == other ? "dead" : nullptr;
+  if (thread.state == LightThread::State::dead) return nullptr;
   const auto& resumers = thread.resumers;
   if (std::find(resumers.begin(), resumers.end(), other) != resumers.end()) return "normal";
   return thread.active == other ? "running" : nullptr;

@@ -43,7 +43,7 @@ class LightThread final : public Link, public Completion {
     dead,
   };
   Run& run;
-  Vm::Thread own;
+  Vm::Thread own;                    // of a dead one nothing: the coroutine may be gone, and its address another's
   lua_State* active;                 // the coroutine that runs, or waits; `own.L` or one that was resumed from it
   std::vector<lua_State*> resumers;  // those that resumed it, outermost first
   LightThread* parent = nullptr;
@@ -148,7 +148,7 @@ class Run {
     ready_.push_back(thread);
   }
   LightThread* find_thread(lua_State* L);
-  bool is_no_thread(lua_State* other) const;
+  bool is_no_thread(lua_State* L, int index) const;
   bool is_over() const { return ended_ || live_ == 0; }
 
   Vm& vm_;

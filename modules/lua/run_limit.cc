@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <string_view>
 
 #include "core/base/log_sinks.h"
 #include "core/conf/generation.h"
@@ -19,6 +20,10 @@ namespace {
 // So many ticks within one entry are the limit.
 constexpr uint64_t ticks_per_limit = 4;
 constexpr int exit_status = 3;
+
+constexpr std::string_view script_line =
+    "[alert] lua: a compiled script does not end (lua_run_time_limit): the worker ends, its requests with it\n";
+constexpr std::string_view finalizer_line = "[alert] lua: a finalizer does not end (lua_run_time_limit): the worker ends before it\n";
 
 // What the signal handler reads; set while no tick can come.
 struct Watched {
@@ -49,12 +54,13 @@ void RunLimit::on_tick(int) {
   watched.ticks = entry == watched.entry ? watched.ticks + 1 : 0;
   watched.entry = entry;
   if (entry % 2 == 0 || watched.ticks < ticks_per_limit) return;
-  if (watched.ticks == ticks_per_limit) {
+  if (watched.ticks == ticks_per_limit && !closes_.load(std::memory_order_relaxed)) {
     armed_.store(true, std::memory_order_relaxed);
     lua_sethook(machine_.load(std::memory_order_relaxed), raise_limit, LUA_MASKCOUNT, 1);
   } else if (watched.ticks >= 2 * ticks_per_limit) {
-    constexpr char line[] = "[alert] lua: a compiled script does not end (lua_run_time_limit): the worker ends, its requests with it\n";
-    if (write(watched.log_descriptor, line, sizeof line - 1) < 0) {}
+    bool closes = closes_.load(std::memory_order_relaxed);
+    std::string_view line = closes ? finalizer_line : script_line;
+    if (write(watched.log_descriptor, line.data(), line.size()) < 0) {}
     _exit(exit_status);
   }
 }

@@ -4,7 +4,8 @@
 // lua_run_time_limit: a script that computes and never waits must not hold its worker for ever. The time is the process's own user time, by
 // a virtual interval timer, so an idle worker is never woken. When one entry into Lua has used it up, a hook raises an error in the script
 // at its next instruction, and at each further one, so no pcall survives it. Code that LuaJIT has compiled does not look at hooks: where
-// that goes on for as long again, the worker ends with a line in the log and the master makes a new one.
+// that goes on for as long again, the worker ends with a line in the log and the master makes a new one. So it is with finalizers, where
+// LuaJIT calls no hook.
 //
 // One per process; touched by the worker's thread and by a signal handler in it.
 #pragma once
@@ -42,6 +43,14 @@ class RunLimit {
     Entry(const Entry&) = delete;
     Entry& operator=(const Entry&) = delete;
   };
+  // While a machine is closed: it must not be touched from outside. Finalizers that do not end do end the worker.
+  class Closing {
+   public:
+    Closing() { closes_.store(true, std::memory_order_relaxed); }
+    ~Closing() { closes_.store(false, std::memory_order_relaxed); }
+    Closing(const Closing&) = delete;
+    Closing& operator=(const Closing&) = delete;
+  };
 
  private:
   static void on_tick(int);
@@ -51,6 +60,7 @@ class RunLimit {
   static inline std::atomic<lua_State*> machine_{nullptr};  // that was entered last
   static inline std::atomic<uint64_t> entry_{0};  // odd: inside
   static inline std::atomic<bool> armed_{false};
+  static inline std::atomic<bool> closes_{false};
 };
 
 }  // namespace fairlead::lua

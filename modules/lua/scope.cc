@@ -18,6 +18,11 @@ Scope::Scope(Vm& of_vm, Hook in_hook, http::Request* of_request, Logger with_log
   if (is_limited()) RunLimit::enter(of_vm.main());
 }
 
+void Scope::give_texts_back() {
+  give_back(vm.text);
+  give_back(vm.printed);
+}
+
 void Scope::drop_ctx() { luaL_unref(vm.main(), LUA_REGISTRYINDEX, ctx_ref); }
 
 Scope& request_scope(lua_State* L) {

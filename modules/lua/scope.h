@@ -37,6 +37,7 @@ class Scope {
   ~Scope() {
     if (ctx_ref != LUA_NOREF) drop_ctx();
     current_ = before_;
+    if (!before_) give_texts_back();
     if (is_limited()) RunLimit::leave();
   }
   Scope(const Scope&) = delete;
@@ -63,6 +64,7 @@ class Scope {
 
  private:
   void drop_ctx();
+  void give_texts_back();
   // The outermost one on the loop's thread; other threads have a limit of their own (thread_machine.h).
   bool is_limited() const { return !before_ && hook != Hook::worker_thread; }
   Scope* before_;
@@ -90,6 +92,11 @@ std::string_view to_text(lua_State* L, int index);
 // Raises the message, in which %d stands for the number of arguments, unless that lies between the two.
 void check_count(lua_State* L, int least, int most, const char* message);
 inline void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
+// Texts that are kept for their room keep so much of it at most.
+constexpr size_t kept_text_bytes_max = 1 << 20;
+inline void give_back(std::string& text) {
+  if (text.capacity() > kept_text_bytes_max) std::string().swap(text);
+}
 // nil and the text: what a function that failed gives.
 int push_failure(lua_State* L, std::string_view text);
 // A number as Lua shows it: "%.14g".

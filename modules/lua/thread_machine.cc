@@ -101,6 +101,7 @@ ThreadOutcome ThreadMachine::run(const ThreadCall& call) {
   {
     Scope scope(vm_, Hook::worker_thread, nullptr, Logger());
     Job job{call, outcome};
+    vm_.make_room();
     lua_pushcfunction(L, call_module);
     lua_pushlightuserdata(L, &job);
     MemoryLimit limited(true);

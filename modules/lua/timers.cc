@@ -56,8 +56,8 @@ Timers::Timers(Worker& worker) : worker_(worker), leaving_(worker.loop()), nurse
 Timers::~Timers() {
   nursery_.cancel();
   if (Vm* vm = fairlead::conf<LuaConf>(worker_.generation().root()).vm) {
-    RunLimit::stop();
     vm->close();
+    RunLimit::stop();  // not before: finalizers are scripts, too
   }
 }
 
@@ -111,6 +111,11 @@ Task<Unit> Timers::run(Held held, bool premature) {
 
 Task<Unit> Timers::leave() {
   leaving_.set();
+  co_await nursery_.all_done();
+  co_return Unit();
+}
+
+Task<Unit> Timers::finish() {
   co_await nursery_.all_done();
   co_return Unit();
 }

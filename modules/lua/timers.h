@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // ngx.timer: functions that run later, without a request. State of the worker. A draining worker runs what is pending at once, told that it
-// is premature, and waits for what runs.
+// is premature, and waits for what runs; so it does for what the requests that it still had start at their end.
 #pragma once
 
 #include <lua.hpp>
@@ -30,8 +30,10 @@ class Timers {
   const char* add(lua_State* L, int arguments, uint64_t delay_ms, bool repeats);
   size_t running() const { return running_; }
   size_t pending() const { return pending_; }
-  // Runs what is pending, waits for what runs.
+  // The worker drains: runs what is pending, waits for what runs.
   Task<Unit> leave();
+  // No connection is left: waits for what their last requests started.
+  Task<Unit> finish();
 
  private:
   // A function with its arguments, on a Lua stack of its own.

@@ -29,24 +29,14 @@ Vm::~Vm() { close(); }
 
 void Vm::close() {
   if (!main_) return;
-  if (real_allocate_) lua_setallocf(main_, real_allocate_, real_state_);
+  heap_.stop(main_);
   Scope scope(*this, Hook::exit_worker, nullptr, Logger());  // of finalizers that scripts wrote
+  RunLimit::Closing closing;
   lua_close(main_);
   main_ = nullptr;
 }
 
 Vm& vm_of(Generation& generation) { return *fairlead::conf<LuaConf>(generation.root()).vm; }
-
-// The limit holds while a script runs, in protected mode; what the engine itself pushes outside must not fail.
-void* Vm::allocate(void* self, void* block, size_t old_bytes, size_t new_bytes) {
-  Vm& vm = *static_cast<Vm*>(self);
-  size_t limit = vm.conf_.memory_limit;
-  bool refuse = limit && new_bytes > old_bytes && MemoryLimit::holds() && vm.used_bytes_ + (new_bytes - old_bytes) > limit;
-  if (refuse) return nullptr;
-  void* made = vm.real_allocate_(vm.real_state_, block, old_bytes, new_bytes);
-  if (made || new_bytes == 0) vm.used_bytes_ += new_bytes - old_bytes;
-  return made;
-}
 
 // An error where nothing protects: the engine's own pushes, out of memory. The worker ends and is replaced.
 static int on_panic(lua_State* L) {
@@ -77,17 +67,15 @@ ConfResult<Unit> Vm::open(Api api) {
   main_ = luaL_newstate();
   if (!main_) return std::string("failed to create a Lua machine");
   lua_atpanic(main_, on_panic);
-  if (conf_.memory_limit) {
-    real_allocate_ = lua_getallocf(main_, &real_state_);
-    used_bytes_ = static_cast<size_t>(lua_gc(main_, LUA_GCCOUNT, 0)) * 1024;
-    lua_setallocf(main_, &Vm::allocate, this);
-  }
+  if (conf_.memory_limit) heap_.start(main_, conf_.memory_limit);
   lua_pushcfunction(main_, api == Api::whole ? &Vm::open_protected<Api::whole> : &Vm::open_protected<Api::thread>);
   lua_pushlightuserdata(main_, this);
   Scope scope(*this, Hook::init, nullptr, Logger());
   if (lua_pcall(main_, 1, 0, 0) != 0) return format("failed to open the Lua API: {}", lua_tostring(main_, -1));
   lua_pushcfunction(main_, add_traceback);
   traceback_ref_ = luaL_ref(main_, LUA_REGISTRYINDEX);
+  lua_createtable(main_, 0, 0);
+  given_up_ref_ = luaL_ref(main_, LUA_REGISTRYINDEX);
   return Unit();
 }
 
@@ -172,6 +160,7 @@ bool Vm::call(lua_State* L, int arguments, int results) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, traceback_ref_);
   lua_insert(L, base);
   bool good;
+  make_room();
   {
     MemoryLimit limited(true);
     good = lua_pcall(L, arguments, results, base) == 0;
@@ -199,10 +188,31 @@ void Vm::give_thread(Thread thread, bool finished) {
   if (finished && spare_.size() < spare_threads_max) {
     lua_settop(thread.L, 0);
     spare_.push_back(thread);
-  } else {
-    release(thread.L);
-    luaL_unref(main_, LUA_REGISTRYINDEX, thread.anchor);
+    return;
   }
+  if (lua_status(thread.L) == 0) lua_settop(thread.L, 0);  // with values, or a function, it would look like one that has not begun
+  give_up(thread.L);
+  luaL_unref(main_, LUA_REGISTRYINDEX, thread.anchor);
+}
+
+// Nothing that Lua offers ends a coroutine that has yielded. It never runs again, so its environment is free to say so.
+void Vm::give_up(lua_State* coroutine) {
+  release(coroutine);
+  if (lua_status(coroutine) != LUA_YIELD) return;
+  MemoryLimit unlimited(false);  // an error would be one of the coroutine, which nothing protects
+  lua_pushthread(coroutine);
+  lua_xmove(coroutine, main_, 1);
+  lua_rawgeti(main_, LUA_REGISTRYINDEX, given_up_ref_);
+  lua_setfenv(main_, -2);
+  lua_pop(main_, 1);
+}
+
+bool Vm::is_given_up(lua_State* L, int index) const {
+  lua_getfenv(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, given_up_ref_);
+  bool same = lua_rawequal(L, -1, -2) != 0;
+  lua_pop(L, 2);
+  return same;
 }
 
 // -- ngx.arg --

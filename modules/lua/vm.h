@@ -17,6 +17,7 @@
 
 #include "core/base/error.h"
 #include "modules/lua/conf.h"
+#include "modules/lua/limited_heap.h"
 #include "modules/lua/scope.h"
 
 namespace fairlead {
@@ -84,8 +85,12 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void hold(const lua_State* coroutine) { held_.insert(coroutine); }
   void release(const lua_State* coroutine) { held_.erase(coroutine); }
   bool is_held(const lua_State* coroutine) const { return held_.contains(coroutine); }
-  // `finished`: it ran to its end and may be used again.
+  // `finished`: it ran to its end and may be used again. Where a script still has it, it is dead, also if it waited.
   void give_thread(Thread thread, bool finished);
+  // What is held runs no more: whoever has it finds it dead.
+  void give_up(lua_State* coroutine);
+  // Whether the coroutine at `index` of L was given up while it waited: Lua itself would resume it.
+  bool is_given_up(lua_State* L, int index) const;
 
   // Pushes an empty table for ngx.arg; gives its reference in the registry. It goes back when the script is over, and serves again.
   int push_arg_table(lua_State* L);
@@ -94,17 +99,17 @@ class Vm : public std::enable_shared_from_this<Vm> {
   const VariableRef& variable(std::string_view name);
 
   RegexCache& regexes() { return *regexes_; }
-  // Where texts are built. Cleared by whoever begins one; never kept over a call into Lua that may build another.
+  // Where texts are built. Cleared by whoever begins one; never kept over a call into Lua that may build another, nor over the end of the
+  // outermost Scope: there the room of a big one is given back.
   std::string text;
   // What is being printed: kept while the head is settled, whose filters build texts of their own (and may not print).
   std::string printed;
   // lua_capture_error_log; nullptr: nothing is kept.
   CapturedLog* captured_log = nullptr;
-  // Bytes of Lua's own objects, and the limit (0: none).
-  size_t used_bytes() const { return used_bytes_; }
+  // Before a script is entered in protected mode, under MemoryLimit; within a Scope.
+  void make_room() { heap_.make_room(main_); }
 
  private:
-  static void* allocate(void* self, void* block, size_t old_bytes, size_t new_bytes);
   template <Api api>
   static int open_protected(lua_State* L);
   void set_paths();
@@ -115,9 +120,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   const LuaConf& conf_;
   Worker* worker_ = nullptr;
   lua_State* main_ = nullptr;
-  lua_Alloc real_allocate_ = nullptr;
-  void* real_state_ = nullptr;
-  size_t used_bytes_ = 0;
+  LimitedHeap heap_;  // outlives the machine
+  int given_up_ref_ = LUA_NOREF;   // a table: the environment of coroutines that were given up, by which they are known
   int traceback_ref_ = LUA_NOREF;  // a function pushed anew would be garbage of each call
   std::vector<Thread> spare_;
   std::unordered_set<const lua_State*> held_;

@@ -48,7 +48,8 @@ struct Hooks {
   // When it begins to drain: work that has to come to its end first. Awaited before the worker counts as drained, bounded by
   // worker_shutdown_timeout.
   Task<Unit> (*leave)(Worker& worker) = nullptr;
-  // When it drains and nothing is left of its connections: what they left behind is sent. Bounds its own time.
+  // When it drains and nothing is left of its connections: what they left behind is sent, what they began is awaited. Bounded by
+  // worker_shutdown_timeout; what only goes out to others bounds its own time.
   Task<Unit> (*finish)(Worker& worker) = nullptr;
   // When it ends, before what is left of its connections is dropped: what must not be lost is written. Never waits.
   void (*stop)(Worker& worker) = nullptr;

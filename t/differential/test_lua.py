@@ -264,6 +264,19 @@ SCRIPTS = {
         local e = ngx.thread.spawn(function() ngx.sleep(10) end) ngx.say(coroutine.status(e)) ngx.say(ngx.thread.kill(e))
         ngx.say(ngx.thread.kill(e)) ngx.say(coroutine.status(e))
         local f = ngx.thread.spawn(function() ngx.sleep(0.001) ngx.say("last") end)""",
+    "thread_results": """
+        local done = ngx.thread.spawn(function() return "of the first" end)
+        local other = ngx.thread.spawn(function() return ngx.thread.kill(done) end)
+        ngx.say(ngx.thread.wait(other)) ngx.say(ngx.thread.wait(done))
+        local ended = ngx.thread.spawn(function() end) ngx.say(ngx.thread.kill(ended)) ngx.say(ngx.thread.kill(ended))""",
+    "thread_killed": """
+        local waiting = ngx.thread.spawn(function() ngx.sleep(30) end)
+        local joining = ngx.thread.spawn(function() ngx.thread.wait(ngx.thread.spawn(function() ngx.sleep(0.02) end)) ngx.say("woken") end)
+        for _, thread in ipairs{waiting, joining} do
+          ngx.say(ngx.thread.kill(thread)) ngx.say(coroutine.status(thread)) ngx.say(coroutine.resume(thread))
+          ngx.say(ngx.thread.kill(thread)) ngx.say(ngx.thread.wait(thread))
+        end
+        ngx.sleep(0.06) ngx.say("end")""",
     "thread_exit": "ngx.thread.spawn(function() ngx.sleep(0.001) ngx.exit(403) end) ngx.sleep(5) ngx.say('never')",
     "resume_thread": "local t = ngx.thread.spawn(function() ngx.sleep(0.01) end) ngx.say(coroutine.resume(t)) "
                      "ngx.say(coroutine.resume(coroutine.running()))",

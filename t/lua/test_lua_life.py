@@ -5,6 +5,8 @@
 import signal
 import threading
 
+import pytest
+
 from lib.client import Client, get
 from lib.ports import wait_until
 
@@ -29,6 +31,11 @@ http {
             local n, err = 0
             repeat local ok ok, err = ngx.timer.at(0, function() ngx.sleep(0.1) end) if ok then n = n + 1 end until not ok or n > 20
             ngx.say(n, " ", err)
+        } }
+        location /late { content_by_lua_block { ngx.log(ngx.NOTICE, "late begins") ngx.sleep(0.3) ngx.say("late") } log_by_lua_block {
+            local seconds = tonumber(ngx.var.arg_seconds)
+            ngx.timer.at(0, function(premature) ngx.sleep(seconds)
+            ngx.timer.at(0, function(premature) ngx.log(ngx.NOTICE, "last timer, premature ", tostring(premature)) end) end)
         } }
         location /global { content_by_lua_block { made_here = 1 ngx.say("ok") } }
         location /wait { lua_check_client_abort on; content_by_lua_block { ngx.sleep(30) } }
@@ -74,6 +81,30 @@ def test_pending_timers_run_when_the_worker_leaves(server):
     s.wait_for_log("premature true")
     s.wait_for_log("to its end")
     s.wait_for_log("leaving one")
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGHUP, signal.SIGQUIT])
+def test_timers_of_the_last_requests_run_to_their_end(server, signal_):
+    """Made when the connections that the worker waits for end."""
+    s = server(CONF.replace("VERSION", "one"))
+    late = threading.Thread(target=lambda: get(s.port, "/late?seconds=0.2"))
+    late.start()
+    s.wait_for_log("late begins")
+    s.signal(signal_)
+    late.join()
+    s.wait_for_log("last timer, premature false")
+    s.wait_for_log("leaving one")
+
+
+def test_timers_of_the_last_requests_are_bounded(server):
+    s = server("worker_shutdown_timeout 1s;\n" + CONF.replace("VERSION", "one"))
+    late = threading.Thread(target=lambda: get(s.port, "/late?seconds=600"))
+    late.start()
+    s.wait_for_log("late begins")
+    s.signal(signal.SIGQUIT)
+    late.join()
+    s.wait()
+    assert "last timer" not in s.read("logs/error.log")
 
 
 def test_timers_have_limits(server):

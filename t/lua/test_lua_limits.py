@@ -2,6 +2,10 @@
 # Copyright (C) The Fairlead authors
 """A script can take neither the worker's time nor its memory for ever."""
 
+import signal
+
+import pytest
+
 from lib.client import Client, get
 from lib.ports import wait_until
 from lib.wire import Closed
@@ -75,6 +79,83 @@ def test_a_machine_without_memory_fails_requests_and_not_its_worker(server):
     assert get(s.port, "/ok").body == b"ok\n"
     assert get(s.port, "/filters").body == b"xz"
     assert s.workers() == worker
+
+
+SPARE = r"""
+events {}
+http {
+    lua_memory_limit 10m;
+    init_by_lua_block {
+        live = {}
+        function fill(count) for i = 1, count do live[#live + 1] = ("x"):rep(100000) .. #live end end
+        for _ = 1, 6 do fill(10) collectgarbage() end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /garbage { content_by_lua_block { local s for i = 1, 10 do s = ("y"):rep(50000) .. i .. ngx.now() end ngx.say("ok") } }
+        location /much_garbage { content_by_lua_block { local s for i = 1, 200 do s = ("y"):rep(50000) .. i end ngx.say("ok") } }
+        location /plain {
+            set_by_lua_block $x { local s for i = 1, 10 do s = ("y"):rep(50000) .. i .. ngx.now() end return "ok" }
+            return 200 $x;
+        }
+        location /refused { content_by_lua_block { local t = {} while true do t[#t + 1] = ("x"):rep(100000) .. #t end } }
+        location /fill { content_by_lua_block { pcall(fill, 1000) ngx.exit(204) } }
+        location /empty { content_by_lua_block { live = {} ngx.exit(204) } }
+    }
+}
+"""
+
+
+def test_garbage_is_collected_before_the_limit(server):
+    """What is live would let LuaJIT begin to collect above the limit only."""
+    s = server(SPARE)
+    with Client(s.port) as client:
+        for _ in range(50):
+            for path in ("/garbage", "/much_garbage", "/plain"):
+                assert client.get(path).body.strip() == b"ok", path
+
+
+def test_behind_a_refused_request_the_next_is_answered(server):
+    s = server(SPARE, allow_log=ABORTED)
+    for _ in range(10):
+        for path in ("/garbage", "/plain"):
+            assert [get(s.port, "/refused").status, get(s.port, path).status] == [500, 200], path
+
+
+def test_a_full_machine_that_is_emptied_serves_again(server):
+    s = server(SPARE, allow_log=(*ABORTED, "failed to run"))
+    assert get(s.port, "/fill").status == 204
+    assert get(s.port, "/garbage").status == 500
+    wait_until(lambda: get(s.port, "/empty").status == 204, 5, "room for a table")
+    wait_until(lambda: get(s.port, "/garbage").status == 200, 5, "room")
+    assert [get(s.port, "/much_garbage").status for _ in range(20)] == [200] * 20
+
+
+FINALIZER = r"""
+error_log logs/error.log notice;
+events {}
+http {
+    lua_run_time_limit 200ms;
+    lua_jit %%JIT%%;
+    init_worker_by_lua_block {
+        proxy = newproxy(true)
+        getmetatable(proxy).__gc = function() while true do end end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { return 200 ok; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("jit", ["on", "off"])
+def test_a_finalizer_without_end_does_not_keep_the_worker(server, jit):
+    s = server(FINALIZER, JIT=jit, allow_log=("finalizer does not end", "exited with code"))
+    assert get(s.port, "/").status == 200
+    s.signal(signal.SIGQUIT)
+    s.wait()
+    s.wait_for_log("a finalizer does not end")
 
 
 NESTED = r"""

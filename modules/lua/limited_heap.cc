@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Copyright (C) The Fairlead authors
+#include "modules/lua/limited_heap.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "modules/lua/memory_limit.h"
+
+namespace fairlead::lua {
+
+// A collection takes at most one part in so many, and one, of the time.
+static constexpr uint64_t rest_factor = 10;
+// LuaJIT's defaults, in percent: the size at which a cycle begins, of what was live; the work of a step, of its 1 KiB.
+static constexpr size_t pause_default = 200;
+static constexpr size_t step_default = 200;
+static constexpr size_t step_max = 1 << 26;
+static constexpr size_t step_unit = 10;  // bytes of work for a percent
+// A step is done for each allocation, however big: for this size they are made to suffice.
+static constexpr size_t allocation_bytes = 64 << 10;
+
+void LimitedHeap::start(lua_State* machine, size_t limit_bytes) {
+  limit_bytes_ = limit_bytes;
+  real_allocate_ = lua_getallocf(machine, &real_state_);
+  used_bytes_ = static_cast<size_t>(lua_gc(machine, LUA_GCCOUNT, 0)) * 1024 + static_cast<size_t>(lua_gc(machine, LUA_GCCOUNTB, 0));
+  lua_setallocf(machine, &LimitedHeap::allocate, this);
+  lead_collector(machine);
+  collect_above_bytes_ = limit_bytes / 4;  // the first time soon: what is live is not known yet
+}
+
+void LimitedHeap::stop(lua_State* machine) {
+  if (real_allocate_) lua_setallocf(machine, real_allocate_, real_state_);
+}
+
+void* LimitedHeap::allocate(void* self, void* block, size_t old_bytes, size_t new_bytes) {
+  LimitedHeap& heap = *static_cast<LimitedHeap*>(self);
+  bool exceeds = new_bytes > old_bytes && heap.used_bytes_ + (new_bytes - old_bytes) > heap.limit_bytes_;
+  if (exceeds && MemoryLimit::holds()) {
+    heap.refused_ = true;
+    return nullptr;
+  }
+  void* made = heap.real_allocate_(heap.real_state_, block, old_bytes, new_bytes);
+  if (made || new_bytes == 0) heap.used_bytes_ += new_bytes - old_bytes;
+  return made;
+}
+
+static uint64_t monotonic_ns() {
+  auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
+}
+
+void LimitedHeap::collect_if_due(lua_State* machine) {
+  uint64_t begin_ns = monotonic_ns();
+  if (used_bytes_ <= collect_above_bytes_ && begin_ns < rests_until_ns_) return;
+  collect(machine);
+  uint64_t end_ns = monotonic_ns();
+  rests_until_ns_ = end_ns + rest_factor * (end_ns - begin_ns);
+  lead_collector(machine);
+}
+
+static int collect_all(lua_State* L) {
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return 0;
+}
+
+// A finalizer may fail, and is a script: it has the limit of one.
+void LimitedHeap::collect(lua_State* machine) {
+  ++collections_;
+  refused_ = false;
+  lua_pushcfunction(machine, collect_all);
+  MemoryLimit limited(true);
+  if (lua_pcall(machine, 0, 0, 0) != 0) lua_pop(machine, 1);
+}
+
+void LimitedHeap::lead_collector(lua_State* machine) {
+  size_t live = std::max<size_t>(used_bytes_, 1);
+  size_t free = limit_bytes_ - std::min(limit_bytes_, live);
+  size_t least = limit_bytes_ / 16;
+  collect_above_bytes_ = live + std::max(free / 4 * 3, least);
+  size_t pause = std::min(pause_default, 100 + std::max(free / 4, least) * 100 / live);
+  // A cycle's work is about twice what is live, and half of `free` is there for what the script allocates meanwhile.
+  size_t steps = std::max<size_t>(free / 2 / allocation_bytes, 1);
+  size_t step = std::clamp(2 * live / steps / step_unit, step_default, step_max);
+  lua_gc(machine, LUA_GCSETPAUSE, static_cast<int>(pause));
+  lua_gc(machine, LUA_GCSETSTEPMUL, static_cast<int>(step));
+  lua_gc(machine, LUA_GCRESTART, -1);  // the next cycle begins by that pause, too
+}
+
+}  // namespace fairlead::lua
