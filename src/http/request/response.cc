@@ -130,13 +130,15 @@ static bool settle_head(Request& request) {
   return true;
 }
 
-// A page takes the response's place: what the response said of itself does not hold for it.
+// A page takes the response's place: what the response said of itself does not hold for it. Which fields of the request decide about it does,
+// where only the range was wrong.
 static Verdict drop_refused(Request& request) {
   Response& response = request.response;
   unsigned status = std::exchange(response.refused_status, uint16_t{0});
   response.head.reason = {};
   bool leads_away = is_redirect(status);
-  response.head.headers.remove_if([leads_away](const Headers::Field& field) {
+  response.head.headers.remove_if([status, leads_away](const Headers::Field& field) {
+    if (status == 416 && field.known == KnownHeader::vary) return false;
     return field.known != KnownHeader::content_range && !(leads_away && field.known == KnownHeader::location);
   });
   response.head.framing.content_length = no_length;
@@ -209,6 +211,13 @@ void set_text(Request& request, unsigned status, std::string_view content_type, 
 void set_location(Request& request, std::string_view uri) {
   request.response.foreign_location = false;
   request.response.head.headers.set(KnownHeader::location, escaped(Escape::controls, uri, request.arena()));
+}
+
+void add_challenge(Request& request, std::string_view challenge) {
+  Headers& headers = request.response.head.headers;
+  for (const Headers::Field* field = headers.find(KnownHeader::www_authenticate); field; field = headers.next_same(*field))
+    if (field->value == challenge) return;
+  headers.add(KnownHeader::www_authenticate, request.arena().copy(challenge));
 }
 
 Verdict redirect_with_slash(Request& request) {
