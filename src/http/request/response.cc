@@ -17,6 +17,7 @@
 #include "http/request/browser.h"
 #include "http/request/client_facts.h"
 #include "http/request/identity.h"
+#include "http/request/read_body.h"
 
 namespace fairlead::http {
 
@@ -236,6 +237,7 @@ Verdict apply_location_limits(Request& request) {
   if (core.client_max_body_size && request.head.framing.content_length > static_cast<int64_t>(core.client_max_body_size) &&
       !request.in_error_page) {
     request.logger.error("client intended to send too large body: {} bytes", request.head.framing.content_length);
+    drop_body(request);
     return Verdict::status(413);
   }
   return Verdict::next();
