@@ -98,7 +98,11 @@ ConfResult<FileTarget*> shared_target(Generation& generation, AccessLogConf& mai
   FileSink& opened = generation.file_sink(path);
   for (FileTarget* known : main.files) {
     if (known->opened != &opened) continue;
-    const LogFileRules& other = known->rules;
+    LogFileRules& other = known->rules;
+    if (rules.buffer_bytes && !other.buffer_bytes) {  // from then on it has a buffer, for the lines that asked for none, too
+      other = rules;
+      return known;
+    }
     bool equal = other.buffer_bytes == rules.buffer_bytes && other.flush_ms == rules.flush_ms && other.gzip_level == rules.gzip_level;
     if (!equal && rules.buffer_bytes) return format("access_log \"{}\" already defined with conflicting parameters", path);
     return known;

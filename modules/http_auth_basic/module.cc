@@ -16,6 +16,7 @@
 #include "http/hooks.h"
 #include "http/request/audit.h"
 #include "http/request/request.h"
+#include "http/request/response.h"
 #include "modules/http_auth_basic/password.h"
 
 namespace fairlead::http::auth_basic {
@@ -52,7 +53,7 @@ Verdict challenge(Request& request, std::string_view realm) {
     request.logger.error("the realm of auth_basic has control characters");
     return Verdict::status(500);
   }
-  request.response.head.headers.add("WWW-Authenticate", request.arena().copy(field));
+  add_challenge(request, field);
   return Verdict::status(401);
 }
 

@@ -11,6 +11,7 @@
 #include "event/worker.h"
 #include "http/hooks.h"
 #include "http/request/audit.h"
+#include "http/request/response.h"
 #include "modules/http_auth_jwt/conf.h"
 #include "modules/http_auth_jwt/jwe.h"
 #include "modules/http_auth_jwt/key_store.h"
@@ -46,7 +47,7 @@ Verdict challenge(Request& request, std::string_view realm, bool had_token) {
     request.logger.error("the realm of auth_jwt has control characters");
     return Verdict::status(500);
   }
-  request.response.head.headers.add("WWW-Authenticate", request.arena().copy(field));
+  add_challenge(request, field);
   return Verdict::status(401);
 }
 

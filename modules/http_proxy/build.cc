@@ -250,6 +250,7 @@ Task<Verdict> run_proxy(Request& request) {
   plan.build = &build;
   plan.edit_reply = &edit_reply;
   plan.module_plan = &proxy;
+  plan.has_own_body = conf.set_body.is_set();
   plan.can_send_chunked = conf.http_version != Version::http_1_0;
   return forward(request, plan);
 }

@@ -24,7 +24,8 @@ uint64_t range_start(std::string_view value) {
   constexpr std::string_view unit = "bytes=";
   if (!starts_with_nocase(value, unit) || value.find(',') != std::string_view::npos) return 0;
   value = trim(value.substr(unit.size()));
-  return parse_decimal(trim(value.substr(0, value.find('-')))).value_or(0);
+  uint64_t start = parse_decimal(trim(value.substr(0, value.find('-')))).value_or(0);
+  return start < INT64_MAX ? start : 0;  // no file has so many bytes: what there is of it says the first slice
 }
 
 }  // namespace fairlead::http_slice

@@ -3,6 +3,8 @@
 //
 // slice: a large response is asked of the upstream in ranges of one size, as they are needed, and given to the client as a whole or as the
 // range it wants. The upstream is asked with $slice_range; the body is slice_body.h's.
+#include <algorithm>
+
 #include "core/base/format.h"
 #include "core/conf/session_vars.h"
 #include "core/conf/value.h"
@@ -30,8 +32,9 @@ Value get_slice_range(Session& session, uintptr_t) {
   uint64_t slice_bytes = conf<SliceConf>(request).slice_bytes;
   if (slice_bytes == 0) return Value::missing();
   SliceState& state = request.slot<SliceState>();
-  if (!state.is_known) state = {true, request.is_subrequest ? 0 : first_slice(request, slice_bytes)};
-  return text_value(session, format("bytes={}-{}", state.begin, state.begin + slice_bytes - 1));
+  if (!state.holds_for(request)) state = {request.redirects, request.is_subrequest ? 0 : first_slice(request, slice_bytes)};
+  uint64_t end = std::min<uint64_t>(state.begin + slice_bytes, INT64_MAX);
+  return text_value(session, format("bytes={}-{}", state.begin, end - 1));
 }
 
 // A slice that is not the one asked for: no part of it may be taken for the whole.
@@ -44,7 +47,7 @@ void refuse(Request& request) {
 void begin_slices(Request& request) {
   Response& response = request.response;
   const SliceState* state = request.find_slot<SliceState>();
-  if (!state || request.is_subrequest || response.status() != 206 || !response.body) return;
+  if (!state || !state->holds_for(request) || request.is_subrequest || response.status() != 206 || !response.body) return;
   uint64_t slice_bytes = conf<SliceConf>(request).slice_bytes;
   Headers& fields = response.head.headers;
   auto range = parse_content_range(fields.value(KnownHeader::content_range));
@@ -74,7 +77,7 @@ constexpr Directive rows[] = {
     slot<SliceConf, &SliceConf::slice_bytes>("slice", in_http_any,
         "The size of the ranges in which a response is asked of its upstream, by $slice_range; 0: it is asked for as a whole."),
 };
-constexpr VariableDef variables[] = {{.name = "slice_range", .get = get_slice_range, .engines = http_variable}};
+constexpr VariableDef variables[] = {{.name = "slice_range", .get = get_slice_range, .flags = variable_volatile, .engines = http_variable}};
 
 bool is_on(const Block& block) { return conf<SliceConf>(block).slice_bytes != 0; }
 constexpr ResponseFilter filters[] = {{.stage = Stage::store, .apply = begin_slices, .applies = is_on}};

@@ -92,7 +92,7 @@ Task<Result<Unit>> SliceBody::fetch() {
   plan.fails_if_longer = true;
   slice_ = std::make_unique<Subrequest>(request_, plan);
   next_ = 0;
-  slice_->request().slot<SliceState>() = {true, at_};
+  slice_->request().slot<SliceState>() = {0, at_};
   slice_->request().response.is_piece = true;
   co_await slice_->run();
   if (is_expected(*slice_)) co_return Unit();

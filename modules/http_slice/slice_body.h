@@ -13,10 +13,14 @@
 
 namespace fairlead::http_slice {
 
-// The slot of a request that is one slice: where it begins, for $slice_range.
+// The slot of a request that is one slice: where it begins, for $slice_range. Behind an internal redirect that is found out anew: the
+// location there may have slices of another size, or none.
 struct SliceState {
-  bool is_known = false;
+  int of_redirect = -1;  // Request::redirects then; -1: nobody asked yet
   uint64_t begin = 0;
+  bool holds_for(const http::Request& request) const {
+    return of_redirect >= 0 && (request.is_subrequest || of_redirect == request.redirects);
+  }
 };
 
 class SliceBody final : public http::Body {

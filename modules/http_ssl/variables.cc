@@ -20,7 +20,7 @@ using http::as_request;
 // nullptr: the client speaks no TLS.
 SSL* ssl_of(Session& session) {
   const http::ClientFacts& facts = as_request(session).facts;
-  return facts.secure ? &facts.secure->transport().ssl() : nullptr;
+  return facts.secure ? &facts.secure->ssl() : nullptr;
 }
 X509* certificate_of(Session& session) {
   SSL* ssl = ssl_of(session);

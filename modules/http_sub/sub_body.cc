@@ -52,6 +52,30 @@ void SubBody::take(Slice bytes) {
   output_.push_back(std::move(bytes));
 }
 
+// The next bytes to give. Short pieces leave as one: each piece may become a chunk on the wire, with a size line of its own.
+static Slice take_gathered(Chain& output) {
+  constexpr size_t short_bytes = 1024, gathered_bytes_max = 8192;
+  size_t bytes = output[0].size;
+  if (bytes < short_bytes) {
+    for (size_t i = 1; i < output.count() && output[i].size < short_bytes && bytes + output[i].size <= gathered_bytes_max; ++i)
+      bytes += output[i].size;
+  }
+  if (bytes == output[0].size) {
+    Slice first(output[0].owner, output[0].data, output[0].size);
+    output.drop_front(bytes);
+    return first;
+  }
+  SegmentRef segment = SegmentRef::make(bytes);
+  char* to = segment->bytes();
+  for (size_t left = bytes; left > 0;) {
+    size_t piece = output[0].size;
+    std::memcpy(to + (bytes - left), output[0].data, piece);
+    left -= piece;
+    output.drop_front(piece);
+  }
+  return Slice(std::move(segment), to, bytes);
+}
+
 Poll SubBody::poll(Chunk& chunk) {
   while (output_.empty()) {
     if (ended_) return Poll::end;
@@ -64,8 +88,7 @@ Poll SubBody::poll(Chunk& chunk) {
     output_.push_back(std::exchange(held_, Slice()));
   }
   chunk.clear();
-  chunk.bytes = Slice(output_[0].owner, output_[0].data, output_[0].size);
-  output_.drop_front(chunk.bytes.size);
+  chunk.bytes = take_gathered(output_);
   return Poll::ready;
 }
 

@@ -25,7 +25,7 @@ SSL* current_ssl(lua_State* L) {
   Scope& scope = request_scope(L);
   if (scope.handshake) return &scope.handshake->ssl;
   const http::SecureClient* secure = scope.request->facts.secure;
-  return secure ? &secure->transport().ssl() : nullptr;
+  return secure ? &secure->ssl() : nullptr;
 }
 
 int push_no_ssl(lua_State* L) { return push_failure(L, "bad ssl conn"); }

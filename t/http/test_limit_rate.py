@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from lib import upstreams as up
 from lib.client import Client, get
 from lib.ports import TIME_SCALE
 
@@ -18,6 +19,7 @@ http {
         root %%PREFIX%%/html;
         location /slow/ { alias %%PREFIX%%/html/; limit_rate 100k; }
         location /late/ { alias %%PREFIX%%/html/; limit_rate 10k; limit_rate_after 200k; }
+        location /lifted { limit_rate 1k; proxy_pass http://127.0.0.1:%%UP%%; }
         location /asked/ { alias %%PREFIX%%/html/; limit_rate $arg_rate; }
     }
 }
@@ -26,8 +28,9 @@ CONTENT = bytes(range(250)) * 800  # 200000 bytes
 
 
 @pytest.fixture(params=["on", "off"])
-def paced(server, request):
-    return server(CONF, files={"html/a": CONTENT}, SENDFILE=request.param)
+def paced(server, upstream, request):
+    free = upstream(up.serve(lambda _: up.reply(200, CONTENT, {"X-Accel-Limit-Rate": "0"})))
+    return server(CONF, files={"html/a": CONTENT}, SENDFILE=request.param, UP=free.port)
 
 
 def time_of(server, target):
@@ -49,6 +52,10 @@ def test_a_rate_from_a_variable(paced):
     assert time_of(paced, "/asked/a?rate=0") < 15
     assert time_of(paced, "/asked/a?rate=fast") < 15
     paced.wait_for_log('invalid size "fast"')
+
+
+def test_a_peer_lifts_it(paced):
+    assert time_of(paced, "/lifted") < 5 * TIME_SCALE  # at the rate it would be 200 s
 
 
 def test_a_client_that_leaves_in_between(paced):

@@ -20,6 +20,7 @@ http {
         root %%PREFIX%%/html;
         location /one/ { alias %%PREFIX%%/html/; max_ranges 1; }
         location /none/ { alias %%PREFIX%%/html/; max_ranges 0; }
+        location /peer { proxy_force_ranges on; proxy_pass http://127.0.0.1:%%UP%%; }
         location /page/ { alias %%PREFIX%%/html/; error_page 416 /whole.txt; add_header X-Sent yes; }
     }
 }
@@ -28,8 +29,11 @@ TEXT = b"0123456789" * 10
 
 
 @pytest.fixture(params=["on", "off"])
-def ranged(server, request):
-    return server(CONF, files={"html/a.txt": TEXT, "html/whole.txt": "all of it", "html/empty.txt": ""}, SENDFILE=request.param)
+def ranged(server, upstream, request):
+    peer = upstream(up.serve(lambda _: up.reply(200, TEXT, [("Vary", "X-U"), ("Cache-Control", "no-store"), ("X-A", "1"),
+                                                            ("Content-Encoding", "x")])))
+    return server(CONF, files={"html/a.txt": TEXT, "html/whole.txt": "all of it", "html/empty.txt": ""}, SENDFILE=request.param,
+                  UP=peer.port)
 
 
 def ask(server, ranges, target="/a.txt", **more):
@@ -102,6 +106,12 @@ def test_if_range_by_date_and_by_tag(ranged):
 def test_head_of_a_range(ranged):
     reply = request(ranged.port, "HEAD", "/a.txt", headers={"Range": "bytes=10-19"})
     assert (reply.status, reply.header("content-range"), reply.header("content-length")) == (206, "bytes 10-19/100", "10")
+
+
+def test_a_416_varies_as_the_reply_does(ranged):
+    reply = ask(ranged, "bytes=1000-", "/peer")
+    assert (reply.status, reply.header("Content-Range"), reply.header("Vary")) == (416, "bytes */100", "X-U")
+    assert [reply.header(name) for name in ("Cache-Control", "X-A", "Content-Encoding")] == [None] * 3
 
 
 def test_a_416_may_have_an_error_page_and_no_fields_of_the_response(ranged):

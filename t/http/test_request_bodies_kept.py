@@ -25,18 +25,35 @@ http {
         location /clean { proxy_pass http://127.0.0.1:%%UP%%; client_body_in_file_only clean; proxy_set_header X-File $request_body_file; }
         location /twice { proxy_pass http://127.0.0.1:%%UP%%; proxy_set_body "<$request_body>"; }
         location /unread { return 200; }
+        location /tiny { client_body_buffer_size 4; proxy_pass http://127.0.0.1:%%UP%%; proxy_set_header X-Body $request_body;
+                         proxy_set_header X-File $request_body_file; }
+        location /apart/ {
+            proxy_pass_request_body off; proxy_set_header Content-Length "";
+            proxy_set_header X-Body $request_body; proxy_set_header X-File $request_body_file;
+            location /apart/text { proxy_pass http://127.0.0.1:%%UP%%; }
+            location /apart/unbuffered { proxy_request_buffering off; proxy_pass http://127.0.0.1:%%UP%%; }
+            location /apart/file { client_body_in_file_only clean; proxy_pass http://127.0.0.1:%%UP%%; }
+            location /apart/set { proxy_set_body "<$request_body>"; proxy_pass http://127.0.0.1:%%UP%%; }
+            location /apart/limited { client_max_body_size 3; proxy_pass http://127.0.0.1:%%UP%%; }
+        }
+        location /set { proxy_request_buffering off; proxy_set_body "<$request_body>"; proxy_pass http://127.0.0.1:%%UP%%; }
     }
 }
 """
 
 
 def echo(request):
-    return up.reply(200, request.body, {"X-File": request.header("X-File") or "none"})
+    return up.reply(200, request.body, {"X-File": request.header("X-File") or "none", "X-Body": request.header("X-Body") or "none"})
 
 
 @pytest.fixture
-def kept(server, upstream):
-    return server(CONF, UP=upstream(up.serve(echo)).port)
+def peer(upstream):
+    return upstream(up.serve(echo))
+
+
+@pytest.fixture
+def kept(server, peer):
+    return server(CONF, UP=peer.port)
 
 
 def log_of(server):
@@ -91,3 +108,39 @@ def test_a_file_to_be_cleaned_is_gone_behind_its_request(kept):
     path = reply.header("X-File")
     assert path.startswith(os.path.join(kept.prefix, "bodies/")) and reply.body == b"short"
     wait_until(lambda: not os.path.exists(path), 5, "the end of the file")
+
+
+def post_chunked(server, path):
+    """In pieces: nothing of the body is there when the head is."""
+    with Client(server.port) as c:
+        c.send(f"POST {path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n").send_pieces(chunked(b"hel", b"lo"), 4)
+        return c.read_reply("POST")
+
+
+@pytest.mark.parametrize("path, has, body", [
+    ("/apart/text", "hello", b""), ("/apart/unbuffered", "hello", b""), ("/apart/set", "hello", b"<hello>"), ("/set", "none", b"<hello>"),
+])
+def test_a_body_that_is_not_passed_on_is_read_all_the_same(kept, path, has, body):
+    reply = post_chunked(kept, path)
+    assert (reply.header("X-Body"), reply.body) == (has, body)
+
+
+def test_its_file_can_be_named_in_place_of_it(kept):
+    reply = post_chunked(kept, "/apart/file")
+    path = reply.header("X-File")
+    assert path.startswith(os.path.join(kept.prefix, "bodies/")) and reply.body == b""
+    wait_until(lambda: not os.path.exists(path), 5, "the end of the file")
+
+
+def test_what_came_with_the_head_is_a_variable_however_small_the_buffer(kept):
+    reply = post(kept.port, "/tiny", b"longer than that")
+    assert (reply.header("X-Body"), reply.header("X-File"), reply.body) == ("longer than that", "none", b"longer than that")
+    with Client(kept.port) as c:
+        c.send("POST /tiny HTTP/1.1\r\nHost: h\r\nContent-Length: 16\r\n\r\n").send_pieces(b"longer than that", 8)
+        reply = c.read_reply("POST")
+    assert (reply.header("X-Body"), reply.header("X-File") != "none", reply.body) == ("none", True, b"longer than that")
+
+
+def test_its_limit_holds(kept, peer):
+    assert post_chunked(kept, "/apart/limited").status == 413
+    assert peer.requests == []

@@ -105,6 +105,13 @@ def test_a_buffer_is_written_when_full_after_its_time_and_at_the_end(server):
         assert f.read().splitlines()[-1] == "/last"
 
 
+def test_a_file_has_the_buffer_that_any_of_its_lines_asks_for(server):
+    s = server(conf("access_log logs/b.log uri; access_log logs/b.log uri buffer=4k flush=2s;"))
+    get(s.port, "/both")
+    assert s.read("logs/b.log") == ""
+    wait_until(lambda: s.read("logs/b.log") == "/both\n" * 2, 10)
+
+
 def test_gzip(server):
     s = server(conf("access_log logs/z.gz uri gzip=9 flush=100ms;"))
     for path in ("/one", "/two"):

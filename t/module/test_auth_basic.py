@@ -18,6 +18,8 @@ http {
         auth_basic_user_file %%USERS%%;
         location /in { try_files /none /said; }
         location /said { internal; auth_basic off; return 200 "hello $remote_user"; }
+        location /shown { auth_basic fixed; error_page 401 /why; try_files /none /said; }
+        location /why { auth_basic fixed; try_files /none =204; }
         location /off { auth_basic off; try_files /none =204; }
         location /maybe { auth_basic $arg_realm; try_files /none =204; }
         location /gone { auth_basic_user_file %%USERS%%.none; try_files /none =204; }
@@ -68,6 +70,11 @@ def test_every_scheme_lets_in_by_the_right_password_alone(server, users):
     assert get(s.port, "/in", headers=login("long")).status == 401
     s.wait_for_log('user "apr": password mismatch')
     s.wait_for_log('user "long" was not found in ".*users"')
+
+
+def test_a_page_behind_the_same_check_is_challenged_once(server, users):
+    reply = get(server(CONF, USERS=users).port, "/shown")
+    assert (reply.status, reply.header("WWW-Authenticate")) == (401, 'Basic realm="fixed"')
 
 
 def test_a_challenge_names_the_realm(server, users):

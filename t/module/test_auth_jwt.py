@@ -30,6 +30,7 @@ http {
         add_header X-Claims "$jwt_claim_sub|$city|$roles|$jwt_claim_level|$jwt_claim_admin|$jwt_claim_deep|$kind|$jwt_header_alg" always;
         add_header X-Payload $jwt_payload;
         location / { try_files /none =204; }
+        location /shown { error_page 401 /why; try_files /none =204; }
         location /off { auth_jwt off; try_files /none =204; }
         location /cookie { auth_jwt shop token=$cookie_token; try_files /none =204; }
         location /leeway { auth_jwt_leeway 2m; try_files /none =204; }
@@ -80,6 +81,8 @@ def test_without_a_token_the_client_is_asked_for_one(s):
     reply = get(s.port, "/", host="a.example")
     assert reply.status == 401
     assert reply.header("WWW-Authenticate") == 'Bearer realm="closed a.example"'
+    behind_it = get(s.port, "/shown", host="a.example")  # the page is behind the same check
+    assert (behind_it.status, behind_it.header("WWW-Authenticate")) == (401, 'Bearer realm="closed a.example"')
     assert get(s.port, "/", headers={"Authorization": "Basic YTpi"}).status == 401
     assert get(s.port, "/", headers={"Authorization": "Bearer"}).status == 401
     s.wait_for_log(r'\[info\] .* authorization: challenged by auth_jwt "no token"')

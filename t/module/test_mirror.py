@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from lib import upstreams as up
+from lib.certs import Authority
 from lib.client import Client, chunked, get, post
 from lib.ports import wait_until
 
@@ -167,3 +168,86 @@ def test_copies_do_not_delay_quit(world):
     get(world.server.port, "/hold")
     world.copies(1)
     world.server.stop()
+
+
+FACTS = "$ssl_client_verify|$ssl_client_s_dn|$ssl_protocol|$ssl_server_name|$ssl_alpn_protocol|$https|$server_addr:$server_port"
+CONNECTION_CONF = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%% ssl; server_name a.test;
+        ssl_certificate %%CERTS%%/server.pem; ssl_certificate_key %%CERTS%%/server.key;
+        ssl_verify_client optional; ssl_client_certificate %%CERTS%%/ca.pem;
+        if ($ssl_client_verify != SUCCESS) { return 403; }
+        location / { mirror /copy; proxy_set_header X-Facts "%%FACTS%%"; proxy_pass http://127.0.0.1:%%UP%%; }
+        location = /copy { internal; proxy_set_header X-Facts "%%FACTS%%"; proxy_set_header X-Rtt $tcpinfo_rtt;
+                           proxy_pass http://127.0.0.1:%%COPY%%; }
+        location = /hold { mirror /hold/copy; proxy_pass http://127.0.0.1:%%UP%%; }
+        location = /hold/copy { internal; proxy_intercept_errors on; error_page 500 = /copy; proxy_pass http://127.0.0.1:%%COPY%%; }
+    }
+    server {
+        listen %%PORT_1%% proxy_protocol;
+        location / { mirror /copy; proxy_pass http://127.0.0.1:%%UP%%; }
+        location = /copy { internal; proxy_set_header X-Facts "$proxy_protocol_addr|$proxy_protocol_tlv_authority|$server_addr";
+                           proxy_pass http://127.0.0.1:%%COPY%%; }
+    }
+}
+"""
+
+
+class ConnectionWorld:
+    def __init__(self, server, upstream, folder):
+        self.gate = threading.Event()
+        self.ca = Authority(folder)
+        self.ca.leaf("server", "a.test", file="server")
+        self.client = self.ca.leaf("client", client=True)
+        self.copy = upstream(up.serve(self.answer))
+        self.up = upstream(up.serve(lambda request: up.reply(200, b"answer")))
+        self.server = server(CONNECTION_CONF, UP=self.up.port, COPY=self.copy.port, CERTS=self.ca.folder, FACTS=FACTS)
+
+    def answer(self, request):
+        if request.target == "/hold/copy":
+            self.gate.wait(20)
+        return up.reply(500, b"")
+
+    def knock(self, certificate=None):
+        return Client(self.server.port, tls=self.ca.client_context(certificate), server_name="a.test")
+
+
+@pytest.fixture
+def known(server, upstream, tmp_path):
+    world = ConnectionWorld(server, upstream, tmp_path / "certs")
+    yield world
+    world.gate.set()
+
+
+def test_a_copy_knows_the_tls_of_its_request(known):
+    with known.knock(known.client) as client:
+        assert client.get("/", host="a.test").text == "answer"
+    copy = known.copy.wait_requests(1)[0]
+    assert copy.header("X-Facts") == known.up.last.header("X-Facts")
+    assert copy.header("X-Facts").startswith("SUCCESS|CN=client|TLSv1.")
+    assert copy.header("X-Facts").endswith(f"|127.0.0.1:{known.server.port}")
+    assert int(copy.header("X-Rtt")) > 0
+
+
+def test_a_copy_knows_it_when_the_connection_has_ended(known):
+    """The first request of the copy is answered only then, and what the second one says is found out after that."""
+    with known.knock(known.client) as client:
+        assert client.get("/hold", host="a.test").text == "answer"
+        known.copy.wait_requests(1)
+    with known.knock() as another:  # not only ended: the worker has turned to other connections since
+        assert another.get("/", host="a.test").status == 403
+    known.gate.set()
+    last = known.copy.wait_requests(2)[1]
+    assert last.header("X-Facts").startswith("SUCCESS|CN=client|TLSv1.")
+    assert last.header("X-Facts").endswith(f"|127.0.0.1:{known.server.port}")
+    assert int(last.header("X-Rtt")) > 0
+
+
+def test_a_copy_knows_what_the_proxy_protocol_said(known):
+    rest = bytes([192, 0, 2, 1, 5, 6, 7, 8, 4, 210, 0, 80, 2, 0, 4]) + b"name"
+    with Client(known.server.ports[1]) as client:
+        client.send(b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + len(rest).to_bytes(2, "big") + rest)
+        assert client.get("/").text == "answer"
+    assert known.copy.wait_requests(1)[0].header("X-Facts") == "192.0.2.1|name|127.0.0.1"

@@ -21,6 +21,10 @@ http {
         location /sub { slice 100; proxy_set_header Range $slice_range; proxy_pass http://127.0.0.1:%%UP%%;
                         sub_filter_types *; sub_filter 0405 "<45>"; }
         location /few { slice 100; proxy_set_header Range $slice_range; proxy_pass http://few; }
+        location /nest { slice 200; error_page 418 = /; proxy_set_header Range $slice_range; if ($slice_range) { return 418; } }
+        location /nest/off { slice 200; error_page 418 = /off; proxy_set_header Range $slice_range; if ($slice_range) { return 418; } }
+        location /nest/name { slice 200; error_page 418 = @name; proxy_set_header Range $slice_range; if ($slice_range) { return 418; } }
+        location @name { slice 100; add_header X-Slice "[$slice_range]"; return 200 "ok"; }
         location /off { proxy_pass http://127.0.0.1:%%UP%%; add_header X-Slice "[$slice_range]"; }
     }
 }
@@ -88,6 +92,25 @@ def test_what_gets_the_whole(s, asked):
         assert asked == slices(*range(0, 1000, 100)), fields
     reply = get(s.port, "/", {"Range": "bytes=300-310", "If-Range": '"t"'})
     assert (reply.status, reply.text) == (206, WHOLE[300:311])
+
+
+def test_slices_of_the_location_that_a_redirect_leads_to(s, asked):
+    assert get(s.port, "/nest").text == WHOLE
+    assert asked == slices(*range(0, 1000, 100))
+    del asked[:]
+    reply = get(s.port, "/nest", {"Range": "bytes=250-349"})
+    assert (reply.status, reply.text, asked) == (206, WHOLE[250:350], slices(200, 300))
+    assert get(s.port, "/nest/name", {"Range": "bytes=350-360"}).header("X-Slice") == "[bytes=300-399]"
+    assert get(s.port, "/nest/off").header("X-Slice") == "[]"
+
+
+@pytest.mark.parametrize("begin, slice", [
+    ("18446744073709551615", "bytes=0-99"), ("18446744073709551000", "bytes=0-99"), ("9223372036854775808", "bytes=0-99"),
+    ("9223372036854775806", "bytes=9223372036854775800-9223372036854775806"),
+])
+def test_no_range_ends_before_it_begins(s, asked, begin, slice):
+    assert get(s.port, "/", {"Range": f"bytes={begin}-"}).status == 416
+    assert asked == [slice]
 
 
 def test_nothing_there(s):

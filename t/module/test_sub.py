@@ -7,7 +7,7 @@ import random
 import pytest
 
 from lib import upstreams as up
-from lib.client import Client, get, request
+from lib.client import Client, get, raw, request
 
 CONF = """
 events {}
@@ -65,6 +65,23 @@ def s(server, upstream):
         kind = [("Content-Type", "text/plain")] if "plain" in asked.target else HTML
         return up.reply(404 if "missing" in asked.target else 200, "a b a b hello", headers=kind)
     return server(CONF, UP=upstream(up.serve(answer)).port, files={"html/x": "Hello, hello! " + "x" * 100_000})
+
+
+def test_short_pieces_leave_as_one(server, upstream):
+    text = "abcab abd " * 2000
+    s = server(CONF, UP=upstream(up.serve(lambda _: up.reply(200, text, HTML))).port)
+    answer = raw(s.port, b"GET /?x=y HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    head, _, chunks = answer.partition(b"\r\n\r\n")
+    wanted = replaced(text).encode()
+    sizes, body = [], b""
+    while True:
+        size, _, chunks = chunks.partition(b"\r\n")
+        sizes.append(int(size, 16))
+        body += chunks[:sizes[-1]]
+        if sizes[-1] == 0:
+            break
+        chunks = chunks[sizes[-1] + 2:]
+    assert body == wanted and len(sizes) < 20, f"{len(sizes)} chunks for {len(body)} bytes"
 
 
 def test_once_is_once_for_each_text(s):

@@ -5,29 +5,37 @@
 // and a search walks a list of a few. (A session's slots are in its arena: Session::slot.)
 #pragma once
 
-#include <memory>
+#include <cstdint>
 
 namespace fairlead {
 
 class Slots {
  public:
   Slots() = default;
+  ~Slots() { release(first_); }
   Slots(const Slots&) = delete;
   Slots& operator=(const Slots&) = delete;
 
+  // The values of `from` are here, too, the same ones, and last as long as either. What is made after this is its maker's alone. Before the
+  // first use.
+  void share(const Slots& from) {
+    release(first_);
+    first_ = from.first_;
+    if (first_) ++first_->users;
+  }
   // The value of type T, default-constructed at first.
   template <class T>
   T& use() {
     if (T* known = find<T>()) return *known;
-    auto made = std::make_unique<Holder<T>>();
-    made->next = std::move(first_);
-    first_ = std::move(made);
-    return static_cast<Holder<T>&>(*first_).value;
+    auto* made = new Holder<T>;
+    made->next = first_;
+    first_ = made;
+    return made->value;
   }
   // nullptr if there is none.
   template <class T>
   T* find() const {
-    for (Entry* entry = first_.get(); entry; entry = entry->next.get())
+    for (Entry* entry = first_; entry; entry = entry->next)
       if (entry->type == &type_of<T>) return &static_cast<Holder<T>*>(entry)->value;
     return nullptr;
   }
@@ -39,14 +47,22 @@ class Slots {
     explicit Entry(const void* of) : type(of) {}
     virtual ~Entry() = default;
     const void* type;
-    std::unique_ptr<Entry> next;
+    Entry* next = nullptr;
+    uint32_t users = 1;  // the entry before it, or Slots that begin with it
   };
   template <class T>
   struct Holder final : Entry {
     Holder() : Entry(&type_of<T>) {}
     T value{};
   };
-  std::unique_ptr<Entry> first_;
+  static void release(Entry* entry) {
+    while (entry && --entry->users == 0) {
+      Entry* next = entry->next;
+      delete entry;
+      entry = next;
+    }
+  }
+  Entry* first_ = nullptr;
 };
 
 }  // namespace fairlead

@@ -46,20 +46,24 @@ struct Server {
 
 // The servers of one listening address, and which of them a host name means: exact, longest "*.suffix", longest "prefix.*", first
 // regex, default (nginx's order).
-class VirtualHosts {
+class VirtualHosts final : public HostRules {
  public:
   Server* default_server = nullptr;
   std::vector<Server*> servers;  // each once
-  // When all servers are known. Conflicting names are warned about and the later one is ignored, as in nginx.
+  // When all servers and their rules are known. Conflicting names are warned about and the later one is ignored, as in nginx.
   void finish(Generation& generation, std::string_view address);
   // `host`: lower case, no port, no trailing dot. A regex match sets the session's captures if one is given.
   Server* find(std::string_view host, Session* session) const;
   // The same, nullptr if no server has such a name.
   Server* find_named(std::string_view host, Session* session) const;
+  // nullptr: the servers all have the same rules, so that no name has to be looked up while a head is read.
+  const HostRules* host_rules() const { return rules_differ_ ? this : nullptr; }
+  const HeadRules& rules_for(std::string_view host) const override { return find(host, nullptr)->h1_rules.head; }
 
  private:
   std::unordered_map<std::string_view, Server*> exact_, suffix_, prefix_;
   std::vector<std::pair<RegexRule*, Server*>> regexes_;
+  bool rules_differ_ = false;
 };
 
 }  // namespace fairlead::http

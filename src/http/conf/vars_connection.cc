@@ -2,15 +2,12 @@
 // Copyright (C) The Fairlead authors
 //
 // Variables of the client's connection and of the server that took it, as far as HTTP alone knows them.
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include "core/conf/session_vars.h"
 #include "http/conf/server.h"
 #include "http/conf/variables.h"
 #include "http/request/client_facts.h"
 #include "http/request/request.h"
+#include "http/request/tcp_facts.h"
 
 namespace fairlead::http {
 namespace {
@@ -37,23 +34,11 @@ Value get_connection_time(Session& session, uintptr_t) {
 // `p`: the request lay behind the one before it when that was answered.
 Value get_pipe(Session& session, uintptr_t) { return Value{as_request(session).is_pipelined ? "p" : "."}; }
 
-#if defined(TCP_INFO) && defined(__linux__)
-enum class TcpFact : uintptr_t { rtt, rttvar, snd_cwnd, rcv_space };
-Value get_tcp_fact(Session& session, uintptr_t datum) {
-  tcp_info facts;
-  socklen_t size = sizeof facts;
-  if (getsockopt(session.client_fd, IPPROTO_TCP, TCP_INFO, &facts, &size) < 0) return Value::missing();
-  switch (static_cast<TcpFact>(datum)) {
-    case TcpFact::rtt: return number_value(session, facts.tcpi_rtt);
-    case TcpFact::rttvar: return number_value(session, facts.tcpi_rttvar);
-    case TcpFact::snd_cwnd: return number_value(session, facts.tcpi_snd_cwnd);
-    case TcpFact::rcv_space: return number_value(session, facts.tcpi_rcv_space);
-  }
-  return Value::missing();
+template <uint32_t TcpFacts::*Fact>
+Value get_tcp_fact(Session& session, uintptr_t) {
+  std::optional<TcpFacts> facts = tcp_facts(session);
+  return facts ? number_value(session, (*facts).*Fact) : Value::missing();
 }
-template <TcpFact Fact>
-constexpr uintptr_t tcp_datum = static_cast<uintptr_t>(Fact);
-#endif
 
 constexpr VariableDef connection_variables[] = {
     {"https", get_https, 0, http_variable},
@@ -63,12 +48,10 @@ constexpr VariableDef connection_variables[] = {
     {"connection_requests", get_connection_requests, 0, http_variable},
     {"connection_time", get_connection_time, variable_volatile, http_variable},
     {"pipe", get_pipe, 0, http_variable},
-#if defined(TCP_INFO) && defined(__linux__)
-    {"tcpinfo_rtt", get_tcp_fact, variable_volatile, http_variable, nullptr, tcp_datum<TcpFact::rtt>},
-    {"tcpinfo_rttvar", get_tcp_fact, variable_volatile, http_variable, nullptr, tcp_datum<TcpFact::rttvar>},
-    {"tcpinfo_snd_cwnd", get_tcp_fact, variable_volatile, http_variable, nullptr, tcp_datum<TcpFact::snd_cwnd>},
-    {"tcpinfo_rcv_space", get_tcp_fact, variable_volatile, http_variable, nullptr, tcp_datum<TcpFact::rcv_space>},
-#endif
+    {"tcpinfo_rtt", get_tcp_fact<&TcpFacts::round_trip_us>, variable_volatile, http_variable},
+    {"tcpinfo_rttvar", get_tcp_fact<&TcpFacts::round_trip_deviation_us>, variable_volatile, http_variable},
+    {"tcpinfo_snd_cwnd", get_tcp_fact<&TcpFacts::congestion_window>, variable_volatile, http_variable},
+    {"tcpinfo_rcv_space", get_tcp_fact<&TcpFacts::receive_bytes>, variable_volatile, http_variable},
 };
 
 }  // namespace

@@ -2,11 +2,20 @@
 // Copyright (C) The Fairlead authors
 //
 // VirtualHosts: the tables of names of one listening address, and the search in them.
+#include <algorithm>
+
 #include "core/base/format.h"
 #include "core/conf/generation.h"
 #include "http/conf/server.h"
 
 namespace fairlead::http {
+
+// What an HTTP/2 connection announces is said before any host is known: it holds for the servers of all.
+static void share_head_limit(const std::vector<Server*>& servers) {
+  uint32_t largest = 0;
+  for (const Server* server : servers) largest = std::max(largest, server->h2_rules.session.head_list_bytes_max);
+  for (Server* server : servers) server->h2_rules.session.head_list_bytes_max = largest;
+}
 
 void VirtualHosts::finish(Generation& generation, std::string_view address) {
   auto put = [&](auto& map, std::string_view key, Server* server, std::string_view shown) {
@@ -14,6 +23,7 @@ void VirtualHosts::finish(Generation& generation, std::string_view address) {
     if (!fresh && at->second != server) generation.warn(format("conflicting server name \"{}\" on {}, ignored", shown, address));
   };
   for (Server* server : servers) {
+    if (server->h1_rules.head != default_server->h1_rules.head) rules_differ_ = true;
     for (ServerName& name : server->names) {
       switch (name.kind) {
         case ServerName::Kind::exact: put(exact_, name.name, server, name.name); break;
@@ -26,6 +36,7 @@ void VirtualHosts::finish(Generation& generation, std::string_view address) {
       }
     }
   }
+  if (rules_differ_) share_head_limit(servers);
 }
 
 Server* VirtualHosts::find(std::string_view host, Session* session) const {

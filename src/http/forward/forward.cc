@@ -178,6 +178,9 @@ Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target,
 // The body could not be kept: the client's fault, or a disk of ours.
 uint16_t status_of_body(const Error& error) { return error.side == Side::client ? Retry::status_of(error) : uint16_t{500}; }
 
+// What a failed try's $upstream_status says: nothing where the client failed, in its body, before the peer answered.
+uint16_t status_for_log(const Error& error) { return error.side == Side::client ? uint16_t{0} : Retry::status_of(error); }
+
 // How the request's body can be given to another try.
 struct Replay {
   bool kept = false;           // there is none, or it was read ahead
@@ -275,7 +278,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     Outcome outcome = outcome_of(ran, one.attempt, work.what, work.replay);
     if (!allowed) outcome.condition = Next::denied;
     if (ran && plan.judge) outcome.condition = co_await condition_of_reply(plan, one.attempt, retry.has_tries());
-    one.record.status = ran ? outcome.status : Retry::status_of(outcome.error);
+    one.record.status = ran ? outcome.status : status_for_log(outcome.error);
     one.record.error = outcome.error;
     one.record.reason = Retry::reason_of(outcome);
     Again again = retry.again(outcome, request.loop().now_ms(), random);
@@ -311,7 +314,8 @@ static bool passes_body(const Request& request, const ForwardPlan& plan) { retur
 
 // The body has to be there as a whole before the first try. One that came with its head is kept in any case: then it can be sent again.
 static bool must_read_body(Request& request, const ForwardPlan& plan) {
-  if (!passes_body(request, plan) || request.spooled_body) return false;
+  if (!request.head.has_body() || request.spooled_body) return false;
+  if (!plan.conf.pass_request_body || plan.has_own_body) return true;  // what is sent instead may be made of it; its limits hold, too
   bool no_chunks = request.head.framing.chunked && !plan.can_send_chunked;
   return plan.conf.request_buffering || no_chunks || request.body().is_at_hand();
 }

@@ -62,6 +62,7 @@ struct ForwardPlan {
   const h2::PeerLimits* limits = nullptr;  // with HTTP/2
   size_t tunnel_buffer_bytes = 0;          // of one read of a tunnel; 0: the usual
   bool needs_head = false;                 // an answer without a head (HTTP/0.9), whose status is nobody's word, is malformed
+  bool has_own_body = false;               // build() sends another body than the client's, which may be made of that
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 
  private:

@@ -32,7 +32,7 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Hea
   const Flags<Ignore>& ignore = plan.conf.ignore_headers;
   if (headers.has(KnownHeader::x_accel_limit_rate) && !ignore.has(Ignore::x_accel_limit_rate)) {
     auto rate = parse_decimal(headers.value(KnownHeader::x_accel_limit_rate));
-    if (rate) request.response.rate_bytes = *rate;
+    if (rate) request.response.rate_bytes = *rate ? *rate : UINT64_MAX;
   }
   if (!ignore.has(Ignore::x_accel_charset))
     request.response.charset_given = request.arena().copy(headers.value(KnownHeader::x_accel_charset));

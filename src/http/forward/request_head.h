@@ -28,7 +28,8 @@ void merge_headers(std::vector<SetHeader>& own, const std::vector<SetHeader>& ou
 // Never copied from the client: of its connection, or said anew.
 constexpr KnownHeaderSet not_passed_on(KnownHeader::connection, KnownHeader::keep_alive, KnownHeader::transfer_encoding,
                                        KnownHeader::content_length, KnownHeader::te, KnownHeader::expect, KnownHeader::upgrade,
-                                       KnownHeader::proxy_connection, KnownHeader::trailer, KnownHeader::host);
+                                       KnownHeader::proxy_connection, KnownHeader::trailer, KnownHeader::host,
+                                       KnownHeader::http2_settings);
 
 // The URI of the request as the client sent it, unless something changed it; then escaped, in the request's arena.
 std::string_view own_uri(Request& request);

@@ -32,8 +32,9 @@ std::string_view received_head(const RequestHead& head);
 
 class RequestParser {
  public:
-  // `head` is empty; it and its arena outlive the parser's last call.
-  RequestParser(RequestHead& head, const HeadRules& rules) : head_(head), rules_(rules) {}
+  // `head` is empty; it and its arena outlive the parser's last call. `hosts` (nullptr: nobody): who is asked for the rules that hold from
+  // where on the head says its host, as in nginx; until then they are `rules`.
+  RequestParser(RequestHead& head, const HeadRules& rules, const HostRules* hosts = nullptr) : head_(head), rules_(&rules), hosts_(hosts) {}
 
   // `buffer` begins with the bytes of the previous call, wherever they lie now. After `done` and `failed` gives the same again.
   ParseResult parse(std::string_view buffer);
@@ -44,6 +45,8 @@ class RequestParser {
 
   size_t consumed() const { return line_at_; }
   const ParseError& error() const { return error_; }
+  // Those that hold for what comes next.
+  const HeadRules& rules() const { return *rules_; }
   // Whether something other than empty lines has arrived: until then the connection is idle.
   bool started() const { return stage_ != Stage::empty_lines; }
   // Whether the request line is complete: a head too large for its buffers is 414 before, 494 after.
@@ -60,6 +63,7 @@ class RequestParser {
   bool read_any_line(std::string_view buffer);
   bool judge_name(const FieldLine& line);
   bool keep_field(const FieldLine& line);
+  void enter_host(std::string_view authority);
   void keep_request_line();
   bool finish();
   bool finish_target();
@@ -74,7 +78,8 @@ class RequestParser {
   bool within_limits(size_t stop);
 
   RequestHead& head_;
-  const HeadRules& rules_;
+  const HeadRules* rules_;
+  const HostRules* hosts_;  // nullptr once the host was met
   ParseError error_;
   const char* base_ = nullptr;
   size_t line_at_ = 0;  // where the line in work begins

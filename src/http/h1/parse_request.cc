@@ -5,6 +5,7 @@
 // what makes the result independent of how the bytes arrived.
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "core/base/format.h"
 #include "core/base/text.h"
@@ -54,6 +55,12 @@ Scan scan_version(const char*& at, const char* end, unsigned& minor) {
 
 bool names_path(std::string_view target) { return target[0] == '/' || target.find("://") != std::string_view::npos; }
 
+// What stands between the scheme and the path of an absolute target.
+std::string_view authority_of(std::string_view target) {
+  std::string_view rest = target.substr(target.find("://") + 3);
+  return rest.substr(0, rest.find_first_of("/?#"));
+}
+
 }  // namespace
 
 ParseResult RequestParser::parse(std::string_view buffer) {
@@ -72,12 +79,12 @@ ParseResult RequestParser::parse(std::string_view buffer) {
 }
 
 bool RequestParser::within_limits(size_t stop) {
-  size_t line_limit = line_at_ + rules_.line_bytes_max;
-  if (stop <= line_limit && stop <= rules_.head_bytes_max) return true;
+  size_t line_limit = line_at_ + rules_->line_bytes_max;
+  if (stop <= line_limit && stop <= rules_->head_bytes_max) return true;
   if (stage_ == Stage::request_line) return give_up({414, "client sent too long URI"});
   // Whichever limit the bytes met first.
-  if (line_limit > rules_.head_bytes_max) return give_up({494, "client sent too large request"});
-  return give_up({494, "client sent too long header line", {base_ + line_at_, std::min<size_t>(rules_.line_bytes_max, shown_bytes_max)}});
+  if (line_limit > rules_->head_bytes_max) return give_up({494, "client sent too large request"});
+  return give_up({494, "client sent too long header line", {base_ + line_at_, std::min<size_t>(rules_->line_bytes_max, shown_bytes_max)}});
 }
 
 bool RequestParser::give_up(HeadFault fault) {
@@ -107,8 +114,8 @@ bool RequestParser::skip_empty_lines(std::string_view buffer) {
     if (lone_cr) break;
   }
   line_at_ = at;
-  if (lone_cr || at > rules_.head_bytes_max)
-    return give_up({400, lone_cr && at <= rules_.head_bytes_max ? "client sent invalid method" : invalid_request});
+  if (lone_cr || at > rules_->head_bytes_max)
+    return give_up({400, lone_cr && at <= rules_->head_bytes_max ? "client sent invalid method" : invalid_request});
   if (at == buffer.size() || buffer[at] == '\r') return false;
   line_start_ = static_cast<uint32_t>(at);
   stage_ = Stage::request_line;
@@ -119,12 +126,12 @@ bool RequestParser::skip_empty_lines(std::string_view buffer) {
 bool RequestParser::take_usual_line(std::string_view buffer) {
   constexpr char start[] = "GET /", rest[] = " HTTP/1.1\r\n";
   constexpr std::ptrdiff_t start_bytes = sizeof start - 1, rest_bytes = sizeof rest - 1;
-  const char *line = base_ + line_at_, *end = base_ + std::min<size_t>(buffer.size(), rules_.head_bytes_max);
+  const char *line = base_ + line_at_, *end = base_ + std::min<size_t>(buffer.size(), rules_->head_bytes_max);
   if (scanned_ != 0 || end - line < start_bytes || !scan::is_at(line, start)) return false;
   const char *target = line + start_bytes - 1, *at = scan::find_blank_or_control(base_, target, end);
   if (end - at < rest_bytes || !scan::is_at(at, rest)) return false;
   const char* next = at + rest_bytes;
-  if (static_cast<size_t>(next - line) > rules_.line_bytes_max) return false;
+  if (static_cast<size_t>(next - line) > rules_->line_bytes_max) return false;
   head_.method = Method::get;
   head_.version_minor = 1;
   method_bytes_ = 3;
@@ -200,6 +207,9 @@ bool RequestParser::end_request_line(std::string_view buffer, const char* at) {
   line_at_ = line.next;
   scanned_ = 0;
   stage_ = Stage::fields;
+  std::string_view target(base_ + target_at_, target_bytes_);
+  if (hosts_ && target.find("://") < target.find('/')) enter_host(authority_of(target));
+  else if (hosts_ && head_.method == Method::connect && !names_path(target)) enter_host(target);
   if (!simple) return true;
   head_.version_major = 0;
   head_.version_minor = 9;
@@ -209,8 +219,8 @@ bool RequestParser::end_request_line(std::string_view buffer, const char* at) {
 // A name of other than letters, digits and '-'. False: the field goes no further, dropped or refused.
 bool RequestParser::judge_name(const FieldLine& line) {
   unsigned wrong = line.name_classes & (scan::name_token | scan::name_foreign);
-  if (!rules_.underscores) wrong |= line.name_classes & scan::name_underscore;
-  if (wrong != 0 && rules_.ignore_invalid_headers) {
+  if (!rules_->underscores) wrong |= line.name_classes & scan::name_underscore;
+  if (wrong != 0 && rules_->ignore_invalid_headers) {
     if (!dropped_) head_.dropped = dropped_ = head_.headers.arena().make<Headers>(head_.headers.arena(), 2u);
     dropped_->add(KnownHeader::other, line.name, line.value);
     return false;
@@ -223,11 +233,16 @@ std::string_view RequestParser::twice(std::string_view name, std::string_view va
   return head_.headers.arena().copy(format("{}: {}\", previous value: \"{}: {}", name, value, before.name, before.value));
 }
 
+void RequestParser::enter_host(std::string_view authority) {
+  std::optional<Authority> parsed = parse_authority(authority, head_.headers.arena());
+  if (parsed) rules_ = &std::exchange(hosts_, nullptr)->rules_for(parsed->host);
+}
+
 // A whole line that is a field. True: on to the next.
 bool RequestParser::keep_field(const FieldLine& line) {
   constexpr unsigned other_classes = scan::name_underscore | scan::name_token | scan::name_foreign;
   if (!within_limits(line.stop)) return false;
-  if (++lines_ > rules_.headers_max) return fail(line.stop, 400, "client sent too many header lines");
+  if (++lines_ > rules_->headers_max) return fail(line.stop, 400, "client sent too many header lines");
   bool is_kept = !(line.name_classes & other_classes) || judge_name(line);
   if (stage_ == Stage::failed) return false;
   KnownHeader known = line.known;
@@ -236,6 +251,7 @@ bool RequestParser::keep_field(const FieldLine& line) {
     return fail(line.stop, 400, what, twice(line.name, line.value, *head_.headers.find(known)));
   }
   if (is_kept) head_.headers.add(known, line.name, line.value);
+  if (known == KnownHeader::host && hosts_) enter_host(line.value);
   line_at_ = line.next;
   scanned_ = 0;
   return true;
@@ -260,14 +276,14 @@ bool RequestParser::read_any_line(std::string_view buffer) {
 
 void RequestParser::read_fields(std::string_view buffer) {
   do {
-    if (scanned_ == 0) {
+    if (scanned_ == 0 && !hosts_) {  // one of them may be Host, whose rules hold for the next
       size_t before = head_.headers.size();
       line_at_ = take_plain_fields(head_.headers, buffer, line_at_,
                                    {.once = sent_once,
                                     .odd_classes = scan::name_underscore | scan::name_token | scan::name_foreign,
-                                    .line_bytes_max = rules_.line_bytes_max,
-                                    .section_end_max = rules_.head_bytes_max,
-                                    .lines_max = rules_.headers_max - lines_});
+                                    .line_bytes_max = rules_->line_bytes_max,
+                                    .section_end_max = rules_->head_bytes_max,
+                                    .lines_max = rules_->headers_max - lines_});
       lines_ += static_cast<uint32_t>(head_.headers.size() - before);
     }
     if (buffer.substr(line_at_, 2) == "\r\n") {
@@ -344,13 +360,12 @@ bool RequestParser::finish_absolute() {
   for (char byte : head_.scheme) {
     if (!is_alpha(byte) && !is_digit(byte) && byte != '+' && byte != '-' && byte != '.') return fail(line_at_, 400, invalid_request);
   }
-  rest.remove_prefix(colon + 3);
-  size_t authority_end = std::min(rest.find_first_of("/?#"), rest.size());
-  std::optional<Authority> authority = parse_authority(rest.substr(0, authority_end), head_.headers.arena());
+  std::string_view named = authority_of(head_.target);
+  std::optional<Authority> authority = parse_authority(named, head_.headers.arena());
   if (!authority) return fail(line_at_, 400, "client sent invalid host in request line", head_.target);
   head_.host = authority->host;
   head_.port = authority->port;
-  rest.remove_prefix(authority_end);
+  rest.remove_prefix(colon + 3 + named.size());
   if (rest.empty()) {
     head_.request_uri = "/";
   } else {

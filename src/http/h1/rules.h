@@ -9,7 +9,8 @@
 
 namespace fairlead::http::h1 {
 
-// What holds before the virtual server is known: the default server of the address. Times in milliseconds, 0: no limit.
+// Those of the address's default server, or of the one that a TLS handshake named; what a head may hold is the business of the server that
+// it names from there on (HostRules). Times in milliseconds, 0: no limit.
 struct ServerRules {
   HeadRules head;
   BodyRules body;

@@ -133,7 +133,7 @@ HeadStep read_head(Connection& client, RequestParser& parser, const ServerRules&
     }
     if (!client.watch().is_ready(client.transport().read_wait()) && !client.transport().has_pending()) return HeadStep::need_read;
     // A head that outgrows the first buffer moves to one that any allowed head fits.
-    size_t capacity = client.unread().size() < rules.header_buffer_bytes ? rules.header_buffer_bytes : rules.head.head_bytes_max + 1;
+    size_t capacity = client.unread().size() < rules.header_buffer_bytes ? rules.header_buffer_bytes : parser.rules().head_bytes_max + 1;
     IoResult result = client.fill(capacity);
     if (result.status == IoStatus::again) return HeadStep::need_read;
     if (result.status != IoStatus::ok) return HeadStep::closed;
@@ -224,7 +224,7 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   bool pipelined = facts.requests > 0 && !client.unread().empty();
   Arena::Owner arena = Arena::open(rules.arena_bytes);
   RequestHead* head = arena->make<RequestHead>(*arena);
-  RequestParser parser(*head, rules.head);
+  RequestParser parser(*head, rules.head, facts.listen.hosts.host_rules());
   uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
   HeadStep step;
   while ((step = read_head(client, parser, rules)) == HeadStep::need_read) {

@@ -446,7 +446,8 @@ Task<Result<StreamLease>> PeerPool::lease(const AttemptTarget& target, uint64_t 
   WaitStatus status = co_await waiter.decided.wait(deadline_ms);
   if (waiter.lease) co_return std::move(waiter.lease);
   if (status == WaitStatus::ready) co_return waiter.error;
-  if (target.connect.tls) target.connect.tls->is_handshaking = group_of(target.key).is_handshaking();
+  auto group = groups_.find(target.key.text);  // gone, if its last connection failed in this very turn
+  if (target.connect.tls && group != groups_.end()) target.connect.tls->is_handshaking = group->second->is_handshaking();
   co_return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"};
 }
 

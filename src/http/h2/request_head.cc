@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/base/encoding.h"
 #include "core/base/random.h"
@@ -73,12 +74,12 @@ void HeadReader::take(std::string_view name, std::string_view value) {
     if (name == ":method" && !(seen_ & seen_method)) head_.method = parse_method(value);
     return;
   }
-  if (name.size() + value.size() > rules_.line_bytes_max) {
+  if (name.size() + value.size() > rules_->line_bytes_max) {
     if (name == ":path") fail(414, "client sent too long URI");
     else fail(494, "client sent too long header line");
     return;
   }
-  if (bytes_ > rules_.head_bytes_max) {
+  if (bytes_ > rules_->head_bytes_max) {
     fail(494, "client sent too large request");
     return;
   }
@@ -87,7 +88,7 @@ void HeadReader::take(std::string_view name, std::string_view value) {
     return;
   }
   seen_ |= seen_field;
-  if (++lines_ > rules_.headers_max) {
+  if (++lines_ > rules_->headers_max) {
     fail(400, "client sent too many header lines");
     return;
   }
@@ -111,6 +112,13 @@ void HeadReader::take(std::string_view name, std::string_view value) {
   }
   std::string_view kept_name = known == KnownHeader::other ? arena().copy(name) : header_name(known);
   head_.headers.add(known, kept_name, arena().copy(value));
+  if (known == KnownHeader::host) enter_host(value);
+}
+
+void HeadReader::enter_host(std::string_view authority) {
+  if (!hosts_) return;
+  std::optional<Authority> parsed = parse_authority(authority, arena());
+  if (parsed) rules_ = &std::exchange(hosts_, nullptr)->rules_for(parsed->host);
 }
 
 bool HeadReader::take_pseudo(std::string_view name, std::string_view value) {
@@ -138,6 +146,7 @@ bool HeadReader::keep_pseudo(unsigned which, std::string_view value) {
     case seen_authority:
       authority_ = arena().copy(value);
       head_.headers.add(KnownHeader::host, authority_);
+      enter_host(authority_);
       break;
     case seen_protocol: protocol_ = arena().copy(value); break;
     default:
@@ -151,8 +160,8 @@ bool HeadReader::keep_pseudo(unsigned which, std::string_view value) {
 bool HeadReader::keep_name(std::string_view name, std::string_view value) {
   for (char byte : name) {
     unsigned wrong = scan::class_of(byte) & (scan::name_token | scan::name_foreign);
-    if (!rules_.underscores) wrong |= scan::class_of(byte) & scan::name_underscore;
-    if (wrong && rules_.ignore_invalid_headers) {
+    if (!rules_->underscores) wrong |= scan::class_of(byte) & scan::name_underscore;
+    if (wrong && rules_->ignore_invalid_headers) {
       drop(name, value);
       return false;
     }

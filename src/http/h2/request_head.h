@@ -16,8 +16,8 @@ bool is_malformed(std::string_view name, std::string_view value);
 
 class HeadReader {
  public:
-  // `head` is empty; both outlive the reader.
-  HeadReader(RequestHead& head, const HeadRules& rules) : head_(head), rules_(rules) {}
+  // `head` is empty; all outlive the reader. `hosts` (nullptr: nobody): who is asked for the rules behind the host, as in HTTP/1.
+  HeadReader(RequestHead& head, const HeadRules& rules, const HostRules* hosts = nullptr) : head_(head), rules_(&rules), hosts_(hosts) {}
 
   // Texts are copied into the arena of the head's fields. What comes behind a fault is dropped.
   void take(std::string_view name, std::string_view value);
@@ -31,6 +31,7 @@ class HeadReader {
  private:
   bool take_pseudo(std::string_view name, std::string_view value);
   bool keep_pseudo(unsigned which, std::string_view value);
+  void enter_host(std::string_view authority);
   bool keep_name(std::string_view name, std::string_view value);
   void drop(std::string_view name, std::string_view value);
   bool finish_pseudo();
@@ -44,7 +45,8 @@ class HeadReader {
   Arena& arena() { return head_.headers.arena(); }
 
   RequestHead& head_;
-  const HeadRules& rules_;
+  const HeadRules* rules_;
+  const HostRules* hosts_;  // nullptr once the host was met
   HeadFault fault_;
   bool malformed_ = false;
   uint8_t seen_ = 0;            // which pseudo-headers, and whether another field

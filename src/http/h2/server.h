@@ -29,6 +29,7 @@ class ServerConnection final : public SessionEvents {
 
   Session& session() { return session_; }
   const ServerRules& rules() const { return rules_; }
+  const HostRules* host_rules() const { return sink_.facts().listen.hosts.host_rules(); }
   // No further requests are wanted: says so, and ends when those under way are answered.
   void begin_shutdown();
 

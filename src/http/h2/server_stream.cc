@@ -20,7 +20,7 @@ ServerStream::ServerStream(ServerConnection& connection, Arena& own_arena)
       arena_(own_arena),
       opening_(*this),
       head_(own_arena),
-      reader_(head_, connection.rules().head),
+      reader_(head_, connection.rules().head, connection.host_rules()),
       trailers_(own_arena, 0),
       started_ms_(connection.session().loop().now_ms()) {}
 

@@ -18,6 +18,17 @@ struct HeadRules {
   uint32_t headers_max = 1000;          // lines, the dropped ones included
   uint32_t line_bytes_max = 8192;       // of any line with its end
   uint32_t head_bytes_max = 4u * 8192;  // of the whole head
+  bool operator==(const HeadRules&) const = default;
+};
+
+// Where the virtual servers of an address do not all have the same rules: which hold from where on a head says its host.
+class HostRules {
+ public:
+  // `host`: as RequestHead::host. The rules live as long as this.
+  virtual const HeadRules& rules_for(std::string_view host) const = 0;
+
+ protected:
+  ~HostRules() = default;
 };
 
 // Why a head is no message.

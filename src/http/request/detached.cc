@@ -2,6 +2,9 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/detached.h"
 
+#include <optional>
+
+#include "core/conf/session_vars.h"
 #include "event/loop/child.h"
 #include "event/worker.h"
 #include "http/h1/parse.h"
@@ -10,6 +13,8 @@
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
 #include "http/request/id.h"
+#include "http/request/secure.h"
+#include "http/request/tcp_facts.h"
 
 namespace fairlead::http {
 
@@ -44,6 +49,7 @@ class Detached {
   uint64_t timeout_ms() const { return timeout_ms_; }
 
  private:
+  void keep_facts(Request& from);
   void copy_head(const RequestHead& from, std::string_view host);
 
   InFlight& in_flight_;
@@ -51,11 +57,25 @@ class Detached {
   Nobody nobody_;
   Connection connection_;
   ClientFacts facts_;
+  std::optional<SecureClient> secure_;
   Addr client_addr_;
   Arena::Owner arena_;
   RequestHead* head_;
   Request* request_;
 };
+
+// What is known of the client's connection, which may be gone before the copy ends: held, or as it is now.
+void Detached::keep_facts(Request& from) {
+  facts_.connection = &connection_;
+  facts_.number = from.facts.number;
+  facts_.peer = from.facts.peer;
+  facts_.local = local_address(from);
+  facts_.started_ms = from.facts.started_ms;
+  facts_.requests = from.origin().connection_requests;
+  facts_.slots.share(from.facts.slots);
+  if (auto known = tcp_facts(from)) facts_.slots.use<TcpFacts>() = *known;
+  if (from.facts.secure) secure_.emplace(facts_, *from.facts.secure);
+}
 
 // Every text moves to this arena.
 void Detached::copy_head(const RequestHead& from, std::string_view host) {
@@ -85,12 +105,7 @@ Detached::Detached(Request& from, DetachedPlan plan, Watch* watch)
       client_addr_(*from.client_addr),
       arena_(Arena::open(arena_bytes)) {
   ++in_flight_.count;
-  facts_.connection = &connection_;
-  facts_.number = from.facts.number;
-  facts_.peer = from.facts.peer;
-  facts_.is_secure = from.facts.is_secure;
-  facts_.started_ms = from.facts.started_ms;
-  facts_.requests = from.origin().connection_requests;
+  keep_facts(from);
   SubrequestPlan what = plan.what;
   what.uri = arena_->copy(what.uri);
   what.args = arena_->copy(what.args);

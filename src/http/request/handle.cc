@@ -11,6 +11,7 @@
 #include "http/request/client_facts.h"
 #include "http/request/error_page.h"
 #include "http/request/phase.h"
+#include "http/request/read_body.h"
 #include "http/request/response.h"
 #include "http/request/secure.h"
 
@@ -132,6 +133,7 @@ static Task<Verdict> answer_status(Request& request, unsigned status) {
   request.response.head.status = static_cast<uint16_t>(status);
   if (status == 499) co_return Verdict::close();
   request.response.content_type_given = {};  // of what would have been sent instead
+  if (request.exchange.request_body().error().fault == Fault::too_large) drop_body(request);
   if (auto page = take_error_page(request, status)) {
     if (!page->is_status()) co_return *page;
     status = page->status();

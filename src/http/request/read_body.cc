@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/read_body.h"
 
+#include <algorithm>
+
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/request/client_facts.h"
@@ -41,7 +43,11 @@ Task<Result<Unit>> read_body(Request& request) {
   SpoolLimits limits;
   limits.memory_bytes = core.client_body_in_file_only == BodyInFile::off ? core.client_body_buffer_size.bytes : 0;
   limits.file_bytes = UINT64_MAX;
-  Spool* spool = request.arena().make<Spool>(request.loop(), request.exchange.request_body(), limits, &file->file);
+  Body& source = request.body();
+  // What came with the head is in memory already, and a variable, however small client_body_buffer_size is.
+  if (limits.memory_bytes > 0 && source.is_at_hand())
+    limits.memory_bytes = std::max<size_t>(limits.memory_bytes, source.size().value_or(0) + 1);
+  Spool* spool = request.arena().make<Spool>(request.loop(), source, limits, &file->file);
   auto filled = co_await spool->fill_all();
   if (!filled) {
     log_body_failure(request, filled.error());
@@ -53,10 +59,18 @@ Task<Result<Unit>> read_body(Request& request) {
   co_return Unit();
 }
 
+void drop_body(Request& request) {
+  request.head.framing.chunked = false;
+  request.head.framing.content_length = 0;
+  request.spooled_body = nullptr;
+  request.body_is_dropped = true;
+}
+
 void rewind_body(Request& request) { request.spooled_body->rewind(); }
 
 Body& Request::body() {
   if (spooled_body) return *spooled_body;
+  if (body_is_dropped) return *arena().make<EmptyBody>();
   return exchange.request_body();
 }
 

@@ -14,6 +14,9 @@ namespace fairlead::http {
 Task<Result<Unit>> read_body(Request& request);
 // The line that the error log gets for such an error.
 void log_body_failure(Request& request, const Error& error);
+// From now on the request is one without a body, whoever asks: it was refused, or failed. What still comes of it goes where the rest of any
+// body goes that nobody read.
+void drop_body(Request& request);
 // The kept body from its first byte, for another try.
 void rewind_body(Request& request);
 

@@ -34,7 +34,7 @@ struct TryRecord {
   int64_t connect_ms = -1;          // -1: the phase was not reached
   int64_t header_ms = -1;
   int64_t response_ms = -1;
-  uint16_t status = 0;              // of the reply, or what its failure stands for (502, 504)
+  uint16_t status = 0;              // of the reply, or what its failure stands for (502, 504); 0: not known yet, or the client's failure
   uint64_t sent_bytes = 0, received_bytes = 0, body_bytes = 0;  // body: decoded
   Error error;                      // fault none: it was answered
   std::string_view reason;          // short flag for $upstream_fail_reason: UF, UT, UC, ...
@@ -106,6 +106,7 @@ class Request : public Session, public LogContext {
   bool in_error_page = false;
   uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
   int redirects = 0;             // internal ones, bounded
+  bool body_is_dropped = false;  // what the client sends of it is nobody's any more (drop_body)
   bool logged = false;
   bool is_pipelined = false;     // its first bytes came before the answer to the request before it was sent
   uint64_t started_ms = 0;       // monotonic, at the first byte of the head

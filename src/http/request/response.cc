@@ -18,6 +18,7 @@
 #include "http/request/browser.h"
 #include "http/request/client_facts.h"
 #include "http/request/identity.h"
+#include "http/request/read_body.h"
 
 namespace fairlead::http {
 
@@ -138,13 +139,15 @@ static bool settle_head(Request& request) {
   return true;
 }
 
-// A page takes the response's place: what the response said of itself does not hold for it.
+// A page takes the response's place: what the response said of itself does not hold for it. Which fields of the request decide about it does,
+// where only the range was wrong.
 static Verdict drop_refused(Request& request) {
   Response& response = request.response;
   unsigned status = std::exchange(response.refused_status, uint16_t{0});
   response.head.reason = {};
   bool leads_away = is_redirect(status);
-  response.head.headers.remove_if([leads_away](const Headers::Field& field) {
+  response.head.headers.remove_if([status, leads_away](const Headers::Field& field) {
+    if (status == 416 && field.known == KnownHeader::vary) return false;
     return field.known != KnownHeader::content_range && !(leads_away && field.known == KnownHeader::location);
   });
   response.head.framing.content_length = no_length;
@@ -219,6 +222,13 @@ void set_location(Request& request, std::string_view uri) {
   request.response.head.headers.set(KnownHeader::location, escaped(Escape::controls, uri, request.arena()));
 }
 
+void add_challenge(Request& request, std::string_view challenge) {
+  Headers& headers = request.response.head.headers;
+  for (const Headers::Field* field = headers.find(KnownHeader::www_authenticate); field; field = headers.next_same(*field))
+    if (field->value == challenge) return;
+  headers.add(KnownHeader::www_authenticate, request.arena().copy(challenge));
+}
+
 Verdict redirect_with_slash(Request& request) {
   std::string_view path = escaped(Escape::uri, request.uri, request.arena());
   std::string_view mark = request.args.empty() ? "" : "?";
@@ -235,6 +245,7 @@ Verdict apply_location_limits(Request& request) {
   if (core.client_max_body_size && request.head.framing.content_length > static_cast<int64_t>(core.client_max_body_size) &&
       !request.in_error_page) {
     request.logger.error("client intended to send too large body: {} bytes", request.head.framing.content_length);
+    drop_body(request);
     return Verdict::status(413);
   }
   return Verdict::next();

@@ -34,6 +34,9 @@ Verdict redirect_with_slash(Request& request);
 // What the location says about the request before anything is done with it: the body's size (413), body time-outs, log level, rates.
 Verdict apply_location_limits(Request& request);
 
+// Adds a WWW-Authenticate. Not twice the same: what leads to a 401 may hold for the page that explains it, too.
+void add_challenge(Request& request, std::string_view challenge);
+
 // Adds a Location for `uri` ("/path" becomes absolute when the head leaves).
 void set_location(Request& request, std::string_view uri);
 

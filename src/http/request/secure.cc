@@ -50,6 +50,15 @@ bool begins_handshake(char first) { return first == 0x16 || (first & 0x80); }
 
 SecureClient::SecureClient(ClientFacts& facts) : facts_(facts), server_(facts.listen.hosts.default_server) {}
 
+SecureClient::SecureClient(ClientFacts& facts, const SecureClient& of)
+    : facts_(facts), server_(of.server_), name_(of.name_), revocation_(of.revocation_), ssl_(of.ssl_) {
+  SSL_up_ref(ssl_);
+  kept_.reset(ssl_);
+  facts.secure = this;
+  facts.is_secure = true;
+  facts.alpn = of.facts_.alpn;  // in the SSL
+}
+
 // A server without TLS of its own (no certificate) is spoken to with that of the address's default server.
 const TlsServer* SecureClient::choose(std::string_view server_name) {
   const VirtualHosts& hosts = facts_.listen.hosts;
@@ -196,6 +205,7 @@ Task<bool> SecureClient::handshake(Connection& client) {
   }
   client.release_if_empty();
   transport_ = made.get();
+  ssl_ = &transport_->ssl();
   client_ = &client;
   facts_.secure = this;
   client.add_layer(std::move(made));
@@ -244,7 +254,7 @@ Verdict check_secure(Request& request) {
   const TlsServer* own = request.server->tls;
   VerifyClient verify = own ? own->conf().verify_client : VerifyClient::off;
   if (verify == VerifyClient::off) return Verdict::next();
-  SSL& ssl = secure.transport().ssl();
+  SSL& ssl = secure.ssl();
   VerifyResult result = verify_result(ssl);
   if (!result.is_good() && !(verify == VerifyClient::optional_no_ca && result.is_untrusted_only())) {
     request.logger.info("client SSL certificate verify error: ({}:{})", result.code, result.text());

@@ -21,6 +21,8 @@ struct ClientFacts;
 class SecureClient final : public TlsAccept {
  public:
   explicit SecureClient(ClientFacts& facts);
+  // For a request that may outlast its connection: what the handshake of `of` came to stays known. Sets it in `facts`.
+  SecureClient(ClientFacts& facts, const SecureClient& of);
 
   // The TLS step of a fresh connection: its handshake, within client_header_timeout. False: the connection is over, the log says why. True
   // with facts.is_secure unset: the client speaks plain HTTP; its bytes are unread, requests get 497.
@@ -37,7 +39,8 @@ class SecureClient final : public TlsAccept {
   void session_made(SSL& ssl, SSL_SESSION& session) override;
 
   // -- after the handshake --
-  TlsTransport& transport() const { return *transport_; }
+  // For what is known of it; the connection may be gone.
+  SSL& ssl() const { return *ssl_; }
   // The virtual server that the handshake was with.
   Server& server() const { return *server_; }
   // The client named it (server_name extension); else it is the default one.
@@ -59,6 +62,8 @@ class SecureClient final : public TlsAccept {
   SslSessionPtr found_session_;
   Connection* client_ = nullptr;
   TlsTransport* transport_ = nullptr;  // the connection's layer
+  SSL* ssl_ = nullptr;                 // the transport's
+  SslPtr kept_;                        // the same, held beyond the transport's end
 };
 
 // Runs the hooks that the request's place has at a point of a handshake, in order. False: one of them refused.

@@ -40,5 +40,27 @@ TEST(Slots, EndWithTheirOwner) {
   EXPECT_EQ(sizeof(Slots), sizeof(void*));
 }
 
+TEST(Slots, AreSharedUntilTheLastOwnerEnds) {
+  int ended = 0;
+  Slots copy;
+  {
+    Slots first;
+    first.use<Counted>().ended = &ended;
+    first.use<std::string>() = "known";
+    copy.share(first);
+    EXPECT_EQ(copy.find<Counted>(), first.find<Counted>());
+    first.use<int>() = 1;
+    EXPECT_EQ(copy.find<int>(), nullptr);
+    copy.use<int>() = 2;
+    EXPECT_EQ(*first.find<int>(), 1);
+  }
+  EXPECT_EQ(ended, 0);
+  EXPECT_EQ(*copy.find<std::string>(), "known");
+  EXPECT_EQ(*copy.find<int>(), 2);
+  copy.share(Slots());
+  EXPECT_EQ(ended, 1);
+  EXPECT_EQ(copy.find<int>(), nullptr);
+}
+
 }  // namespace
 }  // namespace fairlead

@@ -287,6 +287,58 @@ TEST(RequestParser, limits) {
   EXPECT_EQ(verdict(std::string(101, '\n'), rules), bad_request);
 }
 
+// As if the server of host "b" had other rules.
+class OfHostB final : public HostRules {
+ public:
+  explicit OfHostB(const HeadRules& rules) : rules_(rules) {}
+  const HeadRules& rules_for(std::string_view host) const override { return host == "b" ? rules_ : others_; }
+
+ private:
+  const HeadRules& rules_;
+  HeadRules others_;
+};
+
+size_t fields_kept(std::string_view input, const HeadRules& of_b, size_t piece) {
+  HeadRules first;
+  OfHostB hosts(of_b);
+  Arena::Owner arena = Arena::open(1024);
+  RequestHead head(*arena);
+  RequestParser parser(head, first, &hosts);
+  ParseResult result = ParseResult::need_more;
+  for (size_t end = std::min(piece, input.size()); result == ParseResult::need_more; end = std::min(end + piece, input.size())) {
+    result = parser.parse(input.substr(0, end));
+    if (end == input.size()) break;
+  }
+  return result == ParseResult::done ? head.headers.size() : 0;
+}
+
+TEST(RequestParser, rules_of_the_host_hold_behind_it) {
+  HeadRules of_b;
+  of_b.underscores = true;
+  of_b.line_bytes_max = 30;
+  const std::string line = "GET / HTTP/1.1\r\n", odd = "x_y: 1\r\n", end = "\r\n", longer = "Long: " + std::string(30, 'x') + "\r\n";
+  struct {
+    std::string input;
+    size_t kept;
+  } cases[] = {
+      {line + "Host: a\r\n" + odd + end, 1},
+      {line + "Host: b\r\n" + odd + end, 2},
+      {line + "Host: B.:80\r\n" + odd + end, 2},
+      {line + odd + "Host: b\r\n" + end, 1},
+      {line + "Host: a\r\n" + longer + end, 2},
+      {line + "Host: b\r\n" + longer + end, 0},
+      {line + longer + "Host: b\r\n" + end, 2},
+      {"GET http://b/ HTTP/1.1\r\nHost: a\r\n" + odd + end, 2},
+      {"GET http://a?b HTTP/1.1\r\nHost: b\r\n" + odd + end, 1},
+      {"CONNECT b:1 HTTP/1.1\r\nHost: a\r\n" + odd + end, 2},
+      {"GET /http://b/ HTTP/1.1\r\nHost: a\r\n" + odd + end, 1},
+      {"GET / HTTP/1.0\r\n" + odd + "A: 1\r\n" + end, 1},
+  };
+  for (const auto& one : cases)
+    for (size_t piece : {size_t{1}, size_t{7}, one.input.size()})
+      EXPECT_EQ(fields_kept(one.input, of_b, piece), one.kept) << one.input << piece;
+}
+
 // What a log says of a request that was refused.
 TEST(RequestParser, tells_what_is_known_of_a_head_that_failed) {
   std::string line = "GET /a?b HTTP/1.1\r\n", host = "Host: x.y\r\n";

@@ -28,7 +28,9 @@ TEST(ContentRange, Bad) {
 TEST(RangeStart, OfOneRange) {
   EXPECT_EQ(range_start("bytes=500-600"), 500u);
   EXPECT_EQ(range_start("BYTES= 500 -"), 500u);
-  for (std::string_view text : {"", "bytes=-500", "bytes=1-2,500-600", "lines=500-600", "bytes=x-", "bytes=18446744073709551616-"})
+  EXPECT_EQ(range_start("bytes=9223372036854775806-"), 9223372036854775806u);
+  for (std::string_view text : {"", "bytes=-500", "bytes=1-2,500-600", "lines=500-600", "bytes=x-", "bytes=18446744073709551616-",
+                                "bytes=18446744073709551615-", "bytes=9223372036854775807-"})
     EXPECT_EQ(range_start(text), 0u) << text;
 }
 
