@@ -15,6 +15,7 @@ http {
              return 200 "second[$http_x_token]"; }
     server { listen 127.0.0.1:%%PORT_0%%; server_name strict; ignore_invalid_headers off; large_client_header_buffers 1 1k;
              return 200 "strict[$http_x_token]"; }
+    server { listen 127.0.0.1:%%PORT_0%%; server_name few; max_headers 4; return 200 "few[$http_x_token]"; }
     server { listen 127.0.0.1:%%PORT_1%%; server_name only; underscores_in_headers on; return 200 "only[$http_x_token]"; }
 }
 """
@@ -54,6 +55,13 @@ def named(server):
 ])
 def test_names_with_an_underscore(named, request_head, answer, piece):
     assert ask(named.port, request_head, piece) == (200, answer)
+
+
+def test_how_many_fields_there_may_be(named):
+    assert ask(named.port, head("Host: few", "A: 1", "B: 1"), 0) == (200, "few[]")
+    assert ask(named.port, head("Host: few", "A: 1", "B: 1", "C: 1"), 0)[0] == 400
+    before = [f"A{number}: 1" for number in range(6)]
+    assert ask(named.port, head(*before, "Host: few", *before), 0)[0] == 400, "more than few before few is named"
 
 
 def test_names_that_are_no_tokens(named):

@@ -3,6 +3,7 @@
 //
 // The request side of http/h1/parse.h. Every step looks at bytes in order and decides nothing by what follows them, which is
 // what makes the result independent of how the bytes arrived.
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -283,7 +284,7 @@ void RequestParser::read_fields(std::string_view buffer) {
                                     .odd_classes = scan::name_underscore | scan::name_token | scan::name_foreign,
                                     .line_bytes_max = rules_->line_bytes_max,
                                     .section_end_max = rules_->head_bytes_max,
-                                    .lines_max = rules_->headers_max - lines_});
+                                    .lines_max = rules_->headers_max - std::min(lines_, rules_->headers_max)});
       lines_ += static_cast<uint32_t>(head_.headers.size() - before);
     }
     if (buffer.substr(line_at_, 2) == "\r\n") {
