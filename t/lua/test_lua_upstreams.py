@@ -129,8 +129,12 @@ def test_processes(server, upstream):
     s.wait_workers(2)
     p = 'local p = require "ngx.process" '
     assert run(s, p + "return p.type() .. p.get_master_pid()") == f"worker{s.pid()}"
-    pids = {int(n) for n in run(s, 'return table.concat(ngx.worker.pids(), " ")').split()}
-    assert pids == set(s.workers()) and len(pids) == 2
+
+    def told():
+        return {int(n) for n in run(s, 'return table.concat(ngx.worker.pids(), " ")').split()}
+    pids = set(s.workers())
+    wait_until(lambda: told() == pids, 5, "both workers, each of which says when it is there")
+    assert len(pids) == 2
     gone = int(run(s, p + "p.signal_graceful_exit() return ngx.worker.pid()"))
     assert gone in pids
     wait_until(lambda: not os.path.exists(f"/proc/{gone}") and len(s.workers()) == 2)

@@ -41,8 +41,7 @@ class Mesh:
             path = os.path.join(self.folder, name)
             with open(path) as f:
                 text = f.read()
-            for printed, port in self.ports.items():
-                text = text.replace(f"127.0.0.1:{printed}", f"127.0.0.1:{port}")
+            text = re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{self.ports.get(found.group(1), found.group(1))}", text)
             if name.endswith(".conf"):
                 text = f"error_log {name[0]}.log notice;\n" + text  # what the workers say of files that have changed
                 if os.geteuid() == 0:
