@@ -24,8 +24,8 @@ void LimitedHeap::start(lua_State* machine, size_t limit_bytes) {
   real_allocate_ = lua_getallocf(machine, &real_state_);
   used_bytes_ = static_cast<size_t>(lua_gc(machine, LUA_GCCOUNT, 0)) * 1024 + static_cast<size_t>(lua_gc(machine, LUA_GCCOUNTB, 0));
   lua_setallocf(machine, &LimitedHeap::allocate, this);
-  lead_collector(machine);
   collect_above_bytes_ = limit_bytes / 4;  // the first time soon: what is live is not known yet
+  lead_collector(machine);
 }
 
 void LimitedHeap::stop(lua_State* machine) {
@@ -49,12 +49,17 @@ static uint64_t monotonic_ns() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
 }
 
-void LimitedHeap::collect_if_due(lua_State* machine) {
+void LimitedHeap::look_after(lua_State* machine) {
   uint64_t begin_ns = monotonic_ns();
-  if (used_bytes_ <= collect_above_bytes_ && begin_ns < rests_until_ns_) return;
-  collect(machine);
-  uint64_t end_ns = monotonic_ns();
-  rests_until_ns_ = end_ns + rest_factor * (end_ns - begin_ns);
+  bool may_collect = refused_ && begin_ns >= rests_until_ns_;
+  if (used_bytes_ > collect_above_bytes_ || may_collect) {
+    collect(machine);
+    uint64_t end_ns = monotonic_ns();
+    rests_until_ns_ = end_ns + rest_factor * (end_ns - begin_ns);
+    collect_above_bytes_ = used_bytes_ + std::max(free_bytes() / 4 * 3, limit_bytes_ / 16);
+  } else if (used_bytes_ <= look_above_bytes_) {
+    return;
+  }
   lead_collector(machine);
 }
 
@@ -73,13 +78,12 @@ void LimitedHeap::collect(lua_State* machine) {
 }
 
 void LimitedHeap::lead_collector(lua_State* machine) {
-  size_t live = std::max<size_t>(used_bytes_, 1);
-  size_t free = limit_bytes_ - std::min(limit_bytes_, live);
+  size_t live = std::max<size_t>(used_bytes_, 1);  // or less
   size_t least = limit_bytes_ / 16;
-  collect_above_bytes_ = live + std::max(free / 4 * 3, least);
-  size_t pause = std::min(pause_default, 100 + std::max(free / 4, least) * 100 / live);
-  // A cycle's work is about twice what is live, and half of `free` is there for what the script allocates meanwhile.
-  size_t steps = std::max<size_t>(free / 2 / allocation_bytes, 1);
+  look_above_bytes_ = std::min(live + least, collect_above_bytes_);
+  size_t pause = std::min(pause_default, 100 + std::max(free_bytes() / 4, least) * 100 / live);
+  // A cycle's work is about twice what is live, and half of what is free is there for what the script allocates meanwhile.
+  size_t steps = std::max<size_t>(free_bytes() / 2 / allocation_bytes, 1);
   size_t step = std::clamp(2 * live / steps / step_unit, step_default, step_max);
   lua_gc(machine, LUA_GCSETPAUSE, static_cast<int>(pause));
   lua_gc(machine, LUA_GCSETSTEPMUL, static_cast<int>(step));

@@ -7,9 +7,10 @@
 //
 // The rule, with `live` what the last collection left and `free` what is between that and the limit:
 // - LuaJIT's own collector, which works beside the script, begins when a quarter of `free` is used up, or at 2 * live as usual if that is
-//   less, and works the faster the less `free` is.
+//   less, and works the faster the less `free` is. It is told so anew when the heap has grown by a 16th of the limit: until the next
+//   collection all that is used counts as live there.
 // - Before a script is entered all is collected at once if three quarters of `free` are used up.
-// - Neither begins before a 16th of the limit was allocated since the last time: what they cost is a bounded share of the allocations.
+// - Neither begins before a 16th of the limit was allocated since the last time: they cost a bounded share of the allocations.
 // - Before a script is entered all is collected after a refusal, too: what was live may have become garbage. So that a machine whose live
 //   objects fill the limit does not collect for every request, the next one of this kind is no sooner than ten times as long as the last
 //   collection took: at most an eleventh of the time.
@@ -34,7 +35,7 @@ class LimitedHeap {
   void stop(lua_State* machine);
   // To be called before a script is entered, outside of MemoryLimit and within a Scope: finalizers may run. Leaves the stack as it is.
   void make_room(lua_State* machine) {
-    if (used_bytes_ > collect_above_bytes_ || refused_) collect_if_due(machine);
+    if (used_bytes_ > look_above_bytes_ || refused_) look_after(machine);
   }
 
   size_t used_bytes() const { return used_bytes_; }
@@ -42,7 +43,8 @@ class LimitedHeap {
 
  private:
   static void* allocate(void* self, void* block, size_t old_bytes, size_t new_bytes);
-  void collect_if_due(lua_State* machine);
+  size_t free_bytes() const { return used_bytes_ < limit_bytes_ ? limit_bytes_ - used_bytes_ : 0; }
+  void look_after(lua_State* machine);
   void collect(lua_State* machine);
   void lead_collector(lua_State* machine);
 
@@ -50,6 +52,7 @@ class LimitedHeap {
   void* real_state_ = nullptr;
   size_t limit_bytes_ = 0;
   size_t used_bytes_ = 0;  // without a limit it is not counted
+  size_t look_above_bytes_ = SIZE_MAX;  // what LuaJIT's collector was told suffices up to there
   size_t collect_above_bytes_ = SIZE_MAX;
   bool refused_ = false;      // since the last collection
   uint64_t rests_until_ns_ = 0;  // no collection after a refusal before that (monotonic)

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 
 #include "modules/lua/memory_limit.h"
@@ -74,8 +75,8 @@ TEST_F(LimitedHeapTest, GarbageOfOneScriptIsCollectedWhileItRuns) {
 TEST_F(LimitedHeapTest, AFullHeapIsNotCollectedForEachScript) {
   EXPECT_EQ(run("live = {} while true do live[#live + 1] = { #live } end"), "not enough memory");
   uint64_t before = heap_.collections();
-  constexpr int scripts = 2000;
-  for (int i = 0; i < scripts; ++i) EXPECT_EQ(run("local s = ('x'):rep(4 * 1024 * 1024)"), "not enough memory");
+  constexpr uint64_t scripts = 2000;
+  for (uint64_t i = 0; i < scripts; ++i) EXPECT_EQ(run("local s = ('x'):rep(4 * 1024 * 1024)"), "not enough memory");
   EXPECT_LT(heap_.collections() - before, scripts / 10);
 }
 
