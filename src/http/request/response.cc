@@ -139,8 +139,8 @@ static bool settle_head(Request& request) {
   return true;
 }
 
-// A page takes the response's place: what the response said of itself does not hold for it. Which fields of the request decide about it does,
-// where only the range was wrong.
+// A page takes the response's place: what the response said of itself does not hold for it. Where only the range was wrong, it does hold
+// which fields of the request decide.
 static Verdict drop_refused(Request& request) {
   Response& response = request.response;
   unsigned status = std::exchange(response.refused_status, uint16_t{0});
