@@ -3,11 +3,14 @@
 //
 // http_rbac: rbac { }: who may ask for what, by the names in the client's verified certificate, its network, method, path, host and header
 // fields. Decided before the access phase, so that `satisfy any` cannot get around it; the path is the one that is left after rewriting.
+#include <algorithm>
+
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/module.h"
 #include "core/conf/value.h"
 #include "http/hooks.h"
+#include "http/message/scan.h"
 #include "http/request/audit.h"
 #include "http/request/client_identity.h"
 #include "http/request/request.h"
@@ -56,11 +59,11 @@ ConfResult<Unit> add_policy(Line& line, RbacConf&) {
 Policy& policy_of(Line& line) { return *line.block().object<Policy>(); }
 
 // From word `first` on; "~" makes the next one a regular expression.
-ConfResult<Unit> read_patterns(Line& line, size_t first, std::vector<Pattern>& patterns, bool suffixes) {
+ConfResult<Unit> read_patterns(Line& line, size_t first, std::vector<Pattern>& patterns, bool for_hosts) {
   for (size_t i = first; i < line.words().size(); ++i) {
     bool is_regex = line.word(i) == "~";
     if (is_regex && ++i == line.words().size()) return std::string("a regular expression must follow \"~\"");
-    auto pattern = make_pattern(line.word(i), is_regex, suffixes);
+    auto pattern = make_pattern(line.word(i), is_regex, for_hosts);
     if (!pattern) return pattern.error();
     pattern->holds_on_error = policy_of(line).denies;
     patterns.push_back(std::move(*pattern));
@@ -82,9 +85,14 @@ ConfResult<Unit> add_networks(Line& line, RbacConf&) {
   return Unit();
 }
 
+// Requests with other methods are answered 400 before any policy is asked: such a line would never hold.
+bool can_be_asked(std::string_view method) {
+  return !method.empty() && std::all_of(method.begin(), method.end(), [](char c) { return scan::class_of(c) & scan::method_byte; });
+}
+
 ConfResult<Unit> add_methods(Line& line, RbacConf&) {
   for (size_t i = 1; i < line.words().size(); ++i) {
-    if (!is_token(line.word(i))) return line.invalid_parameter(i);
+    if (!can_be_asked(line.word(i))) return format("invalid method \"{}\": methods have capital letters, \"-\" and \"_\"", line.word(i));
     policy_of(line).methods.push_back(line.word(i));
   }
   return Unit();
@@ -157,14 +165,17 @@ constexpr Directive rows[] = {
     custom<add_policy<&Rules::log>, RbacConf>("log", in_own_block, words(1), "A policy: requests that it matches are logged and counted.")
         .block().many().takes("name"),
     custom<add_from, RbacConf>("from", in_own_inner_block, words_from(1),
-                               "Names of the client's verified certificate: URIs, DNS names, the subject; * is any.")
+                               "Names of the client's verified certificate: URIs, DNS names (of any case), the subject; * is any.")
         .many().takes(pattern_list),
     custom<add_networks, RbacConf>("networks", in_own_inner_block, words_from(1), "Networks that the client's address is in.")
         .many().takes("network ..."),
-    custom<add_methods, RbacConf>("methods", in_own_inner_block, words_from(1), "Methods of the request.").many().takes("method ..."),
-    custom<add_paths, RbacConf>("paths", in_own_inner_block, words_from(1), "Paths, normalised: whole, or up to a * at the end.")
+    custom<add_methods, RbacConf>("methods", in_own_inner_block, words_from(1), "Methods of the request, in capital letters.")
+        .many().takes("method ..."),
+    custom<add_paths, RbacConf>("paths", in_own_inner_block, words_from(1),
+                                "Paths, normalised, whose case counts: whole, or up to a * at the end.")
         .many().takes(pattern_list),
-    custom<add_hosts, RbacConf>("hosts", in_own_inner_block, words_from(1), "Hosts of the request; *.name are all below it.")
+    custom<add_hosts, RbacConf>("hosts", in_own_inner_block, words_from(1),
+                                "Hosts of the request, of any case; *.name are all below it.")
         .many().takes(pattern_list),
     custom<add_field, RbacConf>("headers", in_own_inner_block, words(1, 3),
                                 "A header field that is there, has a value, or is not there. All lines must hold.")

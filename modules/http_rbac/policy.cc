@@ -9,40 +9,53 @@
 
 namespace fairlead::http::rbac {
 
-bool Pattern::matches(std::string_view subject) const {
+bool Pattern::matches(std::string_view subject, Case letters) const {
+  auto equal = [&](std::string_view part) { return letters == Case::ignored ? equal_nocase(part, text) : part == text; };
   switch (kind) {
     case Kind::any: return !subject.empty();
-    case Kind::exact: return caseless ? equal_nocase(subject, text) : subject == text;
-    case Kind::prefix: return subject.size() >= text.size() && subject.substr(0, text.size()) == text;
-    case Kind::suffix: return subject.size() > text.size() && equal_nocase(subject.substr(subject.size() - text.size()), text);
+    case Kind::exact: return equal(subject);
+    case Kind::prefix: return subject.size() >= text.size() && equal(subject.substr(0, text.size()));
+    case Kind::suffix: return subject.size() > text.size() && equal(subject.substr(subject.size() - text.size()));
     case Kind::regex: {
       RegexMatch found;
-      Regex::Outcome outcome = regex->match(subject, found);
+      Regex::Outcome outcome = (letters == Case::ignored ? caseless_regex : regex)->match(subject, found);
       return outcome == Regex::Outcome::match || (outcome == Regex::Outcome::error && holds_on_error);
     }
   }
   return false;
 }
 
-ConfResult<Pattern> make_pattern(std::string_view text, bool is_regex, bool suffixes) {
+static ConfResult<std::shared_ptr<Regex>> compile(std::string_view text, Case letters) {
+  RegexOptions options;
+  options.caseless = letters == Case::ignored;
+  options.dot_all = options.dollar_end_only = true;  // a %0a in a path must not get around a policy
+  auto compiled = Regex::compile(text, options);
+  if (!compiled) return compiled.error();
+  return std::make_shared<Regex>(std::move(*compiled));
+}
+
+static ConfResult<Pattern> make_regex_pattern(std::string_view text, bool for_hosts) {
   Pattern pattern;
-  pattern.caseless = suffixes;
-  if (is_regex) {
-    RegexOptions options;
-    options.caseless = suffixes;
-    options.dot_all = options.dollar_end_only = true;  // a %0a in a path must not get around a policy
-    auto compiled = Regex::compile(text, options);
-    if (!compiled) return compiled.error();
-    pattern.kind = Pattern::Kind::regex;
-    pattern.regex = std::make_shared<Regex>(std::move(*compiled));
-    return pattern;
-  }
+  pattern.kind = Pattern::Kind::regex;
+  auto regex = compile(text, Case::counts);
+  if (!regex) return regex.error();
+  pattern.regex = std::move(*regex);
+  if (!for_hosts) return pattern;
+  auto caseless = compile(text, Case::ignored);
+  if (!caseless) return caseless.error();
+  pattern.caseless_regex = std::move(*caseless);
+  return pattern;
+}
+
+ConfResult<Pattern> make_pattern(std::string_view text, bool is_regex, bool for_hosts) {
+  if (is_regex) return make_regex_pattern(text, for_hosts);
+  Pattern pattern;
   pattern.text = text;
   if (text == "*") {
     pattern.kind = Pattern::Kind::any;
     return pattern;
   }
-  if (suffixes && text.starts_with("*.")) {
+  if (for_hosts && text.starts_with("*.")) {
     pattern.kind = Pattern::Kind::suffix;
     pattern.text = text.substr(1);
   } else if (text.ends_with('*')) {
@@ -53,12 +66,17 @@ ConfResult<Pattern> make_pattern(std::string_view text, bool is_regex, bool suff
   return pattern;
 }
 
-static bool any_matches(const std::vector<Pattern>& patterns, std::string_view subject) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const Pattern& pattern) { return pattern.matches(subject); });
+static bool any_matches(const std::vector<Pattern>& patterns, std::string_view subject, Case letters) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const Pattern& pattern) { return pattern.matches(subject, letters); });
 }
 
-static bool names_match(const std::vector<Pattern>& patterns, const std::vector<std::string>& names) {
-  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return any_matches(patterns, name); });
+static bool names_match(const std::vector<Pattern>& patterns, const std::vector<std::string>& names, Case letters) {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return any_matches(patterns, name, letters); });
+}
+
+static bool is_from(const std::vector<Pattern>& from, const PeerIdentity& who) {
+  return names_match(from, who.uris, Case::counts) || names_match(from, who.dns_names, Case::ignored) ||
+         any_matches(from, who.subject, Case::counts);
 }
 
 static bool field_holds(const FieldCondition& condition, const Headers& headers) {
@@ -66,19 +84,17 @@ static bool field_holds(const FieldCondition& condition, const Headers& headers)
   if (condition.must_be_absent) return !field;
   if (condition.any_value) return field != nullptr;
   for (; field; field = headers.next_same(*field))
-    if (condition.value.matches(field->value)) return true;
+    if (condition.value.matches(field->value, Case::counts)) return true;
   return false;
 }
 
 bool Policy::matches(const Asked& asked) const {
-  const PeerIdentity& who = asked.identity;
-  auto is_from = [&] { return names_match(from, who.uris) || names_match(from, who.dns_names) || any_matches(from, who.subject); };
-  if (!from.empty() && (!who.is_verified || !is_from())) return false;
+  if (!from.empty() && (!asked.identity.is_verified || !is_from(from, asked.identity))) return false;
   auto contains = [&](const Cidr& network) { return network.contains(asked.client); };
   if (!networks.empty() && std::none_of(networks.begin(), networks.end(), contains)) return false;
   if (!methods.empty() && std::find(methods.begin(), methods.end(), asked.method) == methods.end()) return false;
-  if (!paths.empty() && !any_matches(paths, asked.path)) return false;
-  if (!hosts.empty() && !any_matches(hosts, asked.host)) return false;
+  if (!paths.empty() && !any_matches(paths, asked.path, Case::counts)) return false;
+  if (!hosts.empty() && !any_matches(hosts, asked.host, Case::ignored)) return false;
   return std::all_of(fields.begin(), fields.end(), [&](const FieldCondition& field) { return field_holds(field, asked.headers); });
 }
 

@@ -17,18 +17,21 @@
 
 namespace fairlead::http::rbac {
 
+// Whether letters are equal to those of the other case: in names of hosts (RFC 4343), and in nothing else. A SPIFFE ID in other letters is
+// another identity.
+enum class Case : uint8_t { counts, ignored };
+
 // A text, a text whose end (or, for names of hosts, whose beginning) may be anything, or a regular expression.
 struct Pattern {
   enum class Kind : uint8_t { exact, prefix, suffix, regex, any } kind = Kind::exact;
   std::string_view text;          // without its '*'
-  std::shared_ptr<Regex> regex;
-  bool caseless = false;
+  std::shared_ptr<Regex> regex, caseless_regex;  // the second only of patterns that names of hosts are compared with
   bool holds_on_error = false;    // a regular expression that gave up counts as matching: so a denial is not got around
-  bool matches(std::string_view subject) const;
+  bool matches(std::string_view subject, Case letters) const;
 };
-// "/a", "/a/*", "*", and after "~" a regular expression. "*.example.org" only where `suffixes`. A '*' elsewhere is refused: what it would
-// stand for is not evident. The error is a reason.
-ConfResult<Pattern> make_pattern(std::string_view text, bool is_regex, bool suffixes);
+// "/a", "/a/*", "*", and after "~" a regular expression. "*.example.org", and Case::ignored, only `for_hosts`. A '*' elsewhere is refused:
+// what it would stand for is not evident. The error is a reason.
+ConfResult<Pattern> make_pattern(std::string_view text, bool is_regex, bool for_hosts);
 
 struct FieldCondition {
   std::string_view name;

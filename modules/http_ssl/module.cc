@@ -28,6 +28,8 @@ struct HttpSslConf : TlsServerConf {
   std::vector<std::pair<const TlsServer*, const Block*>> stapled;  // those that ask responders, and where their resolver is
 };
 
+const TlsServerConf& settings_of(const http::Server& server) { return conf<HttpSslConf>(*server.block); }
+
 ConfResult<Unit> check_keys(const TlsServerConf& conf) {
   if (conf.keys.size() >= conf.certificates.size()) return Unit();
   const Template& lonely = conf.certificates[conf.keys.size()];
@@ -42,7 +44,7 @@ ConfResult<Unit> prepare_ocsp(Generation& generation, const http::Server& server
     auto responder = OcspResponder::parse(own.ocsp_responder);
     if (!responder) return std::move(responder.error());
   }
-  if (!own.stapling || !own.stapling_file.empty()) return Unit();
+  if (!own.stapling || !own.stapling_file.empty() || made.only_verifies()) return Unit();
   if (made.has_variable_certificates()) {
     generation.warn("\"ssl_stapling\" ignored, not supported with variables in \"ssl_certificate\"");
   } else if (auto checked = check_stapling(made); !checked) {
@@ -54,8 +56,7 @@ ConfResult<Unit> prepare_ocsp(Generation& generation, const http::Server& server
 }
 
 ConfResult<Unit> make_server(Generation& generation, http::Server& server, HttpSslConf& all) {
-  const TlsServerConf& own = conf<HttpSslConf>(*server.block);
-  if (!own.wants_context()) return Unit();
+  const TlsServerConf& own = settings_of(server);
   std::unique_ptr<TlsServer>& place = all.servers[&own];
   if (!place) {
     FL_TRY(check_keys(own));
@@ -75,12 +76,18 @@ ConfResult<Unit> check_address(const http::ListenAddress& address) {
   auto refuse = [](const http::Server& server) {
     return format("no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive{}\n", at_place(server.block->place()));
   };
-  auto has_certificate = [](const http::Server& server) { return server.tls && !server.tls->conf().certificates.empty(); };
   const http::Server& first = *address.hosts.default_server;
-  if (has_certificate(first)) return Unit();
-  if (!first.tls) return refuse(first);
+  if (!settings_of(first).certificates.empty()) return Unit();
+  if (!settings_of(first).wants_context()) return refuse(first);
   for (const http::Server* server : address.hosts.servers)
-    if (!has_certificate(*server) && !server->tls) return refuse(*server);
+    if (!settings_of(*server).wants_context()) return refuse(*server);
+  return Unit();
+}
+
+// Whoever has no certificate but verifies clients: only where there is TLS is anything loaded for it.
+ConfResult<Unit> make_verifiers(Generation& generation, const http::ListenAddress& address, HttpSslConf& all) {
+  for (http::Server* server : address.hosts.servers)
+    if (!server->tls && settings_of(*server).verifies_clients()) FL_TRY(make_server(generation, *server, all));
   return Unit();
 }
 
@@ -88,9 +95,13 @@ ConfResult<Unit> make_servers(Generation& generation) {
   http::HttpBlock* http = http::http_block_of(generation);
   if (!http) return Unit();
   HttpSslConf& all = conf<HttpSslConf>(generation.root());
-  for (http::Server* server : http->servers) FL_TRY(make_server(generation, *server, all));
-  for (auto& address : http->listens.addresses)
-    if (address->is_secure) FL_TRY(check_address(*address));
+  for (http::Server* server : http->servers)
+    if (settings_of(*server).wants_context()) FL_TRY(make_server(generation, *server, all));
+  for (auto& address : http->listens.addresses) {
+    if (!address->is_secure) continue;
+    FL_TRY(check_address(*address));
+    FL_TRY(make_verifiers(generation, *address, all));
+  }
   return Unit();
 }
 

@@ -33,6 +33,10 @@ http {
         location /any { satisfy any; allow all; rbac { deny all { } } try_files /none =204; }
         location /lines { rbac { deny hidden { paths ~ ^/lines/.*hidden$; } } try_files /none =204; }
         location /only { rbac { allow one { paths ~ ^/only/one$; } } try_files /none =204; }
+        location /host/exact  { rbac { deny h { hosts A.example.org; } } try_files /none =204; }
+        location /host/prefix { rbac { deny h { hosts A.exam*; } } try_files /none =204; }
+        location /host/suffix { rbac { deny h { hosts *.EXAMPLE.org; } } try_files /none =204; }
+        location /host/regex  { rbac { deny h { hosts ~ ^A\\.EXAMPLE; } } try_files /none =204; }
         location /free { rbac { } try_files /none =204; }
         location /rewritten { rewrite ^ /default/x last; }
     }
@@ -87,6 +91,12 @@ def test_defaults_and_inner_blocks(s):
     assert get(s.port, "/open").status == 204
     assert get(s.port, "/free").status == 204
     assert get(s.port, "/rewritten").status == 403, "what counts is where the request goes"
+
+
+@pytest.mark.parametrize("kind", ["exact", "prefix", "suffix", "regex"])
+def test_hosts_are_the_same_in_letters_of_any_case(s, kind):
+    assert get(s.port, f"/host/{kind}", host="a.example.org").status == 403
+    assert get(s.port, f"/host/{kind}", host="b.example.net").status == 204
 
 
 def test_a_newline_in_the_path_does_not_get_around_a_regex(s):

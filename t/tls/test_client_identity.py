@@ -22,6 +22,13 @@ http {
         ssl_client_certificate %%CA%%;
         ssl_verify_client optional_no_ca;
         location / { rbac { allow a { from spiffe://td/ns/a/*; } allow dns { from *.example.org; } } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /id/exact  { rbac { allow a { from spiffe://td/ns/A/sa/one CN=SPIFFE://td/ns/a/sa/one; } } try_files /none =204; }
+        location /id/prefix { rbac { allow a { from spiffe://TD/*; } } try_files /none =204; }
+        location /id/regex  { rbac { allow a { from ~ ^spiffe://td/ns/A/; } } try_files /none =204; }
+        location /dns/exact  { rbac { deny d { from TWO.example.org; } } try_files /none =204; }
+        location /dns/prefix { rbac { deny d { from TWO.*; } } try_files /none =204; }
+        location /dns/suffix { rbac { deny d { from *.EXAMPLE.org; } } try_files /none =204; }
+        location /dns/regex  { rbac { deny d { from ~ ^TWO; } } try_files /none =204; }
         location /any { rbac { allow known { from *; } } proxy_pass http://127.0.0.1:%%UP%%; }
         location /off { forwarded_client_cert off; proxy_pass http://127.0.0.1:%%UP%%; }
         location /default { proxy_pass http://127.0.0.1:%%UP%%; }
@@ -71,6 +78,17 @@ def test_rbac_knows_clients_by_their_certificates(world):
     assert world.ask("/", None)[0] == 403
     assert world.ask("/any", world.two)[0] == 200
     assert world.ask("/any", None)[0] == 403
+
+
+@pytest.mark.parametrize("kind", ["exact", "prefix", "regex"])
+def test_an_identity_in_other_letters_is_another(world, kind):
+    assert world.ask(f"/id/{kind}", world.one)[0] == 403
+
+
+@pytest.mark.parametrize("kind", ["exact", "prefix", "suffix", "regex"])
+def test_a_host_in_other_letters_is_the_same(world, kind):
+    assert world.ask(f"/dns/{kind}", world.dns)[0] == 403
+    assert world.ask(f"/dns/{kind}", world.one)[0] == 204
 
 
 def test_an_unverified_certificate_is_nobody(world):

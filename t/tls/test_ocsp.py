@@ -167,3 +167,49 @@ def test_no_answer_is_no_good_answer(server, upstream, authority):
     s = started(server, upstream, authority, responder)
     assert knock(s.ports[3], authority, stranger) == (200, "FAILED:certificate status unknown")
     s.wait_for_log("while requesting certificate status, certificate: \"CN=unknown\"")
+
+
+BESIDE = """
+events {}
+http {
+    ssl_client_certificate %%CERTS%%/ca.pem;
+    ssl_ocsp_responder http://127.0.0.1:%%OCSP%%/;
+    server { listen 127.0.0.1:%%PORT_0%% ssl; server_name a.test; location / { return 200 a; }
+             ssl_certificate %%CERTS%%/a.test.pem; ssl_certificate_key %%CERTS%%/a.test.key; }
+    server { listen 127.0.0.1:%%PORT_0%% ssl; server_name asks.test; ssl_verify_client on; ssl_ocsp leaf; location / { return 200 asks; } }
+    server { listen 127.0.0.1:%%PORT_1%% ssl; server_name a.test; ssl_verify_client on; location / { return 200 a; }
+             ssl_certificate %%CERTS%%/a.test.pem; ssl_certificate_key %%CERTS%%/a.test.key; }
+    server { listen 127.0.0.1:%%PORT_1%% ssl; server_name asks.test; ssl_verify_client on; ssl_ocsp leaf; location / { return 200 asks; }
+             ssl_certificate %%CERTS%%/a.test.pem; ssl_certificate_key %%CERTS%%/a.test.key; }
+}
+"""
+
+
+def beside(server, upstream, authority):
+    responder = Responder(authority)
+    pairs = good, bad = authority.leaf("good", client=True), authority.leaf("bad", client=True)
+    for path, _ in pairs:
+        responder.know(path)
+    responder.revoked.add("CN=bad")
+    return server(BESIDE, CERTS=authority.folder, OCSP=upstream(up.serve(responder.answer)).port), good, bad
+
+
+def status_of(port, authority, certificate, name, host):
+    context = authority.client_context(certificate)
+    context.check_hostname = False
+    return Client(port, tls=context, server_name=name).get("/", host=host).status
+
+
+def test_a_server_without_a_certificate_of_its_own_asks(server, upstream, authority):
+    s, good, bad = beside(server, upstream, authority)
+    assert status_of(s.port, authority, good, "asks.test", "asks.test") == 200
+    assert status_of(s.port, authority, bad, "asks.test", "asks.test") == 400
+    s.wait_for_log("client SSL certificate verify error: certificate revoked")
+
+
+def test_a_server_that_asks_is_not_opened_by_a_handshake_that_did_not(server, upstream, authority):
+    s, good, bad = beside(server, upstream, authority)
+    assert status_of(s.ports[1], authority, bad, "a.test", "a.test") == 200
+    for certificate in (good, bad):
+        assert status_of(s.ports[1], authority, certificate, None, "asks.test") == 421
+    assert status_of(s.ports[1], authority, good, "asks.test", "asks.test") == 200

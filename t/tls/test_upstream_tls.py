@@ -28,6 +28,10 @@ http {
         location /san/      { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_verify_san dns:no.test uri:spiffe://td/app; }
         location /prefix/   { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_verify_san uri:spiffe://td/*; }
         location /no_san/   { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_verify_san uri:spiffe://td/app/* dns:no.test; }
+        location /name/     { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_name $arg_n; }
+        location /san_of/   { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_verify_san dns:$arg_n; }
+        location /six/      { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_name ::1; }
+        location /six_port/ { proxy_pass https://app; proxy_ssl_verify on; proxy_ssl_name [::1]:443; }
         location /client/   { proxy_pass https://app; proxy_ssl_certificate %%CERTS%%/me.pem; proxy_ssl_certificate_key %%CERTS%%/me.key; }
         location /variable/ { proxy_pass https://app; proxy_ssl_certificate %%CERTS%%/$arg_c.pem;
                               proxy_ssl_certificate_key %%CERTS%%/$arg_c.key; proxy_ssl_certificate_cache max=10; }
@@ -70,7 +74,7 @@ def tell(seen):
 @pytest.fixture
 def authority(tmp_path):
     ca = Authority(tmp_path / "certs")
-    ca.leaf("app.test", "127.0.0.1", "spiffe://td/app", file="app")
+    ca.leaf("app.test", "127.0.0.1", "::1", "spiffe://td/app", file="app")
     me = ca.leaf("me", client=True)
     ca.lock(me[1], b"the second", "locked.key")
     with open(f"{ca.folder}/passwords", "w") as f:
@@ -127,6 +131,18 @@ def test_alternative_names(proxied):
     text(proxied[0], "/prefix/")
     assert get(proxied[0].port, "/no_san/").status == 502
     proxied[0].wait_for_log("upstream SSL certificate has none of the wanted alternative names")
+
+
+@pytest.mark.parametrize("place", ["/name/", "/san_of/"])
+def test_no_certificate_is_for_an_empty_name(proxied, place):
+    text(proxied[0], f"{place}?n=app.test")
+    assert get(proxied[0].port, f"{place}?n=").status == 502
+    proxied[0].wait_for_log('upstream SSL certificate does not match ""' if place == "/name/" else "none of the wanted alternative names")
+
+
+def test_an_address_of_ipv6_needs_no_brackets(proxied):
+    text(proxied[0], "/six/")
+    text(proxied[0], "/six_port/")
 
 
 def test_a_stranger_is_refused(server, upstream, authority, tmp_path):

@@ -21,10 +21,12 @@ namespace {
 bool has_variables(const Template& text) { return text.is_set() && !text.is_literal(); }
 bool is_given(const Template& text) { return text.is_set() && !text.is_empty_literal(); }
 
-// The host of "host:port", "[::1]:port" or a host alone.
+// The host of "host:port", "[::1]:port" or a host alone, which may be an address of IPv6 without brackets.
 std::string_view host_of(std::string_view text) {
   if (text.starts_with('[')) return text.substr(1, text.find(']') == std::string_view::npos ? text.size() : text.find(']') - 1);
-  return text.substr(0, text.find(':'));
+  size_t colon = text.find(':');
+  bool is_bare_v6 = colon != text.rfind(':');
+  return is_bare_v6 ? text : text.substr(0, colon);
 }
 
 // `list`: each behind its length.
@@ -41,6 +43,7 @@ int keep_verify_result(int, X509_STORE_CTX*) { return 1; }
 
 int on_certificate_wanted(SSL* ssl, void*) {
   TlsTransport& tls = TlsTransport::of(ssl);
+  if (tls.is_refused) return 0;
   if (tls.certificate_is_answered) return 1;
   tls.question = TlsTransport::Question::certificate;
   return -1;
@@ -73,6 +76,8 @@ ConfResult<SslContextPtr> TlsClient::build() const {
 }
 
 ConfResult<Unit> TlsClient::add_authorities(SSL_CTX& context) const {
+  // A name proves nothing in a certificate that anybody may have signed.
+  if (!conf_.sans.empty() && !conf_.verify) return format("\"{0}_verify_san\" needs \"{0}_verify on\"", prefix_);
   if (conf_.verify && conf_.trusted_certificate.empty()) {
     if (!conf_.trusts_system) return format("no {0}_trusted_certificate for {0}_verify", prefix_);
     if (!SSL_CTX_set_default_verify_paths(&context)) return openssl_failure("SSL_CTX_set_default_verify_paths()");
@@ -235,7 +240,7 @@ Result<Unit> TlsClient::verify(const TlsTransport& tls, const TlsTarget& target,
   if (conf_.verify && !result.is_good()) {
     return refuse(format("upstream SSL certificate verify error: ({}:{})", result.code, result.text()));
   }
-  if (conf_.verify || !conf_.sans.empty()) {
+  if (conf_.verify) {
     X509* certificate = SSL_get0_peer_certificate(&ssl);
     if (!certificate) return refuse("upstream sent no SSL certificate");
     bool is_named = has_wanted_name(*certificate, target);

@@ -34,7 +34,7 @@ struct TlsClientConf {
   bool verify = false;
   bool is_verified_on_request = false;  // each connection says whether to verify
   uint64_t verify_depth = 1;
-  std::vector<TlsSan> sans;       // in place of the name, one must match
+  std::vector<TlsSan> sans;       // with `verify`: in place of the name, one must match
   std::string_view trusted_certificate, crl;
   bool trusts_system = false;     // without trusted_certificate: whom the system trusts
   bool session_reuse = true;
@@ -86,7 +86,8 @@ constexpr auto tls_client_directives = std::array<Directive, 16>{
     slot<Conf, &TlsClientConf::verify_depth>(joined_name<P, "_verify_depth">, Contexts, "Longest chain of a peer's certificate."),
     custom<set_tls_client_sans, Conf, &TlsClientConf::sans>(
         joined_name<P, "_verify_san">, Contexts, words_from(1),
-        "Alternative names of which a peer's certificate must have one, in place of the name; \"uri:...\" may end in \"/*\".")
+        "Alternative names of which a peer's certificate, which must be verified, must have one, in place of the name; \"uri:...\" may end "
+        "in \"/*\".")
         .takes("uri:id | dns:name ... | off"),
     custom<set_tls_client_trusted, Conf, &TlsClientConf::trusted_certificate>(joined_name<P, "_trusted_certificate">, Contexts, words(1),
                                                                              "Authorities whose peers are trusted.")

@@ -27,6 +27,17 @@ SslContextPtr share(SSL_CTX* context) {
   return SslContextPtr(context);
 }
 
+X509StorePtr share(X509_STORE* store) {
+  X509_STORE_up_ref(store);
+  return X509StorePtr(store);
+}
+
+X509_STORE* trust_of(SSL& ssl) {
+  X509_STORE* own = nullptr;
+  SSL_get0_verify_cert_store(&ssl, &own);
+  return own ? own : SSL_CTX_get_cert_store(SSL_get_SSL_CTX(&ssl));
+}
+
 std::string take_openssl_errors() {
   std::string text;
   const char* detail = nullptr;

@@ -33,6 +33,9 @@ X509Ptr share(X509* certificate);
 X509CrlPtr share(X509_CRL* list);
 KeyPtr share(EVP_PKEY* key);
 SslContextPtr share(SSL_CTX* context);
+X509StorePtr share(X509_STORE* store);
+// Whom a connection verifies its peer by: its own store or that of its context, which it keeps alive.
+X509_STORE* trust_of(SSL& ssl);
 
 // What the error queue holds, emptied: " (SSL: error:0A000126:SSL routines::unexpected eof while reading)"; empty if there is nothing.
 std::string take_openssl_errors();

@@ -221,7 +221,9 @@ bool is_address_text(std::string_view host) {
   return parsed && !parsed->is_name();
 }
 
+// Of length 0 OpenSSL reads a text up to its NUL.
 bool has_name(X509& certificate, std::string_view name) {
+  if (name.empty()) return false;
   if (is_address_text(name)) return X509_check_ip_asc(&certificate, std::string(name).c_str(), 0) == 1;
   return X509_check_host(&certificate, name.data(), name.size(), 0, nullptr) == 1;
 }

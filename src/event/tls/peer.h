@@ -44,7 +44,8 @@ std::string spiffe_id(X509& certificate);
 // Whether a text is a SPIFFE ID: trust domain and path in their alphabets, no query, fragment, port, user or empty or dotted segments.
 bool is_spiffe_id(std::string_view id);
 
-// Whether the certificate is for the host `name`: an address, or a name with the wildcards of certificates allowed for.
+// Whether the certificate is for the host `name`: an address, or a name with the wildcards of certificates allowed for. None is for an
+// empty name.
 bool has_name(X509& certificate, std::string_view name);
 // Whether a host is written as an address: it is not sent as a server's name (RFC 6066 section 3).
 bool is_address_text(std::string_view host);

@@ -27,12 +27,11 @@ using VerdictTable = ShmTable<KeptVerdict>;
 
 // The chain from the client's certificate to a trusted one. A resumed session has no chain of its own: it is found again.
 using Chain509 = std::vector<X509Ptr>;
-Chain509 chain_of(SSL& ssl) {
+Chain509 chain_of(SSL& ssl, X509_STORE& trust) {
   Chain509 chain;
   X509_STORE_CTX* search = X509_STORE_CTX_new();
   X509* leaf = SSL_get0_peer_certificate(&ssl);
-  X509_STORE* store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(&ssl));
-  bool found = search && X509_STORE_CTX_init(search, store, leaf, SSL_get_peer_cert_chain(&ssl)) == 1 && X509_verify_cert(search) == 1;
+  bool found = search && X509_STORE_CTX_init(search, &trust, leaf, SSL_get_peer_cert_chain(&ssl)) == 1 && X509_verify_cert(search) == 1;
   if (found) {
     STACK_OF(X509)* all = X509_STORE_CTX_get0_chain(search);
     for (int i = 0; i < sk_X509_num(all); ++i) chain.push_back(share(sk_X509_value(all, i)));
@@ -86,13 +85,13 @@ static Task<OcspStatus> status_of(Worker& worker, const ResolverConf& names, con
 
 Task<std::string> check_revocation(Worker& worker, const ResolverConf& names, const TlsServerConf& conf, SSL& ssl, Logger log) {
   if (conf.ocsp == ClientOcsp::off || !has_peer_certificate(ssl) || !verify_result(ssl).is_good()) co_return std::string();
-  SslContextPtr pinned = share(SSL_get_SSL_CTX(&ssl));
-  Chain509 chain = chain_of(ssl);
+  X509StorePtr trust = share(trust_of(ssl));
+  Chain509 chain = chain_of(ssl, *trust);
   if (chain.empty()) co_return std::string("certificate status unknown");
   bool is_alone = chain.size() == 1;  // trusted itself: nobody above to ask
   size_t count = is_alone ? 0 : conf.ocsp == ClientOcsp::leaf ? 1 : chain.size() - 1;
   for (size_t i = 0; i < count; ++i) {
-    OcspQuestion question{chain[i].get(), chain[i + 1].get(), SSL_CTX_get_cert_store(pinned.get()), true};
+    OcspQuestion question{chain[i].get(), chain[i + 1].get(), trust.get(), true};
     OcspStatus status = co_await status_of(worker, names, conf, question, log);
     if (status == OcspStatus::revoked) co_return std::string("certificate revoked");
     if (status == OcspStatus::unknown) co_return std::string("certificate status unknown");

@@ -29,6 +29,10 @@ TlsAccept* accept_of(SSL* ssl) { return static_cast<TlsAccept*>(TlsTransport::of
 int on_client_hello(SSL* ssl, int* alert, void*) {
   TlsAccept& accept = *accept_of(ssl);
   TlsTransport& tls = TlsTransport::of(ssl);
+  if (tls.is_refused) {
+    *alert = SSL_AD_INTERNAL_ERROR;  // as for a certificate that is refused
+    return SSL_CLIENT_HELLO_ERROR;
+  }
   if (accept.asks_about_hello() && !tls.hello_is_answered) {
     tls.question = TlsTransport::Question::hello;
     return SSL_CLIENT_HELLO_RETRY;
@@ -91,6 +95,7 @@ void note_session(SSL& ssl, SSL_SESSION& session) {
 
 int on_certificate_wanted(SSL* ssl, void*) {
   TlsTransport& tls = TlsTransport::of(ssl);
+  if (tls.is_refused) return 0;
   if (tls.certificate_is_answered || !accept_of(ssl)->asks_for_certificate()) return 1;
   tls.question = TlsTransport::Question::certificate;
   return -1;
@@ -98,13 +103,21 @@ int on_certificate_wanted(SSL* ssl, void*) {
 
 }  // namespace
 
+// The identity of a context's sessions, kept with it for connections that have another context: OpenSSL takes it but does not tell it.
+static int identity_index() {
+  static int made = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, [](void*, void* kept, CRYPTO_EX_DATA*, int, long, void*) {
+    delete static_cast<std::string*>(kept);
+  });
+  return made;
+}
+
 // Nothing of another server may be resumed where clients are verified: sessions carry the result of the verification.
 static void set_session_identity(SSL_CTX& context, const TlsServerConf& conf) {
   EVP_MD_CTX* digest = EVP_MD_CTX_new();
   EVP_DigestInit_ex(digest, EVP_sha256(), nullptr);
   auto add = [&](std::string_view text) { EVP_DigestUpdate(digest, text.data(), text.size()); EVP_DigestUpdate(digest, "", 1); };
   for (const Template& certificate : conf.certificates) add(certificate.is_literal() ? certificate.literal() : certificate.source());
-  if (conf.verify_client != VerifyClient::off) {
+  if (conf.verifies_clients()) {
     for (std::string_view path : {conf.client_certificate, conf.trusted_certificate, conf.crl})  // as they are now: see hot.h
       add(read_small_file(std::string(path)).value_or(std::string(path)));
     add(format("{} {}", static_cast<int>(conf.verify_client), conf.verify_depth));
@@ -113,7 +126,9 @@ static void set_session_identity(SSL_CTX& context, const TlsServerConf& conf) {
   unsigned bytes = 0;
   EVP_DigestFinal_ex(digest, identity, &bytes);
   EVP_MD_CTX_free(digest);
-  SSL_CTX_set_session_id_context(&context, identity, std::min<unsigned>(bytes, SSL_MAX_SID_CTX_LENGTH));
+  bytes = std::min<unsigned>(bytes, SSL_MAX_SID_CTX_LENGTH);
+  SSL_CTX_set_session_id_context(&context, identity, bytes);
+  SSL_CTX_set_ex_data(&context, identity_index(), new std::string(reinterpret_cast<const char*>(identity), bytes));
 }
 
 // The answer of a file is for whatever certificate is shown.
@@ -143,10 +158,29 @@ void TlsServer::set_stapling(SSL_CTX& context) const {
   SSL_CTX_set_tlsext_status_arg(&context, const_cast<TlsServer*>(this));
 }
 
+ConfResult<Unit> TlsServer::set_verification(SSL_CTX& context) const {
+  if (conf_.verifies_clients()) {
+    bool needs_authorities = conf_.verify_client != VerifyClient::optional_no_ca && !only_verifies();
+    if (needs_authorities && !conf_.has_authorities())
+      return std::string("no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client");
+    SSL_CTX_set_verify(&context, verify_mode(conf_.verify_client), &keep_verify_result);
+    SSL_CTX_set_verify_depth(&context, static_cast<int>(conf_.verify_depth));
+    FL_TRY(add_trusted(context, conf_.client_certificate, true));
+  }
+  FL_TRY(add_trusted(context, conf_.trusted_certificate, false));
+  FL_TRY(add_crls(context, conf_.crl));
+  return Unit();
+}
+
 ConfResult<SslContextPtr> TlsServer::build() const {
   auto made = make_context(true);
   if (!made) return std::move(made.error());
   SSL_CTX& context = **made;
+  if (only_verifies()) {
+    FL_TRY(set_verification(context));
+    set_session_identity(context, conf_);
+    return made;
+  }
   set_protocols(context, conf_.protocols);
   SSL_CTX_set_cert_cb(&context, &on_certificate_wanted, nullptr);
   if (!has_variables_) {
@@ -158,16 +192,7 @@ ConfResult<SslContextPtr> TlsServer::build() const {
     }
   }
   FL_TRY(set_ciphers(context, conf_.ciphers, conf_.prefer_server_ciphers));
-  if (conf_.verify_client != VerifyClient::off) {
-    bool needs_trust = conf_.verify_client != VerifyClient::optional_no_ca;
-    if (needs_trust && conf_.client_certificate.empty() && conf_.trusted_certificate.empty())
-      return std::string("no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client");
-    SSL_CTX_set_verify(&context, verify_mode(conf_.verify_client), &keep_verify_result);
-    SSL_CTX_set_verify_depth(&context, static_cast<int>(conf_.verify_depth));
-    FL_TRY(add_trusted(context, conf_.client_certificate, true));
-  }
-  FL_TRY(add_trusted(context, conf_.trusted_certificate, false));
-  FL_TRY(add_crls(context, conf_.crl));
+  FL_TRY(set_verification(context));
   FL_TRY(set_dh_parameters(context, conf_.dh_parameters));
   FL_TRY(set_curves(context, conf_.curves));
   set_session_identity(context, conf_);
@@ -195,19 +220,24 @@ ConfResult<Unit> TlsServer::load_staple() {
   return Unit();
 }
 
-ConfResult<std::unique_ptr<TlsServer>> TlsServer::make(const TlsServerConf& conf) {
-  std::unique_ptr<TlsServer> server(new TlsServer(conf));
-  for (size_t i = 0; i < conf.certificates.size(); ++i)
-    if (!conf.certificates[i].is_literal() || !conf.keys[i].is_literal()) server->has_variables_ = true;
+ConfResult<Unit> TlsServer::prepare_handshakes() {
+  for (size_t i = 0; i < conf_.certificates.size(); ++i)
+    if (!conf_.certificates[i].is_literal() || !conf_.keys[i].is_literal()) has_variables_ = true;
   std::vector<TicketKey> keys;
-  for (std::string_view path : conf.ticket_keys) {
+  for (std::string_view path : conf_.ticket_keys) {
     auto key = load_ticket_key(path);
     if (!key) return std::move(key.error());
     keys.push_back(*key);
   }
-  SessionSettings settings{conf.session_cache, conf.session_tickets, conf.session_timeout};
-  server->sessions_ = std::make_unique<TlsSessions>(settings, std::move(keys));
-  if (conf.stapling && !conf.stapling_file.empty()) FL_TRY(server->load_staple());
+  SessionSettings settings{conf_.session_cache, conf_.session_tickets, conf_.session_timeout};
+  sessions_ = std::make_unique<TlsSessions>(settings, std::move(keys));
+  if (conf_.stapling && !conf_.stapling_file.empty()) FL_TRY(load_staple());
+  return Unit();
+}
+
+ConfResult<std::unique_ptr<TlsServer>> TlsServer::make(const TlsServerConf& conf) {
+  std::unique_ptr<TlsServer> server(new TlsServer(conf));
+  if (!server->only_verifies()) FL_TRY(server->prepare_handshakes());
   server->marks = marks_of(server->sources());
   auto context = server->build();
   if (!context) return std::move(context.error());
@@ -247,7 +277,19 @@ SslPtr TlsServer::accept() const {
   return ssl;
 }
 
+void TlsServer::take_over_verification(SSL& ssl) const {
+  if (!brings_verification()) return;
+  SSL_CTX* own = context_.get();
+  SSL_set_verify(&ssl, verify_mode(conf_.verify_client), &keep_verify_result);
+  SSL_set_verify_depth(&ssl, static_cast<int>(conf_.verify_depth));
+  SSL_set1_verify_cert_store(&ssl, SSL_CTX_get_cert_store(own));
+  SSL_set_client_CA_list(&ssl, SSL_dup_CA_list(SSL_CTX_get_client_CA_list(own)));
+  const auto& identity = *static_cast<const std::string*>(SSL_CTX_get_ex_data(own, identity_index()));
+  SSL_set_session_id_context(&ssl, reinterpret_cast<const unsigned char*>(identity.data()), static_cast<unsigned>(identity.size()));
+}
+
 void TlsServer::take_over(SSL& ssl) const {
+  if (only_verifies()) return take_over_verification(ssl);
   if (SSL_get_SSL_CTX(&ssl) == context_.get()) return;
   SSL_set_SSL_CTX(&ssl, context_.get());
   SSL_set_verify(&ssl, SSL_CTX_get_verify_mode(context_.get()), SSL_CTX_get_verify_callback(context_.get()));

@@ -4,6 +4,9 @@
 // TlsServer: what one virtual server brings to handshakes: its context with certificates, trust and parameters. Which server a handshake
 // means is asked of a TlsAccept, which the engine makes per connection. A TlsServer belongs to the generation; its context may be replaced
 // while handshakes and connections still use the one before.
+//
+// A server without a certificate of its own (only_verifies()) is spoken to with that of its address's default server, whose handshake it
+// is; what it brings is the verification of clients.
 #pragma once
 
 #include <memory>
@@ -47,6 +50,11 @@ class TlsServer final : public HotTls {
   // Loads everything that `conf`, which outlives it, names. The error is a whole sentence.
   static ConfResult<std::unique_ptr<TlsServer>> make(const TlsServerConf& conf);
   const TlsServerConf& conf() const { return conf_; }
+  bool only_verifies() const { return !conf_.wants_context(); }
+  // False: it only verifies but names no authorities, so the result of the default server's verification counts (as in nginx).
+  bool brings_verification() const {
+    return !only_verifies() || conf_.has_authorities() || conf_.verify_client == VerifyClient::optional_no_ca;
+  }
   // Certificates whose sources have variables are found per handshake.
   bool has_variable_certificates() const { return has_variables_; }
   // The answer of a responder about `certificate` (which this server shows), sent to clients until `valid_until` (seconds since 1970).
@@ -55,23 +63,27 @@ class TlsServer final : public HotTls {
   ConfResult<SslContextPtr> load() const override { return build(); }
   void swap(SslContextPtr context) override;
   SSL_CTX* current() const override { return context_.get(); }
-  // For a connection that came to this server's address: a fresh SSL in the role of the server.
+  // For a connection that came to this server's address, whose default it is: a fresh SSL in the role of the server.
   SslPtr accept() const;
   // For find_certificate(): a certificate out of sources whose variables have been evaluated, on `ssl`. Loads on a thread of `files`. The
   // error is a whole sentence.
   Task<ConfResult<Unit>> use_certificate(SSL& ssl, BlockingPool& files, std::string certificate, std::string key) const;
-  // Makes a running handshake this server's: certificates, trust, versions, groups. Within the client hello.
+  // Makes a running handshake this server's: certificates, trust, versions, groups; of one that only verifies, the trust. Within the
+  // client hello.
   void take_over(SSL& ssl) const;
 
  private:
   explicit TlsServer(const TlsServerConf& conf) : conf_(conf), cache_(conf.certificate_cache) {}
   ConfResult<SslContextPtr> build() const;
   void set_stapling(SSL_CTX& context) const;
+  ConfResult<Unit> set_verification(SSL_CTX& context) const;
+  void take_over_verification(SSL& ssl) const;
+  ConfResult<Unit> prepare_handshakes();
   ConfResult<Unit> load_staple();
   static int on_status_wanted(SSL* ssl, void* server);
 
   const TlsServerConf& conf_;
-  std::unique_ptr<TlsSessions> sessions_;  // outlives the contexts
+  std::unique_ptr<TlsSessions> sessions_;  // outlives the contexts; nullptr if it only verifies
   SslContextPtr context_;
   mutable PairCache cache_;
   struct Staple {

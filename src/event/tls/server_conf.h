@@ -50,7 +50,10 @@ struct TlsServerConf {
   std::vector<TlsCommand> commands;
   LogSink* key_log = nullptr;          // of the generation
 
+  // Handshakes with it are its own; otherwise they are its address's default server's.
   bool wants_context() const { return !certificates.empty() || reject_handshake; }
+  bool verifies_clients() const { return verify_client != VerifyClient::off; }
+  bool has_authorities() const { return !client_certificate.empty() || !trusted_certificate.empty(); }
 };
 
 // Setters of rows that a slot cannot make.
@@ -105,7 +108,9 @@ constexpr auto tls_server_directives = std::array<Directive, 32>{
                                                                                            "Parameters for DHE ciphers.")
         .takes("file"),
     slot<Conf, &TlsServerConf::buffer_size>("ssl_buffer_size", Contexts, "Most bytes of one record when sending."),
-    slot<Conf, &TlsServerConf::verify_client>("ssl_verify_client", Contexts, "Whether clients must show a certificate that verifies."),
+    slot<Conf, &TlsServerConf::verify_client>("ssl_verify_client", Contexts,
+                                              "Whether clients must show a certificate that verifies; also in a server that has no certificate "
+                                              "itself."),
     slot<Conf, &TlsServerConf::verify_depth>("ssl_verify_depth", Contexts, "Longest chain of a client's certificate."),
     custom<set_tls_path<&TlsServerConf::client_certificate>, Conf, &TlsServerConf::client_certificate>(
         "ssl_client_certificate", Contexts, words(1), "Authorities whose clients are trusted; their names are sent to clients.")

@@ -314,6 +314,15 @@ Result<Unit> TlsTransport::handshake_failed() {
   return Error{Fault::malformed, side, 0, "SSL_do_handshake() failed"};
 }
 
+// The alert is a best effort, like that of a close.
+Error TlsTransport::refuse() {
+  is_refused = true;
+  step();
+  clear_errors();
+  broken_ = true;
+  return Error{Fault::unavailable, Side::local, 0, "the handshake was refused"};
+}
+
 // False: the handshake is over; with `question` still set it took too long.
 Task<bool> TlsTransport::ask(TlsQuestions& questions, uint64_t deadline_ms) {
   bool is_hello = question == Question::hello;
@@ -335,9 +344,9 @@ Task<Result<Unit>> TlsTransport::handshake(TlsQuestions* questions, uint64_t dea
       FL_ASSERT(questions && question != Question::none);
       bool answered = co_await ask(*questions, deadline_ms);
       if (answered) continue;
-      broken_ = true;
       Side side = SSL_is_server(ssl_.get()) ? Side::client : Side::upstream;
-      if (question == Question::none) co_return Error{Fault::unavailable, Side::local, 0, "the handshake was refused"};
+      if (question == Question::none) co_return refuse();
+      broken_ = true;
       co_return Error{Fault::timeout, side, ETIMEDOUT, "timed out in SSL handshake"};
     }
     Direction direction = next == Step::need_read ? Direction::read : Direction::write;

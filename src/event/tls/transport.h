@@ -55,6 +55,8 @@ class TlsTransport final : public Transport {
   Question question = Question::none;
   // What was asked for has been set.
   bool hello_is_answered = false, certificate_is_answered = false;
+  // The answer was no: the callback that asked fails the handshake, and OpenSSL alerts the peer.
+  bool is_refused = false;
   // Nobody here answers to that name: no fault of TLS (ssl_reject_handshake).
   bool is_rejected = false;
   // As a server, before handshake(): early data may be taken (RFC 8446 section 4.2.10); the handshake counts as done once there is some.
@@ -79,6 +81,8 @@ class TlsTransport final : public Transport {
   // What a failed call means; `call` for the log. Sets `wait` if it is to be made again.
   IoResult failed(const char* call, Direction& wait);
   Result<Unit> handshake_failed();
+  // Ends a handshake that a question was answered with no in.
+  Error refuse();
   // At most a record of `bytes` at `from`.
   IoResult write_record(const char* from, size_t bytes);
 

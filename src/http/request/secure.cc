@@ -71,6 +71,11 @@ const TlsServer* SecureClient::choose(std::string_view server_name) {
   return server_->tls ? server_->tls : hosts.default_server->tls;
 }
 
+const TlsServer& SecureClient::shown() const {
+  const TlsServer* own = server_->tls;
+  return own && !own->only_verifies() ? *own : *facts_.listen.hosts.default_server->tls;
+}
+
 // A source of a certificate below the folder of the configuration file, like those without variables.
 static std::string source_of(const Template& source, Request& request) {
   std::string_view text = source.evaluate(request);
@@ -82,7 +87,7 @@ static std::string source_of(const Template& source, Request& request) {
 }
 
 Task<ConfResult<Unit>> SecureClient::use_certificates(SSL& ssl, Request& request) {
-  const TlsServer& server = *server_->tls;
+  const TlsServer& server = shown();
   const TlsServerConf& own = server.conf();
   for (size_t i = 0; i < own.certificates.size(); ++i) {
     std::string certificate = source_of(own.certificates[i], request), key = source_of(own.keys[i], request);
@@ -164,13 +169,12 @@ void SecureClient::session_made(SSL& ssl, SSL_SESSION& session) {
 }
 
 bool SecureClient::asks_for_certificate() const {
-  const TlsServer* own = server_->tls;
-  return (own && own->has_variable_certificates()) || server_->root->plan.has_tls(TlsPoint::certificate);
+  return shown().has_variable_certificates() || server_->root->plan.has_tls(TlsPoint::certificate);
 }
 
 Task<bool> SecureClient::find_certificate(SSL& ssl) {
   ConnectionRequest own(*client_, facts_, *server_);
-  if (server_->tls && server_->tls->has_variable_certificates()) {
+  if (shown().has_variable_certificates()) {
     auto used = co_await use_certificates(ssl, own.request());
     if (!used) own.request().logger.error("{}", used.error());
     if (!used) co_return false;
@@ -229,14 +233,15 @@ Task<bool> SecureClient::handshake(Connection& client) {
 // Whether two servers trust the same clients: a connection verified for one is then as good for the other.
 static bool trusts_alike(const TlsServerConf& a, const TlsServerConf& b) {
   return a.client_certificate == b.client_certificate && a.trusted_certificate == b.trusted_certificate && a.crl == b.crl &&
-         a.verify_client == b.verify_client && a.verify_depth == b.verify_depth;
+         a.verify_client == b.verify_client && a.verify_depth == b.verify_depth && a.ocsp == b.ocsp && a.ocsp_responder == b.ocsp_responder;
 }
 
 static bool is_for_other_server(const Request& request, const SecureClient& secure) {
   const TlsServer* own = request.server->tls;
-  if (!own || own->conf().verify_client == VerifyClient::off || request.server == &secure.server()) return false;
+  if (!own || !own->conf().verifies_clients() || request.server == &secure.server()) return false;
   if (secure.is_named()) return request.head.host != secure.name();
   const TlsServer* used = secure.server().tls;
+  if (!own->brings_verification()) return false;  // the handshake was with the default server, by which its clients are verified
   return used != own && (!used || !trusts_alike(used->conf(), own->conf()));
 }
 

@@ -51,6 +51,8 @@ class SecureClient final : public TlsAccept {
 
  private:
   Task<bool> handshake(Connection& client);
+  // Whose certificates the handshake shows: the server's, or the default one's if it has none.
+  const TlsServer& shown() const;
   // The certificates of the server, whose sources have variables, on `ssl`.
   Task<ConfResult<Unit>> use_certificates(SSL& ssl, Request& request);
 

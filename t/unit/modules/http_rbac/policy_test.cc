@@ -32,35 +32,42 @@ class RbacPolicy : public testing::Test {
 };
 
 TEST_F(RbacPolicy, Patterns) {
-  EXPECT_TRUE(pattern("/a").matches("/a"));
-  EXPECT_FALSE(pattern("/a").matches("/a/"));
-  EXPECT_FALSE(pattern("/a").matches("/A"));
-  EXPECT_TRUE(pattern("/a/*").matches("/a/"));
-  EXPECT_TRUE(pattern("/a/*").matches("/a/b/c"));
-  EXPECT_FALSE(pattern("/a/*").matches("/a"));
-  EXPECT_TRUE(pattern("*").matches("x"));
-  EXPECT_FALSE(pattern("*").matches(""));
-  EXPECT_TRUE(pattern("~^/v\\d$").matches("/v1"));
-  EXPECT_FALSE(pattern("~^/v\\d$").matches("/v12"));
-  EXPECT_TRUE(pattern("~^/admin/.*secret$").matches("/admin/\nsecret"));
-  EXPECT_FALSE(pattern("~^/v\\d$").matches("/v1\n"));
-  EXPECT_TRUE(pattern("*.example.org", true).matches("A.example.ORG"));
-  EXPECT_FALSE(pattern("*.example.org", true).matches("example.org"));
-  EXPECT_FALSE(pattern("*.example.org", true).matches(".example.org"));
-  EXPECT_TRUE(pattern("Example.org", true).matches("example.ORG"));
+  auto holds = [&](std::string_view text, std::string_view subject) { return pattern(text).matches(subject, Case::counts); };
+  EXPECT_TRUE(holds("/a", "/a"));
+  EXPECT_FALSE(holds("/a", "/a/"));
+  EXPECT_FALSE(holds("/a", "/A"));
+  EXPECT_TRUE(holds("/a/*", "/a/"));
+  EXPECT_TRUE(holds("/a/*", "/a/b/c"));
+  EXPECT_FALSE(holds("/a/*", "/a"));
+  EXPECT_TRUE(holds("*", "x"));
+  EXPECT_FALSE(holds("*", ""));
+  EXPECT_TRUE(holds("~^/v\\d$", "/v1"));
+  EXPECT_FALSE(holds("~^/v\\d$", "/v12"));
+  EXPECT_TRUE(holds("~^/admin/.*secret$", "/admin/\nsecret"));
+  EXPECT_FALSE(holds("~^/v\\d$", "/v1\n"));
+  EXPECT_TRUE(pattern("*.example.org", true).matches("a.example.org", Case::counts));
+  EXPECT_FALSE(pattern("*.example.org", true).matches("example.org", Case::counts));
+  EXPECT_FALSE(pattern("*.example.org", true).matches(".example.org", Case::counts));
   for (std::string_view wrong : {"/a*b", "**", "", "*x*", "*.a"}) EXPECT_FALSE(make_pattern(wrong, false, false)) << wrong;
   EXPECT_FALSE(make_pattern("(", true, false));
+}
+
+TEST_F(RbacPolicy, CaseIsIgnoredOrCountsInEveryKindOfPattern) {
+  for (std::string_view text : {"A.example.ORG", "A.exam*", "*.Example.org", "~^A\\.EXAMPLE"}) {
+    EXPECT_TRUE(pattern(text, true).matches("a.example.org", Case::ignored)) << text;
+    EXPECT_FALSE(pattern(text, true).matches("a.example.org", Case::counts)) << text;
+  }
 }
 
 TEST_F(RbacPolicy, ARegexThatGivesUpDoesNotOpenADenial) {
   Pattern slow = pattern("~^(a+)+$");
   std::string subject = std::string(40, 'a') + "b";
-  bool gave_up = !slow.matches(subject);
+  bool gave_up = !slow.matches(subject, Case::counts);
   EXPECT_TRUE(gave_up);
   slow.holds_on_error = true;
   RegexMatch found;
   bool is_error = slow.regex->match(subject, found) == Regex::Outcome::error;
-  EXPECT_EQ(slow.matches(subject), is_error);
+  EXPECT_EQ(slow.matches(subject, Case::counts), is_error);
 }
 
 TEST_F(RbacPolicy, From) {
@@ -74,6 +81,26 @@ TEST_F(RbacPolicy, From) {
   EXPECT_FALSE(matches(policy));
   policy.from = {pattern("*", true)};
   identity = PeerIdentity();
+  EXPECT_FALSE(matches(policy));
+}
+
+TEST_F(RbacPolicy, IdentitiesAreOthersInOtherLettersHostsAreNot) {
+  Policy policy;
+  for (std::string_view name : {"spiffe://td/ns/A/sa/one", "spiffe://TD/*", "~^SPIFFE://", "cn=one,O=Example", "CN=ONE*", "~cn="}) {
+    policy.from = {pattern(name, true)};
+    EXPECT_FALSE(matches(policy)) << name;
+  }
+  for (std::string_view name : {"A.example.org", "A.exa*", "*.EXAMPLE.org", "~^A\\.example"}) {
+    policy.from = {pattern(name, true)};
+    EXPECT_TRUE(matches(policy)) << name;
+  }
+  policy.from.clear();
+  for (std::string_view name : {"API.example.org", "API.*", "*.Example.org", "~^API"}) {
+    policy.hosts = {pattern(name, true)};
+    EXPECT_TRUE(matches(policy)) << name;
+  }
+  policy.hosts.clear();
+  policy.paths = {pattern("/Orders/*")};
   EXPECT_FALSE(matches(policy));
 }
 
