@@ -6,6 +6,7 @@
 
 local cjson = require "cjson.safe"
 local decisions = require "decisions"
+local monotonic = require "monotonic"
 
 local _M = {}
 
@@ -133,6 +134,15 @@ local function cache_key(options, input)
   return ngx.md5(table.concat(parts, "\0"))
 end
 
+-- The answer kept under `key`, or nil. It has a time of its own: that of the dictionary goes by the clock of the day, which may be set
+-- back.
+local function recall(d, key, cache_s)
+  local kept = cjson.decode(d:get(key) or "")
+  if type(kept) ~= "table" or type(kept.till) ~= "number" then return nil end
+  local left = kept.till - monotonic.now()
+  return left > 0 and left <= cache_s and kept.result or nil
+end
+
 local function decide(decision)
   ngx.ctx.authorization = decision
   decisions.note("authorize", "", decision, "authorization_decision")
@@ -165,11 +175,11 @@ function _M.check(options)
   local input = input_of()
   local d = options.cache_s > 0 and (ngx.shared.authorize or error("authorize: lua_shared_dict authorize is missing", 2))
   local key = d and cache_key(options, input)
-  local known = d and cjson.decode(d:get(key) or "")
+  local known = d and recall(d, key, options.cache_s)
   if known then return apply(known, "_cached") end
   local result, err = ask(options, input)
   if result then
-    if d then d:set(key, cjson.encode(result), options.cache_s) end
+    if d then d:set(key, cjson.encode { result = result, till = monotonic.now() + options.cache_s }, options.cache_s) end
     return apply(result, "")
   end
   ngx.log(ngx.ERR, "authorize: no answer from ", options.url, ": ", err)

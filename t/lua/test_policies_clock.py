@@ -61,6 +61,18 @@ def test_an_empty_bucket_fills(stepped):
     wait_until(lambda: get(s.port).status == 200)
 
 
+def test_an_authorization_does_not_hold_for_longer(server, upstream):
+    opa = upstream(up.serve(lambda r: up.reply(200, b'{"result": true}')))
+    u = upstream(up.serve(lambda r: up.reply(200, b"x")))
+    # To a dictionary an entry lives longer when the clock is set back.
+    conf = STEPPED.replace("set_back()", "local d = ngx.shared.authorize for _, key in ipairs(d:get_keys(0)) do d:expire(key, 3600) end")
+    s = start(server, "authorize", "authorization_decision",
+              lambda text: text.replace("8181", str(opa.port)).replace("cache_s = 10", "cache_s = 0.5"), conf=conf, UP=u.port)
+    assert get(s.port).status == 200
+    assert get(s.port, "/back").status == 200
+    wait_until(lambda: get(s.port).status == 200 and len(opa.requests) == 2)
+
+
 def test_redis_is_asked_again(stepped, redis):  # noqa: F811
     port = claim_port()
     s, state = stepped("redis_rate_limit", "redis_rate_limit_decision", lambda text: with_options(
