@@ -2,7 +2,10 @@
 // Copyright (C) The Fairlead authors
 //
 // http_limit_conn: how many requests of one key (an address, a server) may be at work at once, over all workers. A request counts from its
-// preaccess phase (or that of a subrequest) to its end. The counts lie in a shared zone.
+// preaccess phase (or that of a subrequest) to its end. The counts lie in a shared zone, each with the shares of the workers in it, so that
+// those of a killed one can be taken away.
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -12,6 +15,7 @@
 #include "core/conf/generation.h"
 #include "core/shm/table.h"
 #include "core/shm/zone_word.h"
+#include "event/worker.h"
 #include "http/hooks.h"
 #include "http/request/limit.h"
 
@@ -20,10 +24,25 @@ namespace {
 
 using namespace http;
 
+// Requests of one key in one worker, at least one. A block of the zone.
+struct Share {
+  Share* next;
+  pid_t worker;
+  uint32_t requests;
+};
+
+// Requests of one key: the sum of its shares. Without any the entry is removed.
 struct Count {
   uint64_t requests;
+  Share* shares;
 };
 using Counts = ShmTable<Count>;
+
+// The process that counts, asked for once.
+struct OwnPid {
+  explicit OwnPid(Worker&) : pid(getpid()) {}
+  pid_t pid;
+};
 
 // limit_conn_zone, or the mention of one that stands further down.
 struct ConnZone {
@@ -47,6 +66,58 @@ struct LimitConnConf {
 
 const char zone_owner = 0;
 
+// -- counting, under the zone's lock --
+
+// Where the share of a worker is linked, or nullptr.
+Share** find_share(Count& count, pid_t worker) {
+  for (Share** link = &count.shares; *link; link = &(*link)->next)
+    if ((*link)->worker == worker) return link;
+  return nullptr;
+}
+
+bool has_no_requests(const Count& count) { return count.requests == 0; }
+
+// One more of `key`, unless there are `most` already or the zone has no room for it.
+bool add_request(Zone& zone, std::string_view key, uint64_t most, pid_t worker) {
+  Counts& counts = Counts::in(zone);
+  auto [count, fresh] = counts.find_or_insert<has_no_requests>(key);
+  if (!count || count->requests >= most) return false;
+  Share** link = find_share(*count, worker);
+  Share* share = link ? *link : static_cast<Share*>(zone.slab().allocate(sizeof(Share)));
+  if (!share) {
+    if (fresh) counts.remove(count);
+    return false;
+  }
+  if (!link) count->shares = new (share) Share{count->shares, worker, 0};
+  ++share->requests;
+  ++count->requests;
+  return true;
+}
+
+// `requests` less of the share at `link`. What becomes empty by it ends.
+void take_requests(Zone& zone, Count* count, Share** link, uint32_t requests) {
+  Share* share = *link;
+  share->requests -= requests;
+  count->requests -= requests;
+  if (share->requests == 0) {
+    *link = share->next;
+    zone.slab().release(share);
+  }
+  if (count->requests == 0) Counts::in(zone).remove(count);
+}
+
+// A worker has ended, with whatever requests it still had.
+void forget_worker(Zone& zone, pid_t worker) {
+  ShmLockGuard guard = zone.lock();
+  Counts& counts = Counts::in(zone);
+  for (Count *count = counts.oldest(), *newer; count; count = newer) {
+    newer = counts.newer(count);
+    if (Share** link = find_share(*count, worker)) take_requests(zone, count, link, (*link)->requests);
+  }
+}
+
+// -- directives --
+
 ConfResult<ConnZone*> zone_named(Line& line, std::string_view name, size_t bytes) {
   auto zone = line.generation().zones.declare(name, bytes, &zone_owner);
   if (!zone) return zone.error();
@@ -55,6 +126,7 @@ ConfResult<ConnZone*> zone_named(Line& line, std::string_view name, size_t bytes
     if (known->zone == *zone) return known;
   zones.push_back(line.arena().make<ConnZone>());
   zones.back()->zone = *zone;
+  (*zone)->set_forget(&forget_worker);
   return zones.back();
 }
 
@@ -86,23 +158,22 @@ ConfResult<Unit> add_limit(Line& line, LimitConnConf& own) {
 
 bool is_limited(const Block& block) { return !conf<LimitConnConf>(block).limits.empty(); }
 
-bool is_unused(const Count& count) { return count.requests == 0; }
+// -- requests --
 
 // What a request counts for in a zone. Lies in the arena of the client's request, as its key does.
 struct Place {
   Zone& zone;
   std::string_view key;
+  pid_t worker;
   Place* before;  // taken before it, or nullptr
 };
 
 // The entry is looked for again: a repair may have emptied the zone.
 void leave(const Place& place) {
   ShmLockGuard guard = place.zone.lock();
-  Counts& counts = Counts::in(place.zone);
-  Count* count = counts.find(place.key);
-  if (!count) return;
-  if (count->requests > 1) --count->requests;
-  else counts.remove(count);
+  Count* count = Counts::in(place.zone).find(place.key);
+  Share** link = count ? find_share(*count, place.worker) : nullptr;
+  if (link) take_requests(place.zone, count, link, 1);
 }
 
 // The outcome of the limits, which are asked once, and the places that are held: those of a subrequest, too, belong to the client's request
@@ -127,13 +198,12 @@ Room take_room(Request& request, const Limit& limit, Arena& arena, Outcome& outc
   auto key = limit_key(request, limit.zone->key);
   if (!key) return Room::not_limited;
   Zone& zone = *limit.zone->zone;
+  pid_t worker = request.worker().state<OwnPid>().pid;
   {
     ShmLockGuard guard = zone.lock();
-    auto [count, fresh] = Counts::in(zone).find_or_insert<is_unused>(*key);
-    if (!count || count->requests >= limit.most) return Room::none;
-    ++count->requests;
+    if (!add_request(zone, *key, limit.most, worker)) return Room::none;
   }
-  outcome.newest = new (arena.allocate(sizeof(Place), alignof(Place))) Place{zone, arena.copy(*key), outcome.newest};
+  outcome.newest = new (arena.allocate(sizeof(Place), alignof(Place))) Place{zone, arena.copy(*key), worker, outcome.newest};
   return Room::taken;
 }
 

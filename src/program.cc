@@ -142,6 +142,7 @@ ConfResult<std::unique_ptr<Configuration>> Server::load(Configuration* previous)
 void Server::worker_exited(unsigned, pid_t pid, int) {
   BoardSlot slot = board_.find(pid);
   for (LoadedConfiguration* each : alive_) each->generation().zones.break_locks(pid);
+  for (LoadedConfiguration* each : alive_) each->generation().zones.forget_process(pid);
   if (slot == no_slot || slot == master_slot) return;
   for (LoadedConfiguration* each : alive_) {
     forget_peer_zones(each->generation(), slot);

@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """limit_conn: how many requests of one key are at work at once, over all workers."""
 
+import signal
 import threading
 
 import pytest
@@ -22,6 +23,7 @@ http {
         add_header X-Status $limit_conn_status always;
         location / { limit_conn keys 2; proxy_pass http://127.0.0.1:%%UP%%; }
         location /code { limit_conn keys 1; limit_conn_status 429; limit_conn_log_level notice; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /who { limit_conn keys 1; proxy_set_header X-Worker $pid; proxy_pass http://127.0.0.1:%%UP%%; }
         location /dry { limit_conn keys 1; limit_conn_dry_run on; proxy_pass http://127.0.0.1:%%UP%%; }
         location /both { limit_conn keys 9; limit_conn all 1; proxy_pass http://127.0.0.1:%%UP%%; }
         location /refused/ { limit_conn keys 1; limit_conn all 1; proxy_pass http://127.0.0.1:%%UP%%;
@@ -49,7 +51,7 @@ def s(server, upstream, gate):
             gate.wait(60)
         return up.reply(200, b"")
     peer = upstream(up.serve(answer))
-    s = server(CONF, UP=peer.port)
+    s = server(CONF, UP=peer.port, allow_log=("exited on signal 9",))
     s.peer = peer
     return s
 
@@ -81,6 +83,23 @@ def test_a_client_that_leaves_makes_room(s):
     for client in hold(s, "/hold?k=a", 2):
         client.reset()
     wait_until(lambda: get(s.port, "/?k=a").status == 200, 5, "room for another request")
+
+
+def test_a_killed_worker_gives_its_places_back_and_no_others(s):
+    clients, held_by = [], {}
+    for n in range(12):
+        clients.append(Client(s.port))
+        clients[n].send(f"GET /who/hold?k={n} HTTP/1.1\r\nHost: a\r\n\r\n")
+        held_by[n] = int(s.peer.wait_requests(n + 1)[n].header("x-worker"))
+    killed = held_by[0]
+    assert get(s.port, "/who?k=0").status == 503
+    s.signal(signal.SIGKILL, killed)
+    wait_until(lambda: killed not in s.workers() and len(s.workers()) == 2, 10, "its successor")
+    statuses = {n: get(s.port, f"/who?k={n}").status for n in range(12)}
+    assert statuses == {n: 200 if held_by[n] == killed else 503 for n in range(12)}
+    for client in clients:
+        client.close()
+    wait_until(lambda: all(get(s.port, f"/who?k={n}").status == 200 for n in range(12)), 10, "room for all")
 
 
 def test_status_level_and_dry_run(s):

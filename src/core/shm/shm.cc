@@ -134,4 +134,9 @@ int ZoneSet::break_locks(pid_t dead) {
   return broken;
 }
 
+void ZoneSet::forget_process(pid_t dead) {
+  for (const auto& zone : zones_)
+    if (zone->forget_ && zone->attached()) zone->forget_(*zone, dead);
+}
+
 }  // namespace fairlead

@@ -55,6 +55,10 @@ class Zone {
   void set_repair(ShmRepair repair) { repair_ = repair; }
   // For the master, when the process `dead` has ended: frees the lock if that process holds it. True if it did.
   bool break_lock(pid_t dead);
+  // What gives back, under the lock, what the process `dead` alone held in the contents (places, counts). Set in the master before fork,
+  // per generation.
+  using Forget = void (*)(Zone& zone, pid_t dead);
+  void set_forget(Forget forget) { forget_ = forget; }
 
  private:
   friend class ZoneSet;
@@ -66,6 +70,7 @@ class Zone {
   bool taken_over_ = false;
   std::shared_ptr<ZoneMemory> memory_;
   ShmRepair repair_;
+  Forget forget_ = nullptr;
 };
 
 // The zones of one generation. Until the generation is dropped the zones stay at their addresses.
@@ -84,6 +89,8 @@ class ZoneSet {
 
   // For the master, when the process `dead` has ended: gives how many locks it held.
   int break_locks(pid_t dead);
+  // The same, locks being broken: what it held in the zones is given back.
+  void forget_process(pid_t dead);
 
  private:
   std::vector<std::unique_ptr<Zone>> zones_;

@@ -53,7 +53,7 @@ std::unique_ptr<PeerIndex> LeastTime::prepare(const PeerSet&) const {
 uint64_t LeastTime::expected_ms(const Peer& peer, const PickRequest& request) const {
   const PeerState& state = *peer.state;
   auto time = static_cast<uint64_t>(measure_ == Measure::header ? state.header_ms : state.last_byte_ms);
-  int64_t idle_s = request.now_s - state.checked_s;
+  int64_t idle_s = seconds_apart(request.now_s, state.checked_s);
   if (idle_s > peer.spec.fail_timeout_s) {
     int64_t halvings = idle_s / (peer.spec.fail_timeout_s + 1);
     time = halvings > halvings_max ? 0 : time >> halvings;

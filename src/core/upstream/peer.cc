@@ -133,7 +133,7 @@ bool PeerSet::note_failure(const Peer& peer, int64_t now_s) const {
 // A success counts as the end of the trouble only if the peer was picked again after the last failure by a probe (checked_s moved).
 void PeerSet::note_success(const Peer& peer, const TryReport& report) const {
   PeerState& state = *peer.state;
-  if (!is_single() && state.accessed_s < state.checked_s) {
+  if (!is_single() && state.accessed_s != state.checked_s) {
     if (peer.spec.max_fails > 0 && state.fails >= peer.spec.max_fails) state.back_s = report.now_s;
     state.fails = 0;
   }

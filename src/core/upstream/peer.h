@@ -63,6 +63,9 @@ struct PeerShare {
   std::string_view group = {};  // by whose name its peers are told from those of others
 };
 
+// Seconds between two moments, whichever is the later.
+constexpr int64_t seconds_apart(int64_t a_s, int64_t b_s) { return a_s < b_s ? b_s - a_s : a_s - b_s; }
+
 // One peer of one version of a set. The state is behind a pointer: const peers count.
 struct Peer {
   PeerState* state = nullptr;
@@ -72,7 +75,7 @@ struct Peer {
 
   // Failed max_fails times, and the ban of fail_timeout is not over.
   bool is_banned(int64_t now_s) const {
-    return spec.max_fails > 0 && state->fails >= spec.max_fails && now_s - state->checked_s <= spec.fail_timeout_s;
+    return spec.max_fails > 0 && state->fails >= spec.max_fails && seconds_apart(now_s, state->checked_s) <= spec.fail_timeout_s;
   }
   bool is_full() const { return spec.max_conns > 0 && state->conns >= spec.max_conns; }
   // May what is bound to it (a sticky session) go there?
@@ -80,11 +83,11 @@ struct Peer {
   bool can_serve(int64_t now_s) const { return !spec.drain && can_serve_bound(now_s); }
   // Taken by a balancer that found it eligible: at most one probe per fail_timeout.
   void note_picked(int64_t now_s) const {
-    if (now_s - state->checked_s > spec.fail_timeout_s) state->checked_s = now_s;
+    if (seconds_apart(now_s, state->checked_s) > spec.fail_timeout_s) state->checked_s = now_s;
   }
   // How much of its weight it gets now, in per cent: less than all of it during slow_start.
   int64_t share_percent(int64_t now_s) const {
-    if (spec.slow_start_s == 0 || state->back_s == 0) return 100;
+    if (spec.slow_start_s == 0 || state->back_s == 0 || state->back_s - now_s > spec.slow_start_s) return 100;
     return std::clamp<int64_t>(std::max<int64_t>(now_s - state->back_s, 1) * 100 / spec.slow_start_s, share_percent_min, 100);
   }
   // The weight to divide loads by, in hundredths.

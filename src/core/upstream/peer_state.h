@@ -26,7 +26,8 @@ struct PeerName {
 };
 PeerKey make_peer_key(const PeerName& of);
 
-// Guarded by the set's lock if shared. Times in seconds since 1970.
+// Guarded by the set's lock if shared. Times in seconds since 1970: the clock may be set back, and then one further ahead than the span it
+// is measured for is over like one further behind.
 struct PeerState {
   int64_t current_weight = 0;
   int64_t effective_weight = 0;

@@ -12,14 +12,14 @@ namespace fairlead {
 namespace {
 
 struct Ranges final : PeerIndex {
-  std::vector<uint32_t> ends;  // by primary: the sum of the weights up to and with it
+  std::vector<uint64_t> ends;  // by primary: the sum of the weights up to and with it
 };
 
 }  // namespace
 
 std::unique_ptr<PeerIndex> RandomChoice::prepare(const PeerSet& set) const {
   auto ranges = std::make_unique<Ranges>();
-  uint32_t sum = 0;
+  uint64_t sum = 0;
   for (const Peer& peer : set.primaries()) ranges->ends.push_back(sum += peer.spec.weight);
   return ranges;
 }
@@ -35,7 +35,7 @@ const Peer* RandomChoice::choose(const PeerSet& set, const PickRequest& request)
   std::span<const Peer> peers = set.primaries();
   const Peer* first = nullptr;
   for (; peers.size() > 1 && request.state.draws <= draws_max; ++request.state.draws) {
-    uint32_t point = request.random.below(ranges->ends.back());
+    uint64_t point = request.random.next() % ranges->ends.back();
     auto end = std::upper_bound(ranges->ends.begin(), ranges->ends.end(), point);
     const Peer& peer = peers[static_cast<size_t>(end - ranges->ends.begin())];
     if (&peer == first || !may_try(peer, request)) continue;

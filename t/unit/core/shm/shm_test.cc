@@ -163,5 +163,20 @@ TEST(Zone, WithoutARepairItIsEmptied) {
   EXPECT_EQ(zone->slab().free_bytes(), zone->slab().capacity_bytes());
 }
 
+TEST(Zone, WhatADeadProcessHeldIsGivenBackByItsOwner) {
+  ZoneSet zones;
+  Zone* zone = *zones.declare("one", small, &limits);
+  ASSERT_TRUE(zones.declare("two", small, &limits));  // whose owner has nothing to give back
+  ASSERT_TRUE(zones.attach(nullptr));
+  make_root(*zone, 0);
+  zone->set_forget([](Zone& of, pid_t dead) {
+    ShmLockGuard guard = of.lock();
+    of.root<Root>()->number += dead;
+  });
+  zones.forget_process(7);
+  ShmLockGuard guard = zone->lock();
+  EXPECT_EQ(zone->root<Root>()->number, 7);
+}
+
 }  // namespace
 }  // namespace fairlead

@@ -183,6 +183,18 @@ TEST_F(Methods, RandomFollowsTheWeights) {
   EXPECT_NEAR(counts[3], 6000, 200);
 }
 
+TEST_F(Methods, RandomFollowsWeightsWhoseSumIsWide) {
+  Client client(random, {spec(1, 4'000'000'000), spec(2, 2'000'000'000), spec(3, 4'000'000'000)});
+  std::map<int, int> counts;
+  for (int i = 0; i < 10'000; ++i) {
+    client.begin();
+    ++counts[client.port()];
+  }
+  EXPECT_NEAR(counts[1], 4000, 200);
+  EXPECT_NEAR(counts[2], 2000, 200);
+  EXPECT_NEAR(counts[3], 4000, 200);
+}
+
 TEST_F(Methods, RandomTwoTakesTheLessLoadedOfTwo) {
   Client client(random_two, {spec(1), spec(2), spec(3)});
   client.set.begin_try(client.set.all()[0]);

@@ -42,6 +42,22 @@ TEST(Peer, IsBannedForFailTimeoutInclusive) {
   EXPECT_TRUE(peer.can_serve(112));
 }
 
+TEST(Peer, IsNotBannedForLongerByAClockThatIsSetBack) {
+  PeerSet set({spec(1), spec(2)});
+  const Peer& peer = set.all()[0];
+  set.begin_try(peer);
+  set.end_try(peer, {TryEnd::failed, 10'000});
+  EXPECT_FALSE(peer.can_serve(9'990));  // by no more than the ban: it lasts
+  EXPECT_TRUE(peer.can_serve(9'989));
+  EXPECT_TRUE(peer.can_serve(6'400));
+  peer.note_picked(6'400);
+  EXPECT_FALSE(peer.can_serve(6'401));  // one probe at a time here, too
+  set.begin_try(peer);
+  set.end_try(peer, {TryEnd::ok, 6'401});
+  EXPECT_EQ(peer.state->fails, 0u);
+  EXPECT_TRUE(peer.can_serve(6'402));
+}
+
 TEST(Peer, OneSuccessInTheWindowDoesNotResetFails) {
   PeerSpec three = spec(1, 9);
   three.max_fails = 3;

@@ -47,6 +47,8 @@ TEST(SlowStart, ShareGrowsFromATenthToAllOfIt) {
   Counts shares;
   for (int64_t now : {111, 112, 113, 121, 130, 131, 500}) shares[static_cast<int>(now)] = static_cast<int>(peer.share_percent(now));
   EXPECT_EQ(shares, (Counts{{111, 10}, {112, 10}, {113, 10}, {121, 50}, {130, 95}, {131, 100}, {500, 100}}));
+  EXPECT_EQ(peer.share_percent(91), 10);
+  EXPECT_EQ(peer.share_percent(90), 100);  // the clock was set back by more than slow_start
 }
 
 TEST(SlowStart, CountsFollowTheShare) {
