@@ -92,7 +92,7 @@ DictFound& scratch() {
   return found;
 }
 
-void push_found(lua_State* L, const DictFound& found) {
+void push_found(lua_State* L, DictFound& found) {
   switch (found.type) {
     case DictType::boolean: lua_pushboolean(L, found.boolean); return;
     case DictType::number: lua_pushnumber(L, found.number); return;

@@ -3,6 +3,7 @@
 #include "modules/lua/scope.h"
 
 #include <cmath>
+#include <cstring>
 #include <iterator>
 
 #include "core/base/format.h"
@@ -21,6 +22,23 @@ Scope::Scope(Vm& of_vm, Hook in_hook, http::Request* of_request, Logger with_log
 void Scope::give_texts_back() {
   give_back(vm.text);
   give_back(vm.printed);
+  give_back(vm.handed_over);
+  vm.hands_over = false;
+}
+
+void push_text(lua_State* L, std::string& text) {
+  char copy[512];
+  if (text.size() <= sizeof copy) {
+    std::memcpy(copy, text.data(), text.size());
+    return lua_pushlstring(L, copy, text.size());
+  }
+  Vm& vm = Scope::current().vm;
+  if (vm.hands_over) return lua_pushlstring(L, text.data(), text.size());  // in a finalizer, while which nothing is collected
+  vm.hands_over = true;
+  vm.handed_over.swap(text);
+  lua_pushlstring(L, vm.handed_over.data(), vm.handed_over.size());
+  vm.handed_over.swap(text);
+  vm.hands_over = false;
 }
 
 void Scope::drop_ctx() { luaL_unref(vm.main(), LUA_REGISTRYINDEX, ctx_ref); }

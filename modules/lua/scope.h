@@ -92,6 +92,9 @@ std::string_view to_text(lua_State* L, int index);
 // Raises the message, in which %d stands for the number of arguments, unless that lies between the two.
 void check_count(lua_State* L, int least, int most, const char* message);
 inline void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
+// The same for a text that lies where others are built, too: pushing may collect, and a finalizer may build one there meanwhile. It is
+// there again afterwards.
+void push_text(lua_State* L, std::string& text);
 // Texts that are kept for their room keep so much of it at most.
 constexpr size_t kept_text_bytes_max = 1 << 20;
 inline void give_back(std::string& text) {

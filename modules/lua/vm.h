@@ -102,6 +102,9 @@ class Vm : public std::enable_shared_from_this<Vm> {
   // Where texts are built. Cleared by whoever begins one; never kept over a call into Lua that may build another, nor over the end of the
   // outermost Scope: there the room of a big one is given back.
   std::string text;
+  // Of push_text() alone: a long text on its way to Lua. Not over its end where memory ran out; the outermost Scope's end mends that.
+  std::string handed_over;
+  bool hands_over = false;
   // What is being printed: kept while the head is settled, whose filters build texts of their own (and may not print).
   std::string printed;
   // lua_capture_error_log; nullptr: nothing is kept.

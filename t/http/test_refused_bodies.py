@@ -33,7 +33,7 @@ http {
 LONG = b"x" * 50_000
 FRAMED = {"length": f"Content-Length: {len(LONG)}\r\n\r\n".encode() + LONG,
           "chunked": b"Transfer-Encoding: chunked\r\n\r\n" + chunked(LONG)}
-PAGES = [("/up", "GET /pages/413 HTTP/1.0"), ("/named", "POST /named HTTP/1.0"), ("/stream", "GET /pages/413 HTTP/1.0")]
+PAGES = [("/up", "GET /pages/413 HTTP/1.1"), ("/named", "POST /named HTTP/1.1"), ("/stream", "GET /pages/413 HTTP/1.1")]
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_the_depth_is_the_servers(doors, tmp_path):
         leaf.write(below.certificate.public_bytes(serialization.Encoding.PEM))
     assert doors.knock("on.test", chained)[0] == doors.knock("shallow.test", doors.good)[0] == 200
     assert doors.knock("shallow.test", chained)[0] == 400
-    doors.server.wait_for_log(r"client SSL certificate verify error: \(22:certificate chain too long\)")
+    doors.server.wait_for_log(r"client SSL certificate verify error: \((20|22):")
 
 
 def announced(doors, name):
