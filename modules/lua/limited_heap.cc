@@ -19,11 +19,18 @@ static constexpr size_t step_unit = 10;  // bytes of work for a percent
 // A step is done for each allocation, however big: for this size they are made to suffice.
 static constexpr size_t allocation_bytes = 64 << 10;
 
+static int collect_all(lua_State* L) {
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return 0;
+}
+
 void LimitedHeap::start(lua_State* machine, size_t limit_bytes) {
   limit_bytes_ = limit_bytes;
   real_allocate_ = lua_getallocf(machine, &real_state_);
   used_bytes_ = static_cast<size_t>(lua_gc(machine, LUA_GCCOUNT, 0)) * 1024 + static_cast<size_t>(lua_gc(machine, LUA_GCCOUNTB, 0));
   lua_setallocf(machine, &LimitedHeap::allocate, this);
+  lua_pushcfunction(machine, collect_all);
+  collect_ref_ = luaL_ref(machine, LUA_REGISTRYINDEX);
   collect_above_bytes_ = limit_bytes / 4;  // the first time soon: what is live is not known yet
   lead_collector(machine);
 }
@@ -63,16 +70,11 @@ void LimitedHeap::look_after(lua_State* machine) {
   lead_collector(machine);
 }
 
-static int collect_all(lua_State* L) {
-  lua_gc(L, LUA_GCCOLLECT, 0);
-  return 0;
-}
-
-// A finalizer may fail, and is a script: it has the limit of one.
+// A finalizer may fail, and is a script: it has the limit of one. Nothing is allocated outside the protected call: that may collect, too.
 void LimitedHeap::collect(lua_State* machine) {
   ++collections_;
   refused_ = false;
-  lua_pushcfunction(machine, collect_all);
+  lua_rawgeti(machine, LUA_REGISTRYINDEX, collect_ref_);
   MemoryLimit limited(true);
   if (lua_pcall(machine, 0, 0, 0) != 0) lua_pop(machine, 1);
 }

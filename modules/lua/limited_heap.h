@@ -50,6 +50,7 @@ class LimitedHeap {
 
   lua_Alloc real_allocate_ = nullptr;
   void* real_state_ = nullptr;
+  int collect_ref_ = LUA_NOREF;  // a function
   size_t limit_bytes_ = 0;
   size_t used_bytes_ = 0;  // without a limit it is not counted
   size_t look_above_bytes_ = SIZE_MAX;  // what LuaJIT's collector was told suffices up to there

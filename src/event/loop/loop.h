@@ -46,6 +46,9 @@ class Watch : private Timer {
   bool is_ready(Direction direction) const { return ready_[static_cast<int>(direction)]; }
   void set_ready(Direction direction, bool ready) { ready_[static_cast<int>(direction)] = ready; }
   bool has_hung_up() const { return hangup_; }
+  // What is written from here on may wait for the end of the connection and share its packet. The end must follow without a wait.
+  void announce_end() { end_follows_ = true; }
+  bool end_follows() const { return end_follows_; }
   // Moves the deadline of whoever waits to read forward to `deadline_ms` (absolute; never back): a draining worker and its idle clients.
   void limit_read_wait(uint64_t deadline_ms);
   // Fired through the ready list at each event that sets hangup, or makes it readable if `on_readable` (idle upstream connections), or
@@ -73,6 +76,7 @@ class Watch : private Timer {
   uint32_t sequence_ = 0;
   bool ready_[2] = {false, false};
   bool hangup_ = false;
+  bool end_follows_ = false;
   bool alert_on_readable_ = false;
   bool alert_on_writable_ = false;
   Resumable* alert_ = nullptr;

@@ -67,7 +67,7 @@ static IoResult send_one(Watch& watch, const char* from, size_t bytes, int flags
 IoResult PlainTransport::write(const iovec* vectors, int count) {
   // A few small pieces (a head and its body) are cheaper copied together: send() spares what writev() does per call and vector.
   constexpr size_t copy_bytes_max = 2048;
-  int flags = end_follows_ ? MSG_NOSIGNAL | with_what_follows : MSG_NOSIGNAL;
+  int flags = watch_->end_follows() ? MSG_NOSIGNAL | with_what_follows : MSG_NOSIGNAL;
   if (count == 1) return send_one(*watch_, static_cast<const char*>(vectors[0].iov_base), vectors[0].iov_len, flags);
   size_t total = 0;
   for (int i = 0; i < count; ++i) total += vectors[i].iov_len;

@@ -33,8 +33,6 @@ class Transport {
   // Some or all of `bytes` of a file, from `offset` on; read and written here, where a transport knows no shorter way. `end`: the file is
   // shorter.
   virtual IoResult send_file(int file, uint64_t offset, size_t bytes);
-  // What is written from here on may wait for the end of the connection and share its packet. The end must follow without a wait.
-  virtual void announce_end() {}
   // Ends our sending direction; what was written still goes out. A best effort.
   virtual void shutdown_write() = 0;
   // What must become ready before the next read (write) can go on: TLS may need the other direction.
@@ -65,12 +63,8 @@ class PlainTransport final : public Transport {
 #if defined(__linux__)
   IoResult send_file(int file, uint64_t offset, size_t bytes) override;
 #endif
-  void announce_end() override { end_follows_ = true; }
   void shutdown_write() override;
   bool is_plain() const override { return true; }
-
- private:
-  bool end_follows_ = false;
 };
 
 }  // namespace fairlead

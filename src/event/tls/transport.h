@@ -43,7 +43,6 @@ class TlsTransport final : public Transport {
   IoResult read(char* to, size_t room) override;
   IoResult write(const iovec* vectors, int count) override;
   IoResult send_file(int file, uint64_t offset, size_t bytes) override;
-  void announce_end() override { below_.announce_end(); }
   void shutdown_write() override;
   Direction read_wait() const override { return read_wait_; }
   Direction write_wait() const override { return write_wait_; }

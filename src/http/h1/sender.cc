@@ -22,7 +22,7 @@ Progress Sender::pump(Body& body) {
     bool had_nothing = gathered == Progress::failed && !pulled_ && error_.side == Side::local;
     if (had_nothing) return gathered;
     if (cork_ && file_.is_file()) set_corked(true);
-    if (ends_connection_ && body_ended_ && !file_.is_file()) to_.transport().announce_end();
+    if (ends_connection_ && body_ended_ && !file_.is_file()) to_.watch().announce_end();
     Progress written = write_out();
     if (written != Progress::done) return written;
     if (gathered == Progress::failed) return gathered;
