@@ -136,7 +136,9 @@ def test_what_came_with_the_head_is_a_variable_however_small_the_buffer(kept):
     reply = post(kept.port, "/tiny", b"longer than that")
     assert (reply.header("X-Body"), reply.header("X-File"), reply.body) == ("longer than that", "none", b"longer than that")
     with Client(kept.port) as c:
-        c.send("POST /tiny HTTP/1.1\r\nHost: h\r\nContent-Length: 16\r\n\r\n").send_pieces(b"longer than that", 8)
+        c.send("POST /tiny HTTP/1.1\r\nHost: h\r\nContent-Length: 16\r\nExpect: 100-continue\r\n\r\n")
+        assert c.read_reply("POST").status == 100
+        c.send("longer than that")
         reply = c.read_reply("POST")
     assert (reply.header("X-Body"), reply.header("X-File") != "none", reply.body) == ("none", True, b"longer than that")
 
