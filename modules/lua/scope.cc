@@ -32,8 +32,9 @@ void push_text(lua_State* L, std::string& text) {
     std::memcpy(copy, text.data(), text.size());
     return lua_pushlstring(L, copy, text.size());
   }
+  // What a wait pushes it has for itself; in a finalizer nothing is collected.
+  if (!Scope::is_inside() || Scope::current().vm.hands_over) return lua_pushlstring(L, text.data(), text.size());
   Vm& vm = Scope::current().vm;
-  if (vm.hands_over) return lua_pushlstring(L, text.data(), text.size());  // in a finalizer, while which nothing is collected
   vm.hands_over = true;
   vm.handed_over.swap(text);
   lua_pushlstring(L, vm.handed_over.data(), vm.handed_over.size());

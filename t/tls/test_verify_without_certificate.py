@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""ssl_verify_client in servers without a certificate of their own: the default server's is shown, their clients are verified all the same."""
+"""ssl_verify_client in servers without a certificate of their own: the default server's is shown, their clients are verified."""
 
 import shutil
 import ssl

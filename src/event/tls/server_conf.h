@@ -109,8 +109,8 @@ constexpr auto tls_server_directives = std::array<Directive, 32>{
         .takes("file"),
     slot<Conf, &TlsServerConf::buffer_size>("ssl_buffer_size", Contexts, "Most bytes of one record when sending."),
     slot<Conf, &TlsServerConf::verify_client>("ssl_verify_client", Contexts,
-                                              "Whether clients must show a certificate that verifies; also in a server that has no certificate "
-                                              "itself."),
+                                              "Whether clients must show a certificate that verifies; also in a server that has no "
+                                              "certificate itself."),
     slot<Conf, &TlsServerConf::verify_depth>("ssl_verify_depth", Contexts, "Longest chain of a client's certificate."),
     custom<set_tls_path<&TlsServerConf::client_certificate>, Conf, &TlsServerConf::client_certificate>(
         "ssl_client_certificate", Contexts, words(1), "Authorities whose clients are trusted; their names are sent to clients.")
