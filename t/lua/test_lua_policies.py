@@ -71,29 +71,34 @@ def test_workers_share_a_breaker(server, upstream):
     assert [get(s.port, "/").status for _ in range(10)] == [503] * 10
 
 
-def test_a_probe_whose_client_leaves_says_nothing(server, upstream):
-    came, go_on = threading.Event(), threading.Event()
+def slow(upstream):
+    """An upstream that fails at /bad and answers /slow once told to; what counts the requests that came there; what tells."""
+    came, go_on = threading.Semaphore(0), threading.Event()
 
     def answer(request):
         if request.target == "/slow":
-            came.set()
-            go_on.wait(30)
+            came.release()
+            go_on.wait(60)
         return up.reply(500 if request.target == "/bad" else 200, b"x")
-    u = upstream(up.serve(answer))
+    return upstream(up.serve(answer)), came, go_on
+
+
+def is_probe(client, came):
+    """Whether a request to /slow went through; one that is refused has its answer at once."""
+    client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    while not came.acquire(timeout=0.02):
+        if select.select([client.socket], [], [], 0)[0]:
+            assert client.read_reply().status == 503
+            return False
+    return True
+
+
+def test_a_probe_whose_client_leaves_says_nothing(server, upstream):
+    u, came, go_on = slow(upstream)
     s = start(server, "circuit_breaker", "circuit", lambda text: text.replace('"app"', '"app", { failures = 1, open_s = 0.2 }'), UP=u.port)
     assert get(s.port, "/bad").status == 500
     probe = Client(s.port)
-    asks = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
-
-    def is_probe():
-        """Whether the request went through; one that is refused has its answer at once."""
-        probe.send(asks)
-        while not came.wait(0.02):
-            if select.select([probe.socket], [], [], 0)[0]:
-                probe.read_reply()
-                return False
-        return True
-    wait_until(is_probe)
+    wait_until(lambda: is_probe(probe, came))
     assert get(s.port, "/ok").status == 503  # while a probe is on its way
     probe.reset()
     s.wait_for_log("client prematurely closed connection")
@@ -104,27 +109,12 @@ def test_a_probe_whose_client_leaves_says_nothing(server, upstream):
 
 
 def test_a_slow_probe_stays_the_only_one(server, upstream):
-    came, go_on = threading.Semaphore(0), threading.Event()
-
-    def answer(request):
-        if request.target == "/slow":
-            came.release()
-            go_on.wait(60)
-        return up.reply(500 if request.target == "/bad" else 200, b"x")
-    u = upstream(up.serve(answer))
+    u, came, go_on = slow(upstream)
     s = start(server, "circuit_breaker", "circuit", lambda text: text.replace('"app"', '"app", { failures = 1, open_s = 0.05 }'), UP=u.port)
     assert get(s.port, "/bad").status == 500
     s.wait_for_log("opens")
     probe = Client(s.port)
-
-    def is_probe():
-        probe.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-        while not came.acquire(timeout=0.02):
-            if select.select([probe.socket], [], [], 0)[0]:
-                assert probe.read_reply().status == 503
-                return False
-        return True
-    wait_until(is_probe)
+    wait_until(lambda: is_probe(probe, came))
     end = time.monotonic() + 0.5  # ten times open_s
     while time.monotonic() < end:
         assert get(s.port, "/ok").status == 503
