@@ -111,6 +111,7 @@ Wait wait_captured(Run& run, lua_State* L, const Asked* first) {
     Child<Unit>& running = part->running;
     co_await running;
   }
+  Scope scope = run.aside();
   lua_checkstack(L, static_cast<int>(parts.size()) + 8);
   for (auto& part : parts) push_response(L, run.vm(), part->made);
   co_return static_cast<int>(parts.size());

@@ -54,8 +54,9 @@ int print_values(lua_State* L, bool line_end) {
 int print(lua_State* L) { return print_values(L, false); }
 int say(lua_State* L) { return print_values(L, true); }
 
-Wait wait_drained(Output& output, lua_State* L) {
+Wait wait_drained(Output& output, Run& run, lua_State* L) {
   auto drained = co_await output.drain();
+  Scope scope = run.aside();
   if (!drained) co_return push_failure(L, drained.error().what);
   lua_pushinteger(L, 1);
   co_return 1;
@@ -70,7 +71,7 @@ int flush(lua_State* L) {
   if (output.is_buffered()) return push_failure(L, "http 1.0 buffering");
   if (!output.is_committed()) return push_failure(L, "nothing to flush");
   if (output.has_ended()) return push_failure(L, "seen eof");
-  if (waits) return scope.run->wait_for(L, [&] { return wait_drained(output, L); });
+  if (waits) return scope.run->wait_for(L, [&] { return wait_drained(output, *scope.run, L); });
   output.flush();
   lua_pushinteger(L, 1);
   return 1;

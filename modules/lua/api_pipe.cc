@@ -112,9 +112,10 @@ struct Reader {
   uint64_t timeout_ms;
 };
 
-Wait wait_read(Reader reader, lua_State* L) {
+Wait wait_read(Reader reader, Run& run, lua_State* L) {
   ReadStep step(reader.what, nullptr);
   std::string wrong = co_await reader.from.read(step, reader.timeout_ms);
+  Scope scope = run.aside();
   bool whole = wrong.empty() || (reader.what.kind == Reading::Kind::all && wrong == "closed");
   if (whole) {
     push_text(L, step.result);
@@ -135,7 +136,7 @@ int read(lua_State* L, bool of_errors, Reading::Kind kind, size_t bytes) {
   uint64_t timeout_ms = of_errors ? process.errors_ms : process.output_ms;
   return run.wait_for(L, [&] {
     Reader reader{process.child, from, Reading{kind, bytes, {}, false}, timeout_ms};
-    return wait_read(std::move(reader), L);
+    return wait_read(std::move(reader), run, L);
   });
 }
 
@@ -154,9 +155,10 @@ int read_bytes(lua_State* L) { return read(L, Errors, Reading::Kind::bytes, chec
 template <bool Errors>
 int read_any(lua_State* L) { return read(L, Errors, Reading::Kind::any, check_bytes(L)); }
 
-Wait wait_written(ChildRef child, std::string bytes, uint64_t timeout_ms, lua_State* L) {
+Wait wait_written(ChildRef child, std::string bytes, uint64_t timeout_ms, Run& run, lua_State* L) {
   auto count = static_cast<lua_Integer>(bytes.size());
   std::string wrong = co_await child->input.write(std::move(bytes), timeout_ms);
+  Scope scope = run.aside();
   if (!wrong.empty()) co_return push_failure(L, wrong);
   lua_pushinteger(L, count);
   co_return 1;
@@ -172,7 +174,7 @@ int write(lua_State* L) {
   PipeEnd& to = process.child->input;
   if (!to.is_open()) return push_failure(L, "closed");
   if (to.is_busy) return push_failure(L, "pipe busy writing");
-  return run.wait_for(L, [&] { return wait_written(process.child, text, process.write_ms, L); });
+  return run.wait_for(L, [&] { return wait_written(process.child, text, process.write_ms, run, L); });
 }
 
 int shutdown(lua_State* L) {
@@ -190,9 +192,10 @@ int shutdown(lua_State* L) {
 
 // -- the process --
 
-Wait wait_ended(ChildRef child, uint64_t timeout_ms, lua_State* L) {
+Wait wait_ended(ChildRef child, uint64_t timeout_ms, Run& run, lua_State* L) {
   int status = 0;
   std::string wrong = co_await child->wait(status, timeout_ms);
+  Scope scope = run.aside();
   if (!wrong.empty()) co_return push_failure(L, wrong);
   bool exited = WIFEXITED(status);
   int number = exited ? WEXITSTATUS(status) : WTERMSIG(status);
@@ -207,7 +210,7 @@ int wait(lua_State* L) {
   Run& run = waiting_run(L);
   if (process.child->was_reaped()) return push_failure(L, "exited");
   if (process.child->is_waited_for()) return push_failure(L, "pipe busy waiting");
-  return run.wait_for(L, [&] { return wait_ended(process.child, process.wait_ms, L); });
+  return run.wait_for(L, [&] { return wait_ended(process.child, process.wait_ms, run, L); });
 }
 
 int pid(lua_State* L) {

@@ -37,6 +37,7 @@ int tcp(lua_State* L) {
 Wait wait_connected(SocketRef socket, ConnectTo to, Run& run, lua_State* L) {
   std::string target = to.host.starts_with("unix:") ? to.host : format("{}:{}", to.host, to.port);
   std::string wrong = co_await socket->connect(std::move(to));
+  Scope scope = run.aside();
   if (wrong == "timeout") log_socket_failure(run, format("lua tcp socket connect timed out, when connecting to {}", target));
   else if (!wrong.empty()) log_socket_failure(run, format("lua tcp socket connect to {} failed: {}", target, wrong));
   co_return push_socket_result(L, wrong);
@@ -116,6 +117,7 @@ struct Handshake {
 Wait wait_secured(Handshake what, Run& run, lua_State* L) {
   std::string name = what.with.name;
   std::string wrong = co_await what.socket->secure(what.tls, std::move(what.with));
+  Scope scope = run.aside();
   if (wrong.empty()) {
     if (what.wants_session) push_session(L, SslSessionPtr(SSL_get1_session(what.socket->ssl())));
     else lua_pushboolean(L, 1);

@@ -182,6 +182,7 @@ Wait wait_semaphore(SemaphoreWait what) {
   Counted waiting(what.sema.waiting);
   WaitStatus status = co_await what.sema.in_loop->acquire(what.run.loop().now_ms() + what.ms);
   bool got = status == WaitStatus::ready;
+  Scope scope = what.run.aside();
   lua_pushboolean(what.L, got);
   if (got) co_return 1;
   lua_pushliteral(what.L, "timeout");

@@ -28,8 +28,14 @@ int udp(lua_State* L) {
   return 1;
 }
 
-Wait wait_peer(SocketRef socket, std::string host, uint16_t port, lua_State* L) {
-  std::string wrong = co_await socket->set_peer(std::move(host), port);
+struct AskedPeer {
+  std::string host;
+  uint16_t port;
+};
+
+Wait wait_peer(SocketRef socket, AskedPeer peer, Run& run, lua_State* L) {
+  std::string wrong = co_await socket->set_peer(std::move(peer.host), peer.port);
+  Scope scope = run.aside();
   co_return push_socket_result(L, wrong);
 }
 
@@ -40,7 +46,10 @@ int setpeername(lua_State* L) {
   Run& run = waiting_run(L);
   if (port < 0 || port > 65535) return push_failure(L, "port number out of range");
   if (socket.is_busy) return push_failure(L, "socket busy");
-  return run.wait_for(L, [&] { return wait_peer(socket.shared_from_this(), std::string(host), static_cast<uint16_t>(port), L); });
+  return run.wait_for(L, [&] {
+    AskedPeer peer{std::string(host), static_cast<uint16_t>(port)};
+    return wait_peer(socket.shared_from_this(), std::move(peer), run, L);
+  });
 }
 
 // Where what is sent after the next setpeername comes from.
@@ -71,6 +80,7 @@ int send(lua_State* L) {
 Wait wait_datagram(SocketRef socket, size_t bytes_max, Run& run, lua_State* L) {
   std::string datagram;
   std::string wrong = co_await socket->receive(bytes_max, datagram);
+  Scope scope = run.aside();
   if (!wrong.empty()) {
     if (wrong == "timeout") log_socket_failure(run, "lua udp socket read timed out");
     co_return push_failure(L, wrong);

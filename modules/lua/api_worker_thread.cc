@@ -24,9 +24,10 @@ int push_refusal(lua_State* L, std::string_view why) {
   return 2;
 }
 
-Wait wait_called(BlockingPool& pool, CallOnThread what, lua_State* L) {
+Wait wait_called(BlockingPool& pool, CallOnThread what, Run& run, lua_State* L) {
   auto calling = blocking(pool, std::move(what));
   auto outcome = co_await calling;
+  Scope scope = run.aside();
   if (!outcome) co_return push_refusal(L, outcome.error().what);
   if (!outcome->wrong.empty()) co_return push_refusal(L, outcome->wrong);
   int count = static_cast<int>(outcome->values.size());
@@ -64,7 +65,7 @@ int run_worker_thread(lua_State* L) {
   if (!machines.drafted) return push_refusal(L, wrong);
   return run.wait_for(L, [&] {
     CallOnThread what{std::move(machines.drafted), std::move(draft)};
-    return wait_called(*pool, std::move(what), L);
+    return wait_called(*pool, std::move(what), run, L);
   });
 }
 

@@ -45,6 +45,7 @@ namespace byte_methods {
 static Wait wait_sent(SocketRef socket, Chain bytes, Run& run, lua_State* L) {
   size_t count = bytes.size();
   std::string wrong = co_await socket->send(std::move(bytes));
+  Scope scope = run.aside();
   if (wrong == "timeout") log_socket_failure(run, "lua tcp socket write timed out");
   if (!wrong.empty()) co_return push_failure(L, wrong);
   lua_pushinteger(L, static_cast<lua_Integer>(count));
@@ -76,6 +77,7 @@ int send(lua_State* L, ByteSocket& socket) {
 static Wait wait_received(SocketRef socket, Reading what, Run& run, lua_State* L) {
   ReadStep step(what, nullptr);
   std::string wrong = co_await socket->receive(step);
+  Scope scope = run.aside();
   bool whole = wrong.empty() || (what.kind == Reading::Kind::all && wrong == "closed");
   if (whole) {
     push_text(L, step.result);
@@ -147,6 +149,7 @@ struct UntilCall {
 static Wait wait_until(UntilCall call, Run& run, lua_State* L) {
   ReadStep step(call.what, call.state);
   std::string wrong = co_await call.socket->receive(step);
+  Scope scope = run.aside();
   if (!wrong.empty()) {
     if (wrong == "timeout") log_socket_failure(run, "lua tcp socket read timed out");
     push_failure(L, wrong);

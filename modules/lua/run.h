@@ -112,6 +112,8 @@ class Run {
   }
 
   LightThread& current() { return *current_; }
+  // For a wait, from its last co_await on: what it makes in Lua may collect, and the finalizers that scripts wrote call the API.
+  Scope aside() { return Scope(vm_, hook_, request_, logger_); }
   Vm& vm() { return vm_; }
   http::Request* request() { return request_; }
   Logger& logger() { return logger_; }

@@ -116,6 +116,7 @@ Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session)
     lua_rawgeti(L, LUA_REGISTRYINDEX, script.function);
     return Loaded::ok;
   }
+  Scope scope(*this, Hook::exit_worker, nullptr, Logger());  // of finalizers that scripts wrote
   int failed;
   if (script.is_file) {
     std::string path(session ? script.path.evaluate(*session) : script.path.literal());
@@ -178,6 +179,7 @@ Vm::Thread Vm::take_thread() {
     return thread;
   }
   Thread thread;
+  Scope scope(*this, Hook::exit_worker, nullptr, Logger());  // of finalizers that scripts wrote
   thread.L = lua_newthread(main_);
   thread.anchor = luaL_ref(main_, LUA_REGISTRYINDEX);
   hold(thread.L);
