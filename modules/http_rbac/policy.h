@@ -29,8 +29,8 @@ struct Pattern {
   bool holds_on_error = false;    // a regular expression that gave up counts as matching: so a denial is not got around
   bool matches(std::string_view subject, Case letters) const;
 };
-// "/a", "/a/*", "*", and after "~" a regular expression. "*.example.org", and Case::ignored, only `for_hosts`. A '*' elsewhere is refused:
-// what it would stand for is not evident. The error is a reason.
+// "/a", "/a/*", "*", and after "~" a regular expression. "*.example.org", and Case::ignored, only `for_hosts`: it matches names of hosts
+// alone, not the end of a URI or of a subject. A '*' elsewhere is refused: what it would stand for is not evident. The error is a reason.
 ConfResult<Pattern> make_pattern(std::string_view text, bool is_regex, bool for_hosts);
 
 struct FieldCondition {

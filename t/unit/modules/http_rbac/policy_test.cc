@@ -45,9 +45,10 @@ TEST_F(RbacPolicy, Patterns) {
   EXPECT_FALSE(holds("~^/v\\d$", "/v12"));
   EXPECT_TRUE(holds("~^/admin/.*secret$", "/admin/\nsecret"));
   EXPECT_FALSE(holds("~^/v\\d$", "/v1\n"));
-  EXPECT_TRUE(pattern("*.example.org", true).matches("a.example.org", Case::counts));
-  EXPECT_FALSE(pattern("*.example.org", true).matches("example.org", Case::counts));
-  EXPECT_FALSE(pattern("*.example.org", true).matches(".example.org", Case::counts));
+  EXPECT_TRUE(pattern("*.example.org", true).matches("a.example.org", Case::ignored));
+  EXPECT_FALSE(pattern("*.example.org", true).matches("example.org", Case::ignored));
+  EXPECT_FALSE(pattern("*.example.org", true).matches(".example.org", Case::ignored));
+  EXPECT_FALSE(pattern("*.example.org", true).matches("spiffe://evil/a.example.org", Case::counts)) << "the end of a URI";
   for (std::string_view wrong : {"/a*b", "**", "", "*x*", "*.a"}) EXPECT_FALSE(make_pattern(wrong, false, false)) << wrong;
   EXPECT_FALSE(make_pattern("(", true, false));
 }
