@@ -34,7 +34,7 @@ namespace {
 
 // Of one request. Pool: three frames (serve_one, handle, try_peers), the request's arena, in which the heads are written, the segments of
 // the client's head and of the upstream's reply.
-constexpr uint64_t pool_blocks_max = 6, heap_calls_max = 0, data_calls_max = 4;
+constexpr uint64_t pool_blocks_max = 5, heap_calls_max = 0, data_calls_max = 4;
 
 bool engine_runs = false;
 uint64_t heap_calls = 0, data_calls = 0;
