@@ -6,6 +6,7 @@ connection to an upstream."""
 import pytest
 
 from lib.client import Client
+from lib.h2client import H2Client
 
 CONF = """
 error_log logs/error.log notice;
@@ -81,3 +82,14 @@ def test_requests_are_not_ended_for_others(server):
     for client in busy[1:]:
         client.is_quiet(0.01)
         assert client.reader.ended is None
+
+
+def test_an_idle_client_of_http2_gets_its_goaway(server):
+    s = server(CONF.replace("http {", "http {\n    http2 on;"), UP=9, allow_log=("worker_connections",))
+    with H2Client(s.port) as idle:
+        assert idle.get("/").text == "ok"
+        clients = idle_clients(s.port, 22, 1)
+        clients += idle_clients(s.port, 1, 1)
+        assert idle.wait_goaway() == (2**31 - 1, 0)
+        assert idle.wait_goaway(2) == (1, 0)
+        assert idle.wait_end() == "closed"
