@@ -47,7 +47,7 @@ Verdict check_folder(Request& request, std::string_view path) {
     return Verdict::status(404);
   }
   request.logger.error(Errno{err}, "\"{}\" is forbidden", path);
-  return Verdict::status(err == EACCES ? 403 : 500);
+  return Verdict::status(err == EACCES || err == ELOOP ? 403 : 500);
 }
 
 std::span<const Template> candidates(Request& request) {

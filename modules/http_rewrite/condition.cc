@@ -2,11 +2,10 @@
 // Copyright (C) The Fairlead authors
 #include "modules/http_rewrite/condition.h"
 
-#include <sys/stat.h>
-
 #include <cerrno>
 
 #include "core/base/format.h"
+#include "http/request/found_file.h"
 #include "modules/http_rewrite/quoting.h"
 #include "modules/http_rewrite/rewrite_conf.h"
 
@@ -97,16 +96,17 @@ bool Condition::test(Request& request) const {
 }
 
 bool Condition::test_file(Request& request) const {
-  const char* path = request.arena().copy_z(evaluate_in_script(request, operand_));
-  struct stat found;
-  if (stat(path, &found) < 0) {
-    if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) request.logger.crit(Errno{errno}, "stat() \"{}\" failed", path);
+  std::string_view path = request.arena().join({evaluate_in_script(request, operand_), std::string_view("\0", 1)});
+  path.remove_suffix(1);
+  OpenedFile found = find_file(request, path, http::FileWish::look);
+  if (int err = found.err) {
+    if (err != ENOENT && err != ENOTDIR && err != ENAMETOOLONG) request.logger.crit(Errno{err}, "{} \"{}\" failed", found.call, path);
     return false;
   }
   switch (kind_) {
-    case Kind::is_file: return S_ISREG(found.st_mode);
-    case Kind::is_folder: return S_ISDIR(found.st_mode);
-    case Kind::is_executable: return (found.st_mode & S_IXUSR) != 0;
+    case Kind::is_file: return found.facts.is_file;
+    case Kind::is_folder: return found.facts.is_folder;
+    case Kind::is_executable: return found.facts.is_executable;
     default: return true;
   }
 }

@@ -26,6 +26,18 @@ http {
         location /tried/ { open_file_cache max=10; open_file_cache_errors on; try_files $uri /other.txt =404; }
         location /links/ { disable_symlinks on; }
         location /owned/ { disable_symlinks if_not_owner; }
+        location /asked/ {
+            disable_symlinks on;
+            set $r "";
+            if (-f $document_root/$arg_p) { set $r "${r}f"; }
+            if (-d $document_root/$arg_p) { set $r "${r}d"; }
+            if (-e $document_root/$arg_p) { set $r "${r}e"; }
+            if (-x $document_root/$arg_p) { set $r "${r}x"; }
+            if (!-e $document_root/$arg_p) { set $r "${r}!e"; }
+            if (-e $arg_none) { set $r "${r} nothing is there"; }
+            return 200 "$r";
+        }
+        location /slash/ { disable_symlinks on from=$document_root/slash/link/; }
         location /from/ { disable_symlinks on from=$document_root/from; }
         location /from/alias/ { disable_symlinks on from=%%PREFIX%%/html/from/real; alias %%PREFIX%%/html/from/real/; }
         location /direct/ { directio 4k; directio_alignment 4k; sendfile on; alias %%PREFIX%%/html/; }
@@ -45,7 +57,7 @@ for folder in ("cached", "short", "errors", "twice", "tried"):
     for name in ("a", "b", "c", "d"):
         FILES[f"html/{folder}/{name}.txt"] = name
 FILES.update({"html/links/a.txt": "a", "html/links/sub/b.txt": "b", "html/links/index.html": "index", "html/owned/a.txt": "a",
-              "html/from/a.txt": "a", "html/from/real/b.txt": "b"})
+              "html/slash/real/a.txt": "a", "html/from/a.txt": "a", "html/from/real/b.txt": "b"})
 
 
 @pytest.fixture
@@ -128,6 +140,21 @@ def test_links_are_refused(files):
     assert get(files.port, "/links/none.txt").status == 404
     assert get(files.port, "/links/a.txt/x").status == 404
     files.wait_for_log(r'"[^"]*/links/link.txt" failed \(40: Too many levels of symbolic links\)')
+
+
+@pytest.mark.parametrize("path, want", [
+    ("a.txt", "fe"), ("link.txt", "!e"), ("sub", "dex"), ("folder", "!e"), ("folder/b.txt", "!e"), ("sub/b.txt", "fe"), ("none", "!e")])
+def test_if_does_not_follow_links_either(files, path, want):
+    links_into(files, "links")
+    assert get(files.port, f"/asked/?p=links/{path}").text == want
+
+
+def test_a_folder_behind_a_link_has_no_index_but_is_forbidden(files):
+    # The file is looked for below the trusted part, the folder is not: it is the link that ends it.
+    os.symlink("real", os.path.join(files.prefix, "html/slash/link"))
+    assert get(files.port, "/slash/link/a.txt").text == "a"
+    assert get(files.port, "/slash/link/").status == 403
+    files.wait_for_log(r'"[^"]*/slash/link/index.html" is forbidden \(40: Too many levels of symbolic links\)')
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -25,6 +25,7 @@ FileFacts facts_of(const struct stat& from) {
   FileFacts facts;
   facts.is_file = S_ISREG(from.st_mode);
   facts.is_folder = S_ISDIR(from.st_mode);
+  facts.is_executable = (from.st_mode & S_IXUSR) != 0;
   facts.size = static_cast<uint64_t>(from.st_size);
   facts.modified_s = from.st_mtime;
   facts.inode = from.st_ino;
@@ -82,7 +83,7 @@ int open_part(int folder, const char* name, int flags, Symlinks rule) {
 bool walk(std::string_view path, const OpenRules& rules, Folder& folder, std::string& name) {
   size_t at = rules.trusted_bytes;
   while (at > 0 && at < path.size() && path[at] != '/' && path[at - 1] != '/') --at;  // whole parts only
-  std::string trusted(at > 0 ? path.substr(0, at) : std::string_view("/"));
+  std::string trusted(at > 0 ? path.substr(0, at) : path.starts_with('/') ? "/" : ".");
   folder.reset(::open(trusted.c_str(), search_flags));
   if (folder.fd() < 0) return false;
   for (;;) {
@@ -104,6 +105,10 @@ bool walk(std::string_view path, const OpenRules& rules, Folder& folder, std::st
 int open_walking(const char* path, const OpenRules& rules) {
   Folder folder(-1);
   std::string name;
+  if (*path == '\0') {
+    errno = ENOENT;
+    return -1;
+  }
   if (!walk(path, rules, folder, name)) return -1;
   return open_part(folder.fd(), name.c_str(), open_flags, rules.symlinks);
 }

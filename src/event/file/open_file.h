@@ -28,6 +28,7 @@ struct OpenRules {
 struct FileFacts {
   bool is_file = false;
   bool is_folder = false;
+  bool is_executable = false;  // by its owner
   uint64_t size = 0;
   int64_t modified_s = 0;  // since 1970
   uint64_t inode = 0, device = 0;
@@ -42,7 +43,7 @@ struct OpenedFile {
   int direct_err = 0;        // it should be and is not: the file system does not know it
 };
 
-// `path` is absolute and ends in NUL. Never waits for a FIFO.
+// `path` ends in NUL; a relative one starts from the working folder. Never waits for a FIFO.
 OpenedFile open_file(const char* path, const OpenRules& rules);
 
 }  // namespace fairlead

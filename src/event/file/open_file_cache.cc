@@ -37,7 +37,8 @@ void OpenFileCache::drop_unused(uint64_t now_ms) {
 }
 
 static bool is_same(const FileFacts& a, const FileFacts& b) {
-  return a.inode == b.inode && a.device == b.device && a.size == b.size && a.modified_s == b.modified_s && a.is_folder == b.is_folder;
+  return a.inode == b.inode && a.device == b.device && a.size == b.size && a.modified_s == b.modified_s && a.is_folder == b.is_folder &&
+         a.is_executable == b.is_executable;
 }
 
 // What the file system would say again; a lack of descriptors or memory passes.

@@ -17,7 +17,7 @@ namespace fairlead::http {
 
 enum class FileWish : uint8_t { look, open };
 
-// `path` is absolute and followed by NUL (map_path()). What went wrong stands in `err`; nothing is logged.
+// `path` is followed by NUL (as map_path() gives it). What went wrong stands in `err`; nothing is logged.
 OpenedFile find_file(Request& request, std::string_view path, FileWish wish);
 // The bytes of a found file, as the location wants them read. `path` for the log.
 Body* file_body(Request& request, const OpenedFile& found, std::string_view path);
