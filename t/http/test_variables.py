@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from lib.client import Client, get, raw
+from lib.ports import wait_until
 
 
 def conf(text, server=""):
@@ -70,9 +71,13 @@ def test_host_comes_from_the_line_then_the_field_then_the_server(server, line, f
     assert ask(server, "$host|$http_host", head(line, *fields)) == want
 
 
-@pytest.mark.parametrize("credentials, want", [("dXNlcjpwdw==", "user"), ("YTpiOmM=", "a"), ("dXNlcg==", ""), ("***", "")])
+@pytest.mark.parametrize("credentials, want", [("dXNlcjpwdw==", "user"), ("YTpiOmM=", "a"), ("OnB3", ""), ("dXNlcg==", ""), ("***", "")])
 def test_the_user_of_basic_authorization(server, credentials, want):
-    assert ask(server, "[$remote_user]", head("GET / HTTP/1.1", "Host: h", "Authorization: Basic " + credentials)) == f"[{want}]"
+    text = conf("[$remote_user]", "access_log %%PREFIX%%/logs/users users;")
+    s = server(text.replace("http {", "http {\n    log_format users $remote_user;"))
+    with Client(s.port) as c:
+        assert c.send(head("GET / HTTP/1.1", "Host: h", "Authorization: Basic " + credentials)).read_reply().text == f"[{want}]"
+    wait_until(lambda: s.read("logs/users") == (want or "-") + "\n", 5, "the user in the log, - without one")
 
 
 def test_addresses_and_names(server):

@@ -21,7 +21,7 @@ http {
     server { listen %%PORT_0%%; return 200 "wildcard $server_addr"; }
     server { listen 127.0.0.2:%%PORT_0%%; return 200 "specific $server_addr"; }
     server { listen [::1]:%%PORT_0%%; return 200 "six $server_addr"; }
-    server { listen unix:%%PREFIX%%/socket; return 200 "unix $remote_addr"; }
+    server { listen unix:%%PREFIX%%/socket; return 200 "unix $remote_addr $server_addr"; }
     server { listen 127.0.0.1:%%PORT_1%% default_server reuseport; server_name one; return 200 "one $pid"; }
     server { listen 127.0.0.1:%%PORT_1%%; server_name two *.two; return 200 "two"; }
 }
@@ -59,10 +59,10 @@ def test_a_unix_socket(running):
     assert stat.S_ISSOCK(os.stat(path).st_mode)
     for _ in range(3):
         with Client(None, unix=path) as client:
-            assert client.get("/").text == "unix unix:"
+            assert client.get("/").text == f"unix unix: unix:{path}"
     running.reload()
     with Client(None, unix=path) as client:
-        assert client.get("/").text == "unix unix:"
+        assert client.get("/").text == f"unix unix: unix:{path}"
     running.quit()
     assert not os.path.exists(path)
 

@@ -61,7 +61,13 @@ Value get_binary_remote_addr(Session& session, uintptr_t) {
   if (!session.client_addr->is_ip()) return Value{"unix:"};
   return Value{session.client_addr->bytes()};
 }
-Value get_server_addr(Session& session, uintptr_t) { return host_of(session, local_address(session)); }
+// With the path of a unix socket, unlike a peer's.
+Value get_server_addr(Session& session, uintptr_t) {
+  const Addr& addr = local_address(session);
+  if (addr.is_ip()) return host_of(session, addr);
+  char text[Addr::text_max];
+  return text_value(session, {text, static_cast<size_t>(addr.write(text) - text)});
+}
 Value get_server_port(Session& session, uintptr_t) { return port_of(session, local_address(session)); }
 Value get_connection(Session& session, uintptr_t) { return number_value(session, session.logger.connection()); }
 

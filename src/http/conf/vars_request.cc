@@ -132,7 +132,7 @@ Value get_remote_user(Session& session, uintptr_t) {
   auto decoded = base64_decode(trim(text.substr(6)));
   if (!decoded) return Value::missing();
   size_t colon = decoded->find(':');
-  if (colon == std::string::npos) return Value::missing();
+  if (colon == std::string::npos || colon == 0) return Value::missing();
   return text_value(session, std::string_view(*decoded).substr(0, colon));
 }
 
