@@ -66,7 +66,7 @@ def test_a_dead_address_is_left_for_the_next(server, names, hosts):
 
 
 @pytest.mark.parametrize("options, ttl, asked", [("ipv6=off", 1, 2), ("ipv6=off valid=60s", 0, 1), ("ipv6=off valid=1s", 60, 2),
-                                                 ("ipv6=off", 60, 1)])
+                                                 ("ipv6=off", 60, 1), ("ipv6=off valid=4294967296s", 0, 1)])
 def test_how_long_an_answer_holds(server, names, hosts, options, ttl, asked):
     names.answers["one.test"] = a("127.0.0.11", ttl=ttl)
     s = start(server, names, hosts, options=options)

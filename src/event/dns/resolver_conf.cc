@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "event/dns/resolver_conf.h"
 
+#include <algorithm>
+
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/generation.h"
@@ -34,7 +36,7 @@ ConfResult<Unit> set_resolver(Line& line, ResolverConf& own) {
     if (word.starts_with("valid=")) {
       auto ms = parse_time_ms(word.substr(6), TimeGrain::seconds);
       if (!ms) return format("invalid parameter: {}", word);
-      options->valid_s = static_cast<uint32_t>(*ms / 1000);
+      options->valid_s = static_cast<uint32_t>(std::min<uint64_t>(*ms / 1000, UINT32_MAX));  // 136 years: for ever
     } else if (word == "ipv4=on" || word == "ipv4=off") {
       options->families.ipv4 = word == "ipv4=on";
     } else if (word == "ipv6=on" || word == "ipv6=off") {
