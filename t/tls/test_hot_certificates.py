@@ -3,8 +3,10 @@
 """`ssl_watch on`: files that change are used for new handshakes, bad ones are not; servers, peers, trust bundles."""
 
 import os
+import re
 import shutil
 import ssl
+import threading
 import time
 
 import pytest
@@ -128,6 +130,41 @@ def test_a_key_that_does_not_match_is_refused_until_its_certificate_comes(server
     assert "one.test" in names_shown(s, authority)
     shutil.copyfile(f"{authority.folder}/two.pem", f"{authority.folder}/tls.crt")
     until_shown(s, authority, "two.test")
+
+
+def test_a_folder_in_which_something_else_is_written_to_without_an_end(server, authority):
+    place(authority, "one")
+    s = server(CONF, CERTS=authority.folder)
+
+    def wait_used(count):
+        wait_until(lambda: len(re.findall('tls.crt" has changed and is used', s.log())) == count, 10, "its use in both workers")
+    place(authority, "two")
+    wait_used(2)  # from here on both watch
+    ended = threading.Event()
+
+    def write():
+        while not ended.wait(0.01):
+            open(f"{authority.folder}/other.txt", "w").close()
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        place(authority, "one")
+        wait_used(4)
+    finally:
+        ended.set()
+        writer.join()
+
+
+def test_the_log_names_the_file_that_changed(server, authority, tmp_path):
+    place(authority, "one")
+    s = server(CONF, CERTS=authority.folder)
+    bundle = f"{authority.folder}/trusted.pem"
+    shutil.copyfile(Authority(tmp_path / "other", "Other CA").path, bundle)
+    s.wait_for_log(f'"{bundle}" has changed and is used from now on')
+    with open(bundle, "w") as f:
+        f.write("no certificate\n")
+    s.wait_for_log(f'"{bundle}" has changed but is not used, the old one stays: ')
+    assert 'tls.crt" has changed' not in s.log()
 
 
 def test_when_a_certificate_ends_is_a_variable_and_a_metric(server, authority):

@@ -22,6 +22,8 @@ static constexpr uint64_t look_interval_ms = 2'000;
 #endif
 // A certificate and its key are written one after the other.
 static constexpr uint64_t settle_ms = 200;
+// Something else in the folder may be written to without an end.
+static constexpr uint64_t settle_max_ms = 2'000;
 
 FileWatch::~FileWatch() {
   if (!notices_) return;
@@ -80,9 +82,10 @@ Task<Unit> FileWatch::changed() {
     co_return Unit();
   }
   WaitStatus status = co_await IoWait(*notices_, Direction::read, loop_.deadline(look_interval_ms));
-  while (status == WaitStatus::ready) {
+  uint64_t latest_ms = loop_.deadline(settle_max_ms);
+  while (status == WaitStatus::ready && loop_.now_ms() < latest_ms) {
     drain();
-    status = co_await IoWait(*notices_, Direction::read, loop_.deadline(settle_ms));
+    status = co_await IoWait(*notices_, Direction::read, std::min(loop_.deadline(settle_ms), latest_ms));
   }
   co_return Unit();
 }

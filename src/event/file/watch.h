@@ -24,7 +24,8 @@ class FileWatch {
 
   // Forgets what was watched; watches the folders of `paths` and of what they lead to.
   void watch(const std::vector<std::string>& paths);
-  // Until something in one of the folders has changed and nothing more does for a moment, or the time to look anyway has come.
+  // Until something in one of the folders has changed and nothing more does for 200 ms (but at most 2 s), or the time to look anyway has
+  // come.
   Task<Unit> changed();
 
  private:

@@ -67,9 +67,11 @@ class Watcher {
       for (HotTls* tls : all_) {
         std::vector<std::string> sources = tls->sources();
         std::vector<FileMark> seen = marks_of(sources);
-        if (seen == tls->marks) continue;
+        auto [changed, before] = std::mismatch(seen.begin(), seen.end(), tls->marks.begin(), tls->marks.end());
+        if (changed == seen.end()) continue;
+        size_t shown = static_cast<size_t>(changed - seen.begin());  // the first of those that changed
         tls->marks = std::move(seen);
-        co_await load(*tls, sources.front());
+        co_await load(*tls, sources[shown]);
       }
       co_await files_.changed();
     }
