@@ -50,7 +50,7 @@ class DaemonServer(Server):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
         with open(os.path.join(self.prefix, "logs/output"), "ab") as out:
             started = subprocess.run(self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.environment(),
-                                     timeout=10 * TIME_SCALE)
+                                     pass_fds=self.pass_fds, timeout=10 * TIME_SCALE)
         assert started.returncode == 0, f"the start ended with {started.returncode}:\n{self.output()}\n{self.log()}"
         wait_until(self.pid, 5, "the pid file")
         self.adopt_master()

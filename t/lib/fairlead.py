@@ -84,6 +84,7 @@ class Server:
         self.names = {"PREFIX": self.prefix, **names}
         self.log_level, self.allow_log = log_level, [re.compile(p) for p in allow_log]
         self.process = None
+        self.pass_fds = ()  # descriptors that the process gets besides
         self.was_started = False
         self.conf_path = os.path.join(self.prefix, "test.conf")
         for name, content in (files or {}).items():
@@ -146,7 +147,7 @@ class Server:
         with open(os.path.join(self.prefix, "logs/output"), "ab") as out:
             self.was_started = True
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            env=self.environment(), preexec_fn=_end_with_parent)
+                                            env=self.environment(), pass_fds=self.pass_fds, preexec_fn=_end_with_parent)
         wait_until(self._started, 10, "the start (pid file)")
         return self
 

@@ -25,6 +25,11 @@ bool at_place(const ListenSocket& socket, const ListenSpec& spec) {
   return socket.addr() == spec.addr && socket.is_stream() == spec.stream;
 }
 
+bool is_activated(const ListenSocket& socket) { return socket.origin() == ListenSocket::Origin::activated; }
+
+// Whether `list` ("7;8;") has it.
+bool lists(std::string_view list, uint64_t descriptor) { return format(";{}", list).find(format(";{};", descriptor)) != std::string::npos; }
+
 }  // namespace
 
 // ---- inherited
@@ -47,7 +52,7 @@ void InheritedSockets::add(int descriptor, ListenSocket::Origin origin, const Lo
   entries_.push_back({ListenSocket::adopt(descriptor, addr, origin, type == SOCK_STREAM)});
 }
 
-void InheritedSockets::add_list(std::string_view list, const Logger& log) {
+void InheritedSockets::add_list(std::string_view list, std::string_view activated, const Logger& log) {
   log.notice("using inherited sockets from \"{}\"", list);
   from_old_binary_ = true;
   while (!list.empty()) {
@@ -61,21 +66,23 @@ void InheritedSockets::add_list(std::string_view list, const Logger& log) {
       log.emerg("invalid socket number \"{}\" in NGINX environment variable, ignoring the rest of the variable", list);
       return;
     }
-    add(static_cast<int>(*number), ListenSocket::Origin::inherited, log);
+    auto origin = lists(activated, *number) ? ListenSocket::Origin::activated : ListenSocket::Origin::inherited;
+    add(static_cast<int>(*number), origin, log);
     list.remove_prefix(end + 1);
   }
 }
 
 InheritedSockets InheritedSockets::from_environment(const Logger& log) {
   InheritedSockets found;
-  if (const char* list = getenv("NGINX")) found.add_list(list, log);
+  const char* activated = getenv("FAIRLEAD_ACTIVATED");
+  if (const char* list = getenv("NGINX")) found.add_list(list, activated ? activated : "", log);
   const char* pid = getenv("LISTEN_PID");
   const char* count = getenv("LISTEN_FDS");
   if (pid && count && parse_decimal(pid) == static_cast<uint64_t>(getpid())) {
     uint64_t sockets = std::min<uint64_t>(parse_decimal(count).value_or(0), 65536);
     for (uint64_t i = 0; i < sockets; ++i) found.add(first_activated + static_cast<int>(i), ListenSocket::Origin::activated, log);
   }
-  for (const char* name : {"NGINX", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) unsetenv(name);
+  for (const char* name : {"NGINX", "FAIRLEAD_ACTIVATED", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) unsetenv(name);
   return found;
 }
 
@@ -86,6 +93,15 @@ std::shared_ptr<ListenSocket> InheritedSockets::take(const ListenSpec& spec) {
     return entry.socket;
   }
   return nullptr;
+}
+
+std::vector<std::shared_ptr<ListenSocket>> InheritedSockets::take_activated() {
+  std::vector<std::shared_ptr<ListenSocket>> taken;
+  for (Entry& entry : entries_) {
+    if (!entry.taken && is_activated(*entry.socket)) taken.push_back(entry.socket);
+    entry.taken = entry.taken || is_activated(*entry.socket);
+  }
+  return taken;
 }
 
 void InheritedSockets::close_unused() { entries_.clear(); }
@@ -182,7 +198,10 @@ ConfResult<> ListenSet::open(const ListenPlan& plan, const Logger& log) {
   for (int tries = 0; tries < bind_tries; ++tries) {
     bool in_use = false;
     FL_TRY(open_once(plan, log, in_use));
-    if (!in_use) return start_listening(plan, log);
+    if (!in_use) {
+      for (auto& socket : plan.inherited ? plan.inherited->take_activated() : decltype(retired_)()) retired_.push_back(std::move(socket));
+      return start_listening(plan, log);
+    }
     log.notice("try again to bind() after {}ms", bind_pause_ms);
     poll(nullptr, 0, bind_pause_ms);
   }
@@ -200,9 +219,14 @@ void ListenSet::commit(ListenSet* previous, bool unlink_files, const Logger& log
       continue;
     }
     for (auto& socket : old.sockets) {
+      if (is_activated(*socket)) {
+        retired_.push_back(std::move(socket));
+        continue;
+      }
       socket->close();
       if (unlink_files) socket->unlink_file(log);
     }
+    std::erase(old.sockets, nullptr);
   }
   if (previous) carry_retired(*previous);
   for (const Listener& listener : listeners_) {
@@ -213,11 +237,13 @@ void ListenSet::commit(ListenSet* previous, bool unlink_files, const Logger& log
   }
 }
 
-// What was retired before and still is, while its address is listened to. Closing it would renumber the kernel's group.
+// What was retired before and still is, while its address is listened to: closing it would renumber the kernel's group. And what is the
+// service manager's: it listens on whether we do or not, so that no other socket could be bound there.
 void ListenSet::carry_retired(ListenSet& previous) {
   for (auto& socket : previous.retired_) {
     auto same_place = [&](const Listener& listener) { return at_place(*socket, listener.spec); };
-    if (!uses(socket.get()) && std::any_of(listeners_.begin(), listeners_.end(), same_place)) retired_.push_back(socket);
+    bool is_kept = is_activated(*socket) || std::any_of(listeners_.begin(), listeners_.end(), same_place);
+    if (is_kept && !uses(socket.get())) retired_.push_back(socket);
   }
   previous.retired_.clear();
 }
@@ -264,6 +290,17 @@ std::string ListenSet::descriptor_list() const {
     for (auto& socket : listener.sockets) list += format("{};", socket->descriptor());
   }
   for (auto& socket : retired_) list += format("{};", socket->descriptor());
+  return list;
+}
+
+std::string ListenSet::activated_list() const {
+  std::string list;
+  for (const Listener& listener : listeners_) {
+    for (auto& socket : listener.sockets)
+      if (is_activated(*socket)) list += format("{};", socket->descriptor());
+  }
+  for (auto& socket : retired_)
+    if (is_activated(*socket)) list += format("{};", socket->descriptor());
   return list;
 }
 

@@ -19,14 +19,18 @@ namespace fairlead {
 // failed start must leave them as they were.
 class InheritedSockets {
  public:
-  // From NGINX ("7;8;", also with ':') and LISTEN_FDS; both are then removed from the environment, so that it holds for one start.
+  // From NGINX ("7;8;", also with ':'), with FAIRLEAD_ACTIVATED, and LISTEN_FDS; all are then removed from the environment, so that it
+  // holds for one start.
   static InheritedSockets from_environment(const Logger& log);
-  // "7;8;" as nginx reads it: what is no number ends it, with an [emerg] line.
-  void add_list(std::string_view list, const Logger& log);
+  // "7;8;" as nginx reads it: what is no number ends it, with an [emerg] line. `activated` ("8;"): which of them the old binary had from
+  // the service manager.
+  void add_list(std::string_view list, std::string_view activated, const Logger& log);
   void add(int descriptor, ListenSocket::Origin origin, const Logger& log);
 
   // The next socket bound to that place, or null.
   std::shared_ptr<ListenSocket> take(const ListenSpec& spec);
+  // Those of the service manager that nobody took.
+  std::vector<std::shared_ptr<ListenSocket>> take_activated();
   // What nobody took. Sockets that a set holds stay open.
   void close_unused();
   // Another binary, still there or not, executed us to take its place.
@@ -77,12 +81,14 @@ class ListenSet {
   // All or nothing; the error is the line for the log, written nowhere yet (except for the tries at start). Reversible until commit().
   ConfResult<> open(const ListenPlan& plan, const Logger& log);
   // The point of no return. Closes the sockets of `previous` that this set did not adopt and, if `unlink_files`, removes their files.
-  // Sockets of slots that are gone (or that an old binary had more of) get no new connections from here on and become retired().
+  // Sockets of slots that are gone (or that an old binary had more of) get no new connections from here on and become retired(); so do
+  // those of the service manager, which stay open for a later set.
   void commit(ListenSet* previous, bool unlink_files, const Logger& log);
 
   std::span<const Listener> listeners() const { return listeners_; }
   // Sockets of slots that are gone, in the order of the kernel's group. The worker in slot 0 accepts what still stands in their backlogs.
-  // They stay open (closing one would renumber the group under the program that steers it) and are the first that growth takes back.
+  // They stay open (closing one would renumber the group under the program that steers it) and are the first that growth takes back. Also
+  // sockets of the service manager whose address is not listened to at present.
   std::span<const std::shared_ptr<ListenSocket>> retired() const { return retired_; }
 
   // In a new worker: closes the sockets of the other slots.
@@ -92,6 +98,8 @@ class ListenSet {
 
   // "7;8;": the descriptors for the environment variable NGINX of a new binary.
   std::string descriptor_list() const;
+  // Which of them are the service manager's, for FAIRLEAD_ACTIVATED beside it.
+  std::string activated_list() const;
   // In the child that is about to execute it: lets them survive that.
   void keep_over_exec() const;
 

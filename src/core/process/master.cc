@@ -443,6 +443,7 @@ void Master::become_new_binary() {
   ListenSet& listeners = generations_.current().listeners();
   auto variables = filtered_environment(generations_.current().settings().environment, current_environment());
   variables.push_back("NGINX=" + listeners.descriptor_list());
+  if (std::string list = listeners.activated_list(); !list.empty()) variables.push_back("FAIRLEAD_ACTIVATED=" + list);
   for (std::string& notice : generations_.notice_variables()) variables.push_back(std::move(notice));
   std::vector<char*> environment;
   for (std::string& variable : variables) environment.push_back(variable.data());

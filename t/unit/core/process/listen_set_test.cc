@@ -240,7 +240,7 @@ TEST(InheritedSockets, AreFoundByAddressWithBothSeparators) {
   (*first)->close();
   (*second)->close();
   InheritedSockets inherited;
-  inherited.add_list(format("{}:{};", descriptors[0], descriptors[1]), Logger());
+  inherited.add_list(format("{}:{};", descriptors[0], descriptors[1]), "", Logger());
   EXPECT_TRUE(inherited.from_old_binary());
   ListenSet set;
   set.add(spec_of(six));
@@ -257,9 +257,9 @@ TEST(InheritedSockets, AreFoundByAddressWithBothSeparators) {
 
 TEST(InheritedSockets, NonsenseEndsTheList) {
   InheritedSockets inherited;
-  inherited.add_list("x;", Logger());
-  inherited.add_list("999999;", Logger());  // not open
-  inherited.add_list("3", Logger());        // no separator behind it
+  inherited.add_list("x;", "", Logger());
+  inherited.add_list("999999;", "", Logger());  // not open
+  inherited.add_list("3", "", Logger());        // no separator behind it
   EXPECT_EQ(inherited.take(spec_of(Addr::inet(INADDR_LOOPBACK, 80))), nullptr);
 }
 
@@ -287,6 +287,64 @@ TEST(InheritedSockets, FromTheServiceManager) {
   if (saved < 0) return;
   dup2(saved, 3);
   close(saved);
+}
+
+// A socket file bound by "the service manager", as a set would get it from the environment.
+static std::shared_ptr<ListenSocket> activated_at(const std::string& path) {
+  auto opened = ListenSocket::open(spec_of(Addr::local(path)), Logger());
+  EXPECT_TRUE(opened.ok());
+  int descriptor = dup((*opened)->descriptor());
+  (*opened)->close();
+  return ListenSocket::adopt(descriptor, Addr::local(path), ListenSocket::Origin::activated, true);
+}
+
+TEST(InheritedSockets, ThoseOfTheServiceManagerAreKnownInTheNextBinary) {
+  std::string path = socket_path();
+  auto theirs = activated_at(path);
+  Addr place = free_place();
+  auto ours = ListenSocket::open(spec_of(place), Logger());
+  ASSERT_TRUE(ours.ok());
+  int descriptors[] = {dup(theirs->descriptor()), dup((*ours)->descriptor())};
+  InheritedSockets inherited;
+  inherited.add_list(format("{};{};", descriptors[0], descriptors[1]), format("{};", descriptors[0]), Logger());
+  ListenSet set;
+  set.add(spec_of(Addr::local(path)));
+  set.add(spec_of(place));
+  ASSERT_TRUE(set.open({.inherited = &inherited}, Logger()).ok());
+  set.commit(nullptr, true, Logger());
+  EXPECT_EQ(set.activated_list(), format("{};", descriptors[0]));
+  set.close_all(true, Logger());
+  EXPECT_EQ(access(path.c_str(), F_OK), 0);
+  unlink(path.c_str());
+}
+
+TEST(ListenSet, SocketsOfTheServiceManagerOutlastTheirListen) {
+  std::string path = socket_path();
+  auto theirs = activated_at(path);
+  int descriptor = dup(theirs->descriptor());
+  theirs->close();
+  InheritedSockets inherited;
+  inherited.add(descriptor, ListenSocket::Origin::activated, Logger());
+  ListenSet first, second, third;  // the first and the second do not name it
+  ASSERT_TRUE(first.open({.inherited = &inherited}, Logger()).ok());
+  first.commit(nullptr, true, Logger());
+  inherited.close_unused();
+  ASSERT_TRUE(open_set(second, &first, 1));
+  second.commit(&first, true, Logger());
+  EXPECT_EQ(second.activated_list(), format("{};", descriptor));
+  EXPECT_EQ(second.descriptor_list(), format("{};", descriptor));
+  third.add(spec_of(Addr::local(path)));
+  ASSERT_TRUE(open_set(third, &second, 1));
+  third.commit(&second, true, Logger());
+  EXPECT_EQ(third.listeners()[0].descriptor(0), descriptor);
+  EXPECT_TRUE(third.retired().empty());
+  ListenSet fourth;
+  ASSERT_TRUE(open_set(fourth, &third, 1));
+  fourth.commit(&third, true, Logger());
+  ASSERT_EQ(fourth.retired().size(), 1u);
+  EXPECT_EQ(fourth.retired()[0]->descriptor(), descriptor);
+  EXPECT_EQ(access(path.c_str(), F_OK), 0);
+  unlink(path.c_str());
 }
 
 TEST(ListenSpec, WhatThisSystemLacksIsRefused) {
