@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "http/message/body.h"
+#include "http/message/file_body.h"
 #include "http/message/headers.h"
 
 namespace fairlead::http::grpc {
@@ -41,11 +41,15 @@ class DecodedBody final : public Body {
   Poll poll(Chunk& chunk) override;
   Task<Result<Unit>> ready() override;
   Error error() const override {
-    return malformed_ ? Error{Fault::malformed, Side::client, 0, "client sent invalid base64"} : source_.error();
+    if (malformed_) return Error{Fault::malformed, Side::client, 0, "client sent invalid base64"};
+    return file_ ? file_->error() : source_.error();
   }
 
  private:
+  Poll pull(Chunk& chunk);
+
   Body& source_;
+  std::optional<ReadFileBody> file_;  // the part of the source in work, of one that was read ahead
   Base64Decoder decoder_;
   bool malformed_ = false;
 };

@@ -64,7 +64,7 @@ struct BodyState {
 Wait wait_body(Request& request, Run& run) {
   auto read = co_await http::read_body(request);
   if (read) co_return 0;
-  run.end_from_wait(Ending{Ending::Kind::exited, read.error().fault == Fault::too_large ? 413 : 400, {}, {}});
+  run.end_from_wait(Ending{Ending::Kind::exited, http::status_of_body_failure(read.error()), {}, {}});
   co_return 0;
 }
 

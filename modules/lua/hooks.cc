@@ -105,7 +105,7 @@ Task<Verdict> run_hook(Request& request, Hook hook, const Script& script) {
   const LuaConf& own = conf<LuaConf>(request);
   if (own.need_request_body && request.head.has_body() && !request.spooled_body) {
     auto read = co_await http::read_body(request);
-    if (!read) co_return Verdict::status(read.error().fault == Fault::too_large ? 413 : 400);
+    if (!read) co_return Verdict::status(http::status_of_body_failure(read.error()));
   }
   if (request.redirects > 0) recall_status(request);
   Vm& vm = vm_of(request);
