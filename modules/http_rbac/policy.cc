@@ -15,7 +15,8 @@ bool Pattern::matches(std::string_view subject, Case letters) const {
     case Kind::any: return !subject.empty();
     case Kind::exact: return equal(subject);
     case Kind::prefix: return subject.size() >= text.size() && equal(subject.substr(0, text.size()));
-    case Kind::suffix: return letters == Case::ignored && subject.size() > text.size() && equal(subject.substr(subject.size() - text.size()));
+    case Kind::suffix:
+      return letters == Case::ignored && subject.size() > text.size() && equal(subject.substr(subject.size() - text.size()));
     case Kind::regex: {
       RegexMatch found;
       Regex::Outcome outcome = (letters == Case::ignored ? caseless_regex : regex)->match(subject, found);

@@ -65,7 +65,8 @@ ConfResult<Unit> check_time(Line& line, EventsConf&) {
 constexpr Directive events_rows[] = {
     custom<set_events, EventsConf>("events", in_main, words(0), "How a worker takes connections.").block(),
     custom<set_worker_connections, EventsConf>("worker_connections", in_events, words(1),
-                                               "Most connections of a worker, upstream ones included.")
+                                               "Most connections of a worker, upstream ones included. "
+                                               "When few are left, idle clients end for others.")
         .takes("number").usual("512"),
     custom<set_multi_accept, EventsConf>("multi_accept", in_events, words(1), "Take all waiting connections at once.").takes("on | off")
         .usual("off"),

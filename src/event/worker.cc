@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/conf/error_log.h"
 #include "event/file/thread_pools.h"
 #include "event/hooks.h"
 #include "event/tls/record_buffers.h"
@@ -68,7 +69,37 @@ void Worker::drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& 
   own_.spawn(finish_when_empty());
 }
 
+// False: nobody is idle.
+bool Worker::end_idle_clients() {
+  constexpr uint64_t at_once_max = 32;
+  uint64_t idle = row_.waiting.load(std::memory_order_relaxed);
+  uint64_t count = std::clamp<uint64_t>(idle / 8, 1, at_once_max);
+  while (count-- > 0 && !idle_.empty()) {
+    IdleClient& client = *idle_.pop_front();
+    client.makes_room = true;
+    ending_.push_back(client);
+    client.watch->limit_read_wait(loop_.now_ms());
+  }
+  return !ending_.empty();
+}
+
+Room Worker::make_room() {
+  size_t left = has_room() ? limits_.connections_max - connections_in_use_ : 0;
+  if (left > limits_.connections_max / 16 || draining_) return left ? Room::free : Room::none;
+  bool some_end = end_idle_clients();
+  if ((some_end || left == 0) && loop_.now_ms() >= next_complaint_ms_) {
+    constexpr uint64_t complaint_interval_ms = 1000;
+    next_complaint_ms_ = loop_.now_ms() + complaint_interval_ms;
+    Logger logger(*conf<ErrorLogConf>(generation_.root()).log);
+    if (some_end) logger.warn("{} worker_connections are not enough, reusing connections", limits_.connections_max);
+    else logger.alert("{} worker_connections are not enough", limits_.connections_max);
+  }
+  if (left) return Room::free;
+  return some_end ? Room::soon : Room::none;
+}
+
 uint64_t Worker::idle_deadline_ms(const IdleClient& client) const {
+  if (client.makes_room) return loop_.now_ms();
   if (!draining_) return UINT64_MAX;
   uint64_t min_ms = client.min_timeout_ms;
   if (min_ms == UINT64_MAX) min_ms = has_successor_ ? min_timeout_with_successor_ms : 0;

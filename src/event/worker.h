@@ -24,12 +24,13 @@ inline uint16_t worker_state_count = 0;
 template <class T>
 inline const uint16_t worker_state = worker_state_count++;
 
-// A client connection that waits for its next request. Linked while idle; draining shortens the wait.
+// A client connection that waits for its next request. Linked while idle; draining and the want of room shorten the wait.
 struct IdleClient : Link {
   Watch* watch = nullptr;
   uint64_t since_ms = 0;
   uint64_t min_timeout_ms = UINT64_MAX;  // keepalive_min_timeout; UINT64_MAX: the default
   bool is_new = false;                   // no request yet: it may be on its way
+  bool makes_room = false;               // it is to end now, see Worker::make_room()
 };
 
 // Told, through the ready list, when the worker begins to drain: who serves something that lasts (a connection with many requests, a
@@ -68,6 +69,9 @@ class Worker {
   uint64_t next_connection_number() { return next_number_++; }
   // Connections in use, client and upstream; the acceptor stops at the limit.
   bool has_room() const { return connections_in_use_ < limits_.connections_max; }
+  // For one more connection. Where few places are left (one of sixteen, as nginx) the clients that have been idle longest are told to end:
+  // they do within two turns of the loop, but for those of HTTP/2, which get a GOAWAY first. The log is told, once a second.
+  Room make_room();
   size_t connections_in_use() const { return connections_in_use_; }
   void connection_opened() { ++connections_in_use_; }
   void connection_closed() {
@@ -123,6 +127,7 @@ class Worker {
   };
   Task<Unit> finish_when_empty();
   void say_drained();
+  bool end_idle_clients();
 
   Loop& loop_;
   Generation& generation_;
@@ -130,7 +135,8 @@ class Worker {
   const WorkerSlots* board_ = nullptr;
   unsigned index_ = 0;
   AcceptLimits limits_;
-  List<IdleClient> idle_;
+  List<IdleClient> idle_, ending_;  // oldest first; ending: those that make room
+  uint64_t next_complaint_ms_ = 0;  // of make_room()
   List<DrainAlert> drain_alerts_;
   size_t connections_in_use_ = 0;
   uint64_t next_number_ = 1;

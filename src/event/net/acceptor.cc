@@ -6,8 +6,9 @@
 
 namespace fairlead {
 
-// How long to leave the backlog alone when descriptors or connection slots have run out, milliseconds.
-static constexpr uint64_t back_off_ms = 100;
+// How long to leave the backlog alone, milliseconds: when descriptors or connection slots have run out, and when idle connections are just
+// ending.
+static constexpr uint64_t full_pause_ms = 100, ending_pause_ms = 1;
 // Connections taken per wake-up with multi_accept; the rest waits one turn so that served connections get theirs.
 static constexpr int accept_batch = 64;
 
@@ -29,8 +30,15 @@ struct ListenWatch {
 };
 }  // namespace
 
-// True: the backlog may hold more. False: stop for this wake-up.
-static bool accept_one(int listen_fd, Nursery& connections, ServeAccepted& server, bool& exhausted) {
+static uint64_t pause_before_next(Room room) {
+  if (room == Room::free) return 0;
+  return room == Room::soon ? ending_pause_ms : full_pause_ms;
+}
+
+// True: the backlog may hold more. False: stop for this wake-up, and then for `pause_ms`.
+static bool accept_one(int listen_fd, Nursery& connections, ServeAccepted& server, uint64_t& pause_ms) {
+  pause_ms = pause_before_next(server.make_room());
+  if (pause_ms) return false;
   auto accepted = accept_socket(listen_fd);
   if (accepted) {
     connections.spawn(server.serve(std::move(*accepted)));
@@ -39,14 +47,14 @@ static bool accept_one(int listen_fd, Nursery& connections, ServeAccepted& serve
   const Error& error = accepted.error();
   if (error.sys == EAGAIN || error.sys == EINTR) return false;
   if (error.sys == ECONNABORTED) return true;  // it left before we came: the next one may be there
-  exhausted = error.fault == Fault::exhausted;
+  if (error.fault == Fault::exhausted) pause_ms = full_pause_ms;
   server.accept_failed(error);
   return false;
 }
 
 Task<Unit> accept_loop(Loop& loop, int listen_fd, Nursery& connections, const AcceptLimits& limits, ServeAccepted& server) {
   for (;;) {
-    bool exhausted = false;
+    uint64_t pause_ms = 0;
     {
       ListenWatch listening;
       auto started = listening.start(loop, listen_fd);
@@ -54,18 +62,15 @@ Task<Unit> accept_loop(Loop& loop, int listen_fd, Nursery& connections, const Ac
         server.accept_failed(started.error());
         co_return Unit();
       }
-      while (!exhausted) {
+      while (pause_ms == 0) {
         co_await IoWait(*listening.watch, Direction::read, 0);
         listening.watch->set_ready(Direction::read, false);  // level-triggered: it will be said again
         int batch = limits.multi_accept ? accept_batch : 1;
-        while (batch-- > 0 && !exhausted) {
-          exhausted = !server.has_room();
-          if (!exhausted && !accept_one(listen_fd, connections, server, exhausted)) break;
-        }
+        while (batch-- > 0 && accept_one(listen_fd, connections, server, pause_ms)) continue;
       }
     }
     // Out of the poller meanwhile, so that a full worker leaves the backlog to the others.
-    co_await Sleep(loop, back_off_ms);
+    co_await Sleep(loop, pause_ms);
   }
 }
 

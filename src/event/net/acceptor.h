@@ -17,12 +17,15 @@ struct AcceptLimits {
   bool multi_accept = false;     // take all that wait, not one per wake-up
 };
 
+// Whether there is room for one more connection: at once, as soon as idle ones that were told so have ended, or not.
+enum class Room : uint8_t { free, soon, none };
+
 class ServeAccepted {
  public:
   // The whole life of a client connection. Owns `accepted.fd` from the call on.
   virtual Task<Unit> serve(Accepted accepted) = 0;
-  // Whether one more connection may be taken now; else the acceptor waits.
-  virtual bool has_room() = 0;
+  // Asked before each connection that is taken; without room the acceptor leaves the backlog alone for a while.
+  virtual Room make_room() = 0;
   // Told of failures worth a log line.
   virtual void accept_failed(const Error& error) = 0;
 

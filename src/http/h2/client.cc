@@ -8,6 +8,7 @@
 #include "http/h2/field_list.h"
 #include "http/message/status.h"
 #include "http/request/request.h"
+#include "http/request/peer_connection.h"
 
 namespace fairlead::http::h2 {
 
@@ -192,10 +193,8 @@ Task<Result<PeerExchange*>> ClientProtocol::open(PeerCall call, uint64_t deadlin
   StreamLease lease;
   if (!call.what.fields->protocol.empty()) lease = pool.try_lease(call.target);
   if (!lease) {
-    if (!worker.has_room()) {
-      call.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
-      co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
-    }
+    bool is_room = co_await find_room(call);
+    if (!is_room) co_return no_room;
     auto leased = co_await pool.lease(call.target, deadline_ms);
     if (!leased) co_return leased.error();
     lease = std::move(*leased);

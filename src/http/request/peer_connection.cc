@@ -28,14 +28,24 @@ PeerExchange* ConnectionProtocol::try_open(const PeerCall& call) const {
   return kept ? make(call, std::move(kept)) : nullptr;
 }
 
+Task<bool> find_room(const PeerCall& call) {
+  constexpr int turns_max = 2;  // see Worker::make_room()
+  for (int turn = 0; call.worker.make_room() != Room::free; ++turn) {
+    if (call.target.pool && call.target.pool->close_oldest()) continue;
+    if (turn == turns_max) {
+      call.logger.error("{} worker_connections are not enough while connecting to upstream", call.worker.limits().connections_max);
+      co_return false;
+    }
+    co_await Yield(call.worker.loop());
+  }
+  co_return true;
+}
+
 Task<Result<std::unique_ptr<PooledConnection>>> connect_peer(PeerCall call, uint64_t deadline_ms) {
   Worker& worker = call.worker;
   const AttemptTarget& target = call.target;
-  while (!worker.has_room() && target.pool && target.pool->close_oldest()) continue;
-  if (!worker.has_room()) {
-    call.logger.error("{} worker_connections are not enough while connecting to upstream", worker.limits().connections_max);
-    co_return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
-  }
+  bool is_room = co_await find_room(call);
+  if (!is_room) co_return no_room;
   ConnectionSlot slot(worker);  // before the wait: whoever looks meanwhile must see it taken
   auto connected = co_await connect(worker.loop(), *target.address, target.connect, target.key, deadline_ms);
   if (!connected) co_return connected.error();

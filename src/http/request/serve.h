@@ -14,7 +14,7 @@ class HttpServer final : public ServeAccepted {
  public:
   HttpServer(Worker& worker, const ListenGroup& group) : worker_(worker), group_(group) {}
   Task<Unit> serve(Accepted accepted) override;
-  bool has_room() override { return worker_.has_room(); }
+  Room make_room() override { return worker_.make_room(); }
   void accept_failed(const Error& error) override;
 
  private:

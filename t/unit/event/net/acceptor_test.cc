@@ -43,7 +43,7 @@ struct AcceptorTest : testing::Test, ServeAccepted {
     EXPECT_TRUE(one.peer.is_ip());
     co_return Unit();
   }
-  bool has_room() override { return accepted.size() < room; }
+  Room make_room() override { return accepted.size() < room ? Room::free : Room::none; }
   void accept_failed(const Error& error) override { failures.push_back(error.sys); }
   void start() { acceptors->spawn(accept_loop(*loop, listener, *connections, limits, *this)); }
   void connect_clients(int count) {
