@@ -283,7 +283,8 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     one.record.reason = Retry::reason_of(outcome);
     Again again = retry.again(outcome, request.loop().now_ms(), random);
     request.logger.debug("http upstream: {} status {}{}", one.record.peer, one.record.status, again == Again::no ? "" : ", another try");
-    if (!ran && !(outcome.stale && again == Again::same_peer)) log_failure(request, outcome.error, one.attempt);
+    bool is_undone = again == Again::same_peer && (outcome.stale || outcome.refused);  // as if it had not been
+    if (!ran && !is_undone) log_failure(request, outcome.error, one.attempt);
     if (again == Again::no) {
       note_reason(request, outcome, retry.refused());
       if (ran) {

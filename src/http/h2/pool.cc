@@ -49,6 +49,8 @@ class PeerLink final : public Link, private SessionEvents {
   bool has_room(uint64_t streams_max) const {
     return !leaving_ && leases_ < streams_max && session_.room() + session_.stream_count() > leases_;
   }
+  // The peer allows no stream at all, for now.
+  bool is_shut() const { return has_settings_ && leases_ == 0 && session_.room() == 0; }
   // Gives whether there was one before.
   bool take_stream();
   void give_back();
@@ -127,6 +129,8 @@ class PeerGroup {
   // `connection` is one more. The first lease on it; empty if it has ended at once.
   StreamLease adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection);
   bool is_full(const PeerLimits& limits) const { return limits.connections_max && connection_count() >= limits.connections_max; }
+  // Some connection shows that the peer allows no streams: another one would have no more room.
+  bool is_shut() const;
   // Some connection stands whose handshake has not ended.
   bool is_handshaking() const;
   Loop& loop() const { return pool_.worker_.loop(); }
@@ -302,10 +306,16 @@ void PeerGroup::connect_if_needed() {
   for (LeaseWaiter* one = waiters_.front(); one; one = waiters_.next(*one)) ++waiting;
   for (LinkPlan* plan = plans_.front(); plan; plan = plans_.next(*plan)) ++connecting;
   const PeerLimits& limits = *first->target.limits;
-  if (is_full(limits)) return;
+  if (is_full(limits) || is_shut()) return;
   if (waiting <= connecting * std::min(limits.streams_max, expected_streams)) return;
   ++runners_;
   pool_.links_.spawn(make_link(first->target));
+}
+
+bool PeerGroup::is_shut() const {
+  for (const PeerLink* link = links_.front(); link; link = links_.next(*link))
+    if (link->is_shut()) return true;
+  return false;
 }
 
 size_t PeerGroup::connection_count() const {
