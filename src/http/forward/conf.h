@@ -228,7 +228,7 @@ constexpr auto connect_directives = std::array<Directive, 10>{
 template <class Conf, FixedText P>
 constexpr auto message_directives = std::array<Directive, 10>{
     slot<Conf, &ForwardConf::stale_retry>(joined_name<P, "_stale_retry">, in_http_any,
-                                          "Send again on a new connection, whatever its method, what a kept one that ended had read nothing of."),
+                                          "Send again, whatever its method, what was not read by a peer that ended a kept connection."),
     slot<Conf, &ForwardConf::try_timeout>(joined_name<P, "_try_timeout">, in_http_any,
                                           "Time of one try until the head of its reply, 0: no limit."),
     slot<Conf, &ForwardConf::request_timeout>(joined_name<P, "_request_timeout">, in_http_any,
@@ -243,7 +243,7 @@ constexpr auto message_directives = std::array<Directive, 10>{
     slot<Conf, &ForwardConf::pass_headers>(joined_name<P, "_pass_header">, in_http_any,
                                            "A reply header field that clients get though it is hidden by default."),
     slot<Conf, &ForwardConf::replay_buffer_size>(joined_name<P, "_replay_buffer_size">, in_http_any,
-                                                 "How much of a body that is sent on as it arrives is kept for another try or upstream, 0: nothing."),
+                                                 "How much of a body sent on as it arrives is kept for another try or upstream, 0: nothing."),
 };
 
 template <class Conf, FixedText P>

@@ -10,7 +10,6 @@
 #include "http/message/status.h"
 #include "http/request/peer_connection.h"
 #include "http/request/request.h"
-#include "http/request/peer_connection.h"
 
 namespace fairlead::http::h2 {
 
