@@ -243,7 +243,7 @@ constexpr auto message_directives = std::array<Directive, 10>{
     slot<Conf, &ForwardConf::pass_headers>(joined_name<P, "_pass_header">, in_http_any,
                                            "A reply header field that clients get though it is hidden by default."),
     slot<Conf, &ForwardConf::replay_buffer_size>(joined_name<P, "_replay_buffer_size">, in_http_any,
-                                                 "How much of a body sent on as it arrives is kept for another try or upstream, 0: nothing."),
+                                                 "How much of a body sent on as it arrives is kept for another try or upstream, 0: none."),
 };
 
 template <class Conf, FixedText P>
