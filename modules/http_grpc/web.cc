@@ -43,24 +43,11 @@ bool Base64Decoder::decode(std::string_view text, std::string& out) {
   return true;
 }
 
-// Bytes in memory.
-Poll DecodedBody::pull(Chunk& chunk) {
-  for (;;) {
-    Poll polled = file_ ? file_->poll(chunk) : source_.poll(chunk);
-    if (file_ && polled == Poll::end) {
-      file_.reset();
-      continue;
-    }
-    if (polled != Poll::ready || !chunk.is_file()) return polled;
-    file_.emplace(std::move(chunk.file), chunk.file_offset, chunk.file_bytes);
-  }
-}
-
 Poll DecodedBody::poll(Chunk& chunk) {
   if (malformed_) return Poll::failed;
   std::string bytes;
   for (;;) {
-    Poll polled = pull(chunk);
+    Poll polled = source_.poll(chunk);
     if (polled == Poll::end && !decoder_.is_whole()) {
       malformed_ = true;
       return Poll::failed;

@@ -9,8 +9,9 @@
 #include <string>
 #include <string_view>
 
-#include "http/message/file_body.h"
+#include "http/message/body.h"
 #include "http/message/headers.h"
+#include "http/message/memory_source.h"
 
 namespace fairlead::http::grpc {
 
@@ -37,19 +38,15 @@ class Base64Decoder {
 // The body of a request in base64 as bytes. Malformed: failed, with side client.
 class DecodedBody final : public Body {
  public:
-  explicit DecodedBody(Body& source) : source_(source) {}
+  explicit DecodedBody(Body& source) : source_(source) {}  // may be spooled to a file
   Poll poll(Chunk& chunk) override;
   Task<Result<Unit>> ready() override;
   Error error() const override {
-    if (malformed_) return Error{Fault::malformed, Side::client, 0, "client sent invalid base64"};
-    return file_ ? file_->error() : source_.error();
+    return malformed_ ? Error{Fault::malformed, Side::client, 0, "client sent invalid base64"} : source_.error();
   }
 
  private:
-  Poll pull(Chunk& chunk);
-
-  Body& source_;
-  std::optional<ReadFileBody> file_;  // the part of the source in work, of one that was read ahead
+  MemorySource source_;
   Base64Decoder decoder_;
   bool malformed_ = false;
 };
@@ -64,7 +61,7 @@ class WebBody final : public Body {
 
  private:
   void give(Chunk& chunk, std::string_view bytes);
-  Body& source_;
+  MemorySource source_;
   WebKind kind_;
   bool ended_ = false;
 };

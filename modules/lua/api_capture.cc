@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/base/format.h"
 #include "core/conf/generation.h"
 #include "event/loop/child.h"
 #include "http/message/chunks_body.h"
@@ -51,6 +52,7 @@ void prepare(Part& part, Request& parent, const Asked& asked, Vm& vm) {
   Request& child = part.made.request();
   if (asked.copies_vars) child.take_assigned(parent);
   for (const AssignedVar* var = asked.vars; var; var = var->next) child.set_variable(var->index, var->text);
+  if (asked.plan.body) child.head.headers.set(KnownHeader::content_length, child.arena().copy(format("{}", asked.plan.body_bytes)));
   share_machine(child, parent);
   if (asked.ctx_ref == LUA_NOREF) return;
   RequestState& state = child.slot<RequestState>();

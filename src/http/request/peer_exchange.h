@@ -13,6 +13,7 @@
 #include "event/net/conn_pool.h"
 #include "event/net/socket.h"
 #include "http/message/body.h"
+#include "http/message/header_names.h"
 #include "http/message/message.h"
 #include "http/request/exchange.h"
 
@@ -60,6 +61,7 @@ struct AttemptRequest {
   Body* body = nullptr;
   bool has_body = false;                  // else `body` is an empty one
   std::optional<uint64_t> length;         // of the body, if it was announced
+  const HeaderNames* trailers_but = nullptr;  // the body's trailers are sent, except of these names; nullptr: none of them
   Method method = Method::get;            // as sent: a reply to HEAD has no body
   bool asks_upgrade = false;              // the head has an Upgrade field: a 101 is an answer
 };

@@ -30,11 +30,19 @@ static SpoolKeep keep_of(BodyInFile wish) {
 
 void log_body_failure(Request& request, const Error& error) {
   While doing(request, "reading client request body");
-  if (error.side == Side::upstream) request.logger.error("{}", error.what);
-  else if (error.side != Side::client) request.logger.crit(Errno{error.sys}, "{}", error.what);
-  else if (error.fault == Fault::too_large)
-    request.logger.error("client intended to send too large chunked body: {} bytes", request.exchange.received_body_bytes());
-  else request.logger.write(error.fault == Fault::malformed ? LogLevel::error : LogLevel::info, Errno{error.sys}, "{}", error.what);
+  if (error.side == Side::upstream) {
+    request.logger.error("{}", error.what);
+    return;
+  }
+  if (error.side != Side::client) {
+    request.logger.crit(Errno{error.sys}, "{}", error.what);
+    return;
+  }
+  uint64_t most = conf<CoreConf>(request).client_max_body_size;
+  bool is_too_large = error.fault == Fault::too_large;
+  if (is_too_large && most > 0) request.logger.error("client intended to send too large chunked body: more than {} bytes", most);
+  else request.logger.write(is_too_large || error.fault == Fault::malformed ? LogLevel::error : LogLevel::info, Errno{error.sys}, "{}",
+                            error.what);
 }
 
 uint16_t status_of_body_failure(const Error& error) {
