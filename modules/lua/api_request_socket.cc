@@ -48,7 +48,8 @@ int body_socket(lua_State* L, Scope& scope) {
   RequestState& state = request.slot<RequestState>();
   if (state.body_is_dropped) return push_failure(L, "no body");
   if (state.body_is_taken) return push_failure(L, "duplicate call");
-  if (request.spooled_body || is_being_read(scope)) return push_failure(L, "request body already exists");
+  bool is_elsewhere = request.spooled_body || request.passed_body || is_being_read(scope);
+  if (is_elsewhere) return push_failure(L, "request body already exists");
   if (!request.head.has_body()) return push_failure(L, "no body");
   state.body_is_taken = true;
   return push_request_socket(L, scope, nullptr);

@@ -29,7 +29,7 @@ http {
         http2 on;
         location / { proxy_pass http://app; %%MORE%% }
         location /two { proxy_pass http://two; proxy_next_upstream error timeout invalid_header; }
-        location /stream { proxy_pass http://app; proxy_request_buffering off; proxy_pass_trailers on; }
+        location /stream { proxy_pass http://app; proxy_request_buffering off; proxy_pass_trailers on; proxy_pass_request_trailers on; }
         location /quick { proxy_pass http://app; proxy_read_timeout 300ms; }
         location /echo { proxy_pass http://app; proxy_set_header Host $host; proxy_set_header X-Up "1"; proxy_set_header Connection close; }
     }
