@@ -153,6 +153,9 @@ def test_a_body_of_its_own_has_a_length(server):
         ngx.print(length{method = ngx.HTTP_PUT, body = "own"}, length{body = "own"}, length{method = ngx.HTTP_POST, body = ""},
                   length{method = ngx.HTTP_POST}, length{always_forward_body = true}, length{})""", body="parent body")
     assert text == "3/3 3/3 0/0 11/11 11/11 nil/nil "
+    _, text = ask(server, """ngx.req.read_body()
+        ngx.print(ngx.location.capture("/length", {method = ngx.HTTP_POST}).body)""")
+    assert text == "nil/nil"
 
 
 def test_a_response_that_breaks_off(server, upstream):
