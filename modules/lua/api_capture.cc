@@ -183,7 +183,8 @@ void read_body_option(lua_State* L, int options, Request& parent, http::Subreque
     lua_pop(L, 1);
     forwards = forwards || read_flag(L, options, "always_forward_body");
   }
-  if (plan.body || !forwards || !parent.spooled_body) return;
+  bool has_none = !parent.head.framing.chunked && parent.head.framing.content_length == http::no_length;
+  if (plan.body || !forwards || !parent.spooled_body || has_none) return;
   plan.body = parent.arena().make<http::ChunksBody>(parent.spooled_body->kept());
   plan.body_bytes = plan.body->size().value_or(0);
 }

@@ -17,6 +17,7 @@ events {}
 http {
     lingering_timeout 200s;
     lingering_time 200s;
+    keepalive_requests 100000;  # of the client that asks who is there
     client_max_body_size 0;
     server {
         listen 127.0.0.1:%%PORT_0%% default_server;

@@ -47,7 +47,9 @@ http {
         location /file.txt { root %%PREFIX%%; }
         location /up { proxy_pass http://127.0.0.1:%%UP%%; }
         location /again { content_by_lua_block { local r = ngx.location.capture("/again") ngx.status = r.status ngx.print(r.body) } }
-        location /length { content_by_lua_block { ngx.print(tostring(ngx.var.http_content_length), "/", tostring(ngx.var.content_length)) } }
+        location /length { content_by_lua_block {
+            ngx.print(tostring(ngx.var.http_content_length), "/", tostring(ngx.var.content_length))
+        } }
         location /checks { lua_check_client_abort on; content_by_lua_block { ngx.print(ngx.location.capture("/up").body) } }
         location /wrong { log_by_lua_block { ngx.log(ngx.NOTICE, "wrong: ", select(2, pcall(ngx.location.capture, "/child"))) } }
     }
@@ -153,6 +155,9 @@ def test_a_body_of_its_own_has_a_length(server):
         ngx.print(length{method = ngx.HTTP_PUT, body = "own"}, length{body = "own"}, length{method = ngx.HTTP_POST, body = ""},
                   length{method = ngx.HTTP_POST}, length{always_forward_body = true}, length{})""", body="parent body")
     assert text == "3/3 3/3 0/0 11/11 11/11 nil/nil "
+    _, text = ask(server, """ngx.req.read_body()
+        ngx.print(ngx.location.capture("/length", {method = ngx.HTTP_POST}).body)""")
+    assert text == "nil/nil"
 
 
 def test_a_response_that_breaks_off(server, upstream):

@@ -166,8 +166,8 @@ http {
 """
 
 
-@pytest.mark.parametrize("path, status, body", [("/reads", 502, None), ("/needs", 502, None), ("/takes", 200, b"request body already exists"),
-                                                ("/kept", 200, b"0123456789")])
+@pytest.mark.parametrize("path, status, body", [("/reads", 502, None), ("/needs", 502, None), ("/kept", 200, b"0123456789"),
+                                                ("/takes", 200, b"request body already exists")])
 def test_a_body_that_went_to_an_upstream_is_read_whole_or_not_at_all(server, upstream, path, status, body):
     u = upstream([up.head(), up.read(5), up.close()])
     s = server(PASSED_ON, UP=u.port)

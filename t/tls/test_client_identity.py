@@ -124,10 +124,6 @@ def test_forwarded_client_cert(world):
     assert world.ask("/via/forward", world.one, CLAIM)[1] == own, "the location that answers decides"
     assert world.ask("/via/set", world.one, CLAIM)[1] == claim
     assert world.ask("/via/off", world.one, CLAIM)[1] == ""
-
-
-def test_what_is_removed_is_not_read_before(world):
-    assert world.ask("/read", world.one, CLAIM)[1] == ""
     for target in ("/sanitize", "/forward", "/append", "/set"):
         assert world.ask(target, None, CLAIM)[1] == "", "no certificate: the client's claim goes no further"
     with Client(world.server.ports[1]) as plain:
@@ -141,3 +137,7 @@ def test_the_certificate_itself(world):
     ca = urllib.parse.quote(open(world.ca.path).read(), safe="")  # the client sends it along
     text = world.ask("/cert", world.one)[1]
     assert f'Cert="{pem}";Chain="{pem}{ca}"' in text and "Subject" not in text and "URI" not in text
+
+
+def test_what_is_removed_is_not_read_before(world):
+    assert world.ask("/read", world.one, CLAIM)[1] == ""

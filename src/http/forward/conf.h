@@ -230,7 +230,7 @@ constexpr auto connect_directives = std::array<Directive, 10>{
 template <class Conf, FixedText P>
 constexpr auto message_directives = std::array<Directive, 11>{
     slot<Conf, &ForwardConf::stale_retry>(joined_name<P, "_stale_retry">, in_http_any,
-                                          "Send again on a new connection, whatever its method, what a kept one that ended had read nothing of."),
+                                          "Send again, whatever its method, what was not read by a peer that ended a kept connection."),
     slot<Conf, &ForwardConf::try_timeout>(joined_name<P, "_try_timeout">, in_http_any,
                                           "Time of one try until the head of its reply, 0: no limit."),
     slot<Conf, &ForwardConf::request_timeout>(joined_name<P, "_request_timeout">, in_http_any,
@@ -248,7 +248,7 @@ constexpr auto message_directives = std::array<Directive, 11>{
         "Send the trailers of the client's body on, where it goes in chunks or over HTTP/2; not those that the head may not hold (fields "
         "that other lines set or drop), nor names that are known to the server or hold more than letters, digits and hyphens."),
     slot<Conf, &ForwardConf::replay_buffer_size>(joined_name<P, "_replay_buffer_size">, in_http_any,
-                                                 "How much of a body that is sent on as it arrives is kept for another try or upstream, 0: nothing."),
+                                                 "How much of a body sent on as it arrives is kept for another try or upstream, 0: none."),
 };
 
 template <class Conf, FixedText P>
