@@ -15,7 +15,9 @@ http {
     log_format status "$uri $status";
     access_log logs/access.log status;
     init_by_lua_block {
-        function read(name) return ngx.thread.spawn(function() ngx.req.read_body() return name .. "=" .. tostring(ngx.req.get_body_data()) end) end
+        function read(name)
+            return ngx.thread.spawn(function() ngx.req.read_body() return name .. "=" .. tostring(ngx.req.get_body_data()) end)
+        end
         function result(thread) return select(2, ngx.thread.wait(thread)) end
     }
     server {

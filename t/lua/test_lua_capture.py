@@ -47,7 +47,8 @@ http {
         location /file.txt { root %%PREFIX%%; }
         location /up { proxy_pass http://127.0.0.1:%%UP%%; }
         location /again { content_by_lua_block { local r = ngx.location.capture("/again") ngx.status = r.status ngx.print(r.body) } }
-        location /length { content_by_lua_block { ngx.print(tostring(ngx.var.http_content_length), "/", tostring(ngx.var.content_length)) } }
+        location /length { content_by_lua_block {
+            ngx.print(tostring(ngx.var.http_content_length), "/", tostring(ngx.var.content_length)) } }
         location /checks { lua_check_client_abort on; content_by_lua_block { ngx.print(ngx.location.capture("/up").body) } }
         location /wrong { log_by_lua_block { ngx.log(ngx.NOTICE, "wrong: ", select(2, pcall(ngx.location.capture, "/child"))) } }
     }
