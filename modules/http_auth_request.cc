@@ -5,7 +5,7 @@
 // is a failure. What the service says besides may go to the client or to the upstream.
 #include <algorithm>
 #include <array>
-#include <unordered_map>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -231,20 +231,20 @@ Verdict decide(Request& request, const AuthRequestConf& own, const Said& said) {
   return Verdict::status(said.status);
 }
 
-// Of a worker: what services said, for each Conf that keeps it.
+// Of a worker: what services said, for each Conf that keeps it and each server: one location of that name is not another's.
 class KeptDecisions {
  public:
   explicit KeptDecisions(Worker& worker) : worker_(worker) {}
 
   // nullptr: there is none that still holds. Valid until the next put().
-  const Said* find(const AuthRequestConf& own, std::string_view key) {
-    Kept* kept = of(own).find(key);
+  const Said* find(const Request& request, const AuthRequestConf& own, std::string_view key) {
+    Kept* kept = of(request, own).find(key);
     return kept && worker_.loop().now_ms() < kept->until_ms ? &kept->said : nullptr;
   }
   // What is no decision is not kept.
-  void put(const AuthRequestConf& own, std::string_view key, const Said& said) {
+  void put(const Request& request, const AuthRequestConf& own, std::string_view key, const Said& said) {
     bool is_decision = (said.status >= 200 && said.status < 300) || said.status == 401 || said.status == 403;
-    if (is_decision) of(own).put(key, Kept{said, worker_.loop().now_ms() + own.cache.ttl_ms});
+    if (is_decision) of(request, own).put(key, Kept{said, worker_.loop().now_ms() + own.cache.ttl_ms});
   }
 
  private:
@@ -252,14 +252,16 @@ class KeptDecisions {
     Said said;
     uint64_t until_ms;
   };
-  LruCache<Kept>& of(const AuthRequestConf& own) {
-    auto found = caches_.find(&own);
+  using Place = std::pair<const AuthRequestConf*, const Server*>;
+  LruCache<Kept>& of(const Request& request, const AuthRequestConf& own) {
+    Place place(&own, request.server);
+    auto found = caches_.find(place);
     if (found != caches_.end()) return found->second;
     uint64_t seed = worker_.state<Upstreams>().random().next();
-    return caches_.try_emplace(&own, own.cache.entries_max, seed).first->second;
+    return caches_.try_emplace(place, own.cache.entries_max, seed).first->second;
   }
   Worker& worker_;
-  std::unordered_map<const AuthRequestConf*, LruCache<Kept>> caches_;
+  std::map<Place, LruCache<Kept>> caches_;
 };
 
 // What the service gets of the client's body. next(): the plan is complete.
@@ -288,7 +290,7 @@ Task<Verdict> ask(Request& request) {
   request.slot<GivenFields>().start(request);
   std::string_view key = own.cache.key.is_set() ? own.cache.key.evaluate(request) : std::string_view();
   KeptDecisions& kept = request.worker().state<KeptDecisions>();
-  const Said* known = key.empty() ? nullptr : kept.find(own, key);
+  const Said* known = key.empty() ? nullptr : kept.find(request, own, key);
   if (known) co_return decide(request, own, *known);
   SubrequestPlan plan;
   bool body_is_cut = false;
@@ -310,7 +312,7 @@ Task<Verdict> ask(Request& request) {
     co_return failed(request, own, "timeout");
   }
   Said said = take_said(asked, own);
-  if (!key.empty()) kept.put(own, key, said);
+  if (!key.empty()) kept.put(request, own, key, said);
   co_return decide(request, own, said);
 }
 

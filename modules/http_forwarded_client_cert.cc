@@ -11,6 +11,7 @@
 #include "http/hooks.h"
 #include "http/message/uri.h"
 #include "http/request/client_identity.h"
+#include "http/request/field_variables.h"
 #include "http/request/request.h"
 
 namespace fairlead {
@@ -89,37 +90,47 @@ std::string element_of(const PeerIdentity& identity, uint8_t wanted, Arena& aren
   return text;
 }
 
-// An internal redirect comes by again: the field is made once.
-struct Made {
-  bool done = false;
+// An internal redirect comes by again, and its location may want otherwise: each makes the field anew of what the client sent.
+struct Field {
+  bool is_known = false;
+  std::string_view sent;  // by the client, or set since by a script
+  std::string_view made;  // what we left there
 };
 
-Verdict make_field(Request& request) {
-  Made& made = request.slot<Made>();
-  if (request.is_subrequest || made.done) return Verdict::next();
-  made.done = true;
-  const ForwardedCertConf& own = conf<ForwardedCertConf>(request);
+std::string made_of(Request& request, const ForwardedCertConf& own, std::string_view sent) {
+  if (own.mode == Mode::off) return std::string(sent);
   const PeerIdentity& identity = client_identity(request.facts);
-  Headers& headers = request.head.headers;
-  bool keeps = identity.is_verified && (own.mode == Mode::forward || own.mode == Mode::append);
-  std::string_view before = keeps ? headers.joined(field_name) : std::string_view();
-  headers.remove(field_name);
-  std::string value(before);
-  if (identity.is_verified && (own.mode == Mode::append || own.mode == Mode::sanitize_set)) {
+  if (!identity.is_verified) return {};
+  std::string value(own.mode == Mode::forward || own.mode == Mode::append ? sent : std::string_view());
+  if (own.mode == Mode::append || own.mode == Mode::sanitize_set) {
     if (!value.empty()) value += ',';
     value += element_of(identity, own.details, request.arena());
   }
-  if (!value.empty() && is_field_value(value)) headers.add(field_name, request.arena().copy(value));
+  return is_field_value(value) ? value : std::string();
+}
+
+Verdict make_field(Request& request) {
+  if (request.is_subrequest) return Verdict::next();
+  Headers& headers = request.head.headers;
+  Field& field = request.slot<Field>();
+  std::string_view now = headers.joined(field_name);
+  if (!field.is_known || now != field.made) field.sent = now;
+  field.is_known = true;
+  std::string value = made_of(request, conf<ForwardedCertConf>(request), field.sent);
+  field.made = now;
+  if (value == now) return Verdict::next();
+  headers.remove(field_name);
+  field.made = request.arena().copy(value);
+  if (!field.made.empty()) headers.add(field_name, field.made);
+  forget_field(request, field_name);
   return Verdict::next();
 }
 
 // Where clients are asked for certificates the field says who they are, so what they say themselves is removed unless the configuration
 // decides. Elsewhere it may be the word of whoever ended TLS before us: as with nginx it passes.
 bool is_wanted(const Block& block) {
-  Mode mode = conf<ForwardedCertConf>(block).mode;
-  if (mode != Mode::by_default) return mode != Mode::off;
   for (const Block* outer = &block; outer; outer = outer->parent())
-    if (outer->is_set("ssl_verify_client")) return true;
+    if (outer->is_set("forwarded_client_cert") || outer->is_set("ssl_verify_client")) return true;
   return false;
 }
 
@@ -132,7 +143,9 @@ constexpr std::array rows = {
 };
 
 constexpr std::string_view after[] = {"realip"};
-constexpr std::array phases = {PhaseEntry{.phase = Phase::preaccess, .check = &make_field, .applies = &is_wanted}};
+// By the server's mode before anything is decided by the field, and by the location's.
+constexpr std::array phases = {PhaseEntry{.phase = Phase::post_read, .check = &make_field, .applies = &is_wanted},
+                               PhaseEntry{.phase = Phase::preaccess, .check = &make_field, .applies = &is_wanted}};
 constexpr Hooks hooks = {.phases = phases, .filters = {}, .forward = {}};
 
 }  // namespace

@@ -148,6 +148,7 @@ uint64_t excess_with(const Bucket& bucket, uint64_t rate, uint64_t now_ms) {
 struct Asked {
   bool refused = false;
   bool is_counted = true;  // an empty key is not
+  bool has_room = true;    // in the zone, for its key
   std::string_view key;
   uint64_t excess = 0;
 };
@@ -160,6 +161,7 @@ Asked ask(const Limit& limit, std::string_view key, uint64_t now_ms, bool commit
   auto [bucket, fresh] = Buckets::in(*limit.zone->zone).find_or_insert(key);
   if (!bucket) {
     asked.refused = true;
+    asked.has_room = false;
     return asked;
   }
   asked.excess = excess_with(*bucket, limit.zone->rate, now_ms);
@@ -181,6 +183,14 @@ struct Outcome {
 };
 constexpr uint64_t refused = UINT64_MAX, not_limited = UINT64_MAX - 1;
 
+void log_refusal(Request& request, const LimitReqConf& own, const Limit& limit, const Asked& asked) {
+  std::string_view zone = limit.zone->zone->name();
+  if (!asked.has_room) request.logger.alert("could not allocate node in limit_req zone \"{}\"", zone);
+  else
+    request.logger.write(own.log_level, "limiting requests{}, excess: {}.{:03} by zone \"{}\"", own.dry_run ? ", dry run" : "",
+                         asked.excess / 1000, asked.excess % 1000, zone);
+}
+
 // The time to wait, `refused`, or `not_limited` if every key is empty. All limits are looked at before any bucket is filled; the last one
 // both at once.
 uint64_t ask_all(Request& request, const LimitReqConf& own) {
@@ -196,8 +206,7 @@ uint64_t ask_all(Request& request, const LimitReqConf& own) {
     }
     all[i] = ask(limit, *key, now_ms, i + 1 == own.limits.size());
     if (all[i].refused) {
-      request.logger.write(own.log_level, "limiting requests{}, excess: {}.{:03} by zone \"{}\"", own.dry_run ? ", dry run" : "",
-                           all[i].excess / 1000, all[i].excess % 1000, limit.zone->zone->name());
+      log_refusal(request, own, limit, all[i]);
       return refused;
     }
   }

@@ -3,6 +3,7 @@
 //
 // `metrics`: what requests and tries came to, counted in the log phase into the registry of the generation, and the directive that shows
 // it. Nothing is counted in a configuration that shows no metrics. The texts are http/request/metrics_text.h.
+#include <optional>
 #include <unordered_map>
 
 #include "core/base/text.h"
@@ -61,6 +62,7 @@ constexpr Row families[] = {
     {&MetricsConf::peer_received, {"fairlead_upstream_received_bytes", MetricKind::counter, "Bytes received from the peer.", peer_labels}},
 };
 
+constexpr std::string_view other = "other";  // every label of what is beyond metrics_max_series
 constexpr size_t class_count = 6;
 constexpr std::string_view class_names[class_count] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 size_t class_of(unsigned status) { return status >= 100 && status < 600 ? status / 100 : 0; }
@@ -146,30 +148,46 @@ class Meters {
   PeerMeters& of(const TryRecord& record) {
     Recent& recent = recent_[record.peer.empty() ? 0 : static_cast<unsigned char>(record.peer.back()) % recent_count];
     bool is_known = recent.meters && equal_short(recent.peer, record.peer) && equal_short(recent.group, record.group);
-    if (!is_known) [[unlikely]] recent = find(record);
-    return *recent.meters;
+    return is_known ? *recent.meters : find(record, recent);
   }
 
-  // Made at the first occurrence.
-  Recent find(const TryRecord& record) {
+  // Of all peers that there is no room for, each of which has the series "other" anyway: a client that may name peers could else fill the
+  // memory with them.
+  PeerMeters& others() {
+    if (others_) return *others_;
+    others_.emplace();
+    others_->header_time = metrics_.histogram(conf_.header_time, {other, other});
+    others_->sent = metrics_.counter(conf_.peer_sent, {other, other});
+    others_->received = metrics_.counter(conf_.peer_received, {other, other});
+    for (Counter& counter : others_->tries.counters) counter = metrics_.counter(conf_.tries, {other, other, other});
+    for (bool& made : others_->tries.made) made = true;
+    return *others_;
+  }
+
+  // By the key. Made at the first occurrence while there is room.
+  PeerMeters& find(const TryRecord& record, Recent& recent) {
     key_.assign(record.group);
     key_ += '\n';
     key_ += record.peer;
-    auto [found, fresh] = peers_.try_emplace(key_);
-    PeerMeters& meters = found->second;
-    if (fresh) {
-      meters.header_time = metrics_.histogram(conf_.header_time, {record.group, record.peer});
-      meters.sent = metrics_.counter(conf_.peer_sent, {record.group, record.peer});
-      meters.received = metrics_.counter(conf_.peer_received, {record.group, record.peer});
+    auto found = peers_.find(key_);
+    if (found == peers_.end()) {
+      if (peers_.size() >= conf_.series_max) return others();
+      PeerMeters fresh;
+      fresh.header_time = metrics_.histogram(conf_.header_time, {record.group, record.peer});
+      fresh.sent = metrics_.counter(conf_.peer_sent, {record.group, record.peer});
+      fresh.received = metrics_.counter(conf_.peer_received, {record.group, record.peer});
+      found = peers_.emplace(key_, fresh).first;
     }
     std::string_view key = found->first;
-    return {key.substr(0, record.group.size()), key.substr(record.group.size() + 1), &meters};
+    recent = {key.substr(0, record.group.size()), key.substr(record.group.size() + 1), &found->second};
+    return found->second;
   }
 
   Metrics& metrics_;
   const MetricsConf& conf_;
   std::unordered_map<const Server*, ServerMeters> servers_;
-  std::unordered_map<std::string, PeerMeters> peers_;
+  std::unordered_map<std::string, PeerMeters> peers_;  // at most conf_.series_max
+  std::optional<PeerMeters> others_;
   std::string key_;  // its memory is used again
   Recent recent_[recent_count];
   const Server* last_server_ = nullptr;

@@ -128,7 +128,7 @@ Task<Verdict> mirror(Request& request) {
   bool has_body = own.sends_body && request.head.has_body();
   if (has_body) {
     auto read = co_await read_body(request);
-    if (!read) co_return Verdict::status(read.error().fault == Fault::too_large ? 413 : 400);
+    if (!read) co_return Verdict::status(status_of_body_failure(read.error()));
   }
   for (const Mirror* one : chosen) {
     std::vector<Chunk> body;

@@ -118,9 +118,10 @@ static ConfResult<KeySetPtr> parse_response(const Subrequest& asked, size_t byte
 }
 
 Task<KeySetPtr> KeyStore::from_request(Request& request, std::string uri, KeyLimits limits) {
-  SourcePtr source = find("request " + uri);
+  bool is_kept = limits.cache_ms > 0;
+  SourcePtr source = find(format("{} {} {}", is_kept ? "request" : "asked", reinterpret_cast<uintptr_t>(request.server), uri));
   if (is_young(*source, limits)) co_return source->keys;
-  while (source->is_loading) {
+  while (is_kept && source->is_loading) {
     bool ended = co_await wait_for_load(source);
     if (ended) co_return source->has_failed ? nullptr : source->keys;
   }

@@ -33,7 +33,8 @@ class KeyStore {
 
   // nullptr: it could not be had, and the log says why.
   Task<KeySetPtr> from_file(Request& request, std::string path, KeyLimits limits);
-  // `uri` as in a configuration: "/path?args".
+  // `uri` as in a configuration: "/path?args". Sets are kept for each server: one location of that name is not another's. Without a
+  // cache each request asks for itself, since what is answered may depend on it.
   Task<KeySetPtr> from_request(Request& request, std::string uri, KeyLimits limits);
   size_t size() const { return sources_.size(); }
 

@@ -24,6 +24,7 @@ void build(Request& request, AttemptRequest& what, const void* grpc_call) {
   if (!what.has_body) what.body = request.arena().make<EmptyBody>();
   else if (web == WebKind::text) what.body = request.arena().make<DecodedBody>(*what.body);
   else what.length = what.body->size();
+  if (what.has_body && conf.pass_request_trailers) what.trailers_but = &conf.replaced;
   what.method = request.method;
   RequestFields& fields = *request.arena().make<RequestFields>(request.arena());
   what.fields = &fields;

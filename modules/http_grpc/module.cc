@@ -117,7 +117,7 @@ ConfResult<Unit> bind_targets(Generation& generation) {
 
 bool is_wanted(const Block& block) { return fairlead::conf<GrpcConf>(block).pass.is_set; }
 
-// The answer is its head: a length would belong to a body.
+// The answer is its head: a length would belong to a body. In HTTP/1, where nothing else says that there is none, it is 0.
 class NoBody final : public Body {
  public:
   Poll poll(Chunk&) override { return Poll::end; }
@@ -140,7 +140,7 @@ void speak_grpc(Request& request) {
   response.head.headers.add("grpc-message", request.arena().copy(encode_message(late ? "deadline exceeded" : phrase)));
   WebKind web = web_kind_of(request);
   response.content_type = web == WebKind::none ? "application/grpc" : web_type_of("application/grpc", web, request.arena());
-  response.head.framing.content_length = no_length;
+  response.head.framing.content_length = request.head.version_major < 2 ? 0 : no_length;
   response.head_only = true;
   response.body = request.arena().make<NoBody>();
 }

@@ -53,7 +53,6 @@ Poll DecodedBody::poll(Chunk& chunk) {
       return Poll::failed;
     }
     if (polled != Poll::ready) return polled;
-    FL_ASSERT(!chunk.is_file());
     if (!decoder_.decode(chunk.bytes.view(), bytes)) {
       malformed_ = true;
       return Poll::failed;

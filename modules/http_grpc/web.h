@@ -11,6 +11,7 @@
 
 #include "http/message/body.h"
 #include "http/message/headers.h"
+#include "http/message/memory_source.h"
 
 namespace fairlead::http::grpc {
 
@@ -37,7 +38,7 @@ class Base64Decoder {
 // The body of a request in base64 as bytes. Malformed: failed, with side client.
 class DecodedBody final : public Body {
  public:
-  explicit DecodedBody(Body& source) : source_(source) {}
+  explicit DecodedBody(Body& source) : source_(source) {}  // may be spooled to a file
   Poll poll(Chunk& chunk) override;
   Task<Result<Unit>> ready() override;
   Error error() const override {
@@ -45,7 +46,7 @@ class DecodedBody final : public Body {
   }
 
  private:
-  Body& source_;
+  MemorySource source_;
   Base64Decoder decoder_;
   bool malformed_ = false;
 };
@@ -60,7 +61,7 @@ class WebBody final : public Body {
 
  private:
   void give(Chunk& chunk, std::string_view bytes);
-  Body& source_;
+  MemorySource source_;
   WebKind kind_;
   bool ended_ = false;
 };

@@ -70,6 +70,7 @@ void set_body(Request& request, const ProxyConf& conf, AttemptRequest& what) {
   }
   what.has_body = true;
   what.length = what.body->size();
+  if (conf.pass_request_trailers && conf.pass_request_headers) what.trailers_but = &conf.not_copied;
 }
 
 // The length that the head announces: of a body, or of none for a method that one is expected of.

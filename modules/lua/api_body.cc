@@ -18,6 +18,7 @@
 #include "http/request/request.h"
 #include "http/request/spool.h"
 #include "modules/lua/api.h"
+#include "modules/lua/body_read.h"
 #include "modules/lua/request_body.h"
 #include "modules/lua/request_state.h"
 #include "modules/lua/run.h"
@@ -61,10 +62,23 @@ struct BodyState {
   bool is_building = false;
 };
 
-Wait wait_body(Request& request, Run& run) {
-  auto read = co_await http::read_body(request);
-  if (read) co_return 0;
-  run.end_from_wait(Ending{Ending::Kind::exited, read.error().fault == Fault::too_large ? 413 : 400, {}, {}});
+// One that holds all of `body`, of which nothing has to be waited for.
+http::Spool* spool_of(Request& request, http::Body& body) {
+  http::SpoolLimits limits;
+  limits.memory_bytes = SIZE_MAX;
+  http::Spool* spool = request.arena().make<http::Spool>(request.loop(), body, limits, nullptr);
+  Child<Result<Unit>> filling;
+  filling.start(spool->fill_all());
+  FL_ASSERT(filling.is_done());
+  return spool;
+}
+
+Wait wait_body(Run& run) {
+  if (!run.body_read) run.body_read = std::make_unique<BodyRead>(*run.request());
+  BodyRead& read = *run.body_read;
+  co_await read.end();
+  if (read.failure().fault == Fault::none) co_return 0;
+  run.end_from_wait(Ending{Ending::Kind::exited, http::status_of_body_failure(read.failure()), {}, {}});
   co_return 0;
 }
 
@@ -72,15 +86,21 @@ constexpr HookSet read_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, 
 
 int read_body(lua_State* L) {
   Scope& scope = allowed_scope(L, read_hooks);
-  if (scope.request->spooled_body || scope.request->slot<RequestState>().body_is_taken) return 0;
+  Request& request = *scope.request;
+  if (request.spooled_body) return 0;
+  const RequestState& state = request.slot<RequestState>();
+  if (state.body_is_dropped) request.spooled_body = spool_of(request, *request.arena().make<http::EmptyBody>());
+  if (state.body_is_taken) return 0;
   Run& run = *scope.run;
-  return run.wait_for(L, [&] { return wait_body(*run.request(), run); });
+  return run.wait_for(L, [&] { return wait_body(run); });
 }
 
 // What nobody reads, the connection drops behind the answer: there is nothing left to read, and there was nothing. An upstream gets none.
 int discard_body(lua_State* L) {
-  Request& request = request_of(L);
-  if (request.spooled_body) return 0;
+  Scope& scope = request_scope(L);
+  Request& request = *scope.request;
+  bool is_being_read = scope.run && scope.run->body_read && scope.run->body_read->is_under_way();
+  if (request.spooled_body || is_being_read) return 0;
   request.slot<RequestState>().body_is_taken = request.slot<RequestState>().body_is_dropped = true;
   if (!request.head.has_body()) return 0;
   request.head.framing.chunked = false;
@@ -152,13 +172,7 @@ int get_body_file(lua_State* L) {
 
 // From now on this is the body, of which nothing has to be waited for.
 void use_body(Request& request, http::Body& body, uint64_t bytes) {
-  http::SpoolLimits limits;
-  limits.memory_bytes = SIZE_MAX;
-  http::Spool* spool = request.arena().make<http::Spool>(request.loop(), body, limits, nullptr);
-  Child<Result<Unit>> filling;
-  filling.start(spool->fill_all());
-  FL_ASSERT(filling.is_done());
-  request.spooled_body = spool;
+  request.spooled_body = spool_of(request, body);
   http::RequestHead& head = request.head;
   head.framing.chunked = false;
   head.framing.content_length = static_cast<int64_t>(bytes);
@@ -196,8 +210,9 @@ int set_body_file(lua_State* L) {
   }
   if (lua_toboolean(L, 2)) unlink(path);
   auto bytes = static_cast<uint64_t>(found.st_size);
-  request.slot<BodyState>().file = request.arena().copy(path);
+  std::string_view name = request.slot<BodyState>().file = request.arena().copy(path);
   use_body(request, *request.arena().make<http::FileBody>(FileRef::adopt(file), 0, bytes), bytes);
+  request.spooled_body->set_source_file_name(name);
   return 0;
 }
 

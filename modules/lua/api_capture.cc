@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/base/format.h"
 #include "core/conf/generation.h"
 #include "event/loop/child.h"
 #include "http/message/chunks_body.h"
@@ -51,6 +52,7 @@ void prepare(Part& part, Request& parent, const Asked& asked, Vm& vm) {
   Request& child = part.made.request();
   if (asked.copies_vars) child.take_assigned(parent);
   for (const AssignedVar* var = asked.vars; var; var = var->next) child.set_variable(var->index, var->text);
+  if (asked.plan.body) child.head.headers.set(KnownHeader::content_length, child.arena().copy(format("{}", asked.plan.body_bytes)));
   share_machine(child, parent);
   if (asked.ctx_ref == LUA_NOREF) return;
   RequestState& state = child.slot<RequestState>();
@@ -181,7 +183,8 @@ void read_body_option(lua_State* L, int options, Request& parent, http::Subreque
     lua_pop(L, 1);
     forwards = forwards || read_flag(L, options, "always_forward_body");
   }
-  if (plan.body || !forwards || !parent.spooled_body) return;
+  bool has_none = !parent.head.framing.chunked && parent.head.framing.content_length == http::no_length;
+  if (plan.body || !forwards || !parent.spooled_body || has_none) return;
   plan.body = parent.arena().make<http::ChunksBody>(parent.spooled_body->kept());
   plan.body_bytes = plan.body->size().value_or(0);
 }

@@ -5,9 +5,11 @@
 #include <cstring>
 
 #include "event/net/connection.h"
+#include "http/message/uri.h"
 #include "http/request/request.h"
 #include "http/request/response.h"
 #include "modules/lua/api.h"
+#include "modules/lua/hooks.h"
 #include "modules/lua/output.h"
 #include "modules/lua/request_state.h"
 #include "modules/lua/run.h"
@@ -44,10 +46,6 @@ int print_values(lua_State* L, bool line_end) {
     return luaL_argerror(L, i, lua_pushfstring(L, "string, number, boolean, nil, ngx.null, or array table expected, but got %s", bad));
   }
   if (line_end) text += '\n';
-  if (text.empty()) {
-    lua_pushinteger(L, 1);
-    return 1;
-  }
   return push_sent(L, output_of(*scope.request).print(text));
 }
 
@@ -113,7 +111,7 @@ int exit(lua_State* L) {
     scope.exit_code = code;
     return 0;
   }
-  if (scope.request && code >= 300 && code != 444 && code != 499 && is_committed(*scope.request) &&
+  if (scope.request && code >= 300 && !is_terminal_exit(code) && is_committed(*scope.request) &&
       code != scope.request->response.status()) {
     scope.logger.error("attempt to set status {} via ngx.exit after sending out the response status {}", code,
                        scope.request->response.status());
@@ -126,21 +124,24 @@ int exec(lua_State* L) {
   Request& request = *scope.request;
   std::string_view uri = check_text(L, 1);
   if (uri.empty()) return luaL_error(L, "The uri argument is empty");
-  if (uri.find('\0') != std::string_view::npos) return luaL_error(L, "unsafe uri");
+  bool is_named = uri[0] == '@';
+  http::InternalUri to;
+  if (!is_named) {
+    auto parsed = http::parse_internal_uri(uri, request.arena());
+    if (!parsed) {
+      scope.logger.error("unsafe URI \"{}\" was detected", uri);
+      return luaL_error(L, "unsafe uri");
+    }
+    to = *parsed;
+  }
   std::string& text = scope.vm.text;
   text.clear();
   if (!lua_isnoneornil(L, 2)) append_query(L, 2);
   if (is_committed(request)) return luaL_error(L, "attempt to call ngx.exec after sending out response headers");
   Ending how{Ending::Kind::redirected, 0, {}, {}};
-  std::string_view own;
-  size_t mark = uri[0] == '@' ? std::string_view::npos : uri.find('?');
-  if (mark != std::string_view::npos) {
-    own = uri.substr(mark + 1);
-    uri = uri.substr(0, mark);
-  }
-  if (uri[0] == '@' && !text.empty()) scope.logger.warn("query strings {} ignored when exec'ing named location {}", text, uri);
-  how.uri = request.arena().copy(uri);
-  how.args = request.arena().join({own, own.empty() || text.empty() ? "" : "&", text});
+  if (is_named && !text.empty()) scope.logger.warn("query strings {} ignored when exec'ing named location {}", text, uri);
+  how.uri = request.arena().copy(is_named ? uri : to.path);
+  how.args = request.arena().join({to.args, to.args.empty() || text.empty() ? "" : "&", text});
   return scope.run->end(L, how);
 }
 

@@ -98,7 +98,7 @@ int spawn(lua_State* L) {
   }
   read_options(L, program, *process);
   std::string& wrong = scope.vm.text;
-  wrong = process->child->start(scope.vm.worker()->loop(), program);
+  wrong = process->child->start(*scope.vm.worker(), program);
   if (!wrong.empty()) return push_failure(L, wrong);
   return 1;
 }

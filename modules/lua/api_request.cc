@@ -98,6 +98,26 @@ void add_field(Request& request, KnownHeader known, std::string_view name, std::
   edit_framing(head, known, value);
 }
 
+bool is_length(std::string_view value) {
+  auto bytes = parse_decimal(value);
+  return value.empty() || (bytes && *bytes <= INT64_MAX);
+}
+
+// Raises before anything was changed, so that a script that goes on has the length that there was.
+void check_lengths(lua_State* L, const char* name) {
+  bool good = true;
+  if (lua_istable(L, 2)) {
+    for (int i = 1, count = static_cast<int>(lua_objlen(L, 2)); good && i <= count; ++i) {
+      lua_rawgeti(L, 2, i);
+      good = is_length(to_text(L, -1));
+      lua_pop(L, 1);
+    }
+  } else if (!lua_isnil(L, 2)) {
+    good = is_length(to_text(L, 2));
+  }
+  if (!good) luaL_error(L, "failed to set header %s (error: -1)", name);
+}
+
 // Of the name at 1 and the value, or array of values, at 2.
 int set_field(lua_State* L, bool keeps) {
   Scope& scope = request_scope(L);
@@ -107,6 +127,7 @@ int set_field(lua_State* L, bool keeps) {
   std::string_view name = to_text(L, 1);
   if (name.empty()) return 0;
   KnownHeader known = http::find_known_header(name);
+  if (known == KnownHeader::content_length) check_lengths(L, name.data());
   if (!keeps) remove_field(request.head, known, name);
   if (lua_istable(L, 2)) {
     int count = static_cast<int>(lua_objlen(L, 2));

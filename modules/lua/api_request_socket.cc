@@ -4,6 +4,7 @@
 // ngx.req.socket for scripts.
 #include "http/request/request.h"
 #include "modules/lua/api.h"
+#include "modules/lua/body_read.h"
 #include "modules/lua/byte_methods.h"
 #include "modules/lua/output.h"
 #include "modules/lua/request_socket.h"
@@ -26,11 +27,14 @@ int push_request_socket(lua_State* L, Scope& scope, Connection* raw) {
   return 1;
 }
 
+bool is_being_read(const Scope& scope) { return scope.run->body_read && scope.run->body_read->is_under_way(); }
+
 int raw_socket(lua_State* L, Scope& scope) {
   Request& request = *scope.request;
   RequestState& state = request.slot<RequestState>();
   if (request.head.version_major >= 2) return push_failure(L, "http v2 not supported yet");
   if (state.is_raw) return push_failure(L, "duplicate call");
+  if (is_being_read(scope)) return push_failure(L, "pending request body reading in some other thread");
   if (state.output && state.output->is_buffered()) return push_failure(L, "http 1.0 buffering");
   if (state.output && state.output->is_committed()) state.output->flush();
   Connection* connection = request.exchange.take_connection();
@@ -44,7 +48,8 @@ int body_socket(lua_State* L, Scope& scope) {
   RequestState& state = request.slot<RequestState>();
   if (state.body_is_dropped) return push_failure(L, "no body");
   if (state.body_is_taken) return push_failure(L, "duplicate call");
-  if (request.spooled_body) return push_failure(L, "request body already exists");
+  bool is_elsewhere = request.spooled_body || request.passed_body || is_being_read(scope);
+  if (is_elsewhere) return push_failure(L, "request body already exists");
   if (!request.head.has_body()) return push_failure(L, "no body");
   state.body_is_taken = true;
   return push_request_socket(L, scope, nullptr);

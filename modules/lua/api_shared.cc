@@ -331,7 +331,7 @@ void add_shared(lua_State* L, Vm& vm) {
     lua_setfield(L, -2, "__index");
     for (const SharedZone& each : vm.conf().shared_dicts) {
       lua_createtable(L, 1, 0);
-      if (!each.dict) each.dict = vm.generation().arena().make<SharedDict>(*each.zone, each.zone->bytes());
+      if (!each.dict) each.dict = vm.generation().arena().make<SharedDict>(*each.zone, each.bytes);
       lua_pushlightuserdata(L, each.dict);
       lua_rawseti(L, -2, 1);
       lua_pushvalue(L, -2);

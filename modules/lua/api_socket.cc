@@ -88,9 +88,7 @@ int connect(lua_State* L) {
     if (port < 0 || port > 65535) return push_failure(L, lua_pushfstring(L, "bad port number: %d", static_cast<int>(port)));
   }
   Run& run = waiting_run(L);
-  if (socket.is_reading) return push_failure(L, "socket busy reading");
-  if (socket.is_writing) return push_failure(L, "socket busy writing");
-  if (const char* wrong = why_not(socket, false)) return push_failure(L, wrong);
+  if (const char* wrong = why_busy(socket)) return push_failure(L, wrong);
   std::string& pool = Scope::current().vm.text;
   pool.assign(host);
   if (!local) pool += format(":{}", port);
@@ -142,8 +140,7 @@ int sslhandshake(lua_State* L) {
   SSL_SESSION* resumed = lua_isnil(L, 2) || lua_isboolean(L, 2) ? nullptr : check_session(L, 2);
   std::string_view name = lua_isnil(L, 3) ? std::string_view() : check_text(L, 3);
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
-  if (socket.is_reading) return push_failure(L, "socket busy reading");
-  if (socket.is_writing) return push_failure(L, "socket busy writing");
+  if (const char* wrong = why_busy(socket)) return push_failure(L, wrong);
   TlsClient& tls = tls_of(run);
   bool verifies = lua_toboolean(L, 4), asks_for_status = lua_toboolean(L, 5);
   bool wants_session = !(lua_isboolean(L, 2) && !lua_toboolean(L, 2));
@@ -168,8 +165,7 @@ int setkeepalive(lua_State* L) {
   lua_Integer size = lua_isnoneornil(L, 3) ? static_cast<lua_Integer>(own.socket_pool_size) : luaL_checkinteger(L, 3);
   if (size < 1) return luaL_argerror(L, 3, "bad \"pool_size\" option value");
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
-  if (socket.is_reading) return push_failure(L, "socket busy reading");
-  if (socket.is_writing) return push_failure(L, "socket busy writing");
+  if (const char* wrong = why_busy(socket)) return push_failure(L, wrong);
   std::string& wrong = Scope::current().vm.text;
   wrong = socket.keep(idle_ms, static_cast<size_t>(size));
   if (!wrong.empty()) return push_failure(L, wrong);
@@ -186,9 +182,8 @@ int getreusedtimes(lua_State* L) {
 
 int close(lua_State* L) {
   TcpSocket& socket = check_socket<TcpSocket>(L);
+  if (const char* wrong = why_busy(socket)) return push_failure(L, wrong);
   if (!socket.is_open()) return push_failure(L, "closed");
-  if (socket.is_reading) return push_failure(L, "socket busy reading");
-  if (socket.is_writing) return push_failure(L, "socket busy writing");
   socket.close();
   lua_pushinteger(L, 1);
   return 1;

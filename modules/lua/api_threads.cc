@@ -3,6 +3,7 @@
 //
 // Coroutines and light threads for scripts, sleeping, semaphores. Where a script may wait, resuming a coroutine goes by way of the run, so
 // that functions of the API may wait at any depth; elsewhere coroutines are Lua's own.
+#include <algorithm>
 #include <cmath>
 #include <new>
 #include <optional>
@@ -126,6 +127,9 @@ int thread_kill(lua_State* L) { return waiting_run(L).kill(L); }
 
 // -- semaphores: a userdata. One that init_by_lua made has but a count until a worker, whose loop its waiters need, uses it --
 
+// No semaphore has more units: so many a number of Lua counts exactly.
+constexpr lua_Integer units_max = lua_Integer{1} << 53;
+
 struct Sema {
   explicit Sema(lua_Integer units) : before_loop(units) {}
   lua_Integer before_loop;
@@ -145,7 +149,7 @@ Sema& sema_of(lua_State* L) { return *static_cast<Sema*>(luaL_checkudata(L, 1, "
 int semaphore_new(lua_State* L) {
   lua_Integer count = luaL_optinteger(L, 1, 0);
   if (count < 0) return luaL_error(L, "no negative number");
-  new (lua_newuserdata(L, sizeof(Sema))) Sema(count);
+  new (lua_newuserdata(L, sizeof(Sema))) Sema(std::min(count, units_max));
   luaL_getmetatable(L, "fairlead.semaphore");
   lua_setmetatable(L, -2);
   return 1;
@@ -217,8 +221,9 @@ int semaphore_post(lua_State* L) {
   lua_Integer count = luaL_optinteger(L, 2, 1);
   if (count < 1) return luaL_error(L, "positive number required");
   fairlead::Semaphore* units = units_of(sema);
-  if (!units) sema.before_loop += count;
-  for (lua_Integer i = 0; units && i < count; ++i) units->release();
+  count = std::min(count, units_max - (units ? static_cast<lua_Integer>(units->available()) : sema.before_loop));
+  if (units) units->release(static_cast<size_t>(count));
+  else sema.before_loop += count;
   lua_pushboolean(L, 1);
   return 1;
 }

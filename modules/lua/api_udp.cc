@@ -95,7 +95,7 @@ int receive(lua_State* L) {
   Run& run = waiting_run(L);
   if (bytes < 1) return luaL_argerror(L, 2, "bad size");
   if (!socket.is_open()) return push_failure(L, "closed");
-  if (socket.is_busy) return push_failure(L, "socket busy reading");
+  if (socket.is_busy) return push_failure(L, "socket busy");
   size_t most = std::min(static_cast<size_t>(bytes), UdpSocket::datagram_bytes_max);
   return run.wait_for(L, [&] { return wait_datagram(socket.shared_from_this(), most, run, L); });
 }

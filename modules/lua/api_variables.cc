@@ -103,7 +103,7 @@ void copy_handshake_table(lua_State* L) {
   Scope& scope = Scope::current();
   if (!scope.request || client_tls_hooks.has(scope.hook) || !scope.request->facts.is_secure) return;
   const HandshakeTable* own = scope.request->facts.slots.find<HandshakeTable>();
-  if (!own || own->ref == LUA_NOREF) return;
+  if (!own || own->ref == LUA_NOREF || own->vm != &scope.vm) return;  // lua_code_cache off: what is in it is of another machine
   lua_rawgeti(L, LUA_REGISTRYINDEX, own->ref);
   lua_pushnil(L);
   while (lua_next(L, -2)) {

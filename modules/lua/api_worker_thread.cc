@@ -41,9 +41,10 @@ Wait wait_called(BlockingPool& pool, CallOnThread what, Run& run, lua_State* L) 
 int run_worker_thread(lua_State* L) {
   Run& run = waiting_run(L);
   if (lua_gettop(L) < 3) return push_refusal(L, "expecting at least 3 arguments");
+  if (!lua_isstring(L, 1)) return push_refusal(L, "threadpool should be a string");
+  if (!lua_isstring(L, 2)) return push_refusal(L, "module name should be a string");
+  if (!lua_isstring(L, 3)) return push_refusal(L, "function name should be a string");
   std::string_view pool_name = check_text(L, 1);
-  check_text(L, 2);
-  check_text(L, 3);
   Worker& worker = *run.vm().worker();
   BlockingPool* pool = worker.state<ThreadPools>().find(pool_name);
   if (!pool) {

@@ -16,6 +16,12 @@ const char* why_not(const ByteSocket& socket, bool must_be_open) {
   return must_be_open && !socket.is_open() ? "closed" : nullptr;
 }
 
+const char* why_busy(const ByteSocket& socket) {
+  if (socket.is_reading) return "socket busy reading";
+  if (socket.is_writing) return "socket busy writing";
+  return why_not(socket, false);
+}
+
 uint64_t read_timeout(lua_State* L, int index) {
   double ms = lua_tonumber(L, index);
   if (!(ms >= 0 && ms <= INT_MAX)) luaL_error(L, "bad timeout value");
@@ -63,8 +69,8 @@ int send(lua_State* L, ByteSocket& socket) {
     bool is_said = std::strcmp(bad, "non-array table found") == 0;
     return luaL_argerror(L, 2, is_said ? bad : lua_pushfstring(L, form, bad));
   }
-  if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
   if (socket.is_writing) return push_failure(L, "socket busy writing");
+  if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
   return run.wait_for(L, [&] {
     Chain bytes;
     bytes.push_back(Slice::copy_of(text));
@@ -89,11 +95,15 @@ static Wait wait_received(SocketRef socket, Reading what, Run& run, lua_State* L
   co_return 3;
 }
 
+static const char* why_no_read(const ByteSocket& socket) {
+  if (socket.is_reading) return "socket busy reading";
+  const char* wrong = why_not(socket, true);
+  return !wrong && socket.has_read_all ? "closed" : wrong;
+}
+
 static int start_reading(lua_State* L, ByteSocket& socket, Reading::Kind kind, size_t bytes) {
   Run& run = waiting_run(L);
-  if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
-  if (socket.has_read_all) return push_failure(L, "closed");
-  if (socket.is_reading) return push_failure(L, "socket busy reading");
+  if (const char* wrong = why_no_read(socket)) return push_failure(L, wrong);
   return run.wait_for(L, [&] { return wait_received(socket.shared_from_this(), Reading{kind, bytes, {}, false}, run, L); });
 }
 
@@ -167,13 +177,11 @@ int receive_next(lua_State* L, ByteSocket& socket) {
   auto* state = static_cast<UntilState*>(lua_touserdata(L, lua_upvalueindex(4)));
   if (state->met) {
     state->met = false;
-    lua_pushnil(L);
-    return 1;
+    for (int i = 0; i < 3; ++i) lua_pushnil(L);
+    return 3;
   }
   Run& run = waiting_run(L);
-  if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
-  if (socket.has_read_all) return push_failure(L, "closed");
-  if (socket.is_reading) return push_failure(L, "socket busy reading");
+  if (const char* wrong = why_no_read(socket)) return push_failure(L, wrong);
   run.check_driven(L);
   lua_pushvalue(L, lua_upvalueindex(4));
   int anchor = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -11,6 +11,8 @@ namespace fairlead::lua {
 
 // nullptr: nothing stands against using it; else why not.
 const char* why_not(const ByteSocket& socket, bool must_be_open);
+// The same of what wants the whole socket, and no other thread at work on it.
+const char* why_busy(const ByteSocket& socket);
 
 namespace byte_methods {
 

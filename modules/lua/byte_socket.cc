@@ -40,6 +40,13 @@ bool ReadStep::feed_line(std::string_view unread, size_t& consumed) {
   return whole;
 }
 
+// How many bytes at the end of `text`, which does not hold the pattern, may be the beginning of it.
+static size_t begun_at_end(std::string_view text, std::string_view pattern) {
+  size_t bytes = std::min(text.size(), pattern.size() - 1);
+  while (bytes > 0 && !text.ends_with(pattern.substr(0, bytes))) --bytes;
+  return bytes;
+}
+
 // Bytes with which the pattern might begin are left unread until more is known.
 bool ReadStep::feed_until(std::string_view unread, size_t& consumed) {
   const std::string& pattern = what_.pattern;
@@ -57,7 +64,7 @@ bool ReadStep::feed_until(std::string_view unread, size_t& consumed) {
     if (until_) until_->met = true;
     return true;
   }
-  size_t safe = at != std::string_view::npos ? at : unread.size() >= pattern.size() ? unread.size() - pattern.size() + 1 : 0;
+  size_t safe = at != std::string_view::npos ? at : unread.size() - begun_at_end(unread, pattern);
   consumed = std::min(safe, room);
   result.append(unread.substr(0, consumed));
   return what_.bytes && result.size() == what_.bytes;

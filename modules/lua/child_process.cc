@@ -13,6 +13,9 @@
 #include <cerrno>
 #include <utility>
 
+#include "event/loop/nursery.h"
+#include "event/worker.h"
+#include "modules/lua/if_cancelled.h"
 #include "modules/lua/socket_names.h"
 
 extern char** environ;
@@ -52,7 +55,9 @@ Task<std::string> PipeEnd::read(ReadStep& step, uint64_t timeout_ms) {
     if (got > 0 || (got < 0 && reason == EINTR)) continue;
     if (got < 0 && reason == EAGAIN) {
       watch_->set_ready(Direction::read, false);
+      IfCancelled cancelled([this] { close(); });
       WaitStatus status = co_await IoWait(*watch_, Direction::read, deadline);
+      cancelled.pass();
       if (status == WaitStatus::timeout) co_return "timeout";
       continue;
     }
@@ -78,7 +83,9 @@ Task<std::string> PipeEnd::write(std::string bytes, uint64_t timeout_ms) {
       co_return reason == EPIPE ? "closed" : system_text(reason);
     }
     watch_->set_ready(Direction::write, false);
+    IfCancelled cancelled([this] { close(); });
     WaitStatus status = co_await IoWait(*watch_, Direction::write, deadline);
+    cancelled.pass();
     if (status == WaitStatus::timeout) co_return "timeout";
   }
   co_return std::string();
@@ -136,7 +143,9 @@ int spawn(pid_t& pid, const ChildProcess::Program& program, const Pipe& in, cons
 
 }  // namespace
 
-std::string ChildProcess::start(Loop& loop, const Program& program) {
+std::string ChildProcess::start(Worker& worker, const Program& program) {
+  worker_ = &worker;
+  Loop& loop = worker.loop();
   Pipe in, out, err;
   bool piped = in.make(false) && out.make(true) && (program.merges_stderr || err.make(true));
   if (!piped) return system_text(errno);
@@ -156,11 +165,28 @@ std::string ChildProcess::start(Loop& loop, const Program& program) {
   return {};
 }
 
+// Those that were killed and have not ended yet. State of the worker; whom it leaves behind, init reaps.
+struct KilledPrograms {
+  explicit KilledPrograms(Worker& worker) : loop(worker.loop()), reaping(loop) {}
+  Loop& loop;
+  Nursery reaping;
+};
+
+// One that is killed has ended a moment later, as a rule; the kernel may hold it for longer (a file system that does not answer), and the
+// worker must not wait for that.
+static Task<Unit> reap(Loop& loop, pid_t pid) {
+  constexpr uint64_t pause_max_ms = 1000;
+  int status;
+  for (uint64_t pause_ms = 1; waitpid(pid, &status, WNOHANG) == 0; pause_ms = std::min(pause_ms * 2, pause_max_ms))
+    co_await Sleep(loop, pause_ms);
+  co_return Unit();
+}
+
 ChildProcess::~ChildProcess() {
   if (pid_ > 0 && !reaped_) {
     ::kill(pid_, SIGKILL);
-    int status;
-    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
+    auto& killed = worker_->state<KilledPrograms>();
+    killed.reaping.spawn(reap(killed.loop, pid_));
   }
   if (!ended_) return;
   int descriptor = ended_->fd();

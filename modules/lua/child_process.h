@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // ChildProcess: a program that a script started (ngx.pipe), with its standard streams on pipes. Without Lua. Shared by the userdata of Lua
-// and the tasks that work on it; when nobody holds it any more, the program is killed and reaped.
+// and the tasks that work on it; when nobody holds it any more, the program is killed, and reaped when it has ended.
 #pragma once
 
 #include <sys/types.h>
@@ -15,6 +15,10 @@
 #include "event/loop/loop.h"
 #include "event/loop/task.h"
 #include "modules/lua/byte_socket.h"
+
+namespace fairlead {
+class Worker;
+}
 
 namespace fairlead::lua {
 
@@ -30,7 +34,7 @@ class PipeEnd {
   bool open(Loop& loop, int fd);
   void close();
   bool is_open() const { return watch_ != nullptr; }
-  // As scripts see the reason; empty: `step` is complete, or all was written.
+  // As scripts see the reason; empty: `step` is complete, or all was written. Cancelled where it waits, it closes the pipe.
   Task<std::string> read(ReadStep& step, uint64_t timeout_ms);
   Task<std::string> write(std::string bytes, uint64_t timeout_ms);
 
@@ -53,7 +57,7 @@ class ChildProcess {
     size_t buffer_bytes = 4096;
   };
   // The reason of a failure; empty: it runs.
-  std::string start(Loop& loop, const Program& program);
+  std::string start(Worker& worker, const Program& program);
 
   ChildProcess() = default;
   ~ChildProcess();
@@ -71,7 +75,8 @@ class ChildProcess {
   PipeEnd input, output, errors;  // its stdin, stdout and stderr
 
  private:
-  Watch* ended_ = nullptr;  // of a descriptor that stands for the process
+  Worker* worker_ = nullptr;  // since start()
+  Watch* ended_ = nullptr;    // of a descriptor that stands for the process
   pid_t pid_ = -1;
   bool reaped_ = false;
   bool waiting_ = false;

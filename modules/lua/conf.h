@@ -36,6 +36,7 @@ struct Script {
 struct SharedZone {
   std::string_view name;
   Zone* zone = nullptr;
+  size_t bytes = 0;  // as configured: the zone may be larger
   mutable SharedDict* dict = nullptr;  // in the generation's arena; all its machines use the same
 };
 

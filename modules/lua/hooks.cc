@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 #include "modules/lua/hooks.h"
-#include "modules/lua/machine.h"
 
 #include <malloc.h>
 
@@ -11,7 +10,9 @@
 #include "http/request/request.h"
 #include "http/request/response.h"
 #include "modules/lua/body_filter.h"
+#include "modules/lua/body_read.h"
 #include "modules/lua/conf.h"
+#include "modules/lua/machine.h"
 #include "modules/lua/output.h"
 #include "modules/lua/request_state.h"
 #include "modules/lua/run.h"
@@ -21,12 +22,14 @@ namespace fairlead::lua {
 using http::Request;
 using http::Verdict;
 
-Verdict verdict_of_exit(int code) {
-  if (code == 444 || code < 200) return Verdict::close();
+namespace {
+
+// Where nothing was sent yet.
+Verdict verdict_of_exit(Request& request, int code) {
+  if (is_terminal_exit(code)) request.response.head.status = static_cast<uint16_t>(code);
+  if (is_terminal_exit(code) || code < 200) return Verdict::close();
   return Verdict::status(static_cast<unsigned>(code));
 }
-
-namespace {
 
 constexpr int declined = -5;  // ngx.DECLINED
 
@@ -38,14 +41,18 @@ Verdict after_return(Hook hook) { return hook == Hook::access ? Verdict::allow()
 // Statuses behind which the response has the type of others, and an empty body.
 bool is_empty_success(int code) { return code >= 200 && code < 300 && code != 204; }
 
+// By something else in the access phase.
+bool may_be_overruled(Request& request, Hook hook) {
+  return hook == Hook::access && conf<http::CoreConf>(request).satisfy == http::Satisfy::any;
+}
+
 // What the script said stays the status for scripts of a page in its place that names none of its own (`error_page 503 = uri`). A refusal
-// that something else in the access phase may overrule leaves nothing.
+// that may be overruled leaves nothing.
 Verdict refuse(Request& request, Hook hook, int code) {
-  bool may_be_overruled = hook == Hook::access && conf<http::CoreConf>(request).satisfy == http::Satisfy::any;
   uint16_t said = request.response.head.status;
   if (said == 0 && code >= 200 && code != 444) said = static_cast<uint16_t>(code);
-  request.slot<RequestState>().said_status = may_be_overruled ? uint16_t{0} : said;
-  return verdict_of_exit(code);
+  request.slot<RequestState>().said_status = may_be_overruled(request, hook) ? uint16_t{0} : said;
+  return verdict_of_exit(request, code);
 }
 
 // At the begin of a script to which the request was led on.
@@ -73,7 +80,7 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
       request.wants_location = hook != Hook::server_rewrite;
       co_return Verdict::next();
     case Ending::Kind::exited:
-      if (committed && (code < 0 || code == 444 || code == 499)) {
+      if (committed && (code < 0 || is_terminal_exit(code))) {
         output->abandon();
         co_return Verdict::done();
       }
@@ -91,9 +98,48 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
 
 // The script had the connection to itself: what it sent is the answer.
 Verdict after_raw(Request& request, const Ending& ending) {
-  bool is_good = ending.kind == Ending::Kind::returned || (ending.kind == Ending::Kind::exited && ending.code >= 0 && ending.code != 444);
+  bool is_good_exit = ending.kind == Ending::Kind::exited && ending.code >= 0 && !is_terminal_exit(ending.code);
+  bool is_good = is_good_exit || ending.kind == Ending::Kind::returned;
   if (!is_good) request.exchange.abandon();
   return Verdict::done();
+}
+
+// What needs no frame: true, with `verdict` settled.
+bool try_conclude(Request& request, Hook hook, const Ending& ending, Verdict& verdict) {
+  const RequestState& state = request.slot<RequestState>();
+  if (state.is_raw) {
+    verdict = after_raw(request, ending);
+    return true;
+  }
+  if (ending.kind != Ending::Kind::returned) return false;
+  if (must_answer(hook, state.output)) return output_of(request).try_finish(verdict);
+  verdict = after_return(hook);
+  return true;
+}
+
+bool is_led_on(const Verdict& verdict) { return verdict.kind() == Verdict::Kind::redirect || verdict.kind() == Verdict::Kind::named; }
+
+// Another response takes the place of the script's.
+bool is_replaced(const Verdict& verdict) { return verdict.is_status() || is_led_on(verdict); }
+
+// What was held back for its length to be known (HTTP/1.0), or refused by a filter, is no part of it.
+void drop_output(Request& request) {
+  RequestState& state = request.slot<RequestState>();
+  if (state.output && !state.output->is_committed()) state.output = nullptr;
+}
+
+// Behind a run that has begun to read the body: whoever goes on with the request needs the whole of it, also where no thread waits for
+// that any more. An answer in its place does not wait.
+Task<Verdict> settle_body(Request& request, Hook hook, BodyRead& read, Verdict verdict) {
+  bool may_go_on = verdict.is_status() && may_be_overruled(request, hook);
+  bool goes_on = verdict.is_next() || verdict.kind() == Verdict::Kind::allow || is_led_on(verdict);
+  if (!goes_on && !may_go_on) {
+    if (verdict.is_status() && read.is_under_way()) http::drop_body(request);
+    co_return verdict;
+  }
+  co_await read.end();
+  if (read.failure().fault == Fault::none) co_return verdict;
+  co_return verdict_of_exit(request, http::status_of_body_failure(read.failure()));
 }
 
 Verdict refuse_script(Request& request, Vm::Loaded loaded) {
@@ -105,23 +151,20 @@ Task<Verdict> run_hook(Request& request, Hook hook, const Script& script) {
   const LuaConf& own = conf<LuaConf>(request);
   if (own.need_request_body && request.head.has_body() && !request.spooled_body) {
     auto read = co_await http::read_body(request);
-    if (!read) co_return Verdict::status(read.error().fault == Fault::too_large ? 413 : 400);
+    if (!read) co_return verdict_of_exit(request, http::status_of_body_failure(read.error()));
   }
   if (request.redirects > 0) recall_status(request);
   Vm& vm = vm_of(request);
   Run run(vm, hook, &request, request.logger);
-  if (own.check_client_abort) run.ends_with_client.emplace(request.origin());
+  if (own.check_client_abort && !request.is_subrequest) run.ends_with_client.emplace(request.origin());
   Vm::Loaded loaded = vm.push_script(run.entry(), script, &request);
   if (loaded != Vm::Loaded::ok) co_return refuse_script(request, loaded);
   if (!run.start(0)) co_await run.finish();
-  const RequestState& state = request.slot<RequestState>();
-  if (state.is_raw) co_return after_raw(request, run.ending());
-  if (run.ending().kind == Ending::Kind::returned) {
-    if (!must_answer(hook, state.output)) co_return after_return(hook);
-    Verdict verdict = Verdict::done();
-    if (output_of(request).try_finish(verdict)) co_return verdict;
-  }
-  co_return co_await conclude(request, hook, run.ending());
+  Verdict verdict = Verdict::done();
+  if (!try_conclude(request, hook, run.ending(), verdict)) verdict = co_await conclude(request, hook, run.ending());
+  if (run.body_read && !run.body_read->has_succeeded()) verdict = co_await settle_body(request, hook, *run.body_read, verdict);
+  if (is_replaced(verdict)) drop_output(request);
+  co_return verdict;
 }
 
 template <Hook hook, Script* LuaConf::*Member>

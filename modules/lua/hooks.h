@@ -36,7 +36,7 @@ void use_chooser(const Line& line, const Script& script);
 // Runs a script that must not wait, with nothing pushed for it and nothing taken from it. False: the log says why.
 bool run_plain(Scope& scope, const Script& script);
 
-// Status and closing for the code of ngx.exit() where nothing was sent yet.
-http::Verdict verdict_of_exit(int code);
+// Codes of ngx.exit() that end the connection without an answer (or with what was sent of one). The log has them as the status.
+constexpr bool is_terminal_exit(int code) { return code == 408 || code == 444 || code == 499; }
 
 }  // namespace fairlead::lua

@@ -46,7 +46,7 @@ ConfResult<Unit> set_shared_dict(Line& line, LuaConf& own) {
     if (known.name == line.word(1)) return format("lua_shared_dict \"{}\" is already defined as \"{}\"", line.word(1), line.word(1));
   auto zone = declare_dict(line.generation(), line.word(1), *bytes);
   if (!zone) return zone.error();
-  own.shared_dicts.push_back({line.word(1), *zone});
+  own.shared_dicts.push_back({line.word(1), *zone, *bytes});
   return Unit();
 }
 

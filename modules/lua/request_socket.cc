@@ -4,6 +4,7 @@
 
 #include "event/loop/child.h"
 #include "http/conf/core_conf.h"
+#include "modules/lua/if_cancelled.h"
 #include "modules/lua/socket_names.h"
 
 namespace fairlead::lua {
@@ -50,18 +51,23 @@ Task<std::string> RequestSocket::receive_body(ReadStep& step) {
 
 Task<std::string> RequestSocket::receive(ReadStep& step) {
   BusyFlag busy(is_reading);
+  IfCancelled cancelled([this] { close(); });
   if (!raw_) {
     std::string wrong = co_await receive_body(step);
+    cancelled.pass();
     co_return std::move(wrong);
   }
   StreamOutcome got = co_await receive_from(*raw_, *this, step);
+  cancelled.pass();
   if (got.is_over) open_ = false;
   co_return std::move(got.wrong);
 }
 
 Task<std::string> RequestSocket::send(Chain bytes) {
   BusyFlag busy(is_writing);
+  IfCancelled cancelled([this] { close(); });
   StreamOutcome sent = co_await send_to(*raw_, *this, std::move(bytes));
+  cancelled.pass();
   if (sent.is_over) open_ = false;
   co_return std::move(sent.wrong);
 }

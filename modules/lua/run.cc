@@ -8,6 +8,7 @@
 
 #include "core/base/format.h"
 #include "event/worker.h"
+#include "modules/lua/body_read.h"
 
 namespace fairlead::lua {
 
@@ -26,6 +27,7 @@ Run::Run(Vm& vm, Hook hook, http::Request* request, Logger logger)
 Run::~Run() {
   for (auto& thread : others_) thread->wait.reset();
   entry_.wait.reset();
+  body_read.reset();
   for (auto& thread : others_) {
     if (thread->state != LightThread::State::dead) retire(*thread);
   }

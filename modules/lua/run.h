@@ -28,6 +28,7 @@ namespace fairlead::lua {
 // Waits, then pushes its results on the Lua stack of the thread that asked, and gives their number.
 using Wait = Task<int>;
 
+class BodyRead;
 class Run;
 
 // The entry of a run, or what ngx.thread.spawn made.
@@ -122,6 +123,7 @@ class Run {
   // Of a timer's run: its ngx.ctx, and what is closed with it.
   int ctx_ref = LUA_NOREF;
   List<Owned> owned;
+  std::unique_ptr<BodyRead> body_read;  // of ngx.req.read_body(), from the first call on
   TlsHandshake* handshake = nullptr;  // of a hook in one
   // A client that leaves ends the request and this run with it (lua_check_client_abort), unless the script has a function for that.
   std::optional<http::AbortScope> ends_with_client;

@@ -204,6 +204,7 @@ SharedDict::Stored SharedDict::store(std::string_view key, const DictValue& valu
   Root& table = root();
   Item* item = find(table, key, hash_of(key, table.seed));
   bool valid = item && !item->is_expired(now_ms);
+  if (valid) touch(table, *item);
   if (how.mode == Mode::add && valid) stored.error = DictError::exists;
   if (how.mode == Mode::replace && !valid) stored.error = DictError::not_found;
   if (stored.error != DictError::none) return stored;
@@ -215,7 +216,7 @@ SharedDict::Stored SharedDict::store(std::string_view key, const DictValue& valu
   if (value.type == DictType::none) return stored;
   if (item) {
     free_elements(*item);
-    touch(table, *item);
+    if (!valid) touch(table, *item);
   } else {
     Room room{now_ms, how.safe};
     item = insert(table, key, bytes, room);
@@ -235,11 +236,11 @@ SharedDict::Stored SharedDict::increment(std::string_view key, const Step& step,
   Root& table = root();
   Item* item = find(table, key, hash_of(key, table.seed));
   if (item && !item->is_expired(now_ms)) {
+    touch(table, *item);
     if (item->type != DictType::number) {
       stored.error = DictError::not_a_number;
       return stored;
     }
-    touch(table, *item);
     result = item->number += step.by;
     return stored;
   }
@@ -267,6 +268,7 @@ DictError SharedDict::push(std::string_view key, const DictValue& value, bool fr
     remove(table, *item);
     item = nullptr;
   }
+  if (item) touch(table, *item);
   if (item && item->type != DictType::list) return DictError::not_a_list;
   bool fresh = !item;
   Room room{now_ms, true};
@@ -287,7 +289,6 @@ DictError SharedDict::push(std::string_view key, const DictValue& value, bool fr
   element->before = front ? nullptr : item->last;
   (element->next ? element->next->before : item->last) = element;
   (element->before ? element->before->next : item->first) = element;
-  touch(table, *item);
   length = ++item->elements;
   return DictError::none;
 }
@@ -298,6 +299,7 @@ DictError SharedDict::pop(std::string_view key, bool front, int64_t now_ms, Dict
   Root& table = root();
   Item* item = find_valid(table, key, now_ms);
   if (!item) return DictError::none;
+  touch(table, *item);
   if (item->type != DictType::list) return DictError::not_a_list;
   Element* element = front ? item->first : item->last;
   found.type = element->type;
@@ -307,13 +309,14 @@ DictError SharedDict::pop(std::string_view key, bool front, int64_t now_ms, Dict
   (element->before ? element->before->next : item->first) = element->next;
   zone_.slab().release(element);
   if (--item->elements == 0) remove(table, *item);
-  else touch(table, *item);
   return DictError::none;
 }
 
 DictError SharedDict::length(std::string_view key, int64_t now_ms, uint32_t& length) {
   ShmLockGuard guard = zone_.lock();
-  Item* item = find_valid(root(), key, now_ms);
+  Root& table = root();
+  Item* item = find_valid(table, key, now_ms);
+  if (item) touch(table, *item);
   length = item ? item->elements : 0;
   return item && item->type != DictType::list ? DictError::not_a_list : DictError::none;
 }
@@ -355,7 +358,7 @@ uint64_t SharedDict::flush_expired(uint64_t most, int64_t now_ms) {
 void SharedDict::keys(uint64_t most, int64_t now_ms, std::string& to) {
   ShmLockGuard guard = zone_.lock();
   uint64_t given = 0;
-  for (Item* item = root().newest; item && (most == 0 || given < most); item = item->older) {
+  for (Item* item = root().oldest; item && (most == 0 || given < most); item = item->newer) {
     if (item->is_expired(now_ms)) continue;
     uint32_t bytes = item->key_bytes;
     to.append(reinterpret_cast<const char*>(&bytes), sizeof bytes);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// SharedDict: what ngx.shared.NAME is, without Lua: a table of values with times of expiry in a shared zone, ordered by last
-// use. Values are
-// texts, numbers, booleans, and lists of texts and numbers. Each call is one operation under the zone's lock; nothing of the zone is seen
-// outside. Owned by the VM; the contents belong to the zone.
+// SharedDict: what ngx.shared.NAME is, without Lua: a table of values with times of expiry in a shared zone, ordered by last use: whatever
+// looks a value up uses it, but asking for its time of expiry or setting that does not. Values are texts, numbers, booleans, and lists of
+// texts and numbers. Each call is one operation under the zone's lock; nothing of the zone is seen outside. Owned by the VM; the contents
+// belong to the zone.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +52,7 @@ class SharedDict {
   SharedDict(const SharedDict&) = delete;
   SharedDict& operator=(const SharedDict&) = delete;
 
-  // Times in milliseconds since 1970; `ttl_ms` 0: for ever. With `stale`, also what has expired and is still there. Makes it the newest.
+  // Times in milliseconds since 1970; `ttl_ms` 0: for ever. With `stale`, also what has expired and is still there.
   void get(std::string_view key, int64_t now_ms, bool stale, DictFound& found);
 
   enum class Mode : uint8_t { set, add, replace };
@@ -89,7 +89,7 @@ class SharedDict {
   void flush_all();
   // At most `most` (0: all); gives how many.
   uint64_t flush_expired(uint64_t most, int64_t now_ms);
-  // The keys of what is valid, each behind its size (4 bytes), at most `most` (0: all).
+  // The keys of what is valid, each behind its size (4 bytes), at most `most` (0: all), the least recently used first.
   void keys(uint64_t most, int64_t now_ms, std::string& to);
 
   size_t capacity() const { return configured_bytes_; }

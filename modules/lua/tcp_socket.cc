@@ -12,6 +12,7 @@
 #include "event/tls/peer.h"
 #include "event/worker.h"
 #include "modules/lua/counted.h"
+#include "modules/lua/if_cancelled.h"
 #include "modules/lua/socket_names.h"
 
 namespace fairlead::lua {
@@ -67,7 +68,9 @@ Task<std::string> TcpSocket::connect(ConnectTo to) {
   }
   if (pool) connection_ = pool->idle.take(PoolKey::of(pool_));
   if (connection_) co_return std::string();
+  IfCancelled cancelled([this] { drop(); });  // for the place in the pool
   std::string wrong = co_await open(std::move(to), deadline);
+  cancelled.pass();
   if (!wrong.empty()) drop();
   co_return std::move(wrong);
 }
@@ -134,7 +137,10 @@ Task<std::string> TcpSocket::secure(TlsClient& tls, SecureWith with) {
   auto layer = std::make_unique<TlsTransport>(over.transport(), std::move(made), record_bytes);
   TlsTransport& transport = *layer;
   over.add_layer(std::move(layer));
+  // From here on ssl() is there: what was not verified must not be taken for what was.
+  IfCancelled cancelled([this] { drop(); });
   auto done = co_await transport.handshake(nullptr, worker_.loop().deadline(timeouts.connect_ms));
+  cancelled.pass();
   std::string wrong;
   if (!done) wrong = done.error().fault == Fault::timeout ? "timeout" : done.error().fault == Fault::closed ? "closed" : "handshake failed";
   else if (with.verifies) wrong = verify(transport.ssl(), with);
@@ -154,14 +160,18 @@ void TcpSocket::lose(bool& own_part) {
 
 Task<std::string> TcpSocket::send(Chain bytes) {
   BusyFlag busy(is_writing);
+  IfCancelled cancelled([this] { lose(is_writing); });
   StreamOutcome sent = co_await send_to(connection_->connection, *this, std::move(bytes));
+  cancelled.pass();
   if (sent.is_over || lost_) lose(is_writing);
   co_return std::move(sent.wrong);
 }
 
 Task<std::string> TcpSocket::receive(ReadStep& step) {
   BusyFlag busy(is_reading);
+  IfCancelled cancelled([this] { lose(is_reading); });
   StreamOutcome got = co_await receive_from(connection_->connection, *this, step);
+  cancelled.pass();
   has_read_all = got.is_over && step.kind() != Reading::Kind::all;
   if (lost_) lose(is_reading);
   co_return std::move(got.wrong);

@@ -111,6 +111,7 @@ class TcpSocket final : public ByteSocket {
   std::string keep(uint64_t idle_ms, size_t size);
 
   bool is_open() const override { return connection_ && !lost_; }
+  // Not while it connects, reads or writes.
   void close() override { drop(); }
   // Whether connect() was called at all.
   bool was_connected() const { return !pool_.empty(); }
@@ -131,6 +132,7 @@ class TcpSocket final : public ByteSocket {
   std::string why_dubious() const;
   void lose(bool& own_part);
   void drop() {
+    lost_ = false;
     connection_.reset();
     place_in_pool_.leave();
   }
@@ -140,7 +142,7 @@ class TcpSocket final : public ByteSocket {
   std::string pool_;
   PoolPlace place_in_pool_;
   std::unique_ptr<PooledConnection> connection_;
-  bool lost_ = false;  // it ended while the other direction was at work
+  bool lost_ = false;  // one direction ended it or was cancelled while the other is at work
 };
 
 }  // namespace fairlead::lua

@@ -20,9 +20,13 @@ bool is_good(const Ending& ending) {
   return ending.kind == Ending::Kind::returned || (is_exit && ending.code == 0);
 }
 
+// A client's handshake outlives the request that stands for it while its scripts run, and with that a machine of its own: they run in the
+// common one, as in the original. lua_code_cache off then means that files are read anew.
+Vm& machine_of(Hook hook, Request& request) { return client_tls_hooks.has(hook) ? vm_of(request.generation()) : vm_of(request); }
+
 template <Hook hook, Script* LuaConf::*Member>
 Task<bool> run(Request& request, TlsHandshake& handshake) {
-  Vm& vm = vm_of(request);
+  Vm& vm = machine_of(hook, request);
   Run run(vm, hook, &request, request.logger);
   run.handshake = &handshake;
   if (vm.push_script(run.entry(), *(conf<LuaConf>(request).*Member), &request) != Vm::Loaded::ok) {
@@ -42,7 +46,7 @@ Task<bool> run_verify(Request& request, TlsHandshake& handshake) {
 }
 
 void note_session(Request& request, TlsHandshake& handshake) {
-  Scope scope(vm_of(request), Hook::ssl_session_store, &request, request.logger);
+  Scope scope(machine_of(Hook::ssl_session_store, request), Hook::ssl_session_store, &request, request.logger);
   scope.handshake = &handshake;
   run_plain(scope, *conf<LuaConf>(request).ssl_session_store);
 }

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "event/worker.h"
+#include "modules/lua/if_cancelled.h"
 #include "modules/lua/socket_names.h"
 
 namespace fairlead::lua {
@@ -75,7 +76,9 @@ Task<std::string> UdpSocket::receive(size_t bytes_max, std::string& datagram) {
     if (errno == EINTR) continue;
     if (errno != EAGAIN) co_return system_text(errno);
     watch_->set_ready(Direction::read, false);
+    IfCancelled cancelled([this] { close(); });  // the answer would be the next one's
     WaitStatus status = co_await IoWait(*watch_, Direction::read, worker_.loop().deadline(read_timeout_ms));
+    cancelled.pass();
     if (status == WaitStatus::timeout) co_return "timeout";
   }
 }

@@ -111,7 +111,8 @@ static int load_text(lua_State* L, const Script& script) {
 }
 
 Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session) {
-  bool caches = caching_ == Caching::on && (!script.is_file || script.path.is_literal());
+  bool reads_anew = script.is_file && (!script.path.is_literal() || (session && !fairlead::conf<LuaConf>(*session).code_cache));
+  bool caches = caching_ == Caching::on && !reads_anew;
   if (caches && script.function >= 0) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, script.function);
     return Loaded::ok;
@@ -122,8 +123,9 @@ Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session)
     std::string path(session ? script.path.evaluate(*session) : script.path.literal());
     if (path.empty() || path[0] != '/') path = generation_.request().prefix + path;
     struct stat found;
-    if (stat(path.c_str(), &found) != 0 || !S_ISREG(found.st_mode)) {
-      text = format("failed to load external Lua file \"{}\": cannot open {}: {}", path, path, std::strerror(errno ? errno : ENOENT));
+    int problem = stat(path.c_str(), &found) != 0 ? errno : S_ISDIR(found.st_mode) ? EISDIR : S_ISREG(found.st_mode) ? 0 : EINVAL;
+    if (problem) {
+      text = format("failed to load external Lua file \"{}\": cannot open {}: {}", path, path, std::strerror(problem));
       return Loaded::missing;
     }
     failed = luaL_loadfile(L, path.c_str());

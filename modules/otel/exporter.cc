@@ -142,6 +142,7 @@ FetchPlan Exporter::plan_for(const Addr& to, Arena& arena) const {
   if (is_grpc) plan.fields.emplace_back("TE", "trailers");
   plan.fields.emplace_back("User-Agent", "fairlead/" FAIRLEAD_VERSION);
   for (const auto& field : exporter.headers) plan.fields.push_back(field);
+  plan.may_repeat = true;  // a span that comes twice is one span: it has an identity of its own
   plan.timeout_ms = exporter.timeout_ms;
   return plan;
 }

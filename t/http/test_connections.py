@@ -81,6 +81,15 @@ def test_an_idle_connection_ends_after_its_time(kept):
     assert ask(Client(kept.port), "/never").has_word("connection", "close")
 
 
+def test_a_client_that_closes_is_told_of(kept):
+    c = Client(kept.port)
+    c.get("/")
+    c.close()
+    kept.wait_for_log(r"\[info\] \d+#\d+: \*\d+ client 127.0.0.1 closed keepalive connection\n")
+    Client(kept.port).close()
+    kept.wait_for_log(r"\[info\] .* client closed connection while waiting for request, client: 127.0.0.1, server: ")
+
+
 def test_what_the_client_is_told(kept):
     c = Client(kept.port)
     assert ask(c, "/told").header("keep-alive") == "timeout=9"

@@ -40,6 +40,7 @@ def dated(server):
 @pytest.mark.parametrize("field, value, status", [
     ("If-Modified-Since", DATE, 304), ("If-Modified-Since", LATER, 200), ("If-Modified-Since", EARLIER, 200),
     ("If-Modified-Since", "rubbish", 200), ("If-Modified-Since", "Sunday, 06-Nov-94 08:49:37 GMT", 304),
+    ("If-Modified-Since", DATE + "; length=5", 304), ("If-Modified-Since", DATE[:-4], 304), ("If-Modified-Since", DATE[:-4] + " UTC", 200),
     ("If-None-Match", TAG, 304), ("If-None-Match", "W/" + TAG, 304), ("If-None-Match", "*", 304), ("If-None-Match", '"x"', 200),
     ("If-None-Match", f'"x", "y,{TAG[1:-1]}" ,{TAG}', 304), ("If-None-Match", f'"y,{TAG[1:-1]}"', 200),
     ("If-Unmodified-Since", DATE, 200), ("If-Unmodified-Since", LATER, 200), ("If-Unmodified-Since", EARLIER, 412),

@@ -21,6 +21,7 @@ http {
         location / { }
         location /alias/ { alias %%PREFIX%%/html/sub/; }
         location /open { alias %%PREFIX%%/html/sub/; }
+        location /shown { alias %%PREFIX%%/html/sub/; return 200 "[$request_filename]"; }
         location /bare { alias %%PREFIX%%/html/sub; }
         location ~ ^/re(?<rest>.*)$ { alias %%PREFIX%%/html/sub/$1; }
         location ~ ^/named(?<more>.*)$ { alias %%PREFIX%%/html/sub/$more; }
@@ -83,3 +84,13 @@ def test_a_climb_is_logged(server):
     with Client(s.port) as client:
         assert client.get("/open../secret.txt").status == 404
     s.wait_for_log('"/open../secret.txt" leads outside of "')
+
+
+def test_nobody_climbed_where_a_path_is_only_shown(server):
+    s = server(CONF, files=FILES, MERGE="on")
+    with Client(s.port) as client:
+        assert client.get("/shown../secret.txt").text == "[]"
+        assert client.get("/shownb.txt").text == f"[{s.prefix}/html/sub/b.txt]"
+        assert client.get("/open../last").status == 404
+    s.wait_for_log('"/open../last" leads outside of "')
+    assert '"/shown../secret.txt" leads' not in s.log()

@@ -3,6 +3,7 @@
 """The variables of the http engine, as `return 200 "$x"` shows them."""
 
 import datetime
+import os
 import re
 import socket
 
@@ -168,3 +169,40 @@ def test_what_cannot_be_read_is_quietly_empty(server):
 
 def test_no_cache_had_a_part_in_the_answer(server):
     assert ask(server, "[$upstream_cache_status]", head("GET / HTTP/1.1", "Host: h")) == "[]"
+
+
+SENT_CONF = """
+events {}
+http {
+    log_format sent "$uri $status $sent_http_etag $sent_http_last_modified";
+    access_log logs/sent.log sent;
+    map $sent_http_etag $known { "" no; default yes; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        root %%PREFIX%%/html;
+        error_page 404 /404.txt;
+        add_header X-Etag $sent_http_etag always;
+        add_header X-Known $known always;
+        add_header X-Modified "<$sent_http_last_modified>" always;
+        location /text { return 200 text; }
+    }
+}
+"""
+
+
+def test_the_validators_of_a_file_are_known_while_its_head_is_made(server):
+    s = server(SENT_CONF, files={"html/a.txt": "alpha", "html/404.txt": "missing"})
+    for name in ("a.txt", "404.txt"):
+        os.utime(os.path.join(s.prefix, "html", name), (784111777, 784111777))
+    date = "Sun, 06 Nov 1994 08:49:37 GMT"
+    with Client(s.port) as c:
+        reply = c.get("/a.txt")
+        assert (reply.header("X-Etag"), reply.header("X-Known"), reply.header("X-Modified")) == (reply.header("ETag"), "yes", f"<{date}>")
+        reply = c.get("/none")
+        assert (reply.status, reply.text, reply.header("Last-Modified")) == (404, "missing", None)
+        assert (reply.header("X-Etag"), reply.header("X-Modified")) == (reply.header("ETag"), "<>")
+        reply = c.get("/text")
+        assert (reply.header("X-Etag"), reply.header("X-Known"), reply.header("X-Modified")) == (None, "no", "<>")
+    tags = ('\\x222ebc98a1-5\\x22', '\\x222ebc98a1-7\\x22')
+    wait_until(lambda: s.read("logs/sent.log").splitlines() == [
+        f"/a.txt 200 {tags[0]} {date}", f"/404.txt 404 {tags[1]} -", "/text 200 - -"], 5, "three lines")

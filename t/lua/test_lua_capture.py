@@ -47,6 +47,10 @@ http {
         location /file.txt { root %%PREFIX%%; }
         location /up { proxy_pass http://127.0.0.1:%%UP%%; }
         location /again { content_by_lua_block { local r = ngx.location.capture("/again") ngx.status = r.status ngx.print(r.body) } }
+        location /length { content_by_lua_block {
+            ngx.print(tostring(ngx.var.http_content_length), "/", tostring(ngx.var.content_length))
+        } }
+        location /checks { lua_check_client_abort on; content_by_lua_block { ngx.print(ngx.location.capture("/up").body) } }
         location /wrong { log_by_lua_block { ngx.log(ngx.NOTICE, "wrong: ", select(2, pcall(ngx.location.capture, "/child"))) } }
     }
 }
@@ -128,6 +132,32 @@ def test_a_client_that_leaves_ends_a_script_that_checks(server, upstream):
     s.wait_for_log("client prematurely closed connection")
     wait_until(lambda: u.connections[0].ended)
     assert "went on" not in s.log()
+
+
+def test_a_subrequest_that_checks_does_not_end_its_parent(server, upstream):
+    left = threading.Event()
+    u = upstream([up.request(), up.wait_for(left), up.send(up.reply(content=b"late"))])
+    s = server(CONF.replace("SCRIPT", """
+        ngx.on_abort(function() ngx.log(ngx.NOTICE, "is gone") end)
+        ngx.log(ngx.NOTICE, "got ", ngx.location.capture("/checks").body)""")
+        .replace("location /parent {", "location /parent { lua_check_client_abort on;"), UP=u.port)
+    client = Client(s.port).send("GET /parent HTTP/1.1\r\nHost: a\r\n\r\n")
+    u.wait_requests(1)
+    client.reset()
+    s.wait_for_log("is gone")
+    left.set()
+    s.wait_for_log("got late")
+
+
+def test_a_body_of_its_own_has_a_length(server):
+    _, text = ask(server, """ngx.req.read_body()
+        local function length(options) return ngx.location.capture("/length", options).body .. " " end
+        ngx.print(length{method = ngx.HTTP_PUT, body = "own"}, length{body = "own"}, length{method = ngx.HTTP_POST, body = ""},
+                  length{method = ngx.HTTP_POST}, length{always_forward_body = true}, length{})""", body="parent body")
+    assert text == "3/3 3/3 0/0 11/11 11/11 nil/nil "
+    _, text = ask(server, """ngx.req.read_body()
+        ngx.print(ngx.location.capture("/length", {method = ngx.HTTP_POST}).body)""")
+    assert text == "nil/nil"
 
 
 def test_a_response_that_breaks_off(server, upstream):

@@ -59,3 +59,9 @@ def test_what_does_not_compile(server):
     s.wait_for_log("failed to load external Lua code")
     s.write("file.lua", "ngx.print(1)")
     assert get(s.port, "/").body == b"1"
+
+
+def test_a_folder_is_no_file(server):
+    s = server(CONF, files={"file.lua/inner": ""}, allow_log=["failed to load external Lua file", *WARNED["allow_log"]])
+    assert get(s.port, "/").status == 404
+    s.wait_for_log(r'failed to load external Lua file "(.*/file.lua)": cannot open \1: Is a directory')

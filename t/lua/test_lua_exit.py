@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""ngx.exit with what is no status: ngx.DECLINED has no say, a number that no status can be closes the connection."""
+"""ngx.exit with what is no status: ngx.DECLINED has no say, a number that no status can be closes the connection. With 408, 444 and 499,
+which close it, too, and are in the log."""
 
 import pytest
 
-from lib.client import Client, get
+from lib.client import Client, get, raw
+from lib.ports import wait_until
 
 CONF = r"""
 events {}
 http {
+    log_format status "$uri $status";
+    access_log logs/access.log status;
     init_by_lua_block { function exit() ngx.exit(tonumber(ngx.var.arg_with) or ngx[ngx.var.arg_with]) end }
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -22,8 +26,12 @@ http {
         location /printed { access_by_lua_block { ngx.print("x") exit() } content_by_lua_block { ngx.say("open") } }
         location /any_denied { satisfy any; deny all; access_by_lua_block { exit() } content_by_lua_block { ngx.say("open") } }
         location /any_allowed { satisfy any; allow all; access_by_lua_block { exit() } content_by_lua_block { ngx.say("open") } }
+        location /page { error_page 408 444 /server_rewrite; access_by_lua_block { exit() } content_by_lua_block { ngx.say("open") } }
+        location /behind_head { content_by_lua_block { ngx.print("part") ngx.flush(true) exit() } }
+        location /balanced { proxy_pass http://balanced; }
         location /all_denied { deny all; access_by_lua_block { exit() } content_by_lua_block { ngx.say("open") } }
     }
+    upstream balanced { server 0.0.0.1; balancer_by_lua_block { exit() } }
     server {
         listen 127.0.0.1:%%PORT_1%%;
         server_rewrite_by_lua_block { exit() }
@@ -69,3 +77,24 @@ def test_declined_where_nobody_else_answers_closes_the_connection(server):
     s = server(CONF)
     assert answer(s.port, "/content?with=DECLINED") is None
     assert get(s.port, "/rewrite?with=OK").text == "open\n"
+
+
+@pytest.mark.parametrize("with_", (408, 444, 499))
+def test_terminal_codes_close_without_an_answer_and_are_logged(server, with_):
+    s = server(CONF)
+    places = ("rewrite", "access", "precontent", "content", "page")
+    assert {place: answer(s.port, f"/{place}?with={with_}") for place in places} == dict.fromkeys(places)
+    wait_until(lambda: s.read("logs/access.log").splitlines() == [f"/{place} {with_}" for place in places])
+
+
+@pytest.mark.parametrize("with_", (408, 444, 499))
+def test_terminal_codes_end_a_response_that_has_begun(server, with_):
+    s = server(CONF)
+    got = raw(s.port, f"GET /behind_head?with={with_} HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert got.endswith(b"4\r\npart\r\n")
+
+
+def test_a_balancer_may_close_without_an_answer(server):
+    s = server(CONF)
+    assert answer(s.port, "/balanced?with=444") is None
+    wait_until(lambda: s.read("logs/access.log") == "/balanced 444\n")

@@ -2,8 +2,11 @@
 # Copyright (C) The Fairlead authors
 """ngx.pipe: programs that scripts start, what they read and write, how they end."""
 
+import ctypes
 import os
-import time
+import signal
+
+import pytest
 
 from lib.client import Client, get
 from lib.ports import wait_until
@@ -17,6 +20,11 @@ http {
     }
 }
 """
+
+
+PTRACE_SEIZE, WALL = 0x4206, 0x40000000
+ptrace = ctypes.CDLL(None).ptrace
+ptrace.argtypes = [ctypes.c_long] * 4
 
 
 def run(server, script):
@@ -85,6 +93,18 @@ def test_a_program_that_nobody_holds_is_killed(server):
         local p = pipe.spawn({"sleep", "600"}) local pid = p:pid() p = nil ngx.print(pid) ngx.eof()
         collectgarbage() collectgarbage()""")
     wait_until(lambda: not os.path.exists(f"/proc/{text}"))
+
+
+def test_a_program_that_does_not_end_holds_nobody(server):
+    """A traced one counts as not ended before its tracer, this test, says so."""
+    s, pid = run(server, """
+        if kept then kept = nil collectgarbage() collectgarbage() return ngx.print("collected") end
+        kept = pipe.spawn({"sleep", "600"}) ngx.print(kept:pid())""")
+    if ptrace(PTRACE_SEIZE, int(pid), 0, 0) != 0:
+        pytest.skip("no process may be traced here")
+    assert get(s.port, "/").body == b"collected"
+    assert os.WTERMSIG(os.waitpid(int(pid), WALL)[1]) == signal.SIGKILL
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
 
 
 def test_a_client_that_leaves_while_a_script_waits(server):

@@ -4,6 +4,8 @@
 
 import threading
 
+import pytest
+
 from lib import upstreams as up
 from lib.client import Client, get
 from lib.h2client import H2Client
@@ -144,3 +146,36 @@ def test_no_abort_calls_nothing(server):
     assert get(s.port, "/").body == b"nillua_check_client_abort is off\n"
     assert get(s.port, "/abort").body == b"1\n"
     assert "gone" not in s.log()
+
+
+PASSED_ON = r"""
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        proxy_request_buffering off;
+        location /reads { error_page 502 = @reads; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /needs { error_page 502 = @needs; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /takes { error_page 502 = @takes; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /kept { error_page 502 = @reads; proxy_replay_buffer_size 1k; proxy_pass http://127.0.0.1:%%UP%%; }
+        location @reads { content_by_lua_block { ngx.req.read_body() ngx.print(ngx.req.get_body_data()) } }
+        location @needs { lua_need_request_body on; content_by_lua_block { ngx.print(ngx.req.get_body_data()) } }
+        location @takes { content_by_lua_block { ngx.print(select(2, ngx.req.socket())) } }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("path, status, body", [("/reads", 502, None), ("/needs", 502, None), ("/kept", 200, b"0123456789"),
+                                                ("/takes", 200, b"request body already exists")])
+def test_a_body_that_went_to_an_upstream_is_read_whole_or_not_at_all(server, upstream, path, status, body):
+    u = upstream([up.head(), up.read(5), up.close()])
+    s = server(PASSED_ON, UP=u.port)
+    with Client(s.port) as client:
+        client.send(f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
+        u.wait_requests(1)
+        client.send(b"01234")
+        s.wait_for_log("prematurely closed")
+        client.send(b"56789")
+        reply = client.read_reply("POST")
+    assert reply.status == status and (body is None or reply.body == body)

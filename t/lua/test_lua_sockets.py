@@ -44,6 +44,20 @@ def test_reads_by_patterns(server, upstream):
     assert text == "7\none\ntwo3\nexactly\n[]\n[-]\nrest\nnilclosed\n1\n"
 
 
+def test_until_waits_for_no_byte_that_it_does_not_need(server, upstream):
+    u = upstream([up.send(b"!abc"), up.read(1), up.send(b"def--"), up.read(1), up.send(b"-X-"), up.close()])
+    _, text = run(server, u, """
+        local s = connected() s:receive(1)
+        local f = s:receiveuntil("---X")
+        ngx.say(f(3)) s:send("x") s:settimeout(100) ngx.say(f()) s:send("x") s:settimeout(30000) ngx.say("[", f(), "]") ngx.say(f())""")
+    assert text == "abc\nniltimeoutdef\n[]\nnilclosed-\n"
+    u = upstream([up.send(b"aXXb"), up.close()])
+    _, text = run(server, u, """
+        local f = connected():receiveuntil("XX", { inclusive = true })
+        for i = 1, 3 do ngx.say(f(1)) end ngx.say(f(1))""")
+    assert text == "a\nXX\nnilnilnil\nb\n"
+
+
 def test_partial_data_comes_with_the_error(server, upstream):
     u = upstream([up.send(b"part"), up.close()])
     _, text = run(server, u, "local s = connected() ngx.say(s:receive(10)) ngx.say(s:receive(1))")

@@ -243,3 +243,41 @@ def test_a_script_verifies_a_peer(server, upstream, authority, script, directive
         assert(peer.get_verify_cert()) ngx.sleep(0.001) """ + script + "}"),
                CERTS=authority.folder, UP=u.port, allow_log=["aborted: runtime error"])
     assert get(s.port, "/").status == status
+
+
+CACHE_OFF = r"""
+events {}
+http {
+    ssl_certificate %%CERTS%%/default.pem;
+    ssl_certificate_key %%CERTS%%/default.key;
+    ssl_session_cache shared:sessions:1m;
+    ssl_session_store_by_lua_block { ngx.ctx.stored = true }
+    server {
+        listen 127.0.0.1:%%PORT_0%% ssl;
+        ssl_certificate_by_lua_block { ngx.ctx.x = "handshake" ngx.ctx.t = {1, 2} }
+        location /on { content_by_lua_block { ngx.print(ngx.ctx.x) } }
+        location /off { lua_code_cache off; content_by_lua_block { ngx.print(tostring(ngx.ctx.x)) ngx.ctx.x = 1 } }
+    }
+    server {
+        listen 127.0.0.1:%%PORT_1%% ssl;
+        lua_code_cache off;
+        ssl_client_hello_by_lua_block { ngx.ctx.hello = "hello" }
+        ssl_certificate_by_lua_file certificate.lua;
+        location /on { lua_code_cache on; content_by_lua_block { ngx.print(ngx.ctx.hello, " ", ngx.ctx.x) } }
+        location /off { content_by_lua_block { ngx.print(tostring(ngx.ctx.x)) ngx.ctx.x = 1 } }
+    }
+}
+"""
+
+
+def test_with_the_code_cache_off_the_hooks_of_a_client_share_the_common_machine(server, authority):
+    s = server(CACHE_OFF, CERTS=authority.folder, files={"certificate.lua": 'ngx.ctx.x = "first"'},
+               allow_log=["lua_code_cache is off; this will hurt performance"])
+
+    def seen(port):
+        with Client(port, tls=authority.client_context(), server_name="a.test") as client:
+            return [client.get(path).text for path in ("/on", "/off", "/on", "/off")]
+    assert seen(s.port) == ["handshake", "nil"] * 2
+    assert seen(s.ports[1]) == ["hello first", "nil"] * 2
+    s.write("certificate.lua", 'ngx.ctx.x = "second"')
+    assert seen(s.ports[1]) == ["hello second", "nil"] * 2

@@ -75,6 +75,7 @@ def test_failures(server):
     text = run(server, """
         local function call(...) ngx.say(ngx.run_worker_thread(...)) end
         call("none", "work", "echo")
+        call(nil, "work", "echo") call("small", {}, "echo") call("small", "work", true) call("small", "work")
         call("small", "missing.module", "echo")
         call("small", "broken", "echo")
         call("small", "work", "name")
@@ -86,7 +87,9 @@ def test_failures(server):
         call("small", "work", "echo", loop)
         call("default", "work", "echo", "still there")""").split("\n")
     assert text[0] == "falsethread pool none not found"
-    assert text[1].startswith("falsemodule 'missing.module' not found")
+    assert text[1:5] == ["falsethreadpool should be a string", "falsemodule name should be a string",
+                         "falsefunction name should be a string", "falseexpecting at least 3 arguments"]
+    assert text[5].startswith("falsemodule 'missing.module' not found")
     assert 'falsemodule "broken" is not a table' in text
     assert 'false"name" is not a function of module "work"' in text
     assert any(line.startswith("false") and line.endswith("work.lua:8: no luck") for line in text)

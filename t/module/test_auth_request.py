@@ -43,6 +43,7 @@ http {
                              proxy_set_header X-Role "$http_x_role,$cookie_a,$remote_user"; proxy_pass http://127.0.0.1:%%UP%%; }
         location /denial { auth_request_pass_denial 64; proxy_pass http://127.0.0.1:%%UP%%; }
         location /body { auth_request_body 16; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /body/slow { auth_request_body 16; client_body_timeout 200ms; proxy_pass http://127.0.0.1:%%UP%%; }
         location /body/part { auth_request_body 16 partial; client_body_buffer_size 8; proxy_pass http://127.0.0.1:%%UP%%; }
         location /any { satisfy any; allow 192.0.2.0/24; deny all; proxy_pass http://127.0.0.1:%%UP%%; }
         location /all { allow 192.0.2.0/24; deny all; proxy_pass http://127.0.0.1:%%UP%%; }
@@ -242,6 +243,9 @@ def test_the_body_for_the_service(s, service, chunks):
     assert service.asked[-1].method == "PUT" and service.asked[-1].body == b"x" * 16
     assert not service.asked[-1].all("X-Auth-Partial-Body")
     assert put("/body", b"x" * 17).status == 413
+    with Client(s.port) as client:
+        client.send("PUT /body/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab")
+        assert client.read_reply("PUT").status == 408, "what does not come is not what is malformed"
     body = bytes(range(65, 91)) * 2
     assert put("/body/part", body).text == "||/body/part|" + body.decode(), "the upstream gets all of it"
     assert service.asked[-1].body == body[:16] and service.asked[-1].header("X-Auth-Partial-Body") == "true"

@@ -20,12 +20,15 @@ http {
     limit_req_zone $arg_k zone=fast:64k rate=2r/s;
     limit_req_zone $arg_k zone=steady:64k rate=40r/m;
     limit_req_zone $http_x_key zone=field:64k rate=1r/m;
+    limit_req_zone $arg_k zone=full:32k rate=1r/m;
+    large_client_header_buffers 4 16k;
     keepalive_requests 10000;
     server {
         listen 127.0.0.1:%%PORT_0%%;
         add_header X-Status $limit_req_status always;
         location /none { limit_req zone=slow; try_files /x =204; }
         location /burst { limit_req zone=slow burst=2 nodelay; try_files /x =204; }
+        location /full { limit_req zone=full; try_files /x =204; }
         location /code { limit_req zone=slow; limit_req_status 429; limit_req_log_level warn; try_files /x =204; }
         location /dry { limit_req zone=slow; limit_req_dry_run on; try_files /x =204; }
         location /both { limit_req zone=slow burst=9 nodelay; limit_req zone=other; try_files /x =204; }
@@ -121,3 +124,14 @@ def test_a_full_zone_forgets_the_oldest(s):
             assert client.get(f"/none?k={i}").status == 204
         assert client.get("/none?k=1499").status == 503
         assert client.get("/none?k=0").status == 204
+
+
+def test_a_zone_without_room_for_a_key_is_an_alert(server):
+    """The oldest few that make room do not make enough for a key as long as this one."""
+    s = server(CONF, allow_log=[r"\[alert\] .* could not allocate node in limit_req zone"])
+    with Client(s.port) as client:
+        for i in range(1500):
+            assert client.get(f"/full?k={i}").status == 204
+        assert client.get("/full?k=" + "y" * 3000).status == 503
+    s.wait_for_log(r'\[alert\] .* could not allocate node in limit_req zone "full", client: 127.0.0.1')
+    assert "limiting requests" not in s.log()

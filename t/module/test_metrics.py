@@ -24,6 +24,7 @@ http {
         location /metrics { metrics; }
         location /no { return 404; }
         location /up { proxy_pass http://u; }
+        location /named { proxy_pass http://127.0.0.$arg_n:1; }
         location / { return 200 "x"; }
     }
     server { listen 127.0.0.1:%%PORT_0%%; server_name second; }
@@ -80,6 +81,24 @@ def test_series_beyond_the_bound_are_counted_together(server, upstream):
     m = metrics(s)
     requests = {name: value for name, value in m.items() if name.startswith("fairlead_http_requests_total")}
     assert requests == {'fairlead_http_requests_total{server="other",class="other"}': 3}
+
+
+def test_a_peer_beyond_the_bound_is_not_remembered(server, upstream):
+    """Whoever may name peers could fill the memory with them. What a worker remembers of one it has looked up, and what it looks up is
+    counted; here that is the reason of the failure alone, which is looked up each time."""
+    s, _, _ = start(server, upstream, "metrics_max_series 2;")
+
+    def folded_by(numbers):
+        before = metrics(s)["fairlead_metrics_folded_total"]
+        for number in numbers:
+            assert get(s.port, f"/named?n={number}", headers={"Host": "first"}).status == 502
+        return metrics(s)["fairlead_metrics_folded_total"] - before
+
+    folded_by(range(1, 4))
+    assert folded_by(range(4, 14)) == 10
+    m = metrics(s)
+    assert m['fairlead_upstream_tries_total{upstream="other",peer="other",class="other"}'] + sum(
+        value for name, value in m.items() if name.startswith("fairlead_upstream_tries_total") and "127.0.0." in name) == 13
 
 
 def test_counts_survive_a_reload(server, upstream):

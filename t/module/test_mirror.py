@@ -30,6 +30,7 @@ http {
         location /few { mirror /copy max_inflight=2; proxy_pass http://127.0.0.1:%%UP%%; }
         location /timed { mirror /copy timeout=200ms; proxy_pass http://127.0.0.1:%%UP%%; }
         location /shadow { mirror /copy host=$host-shadow; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /slow { mirror /copy; client_body_timeout 200ms; proxy_pass http://127.0.0.1:%%UP%%; }
         location /again { mirror /copy; error_page 404 = /again/page; try_files /none =404; }
         location /again/page { mirror /copy; proxy_pass http://127.0.0.1:%%UP%%; }
         location /copy { internal; proxy_set_header Host $host; proxy_set_header X-Client $remote_addr; proxy_read_timeout 20s;
@@ -106,6 +107,14 @@ def test_two_mirrors_and_none(world):
     assert [r.body for r in world.copies(2)] == [b"twice", b"twice"]
     post(world.server.port, "/bare", b"unseen")
     assert [r.body for r in world.copies(3) if r.target == "/bare"] == [b""] and world.up.last.body == b"unseen"
+
+
+def test_a_body_that_does_not_come(world):
+    with Client(world.server.port) as client:
+        client.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab")
+        assert client.read_reply("POST").status == 408
+    get(world.server.port, "/last")
+    assert [r.target for r in world.copies(1)] == ["/last"], "and nothing was sent of it"
 
 
 def test_an_internal_redirect_does_not_mirror_again(world):

@@ -308,6 +308,28 @@ def test_a_collector_that_is_not_there(traced):
     wait_until(lambda: counted(s, "failed") == 1, 5, "the count")
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_collector_that_closes_its_connection_gets_the_batch_on_another(traced, protocol):
+    s, collector = traced(protocol=protocol)
+    answer = getattr(collector, protocol)
+
+    def closes_once(asked):
+        if len(collector.seen) == 1:
+            collector.seen.append(asked)
+            return asked.connection.close() if protocol == "grpc" else None
+        return answer(asked)
+    if protocol == "grpc":
+        collector.upstream.on_request = closes_once
+    else:
+        collector.upstream.scripts = [up.serve(closes_once)]
+    get(s.port, "/named?one")
+    collector.wait(1)
+    get(s.port, "/named?two")
+    assert collector.wait(2)[1].attributes["http.target"] == "/named?two"
+    wait_until(lambda: counted(s, "exported") == 2, 5, "the count")
+    assert counted(s, "failed") == 0 and len(collector.seen) == 3 and len(collector.upstream.connections) == 2
+
+
 def test_a_collector_that_never_answers(traced):
     s, collector = traced("timeout 300ms;")
     collector.go.clear()

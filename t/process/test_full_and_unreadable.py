@@ -26,6 +26,8 @@ http {
         client_max_body_size 10m;
         client_body_buffer_size 4k;
         location / { proxy_pass http://127.0.0.1:%%UP%%; proxy_buffers 4 4k; proxy_busy_buffers_size 4k; proxy_send_timeout 60s; }
+        location /mirrored { mirror /pid; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /asked { auth_request /pid; auth_request_body 8m; proxy_pass http://127.0.0.1:%%UP%%; }
         location = /pid { return 200 $pid; }
         location /logged { access_log %%LOG%%; return 200 "in"; }
         location /file/ { alias %%PREFIX%%/files/; }
@@ -57,14 +59,15 @@ def goes_on(s, pid):
 
 # ---- a full disk
 
-def test_a_body_that_does_not_fit_the_disk(server, upstream, small_disk):
+@pytest.mark.parametrize("path", ["/", "/mirrored", "/asked"])
+def test_a_body_that_does_not_fit_the_disk(server, upstream, small_disk, path):
     u = upstream(up.serve(lambda r: up.reply(200, str(len(r.body)))))
     s = server(CONF, **FIXED, UP=u.port, DISK=small_disk)
     pid = get(s.port, "/pid").text
-    assert request(s.port, "POST", "/", body=b"x" * 100_000).text == "100000"
-    assert request(s.port, "POST", "/", body=b"x" * 2_000_000).status == 500
+    assert request(s.port, "POST", path, body=b"x" * 100_000).text == "100000"
+    assert request(s.port, "POST", path, body=b"x" * 2_000_000).status == 500
     s.wait_for_log(r"\[crit\] .*(write|pwrite|pwritev)\(\) .*failed \(28: No space left on device\)")
-    assert request(s.port, "POST", "/", body=b"x" * 100_000).text == "100000", "what was written before is gone"
+    assert request(s.port, "POST", path, body=b"x" * 100_000).text == "100000", "what was written before is gone"
     assert goes_on(s, pid) and len(u.requests) == 2
 
 

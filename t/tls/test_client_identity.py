@@ -15,6 +15,7 @@ from lib.client import Client
 CONF = """
 events {}
 http {
+    map $http_x_forwarded_client_cert $claimed { default ""; ~root root; }
     server {
         listen 127.0.0.1:%%PORT_0%% ssl;
         ssl_certificate %%CERT%%;
@@ -37,6 +38,15 @@ http {
         location /append { forwarded_client_cert append; proxy_pass http://127.0.0.1:%%UP%%; }
         location /set { forwarded_client_cert sanitize_set; proxy_pass http://127.0.0.1:%%UP%%; }
         location /cert { forwarded_client_cert sanitize_set cert chain; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /read {
+            if ($http_x_forwarded_client_cert ~ root) { set $it_was_read 1; }
+            forwarded_client_cert sanitize;
+            proxy_set_header X-Forwarded-Client-Cert "$http_x_forwarded_client_cert$claimed";
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+        location /via/forward { forwarded_client_cert forward; try_files /none /set; }
+        location /via/set { forwarded_client_cert sanitize_set; try_files /none /forward; }
+        location /via/off { forwarded_client_cert off; try_files /none /sanitize; }
         location /twice { forwarded_client_cert append uri; error_page 418 = /append; return 418; }
     }
     server { listen 127.0.0.1:%%PORT_1%%; forwarded_client_cert append; proxy_pass_request_headers on;
@@ -111,6 +121,9 @@ def test_forwarded_client_cert(world):
     assert world.ask("/append", world.one)[1] == own
     assert world.ask("/set", world.one, CLAIM)[1] == own
     assert world.ask("/twice", world.one, CLAIM)[1] == f"{claim},{own}", "an internal redirect does not add it again"
+    assert world.ask("/via/forward", world.one, CLAIM)[1] == own, "the location that answers decides"
+    assert world.ask("/via/set", world.one, CLAIM)[1] == claim
+    assert world.ask("/via/off", world.one, CLAIM)[1] == ""
     for target in ("/sanitize", "/forward", "/append", "/set"):
         assert world.ask(target, None, CLAIM)[1] == "", "no certificate: the client's claim goes no further"
     with Client(world.server.ports[1]) as plain:
@@ -124,3 +137,7 @@ def test_the_certificate_itself(world):
     ca = urllib.parse.quote(open(world.ca.path).read(), safe="")  # the client sends it along
     text = world.ask("/cert", world.one)[1]
     assert f'Cert="{pem}";Chain="{pem}{ca}"' in text and "Subject" not in text and "URI" not in text
+
+
+def test_what_is_removed_is_not_read_before(world):
+    assert world.ask("/read", world.one, CLAIM)[1] == ""

@@ -32,6 +32,11 @@ http {
              ssl_ocsp on; ssl_ocsp_responder http://127.0.0.1:%%OCSP%%/;
              error_page 495 = /told; location = /told { return 200 $ssl_client_verify; }
              location / { return 200 $ssl_client_verify; } }
+    server { listen 127.0.0.1:%%PORT_4%% ssl; ssl_verify_client optional; ssl_client_certificate %%CERTS%%/ca.pem;
+             ssl_ocsp on; ssl_ocsp_responder http://127.0.0.1:%%OCSP%%/;
+             error_page 495 = @known;
+             location @known { rbac { allow anybody { from *; } } try_files /none =204; }
+             location / { error_page 418 = @known; return 418; } }
 }
 """
 
@@ -159,6 +164,17 @@ def test_the_variable_names_the_reason(server, upstream, authority):
     s = started(server, upstream, authority, responder)
     assert knock(s.ports[3], authority, bad) == (200, "FAILED:certificate revoked")
     assert knock(s.ports[3], authority, None) == (200, "NONE")
+
+
+def test_a_revoked_certificate_is_no_identity(server, upstream, authority):
+    responder = Responder(authority)
+    good, bad = authority.leaf("good", client=True), authority.leaf("bad", client=True)
+    for path, _ in (good, bad):
+        responder.know(path)
+    responder.revoked.add("CN=bad")
+    s = started(server, upstream, authority, responder)
+    assert knock(s.ports[4], authority, good)[0] == 204
+    assert knock(s.ports[4], authority, bad)[0] == 403
 
 
 def test_no_answer_is_no_good_answer(server, upstream, authority):

@@ -11,6 +11,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import Client, chunked, get, raw, request
+from lib.h2client import H2Client
 from lib.ports import TIME_SCALE, wait_until
 
 CONF = """
@@ -74,13 +75,13 @@ def test_the_connection_is_not_used_again(server, upstream, answer):
 
 
 @pytest.mark.parametrize("limits, connections", [("keepalive 0;", 4), ("keepalive_requests 2;", 2), ("", 1), ("keepalive_timeout 50ms;",
-    4)])
+    4), ("keepalive_timeout 0;", 4)])
 def test_limits_of_kept_connections(server, upstream, limits, connections):
     u = upstream()
     s = server(conf(pool=limits), UP=u.port)
     for _ in range(4):
         get(s.port, "/")
-        time.sleep(0.5 if "timeout" in limits else 0)
+        time.sleep(0.5 if "timeout 50ms" in limits else 0)
     assert len(u.connections) == connections
 
 
@@ -262,6 +263,27 @@ def test_limit_rate_holds_the_peer_back(server, upstream):
     assert 0.3 < time.monotonic() - began < 3 * TIME_SCALE
 
 
+@pytest.mark.parametrize("location", ["", "proxy_buffering off;"])
+def test_the_head_that_a_get_sent_on_as_head_brings(server, upstream, location):
+    """As with nginx the length is the peer's, which no body follows: the connection ends, so that nobody waits for it."""
+    u = upstream(up.serve(lambda r: up.reply(200, b"", {"X-Method": r.method}, length=65)))
+    s = server(conf(server="http2 on;", location="proxy_method HEAD; " + location), UP=u.port)
+    pipelined = raw(s.port, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 2)
+    head, behind = pipelined.split(b"\r\n\r\n")
+    fields = head.decode().split("\r\n")
+    assert fields[0] == "HTTP/1.1 200 X" and behind == b""
+    assert {"X-Method: HEAD", "Content-Length: 65", "Connection: close"} <= set(fields)
+    assert lines(s, "error") == []
+    wait_until(lambda: len(u.requests) == 1, 5, "the request")
+    with Client(s.port) as client:  # a HEAD loses nothing by it
+        for _ in range(2):
+            client.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert client.read_reply("HEAD").header("Content-Length") == "65"
+    with H2Client(s.port) as client:  # RFC 9113 section 8.1.1: another length than the body's would be malformed
+        reply = client.get("/")
+        assert (reply.status, reply.header("x-method"), reply.header("content-length"), reply.body) == (200, "HEAD", "0", b"")
+
+
 @pytest.mark.parametrize("reply", [up.reply(200, b"abc"), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", b"c")])
 def test_clients_of_1_0_get_no_chunks(server, upstream, reply):
     u = upstream(up.serve(lambda r: reply))
@@ -300,6 +322,17 @@ def test_variables_of_a_reply_that_was_not_passed_on(server, upstream, status, h
     for _ in range(3):
         reply = get(s.port, "/")
         assert (reply.text, reply.header("Set-Cookie")) == (f"kept {status}", headers.get("Set-Cookie"))
+
+
+@pytest.mark.parametrize("form, logged", [("$status", "200"), ("$upstream_http_set_cookie", "a=b; Path=/in")])
+def test_the_cookies_of_an_accel_redirect_are_rewritten(server, upstream, form, logged):
+    u = upstream(up.serve(lambda r: up.reply(200, b"", {"X-Accel-Redirect": "/led", "Set-Cookie": "a=b; Path=/in"})))
+    text = conf(server="location = /led { return 200 led; }", location="proxy_cookie_path /in /out; proxy_cookie_flags a secure;")
+    s = server(text.replace("http {", f"http {{ log_format one '{form}'; access_log access.log one;"), UP=u.port)
+    reply = get(s.port, "/")
+    assert (reply.text, reply.all("Set-Cookie")) == ("led", ["a=b; Path=/out; Secure"])
+    wait_until(lambda: s.read("access.log"), 5, "the access log")
+    assert s.read("access.log") == logged + "\n"
 
 
 @pytest.mark.parametrize("target, content_type", [("/untyped", "x/y"), ("/typed", "a/b"), ("/gone", "p/q")])

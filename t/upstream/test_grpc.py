@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from lib.client import get, request
+from lib.client import Client, get, request, request_bytes
 from lib.h2client import H2Client
 from lib.ports import wait_until
 
@@ -37,6 +37,8 @@ http {
         location /quick. { grpc_pass app; grpc_read_timeout 300ms; }
         location /denied. { return 403; grpc_pass app; }
         location /web. { grpc_pass app; grpc_web on; }
+        location /web.file. { client_body_buffer_size 1k; mirror /copy; grpc_pass app; grpc_web on; }
+        location = /copy { return 204; }
     }
 }
 """
@@ -314,6 +316,21 @@ def test_a_web_call_as_text(server, h2_upstream):
     assert u.requests[0].body == MESSAGE
 
 
+def test_a_web_call_as_text_that_is_in_a_file(server, h2_upstream):
+    u = h2_upstream(ok)
+    s = start(server, u)
+    message = b"\x00\x00\x01\x00\x00" + bytes(range(256)) * 256
+    with Client(s.port) as client:  # what comes with the head stays in memory
+        text = base64.b64encode(message)
+        fields = ["Content-Type: application/grpc-web-text", f"Content-Length: {len(text)}"]
+        client.send(request_bytes("POST", "/web.file.S/M", None, fields))
+        client.send(text)
+        reply = client.read_reply("POST")
+    assert (reply.status, reply.header("content-type")) == (200, "application/grpc-web-text")
+    assert u.requests[0].body == message
+    s.wait_for_log("a client request body is buffered to a temporary file")
+
+
 @pytest.mark.parametrize("body", [b"AAA*", b"AAAAA", b"A==="])
 def test_a_web_call_that_is_no_base64(server, h2_upstream, body):
     u = h2_upstream(ok)
@@ -329,6 +346,34 @@ def test_errors_for_web_clients(server, h2_upstream):
     s = start(server, u)
     reply = web(s.port, "+proto", MESSAGE)
     assert (reply.status, reply.header("grpc-status"), reply.header("content-type")) == (200, "14", "application/grpc-web")
+
+
+def test_errors_of_ours_have_an_end_in_http_1(server, h2_upstream):
+    u = h2_upstream(ok)
+    u.refuse()
+    s = start(server, u)
+    with Client(s.port) as client:
+        for kind in ("-web+proto", "-web-text", ""):
+            client.send(request_bytes("POST", "/web.S/M", MESSAGE if kind != "-web-text" else base64.b64encode(MESSAGE),
+                                      [f"Content-Type: application/grpc{kind}"]))
+            reply = client.read_reply("POST")
+            assert (reply.status, reply.header("grpc-status"), reply.header("content-length")) == (200, "14", "0")
+
+
+def test_a_reply_cannot_have_itself_read_ahead(server, h2_upstream):
+    """X-Accel-Buffering is for modules that have directives for the buffers."""
+    u = h2_upstream(lambda s: s.reply(200, b"x" * 1_000_000, [("content-type", "application/grpc"), ("x-accel-buffering", "yes")],
+                                      trailers=[("grpc-status", "0")]))
+    s = start(server, u)
+    client = H2Client(s.port, window=1000)
+    stream = client.start("/app.S/M", "POST", CALL)
+    client.hold.add(stream)
+    client.pump_until(lambda: len(client.replies[stream].body) >= 1000)
+    client.hold.clear()
+    client.open_window(stream, 2**24)
+    assert len(client.wait(stream).body) == 1_000_000
+    client.close()
+    assert "temporary file" not in s.log()
 
 
 def test_without_grpc_web_the_type_passes(server, h2_upstream):

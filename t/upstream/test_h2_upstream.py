@@ -29,7 +29,7 @@ http {
         http2 on;
         location / { proxy_pass http://app; %%MORE%% }
         location /two { proxy_pass http://two; proxy_next_upstream error timeout invalid_header; }
-        location /stream { proxy_pass http://app; proxy_request_buffering off; proxy_pass_trailers on; }
+        location /stream { proxy_pass http://app; proxy_request_buffering off; proxy_pass_trailers on; proxy_pass_request_trailers on; }
         location /quick { proxy_pass http://app; proxy_read_timeout 300ms; }
         location /echo { proxy_pass http://app; proxy_set_header Host $host; proxy_set_header X-Up "1"; proxy_set_header Connection close; }
     }
@@ -153,6 +153,22 @@ def test_the_peers_own_limit_of_streams_is_kept(server, h2_upstream):
     assert len(u.connections) == 1
 
 
+def test_a_peer_that_allows_no_streams_gets_no_further_connections(server, h2_upstream):
+    u = h2_upstream(on_head=lambda s: s.reply(200, b"ok"), settings={CODES.MAX_CONCURRENT_STREAMS: 0})
+    s = start(server, u, more="proxy_connect_timeout 2s; proxy_send_timeout 1s; proxy_read_timeout 1s;")
+    get(s.port, "/first")  # leaves before the settings of the peer are here, or waits in vain
+    wait_until(lambda: u.connections, 5, "the connection")
+    with ThreadPoolExecutor(4) as pool:
+        replies = [pool.submit(get, s.port, f"/{i}") for i in range(4)]
+        assert [r.result().status for r in replies] == [504] * 4
+    before = len(u.connections)
+    with ThreadPoolExecutor(2) as pool:  # more room is used at once
+        replies = [pool.submit(get, s.port, f"/later/{i}") for i in range(2)]
+        u.connections[0].act(lambda c: c.update_settings({CODES.MAX_CONCURRENT_STREAMS: 10}))
+        assert [r.result().status for r in replies] == [200] * 2
+    assert before == len(u.connections) == 1
+
+
 def test_a_refused_stream_is_sent_again_whatever_it_is(server, h2_upstream):
     refused = []
 
@@ -165,6 +181,7 @@ def test_a_refused_stream_is_sent_again_whatever_it_is(server, h2_upstream):
     s = start(server, u)
     reply = post(s.port, "/", b"once")
     assert (reply.status, reply.body, len(u.requests), len(u.connections)) == (200, b"once", 2, 1)
+    assert "[error]" not in s.log()
 
 
 def test_a_peer_that_refuses_always_is_a_502(server, h2_upstream):
@@ -184,6 +201,7 @@ def test_what_a_goaway_left_out_is_sent_on_a_new_connection(server, h2_upstream)
     s = start(server, u)
     reply = post(s.port, "/", b"again")
     assert (reply.status, reply.body, len(u.connections)) == (200, b"again", 2)
+    assert "[error]" not in s.log()  # as of a kept connection of HTTP/1 that closed
 
 
 def test_a_goaway_lets_streams_finish_and_takes_no_new_ones(server, h2_upstream):

@@ -14,6 +14,8 @@ http {
     log_format tries '$upstream_addr|$upstream_status|$upstream_connect_time|$upstream_header_time|$upstream_response_time|'
                      '$upstream_bytes_sent|$upstream_bytes_received|$upstream_response_length|$status|$bytes_sent';
     access_log %%PREFIX%%/logs/tries.log tries;
+    log_format fields '$upstream_status|$upstream_http_x|$upstream_cookie_id|$upstream_trailer_t|$fail_reason';
+    access_log %%PREFIX%%/logs/fields.log fields;
     upstream pair { server 127.0.0.1:%%A%% max_fails=0; server 127.0.0.1:%%B%% backup max_fails=0; }
     upstream other { server 127.0.0.1:%%B%%; }
     server {
@@ -94,3 +96,15 @@ def test_the_bytes_of_a_tunnel_are_counted(server, upstream):
     _, status, _, _, _, sent, received, length, client, to_client = last(s)
     assert (status, client, length) == ("101", "101", "0")
     assert int(received) == len(switch) + 10 and int(sent) == len(u.connections[0].raw) and int(to_client) == len(got)
+
+
+def test_fields_are_those_of_the_last_upstream(server, upstream):
+    """... which has none where it did not answer: what the one before it said is not its word."""
+    dead = up.Refused()
+    fields = b"HTTP/1.1 503 X\r\nX: y\r\nSet-Cookie: id=7\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: u\r\n\r\n"
+    first = upstream(up.serve(lambda r: fields))
+    s = server(CONF, A=first.port, B=dead.port)
+    assert get(s.port, "/page").status == 502
+    wait_until(lambda: s.read("logs/fields.log"), 5, "the access log")
+    assert s.read("logs/fields.log") == "503 : 502|-|-|-|tries\n"
+    dead.stop()

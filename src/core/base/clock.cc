@@ -96,6 +96,9 @@ struct Reader {
     text(":");
     t.tm_sec = number(2);
   }
+  void zone() {
+    if (rest.starts_with(" GMT")) rest.remove_prefix(4);
+  }
 };
 
 // Seconds since 1970; here tm_year is the full year and tm_mon is 1 to 12.
@@ -257,6 +260,7 @@ void format_http_date(int64_t seconds, char* to) {
 }
 
 std::optional<int64_t> parse_http_date(std::string_view text, int64_t now) {
+  text = trim(text.substr(0, text.find(';')));
   size_t name_size = std::min(text.find_first_of(", "), text.size());
   std::string_view name = text.substr(0, name_size);
   size_t at = name.size() == 3 ? days.find(name) : std::string_view::npos;
@@ -274,7 +278,7 @@ std::optional<int64_t> parse_http_date(std::string_view text, int64_t now) {
     t.tm_year = latest - ((latest - read.number(2)) % 100 + 100) % 100;
     read.text(" ");
     read.time(t);
-    read.text(" GMT");
+    read.zone();
   } else if (short_name && read.rest.starts_with(',')) {  // Sun, 06 Nov 1994 08:49:37 GMT
     read.text(", ");
     t.tm_mday = read.number(2);
@@ -284,7 +288,7 @@ std::optional<int64_t> parse_http_date(std::string_view text, int64_t now) {
     t.tm_year = read.number(4);
     read.text(" ");
     read.time(t);
-    read.text(" GMT");
+    read.zone();
   } else if (short_name) {  // Sun Nov  6 08:49:37 1994
     read.text(" ");
     t.tm_mon = read.month();

@@ -69,8 +69,8 @@ constexpr size_t http_date_size = 29;
 // Writes http_date_size bytes (IMF-fixdate) for `seconds` since 1970; what lies outside the years 0 to 9999 is brought to the nearest
 // that does not.
 void format_http_date(int64_t seconds, char* to);
-// The three forms of RFC 9110 section 5.6.7, in seconds since 1970. The day of the week must be one but need not be the right one. A
-// two-digit year is the latest that is not more than 50 years after `now`.
+// The three forms of RFC 9110 section 5.6.7, in seconds since 1970. Any day of the week will do, " GMT" may be missing, and what follows
+// a ';' is not looked at. A two-digit year is the latest that is not more than 50 years after `now`.
 std::optional<int64_t> parse_http_date(std::string_view text, int64_t now = clock().seconds());
 
 }  // namespace fairlead

@@ -95,12 +95,8 @@ class Semaphore {
     --units_;
     return true;
   }
-  void release() {
-    ++units_;
-    if (Waiter* waiter = waiters_.front()) {
-      --units_;
-      waiter->wake();
-    }
+  void release(size_t units = 1) {
+    for (units_ += units; units_ > 0 && !waiters_.empty(); --units_) waiters_.front()->wake();
   }
 
   class Acquire : public Waiter {

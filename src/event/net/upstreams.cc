@@ -27,8 +27,10 @@ static PeerSet prepared(const GroupSpec& spec, PeerSet set) {
   return set;
 }
 
+// A pool keeps for ever what has no time limit; keepalive_timeout 0 means that nothing is kept, as in nginx.
 static PoolLimits limits_of(const KeepaliveLimits& keepalive) {
-  return PoolLimits{keepalive.idle_max, keepalive.timeout_ms, keepalive.requests_max, keepalive.time_ms};
+  size_t idle_max = keepalive.timeout_ms == 0 ? 0 : keepalive.idle_max;
+  return PoolLimits{idle_max, keepalive.timeout_ms, keepalive.requests_max, keepalive.time_ms};
 }
 
 static std::vector<PeerSpec> edited(const PeerEditing& edits, std::string_view group, std::vector<PeerSpec> specs) {

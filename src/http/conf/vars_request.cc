@@ -14,6 +14,7 @@
 #include "http/conf/core_conf.h"
 #include "http/conf/variables.h"
 #include "http/message/status.h"
+#include "http/request/detached.h"
 #include "http/request/file_path.h"
 #include "http/request/id.h"
 #include "http/request/request.h"
@@ -114,11 +115,30 @@ Value get_known_field(Session& session, uintptr_t datum) {
   KnownHeader known = static_cast<KnownHeader>(datum);
   return headers.has(known) ? Value{headers.joined(known)} : Value::missing();
 }
+// The request whose body's framing this one shows. The head of a subrequest leaves out the fields that frame a body, so that none of them
+// is passed on: without a body of its own it shows those of the request that it is a part of, as in nginx.
+Request& framed_request(Request& request) {
+  Request* at = &request;
+  while (at->is_subrequest && at->parent && !at->head.framing.chunked && at->head.framing.content_length == no_length)
+    at = &as_request(*at->parent);
+  return *at;
+}
+Value get_framing_field(Session& session, uintptr_t datum) {
+  Request& request = framed_request(as_request(session));
+  Value own = get_known_field(request, datum);
+  if (own.found || !request.is_subrequest || request.parent) return own;
+  const FramingFields* asked = request.find_slot<FramingFields>();
+  if (!asked) return own;
+  bool is_length = static_cast<KnownHeader>(datum) == KnownHeader::content_length;
+  return known_or_missing(is_length ? asked->content_length : asked->transfer_encoding);
+}
 // Also of a chunked body, once it was read.
 Value get_content_length(Session& session, uintptr_t) {
-  Request& request = as_request(session);
-  const Headers& headers = request.head.headers;
-  if (headers.has(KnownHeader::content_length)) return Value{headers.value(KnownHeader::content_length)};
+  Request& request = framed_request(as_request(session));
+  Value field = get_framing_field(request, known_datum<KnownHeader::content_length>);
+  if (field.found) return field;
+  if (request.is_subrequest && request.head.framing.content_length != no_length)
+    return number_value(session, static_cast<uint64_t>(request.head.framing.content_length));
   if (!request.head.framing.chunked || !request.spooled_body || !request.spooled_body->is_replayable()) return Value::missing();
   uint64_t bytes = 0;
   for (const Chunk& chunk : request.spooled_body->kept()) bytes += chunk.size();
@@ -153,7 +173,7 @@ Value get_realpath_root(Session& session, uintptr_t) {
 }
 Value get_request_filename(Session& session, uintptr_t) {
   Request& request = as_request(session);
-  std::string_view path = map_path(request, request.uri);
+  std::string_view path = shown_path(request, request.uri);
   return path.empty() ? Value::missing() : Value{path};
 }
 
@@ -183,10 +203,15 @@ Value get_sent_content_length(Session& session, uintptr_t) {
 Value get_sent_last_modified(Session& session, uintptr_t) {
   const Response& response = as_request(session).response;
   if (response.head.headers.has(KnownHeader::last_modified)) return Value{response.head.headers.value(KnownHeader::last_modified)};
-  if (response.last_modified < 0) return Value::missing();
+  if (response.last_modified < 0 || !has_last_modified(response.head.status)) return Value::missing();
   char text[http_date_size];
   format_http_date(response.last_modified, text);
   return text_value(session, {text, http_date_size});
+}
+Value get_sent_etag(Session& session, uintptr_t) {
+  const Response& response = as_request(session).response;
+  if (!response.etag.empty()) return Value{response.etag};
+  return field_value(response.head.headers, "etag");
 }
 bool stays_alive(const Request& request) { return request.response.keep_alive && request.head.framing.keep_alive; }
 Value get_sent_connection(Session& session, uintptr_t) {
@@ -258,6 +283,8 @@ constexpr VariableDef request_variables[] = {
     {"request_filename", get_request_filename, variable_volatile, http_variable},
     {"content_length", get_content_length, variable_volatile, http_variable},
     {"content_type", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::content_type>},
+    {"http_content_length", get_framing_field, variable_volatile, http_variable, nullptr, known_datum<KnownHeader::content_length>},
+    {"http_transfer_encoding", get_framing_field, variable_volatile, http_variable, nullptr, known_datum<KnownHeader::transfer_encoding>},
     {"http_host", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::host>},
     {"http_user_agent", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::user_agent>},
     {"http_referer", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::referer>},
@@ -273,6 +300,7 @@ constexpr VariableDef request_variables[] = {
     {"sent_http_content_type", get_sent_content_type, variable_volatile, http_variable},
     {"sent_http_content_length", get_sent_content_length, variable_volatile, http_variable},
     {"sent_http_last_modified", get_sent_last_modified, variable_volatile, http_variable},
+    {"sent_http_etag", get_sent_etag, variable_volatile, http_variable},
     {"sent_http_connection", get_sent_connection, variable_volatile, http_variable},
     {"sent_http_keep_alive", get_sent_keep_alive, variable_volatile, http_variable},
     {"sent_http_transfer_encoding", get_sent_transfer_encoding, variable_volatile, http_variable},

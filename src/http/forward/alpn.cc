@@ -87,6 +87,7 @@ Task<Result<PeerExchange*>> AlpnProtocol::open(PeerCall call, uint64_t deadline_
   if (call.target.connect.tls->questions) co_return h2::unasked_error();
   h2::PeerPool& pool = call.worker.state<h2::PeerPool>();
   std::shared_ptr<AlpnChoice> choice = call.worker.state<AlpnChoices>().of(call.target.key.text);
+  if (call.target.is_fresh && !pool.is_full(call.target)) co_return co_await open_new(call, *choice, deadline_ms);
   for (;;) {
     h2::StreamLease lease = pool.try_lease(call.target);
     if (lease) co_return co_await h2::client_protocol.open_on(std::move(lease), call, deadline_ms);

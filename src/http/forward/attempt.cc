@@ -7,6 +7,7 @@
 
 #include "event/tls/client.h"
 #include "http/forward/forward.h"
+#include "http/message/scan.h"
 
 namespace fairlead::http {
 
@@ -20,6 +21,7 @@ uint64_t Attempt::bounded(uint64_t deadline_ms) const {
 
 bool Attempt::begin(const AttemptRequest& what) {
   Loop& loop = request_.loop();
+  what_ = &what;
   started_ms_ = loop.now_ms();
   try_deadline_ms_ = loop.deadline(target_.try_timeout_ms);
   asks_upgrade_ = what.asks_upgrade && !request_.is_subrequest;
@@ -33,10 +35,42 @@ PeerCall Attempt::call_of(const AttemptRequest& what) {
   return PeerCall{request_.worker(), request_.arena(), request_.logger, target_, what, head, place_, interim};
 }
 
+// What a peer may be told behind a body: nothing whose meaning was settled with the head, and no name that an application could take for
+// another one. `but`: names that the configuration keeps.
+static bool may_be_trailer(const Headers::Field& field, const HeaderNames& but) {
+  auto is_plain = [](char byte) { return (scan::class_of(byte) & scan::name_plain) != 0; };
+  return field.known == KnownHeader::other && !but.holds(field) && std::all_of(field.name.begin(), field.name.end(), is_plain);
+}
+
+// A client's body with those of its trailers that its peer gets: the client must not say there what the head may not say.
+class SentBody final : public Body {
+ public:
+  SentBody(Body& source, const HeaderNames* trailers_but, Arena& arena) : source_(source), trailers_but_(trailers_but), arena_(arena) {}
+  Poll poll(Chunk& chunk) override { return source_.poll(chunk); }
+  Task<Result<Unit>> ready() override { return source_.ready(); }
+  std::optional<uint64_t> size() const override { return source_.size(); }
+  Error error() const override { return source_.error(); }
+  const Headers* trailers() const override {
+    const Headers* all = trailers_but_ ? source_.trailers() : nullptr;
+    return all ? keep_fields(*all, arena_, [&](const Headers::Field& field) { return may_be_trailer(field, *trailers_but_); }) : nullptr;
+  }
+
+ private:
+  Body& source_;
+  const HeaderNames* trailers_but_;
+  Arena& arena_;
+};
+
+Progress Attempt::pump(Body& body) {
+  if (!what_->has_body) return exchange_->pump(body);
+  SentBody sent(body, what_->trailers_but, request_.arena());
+  return exchange_->pump(sent);
+}
+
 // False: the rest has to wait, for the peer or for the body.
 bool Attempt::send(Body& body) {
   connect_ms_ = static_cast<int64_t>(request_.loop().now_ms() - started_ms_);
-  sent_ = exchange_->pump(body);
+  sent_ = pump(body);
   request_sent_ = sent_ == Progress::done;
   awaits_reply_ = request_sent_ && exchange_->awaits_input();
   read_deadline_ms_ = bounded(request_.loop().deadline(target_.read_timeout_ms));
@@ -139,7 +173,7 @@ Task<WaitStatus> Attempt::wait_readable() { co_return co_await exchange_->readab
 
 Task<Result<Unit>> Attempt::send_rest(Body& body) {
   for (;;) {
-    Progress progress = exchange_->pump(body);
+    Progress progress = pump(body);
     if (progress == Progress::done) {
       request_sent_ = true;
       co_return Unit();

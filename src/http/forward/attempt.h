@@ -45,6 +45,8 @@ class Attempt {
 
   // nullptr: not connected.
   const PeerExchange* exchange() const { return exchange_; }
+  // What it was begun with says HEAD, whatever the client said: there is no body of any reply.
+  bool asked_for_head() const { return what_->method == Method::head; }
   // Writes what is known so far into the record: phases, bytes.
   void note_times(TryRecord& record) const;
   // After a 101: the connection for a tunnel, which then is this object's no longer to pool. nullptr: there can be none.
@@ -59,6 +61,7 @@ class Attempt {
  private:
   PeerCall call_of(const AttemptRequest& what);
   bool send(Body& body);
+  Progress pump(Body& body);
   Task<Result<Unit>> send_rest(Body& body);
   Task<WaitStatus> wait_readable();
   Task<Result<Unit>> head_beside_upload();
@@ -69,6 +72,7 @@ class Attempt {
   Request& request_;
   const PeerProtocol& protocol_;
   const AttemptTarget& target_;
+  const AttemptRequest* what_ = nullptr;  // once begun
   ExchangePlace place_;
   PeerExchange* exchange_ = nullptr;  // in it
   Child<Result<Unit>> upload_;

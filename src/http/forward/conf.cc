@@ -140,6 +140,7 @@ void finish_tries(ForwardConf& conf) { conf.dropped = dropped_fields(conf); }
 ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_view prefix) {
   FL_TRY(check_buffers(block, conf, prefix));
   finish_tries(conf);
+  conf.obeys_x_accel_buffering = true;
   return Unit();
 }
 

@@ -89,6 +89,7 @@ struct ForwardConf {
   bool pass_request_headers = true;
   bool pass_request_body = true;
   bool pass_trailers = false;
+  bool pass_request_trailers = false;
   bool socket_keepalive = false;
   bool force_ranges = false;
   Size buffer_size{4096};
@@ -109,7 +110,8 @@ struct ForwardConf {
   std::vector<std::string_view> hide_headers;
   std::vector<std::string_view> pass_headers;
   // Made by finish_forward and finish_tries.
-  HeaderNames dropped;  // fields of a reply that clients do not get
+  HeaderNames dropped;  // fields and trailers of a reply that clients do not get
+  bool obeys_x_accel_buffering = false;  // replies have a say: there are directives for the buffers
 
   uint64_t largest_buffer() const { return std::max<uint64_t>(buffer_size, buffers.bytes); }
   uint64_t temp_file_write_bytes() const { return temp_file_write_size != 0 ? temp_file_write_size.bytes : 2 * largest_buffer(); }
@@ -226,9 +228,9 @@ constexpr auto connect_directives = std::array<Directive, 10>{
 
 // What those have besides that pass messages.
 template <class Conf, FixedText P>
-constexpr auto message_directives = std::array<Directive, 10>{
+constexpr auto message_directives = std::array<Directive, 11>{
     slot<Conf, &ForwardConf::stale_retry>(joined_name<P, "_stale_retry">, in_http_any,
-                                          "Send again on a fresh connection what a kept one closed before reading it."),
+                                          "Send again, whatever its method, what was not read by a peer that ended a kept connection."),
     slot<Conf, &ForwardConf::try_timeout>(joined_name<P, "_try_timeout">, in_http_any,
                                           "Time of one try until the head of its reply, 0: no limit."),
     slot<Conf, &ForwardConf::request_timeout>(joined_name<P, "_request_timeout">, in_http_any,
@@ -242,8 +244,11 @@ constexpr auto message_directives = std::array<Directive, 10>{
     slot<Conf, &ForwardConf::hide_headers>(joined_name<P, "_hide_header">, in_http_any, "A reply header field that clients do not get."),
     slot<Conf, &ForwardConf::pass_headers>(joined_name<P, "_pass_header">, in_http_any,
                                            "A reply header field that clients get though it is hidden by default."),
+    slot<Conf, &ForwardConf::pass_request_trailers>(joined_name<P, "_pass_request_trailers">, in_http_any,
+        "Send the trailers of the client's body on, where it goes in chunks or over HTTP/2; not those that the head may not hold (fields "
+        "that other lines set or drop), nor names that are known to the server or hold more than letters, digits and hyphens."),
     slot<Conf, &ForwardConf::replay_buffer_size>(joined_name<P, "_replay_buffer_size">, in_http_any,
-                                                 "How much of a body that is sent on as it arrives is kept for another try, 0: nothing."),
+                                                 "How much of a body sent on as it arrives is kept for another try or upstream, 0: none."),
 };
 
 template <class Conf, FixedText P>

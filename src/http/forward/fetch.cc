@@ -22,12 +22,15 @@ class Fetch {
   Fetch(const Fetch&) = delete;
   Fetch& operator=(const Fetch&) = delete;
 
+  // Until the reply is there, or its failure.
   Task<Result<Unit>> run();
   Fetched take() { return std::move(fetched_); }
 
  private:
   template <class Writer>
   void write_head(Writer writer);
+  Task<Result<Unit>> try_once();
+  void end_try();
   Task<Result<Unit>> send();
   Task<Result<Unit>> read_head();
   Task<Result<Unit>> read_body();
@@ -61,10 +64,12 @@ Fetch::Fetch(Worker& worker, const Logger& logger, FetchPlan& plan)
   write_head(h2::RequestWriter(fields_, plan.method, plan.scheme, plan.path));
 }
 
-Fetch::~Fetch() {
+Fetch::~Fetch() { end_try(); }
+
+void Fetch::end_try() {
   if (!exchange_) return;
   exchange_->end(sent_);
-  exchange_->~PeerExchange();
+  std::exchange(exchange_, nullptr)->~PeerExchange();
 }
 
 template <class Writer>
@@ -76,6 +81,16 @@ void Fetch::write_head(Writer writer) {
 }
 
 Task<Result<Unit>> Fetch::run() {
+  auto done = co_await try_once();
+  if (done || !plan_.may_repeat || !exchange_ || !exchange_->is_stale()) co_return done;
+  end_try();
+  sent_ = false;
+  body_ = BytesBody(Slice(plan_.body));
+  plan_.target.is_fresh = true;
+  co_return co_await try_once();
+}
+
+Task<Result<Unit>> Fetch::try_once() {
   PeerCall call{worker_, *fetched_.arena, logger_, plan_.target, what_, *fetched_.head, place_, {}};
   exchange_ = plan_.protocol.try_open(call);
   if (!exchange_) {

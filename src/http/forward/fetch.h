@@ -2,8 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // fetch(): one request of the server's own to one peer, for modules that talk to a service beside the traffic (exporters, policies): no
-// client, no retries, the reply in memory. Rides the connections of the given pool and protocol. Which address, and what a reply means, is
-// the caller's.
+// client, the reply in memory, no retries but the one that a kept connection may ask for. Rides the connections of the given pool and
+// protocol. Which address, and what a reply means, is the caller's.
 #pragma once
 
 #include <string>
@@ -23,6 +23,7 @@ struct FetchPlan {
   std::string_view scheme = "http", authority, path;  // these and the fields outlive the fetch
   std::vector<std::pair<std::string_view, std::string_view>> fields;
   std::string body;
+  bool may_repeat = false;              // acting on it twice does no harm: sent once more if a kept connection ends before it answers
   uint64_t timeout_ms = 10'000;         // of the whole
   size_t reply_bytes_max = 64 * 1024;   // of the body
 };

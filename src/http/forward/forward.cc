@@ -9,10 +9,10 @@
 #include "core/base/format.h"
 #include "http/forward/peer_tls.h"
 #include "http/forward/picker.h"
-#include "http/forward/replay.h"
 #include "http/forward/retry.h"
 #include "http/request/client_facts.h"
 #include "http/request/read_body.h"
+#include "http/request/replay.h"
 #include "http/request/spool.h"
 
 namespace fairlead::http {
@@ -35,6 +35,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   AttemptTarget to;
   to.address = &peer.spec.address;
   to.pool = target.pool;
+  to.is_fresh = target.fresh_only;
   to.limits = plan.limits;
   std::string_view key = peer.spec.name;
   if (choice && choice->bind.valid()) {
@@ -175,20 +176,11 @@ Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target,
   return Verdict::status(502);
 }
 
-// The body could not be kept: the client's fault, or a disk of ours.
-uint16_t status_of_body(const Error& error) { return error.side == Side::client ? Retry::status_of(error) : uint16_t{500}; }
-
 // What a failed try's $upstream_status says: nothing where the client failed, in its body, before the peer answered.
 uint16_t status_for_log(const Error& error) { return error.side == Side::client ? uint16_t{0} : Retry::status_of(error); }
 
-// How the request's body can be given to another try.
-struct Replay {
-  bool kept = false;           // there is none, or it was read ahead
-  ReplayBody* body = nullptr;  // it is kept as it passes
-  bool is_possible() const { return kept || (body && body->can_rewind()); }
-};
-
-Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const AttemptRequest& what, const Replay& replay) {
+// `passed`: the body that is kept as it passes; nullptr: it was read ahead, or there is none.
+Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const AttemptRequest& what, const ReplayBody* passed) {
   Outcome outcome;
   if (!ran) outcome.error = ran.error();
   else outcome.status = attempt.head.status;
@@ -198,9 +190,17 @@ Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const Attemp
   outcome.sent = exchange->sent_bytes() > 0;
   outcome.refused = !ran && exchange->is_refused();
   outcome.stale = !ran && exchange->is_stale() && ran.error().fault != Fault::timeout && ran.error().side == Side::upstream;
-  outcome.unread = outcome.stale && exchange->is_unread();
-  outcome.body_lost = what.has_body && exchange->has_pulled_body() && !replay.is_possible();
+  outcome.unread = outcome.stale && (!outcome.sent || (ran.error().fault == Fault::closed && exchange->is_unread()));
+  outcome.body_lost = what.has_body && exchange->has_pulled_body() && passed && !passed->can_rewind();
   return outcome;
+}
+
+// $fail_reason of a request that no further try follows, for the reason `refused`, if any. A reply that is the answer, not the page for an
+// error, makes up for what failed before.
+void note_reason(Request& request, const Outcome& outcome, std::string_view refused) {
+  if (!refused.empty()) request.fail_reason = refused;
+  else if (outcome.error.fault != Fault::none) request.fail_reason = Retry::reason_of(outcome);
+  else if (request.error_status == 0) request.fail_reason = {};
 }
 
 // Trailers are waited for only if that may lead to another try.
@@ -231,7 +231,7 @@ struct Forwarding {
   const ForwardPlan& plan;
   Target target;
   AttemptRequest what;
-  Replay replay;
+  ReplayBody* passed = nullptr;  // what.body, where it is kept as it passes
 };
 
 // The client's leaving ends it: a reply that is to be stored is worth having all the same.
@@ -275,7 +275,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
       break;
     }
     if (ran) one.note_reply();
-    Outcome outcome = outcome_of(ran, one.attempt, work.what, work.replay);
+    Outcome outcome = outcome_of(ran, one.attempt, work.what, work.passed);
     if (!allowed) outcome.condition = Next::denied;
     if (ran && plan.judge) outcome.condition = co_await condition_of_reply(plan, one.attempt, retry.has_tries());
     one.record.status = ran ? outcome.status : status_for_log(outcome.error);
@@ -283,9 +283,10 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     one.record.reason = Retry::reason_of(outcome);
     Again again = retry.again(outcome, request.loop().now_ms(), random);
     request.logger.debug("http upstream: {} status {}{}", one.record.peer, one.record.status, again == Again::no ? "" : ", another try");
-    if (!ran && !(outcome.stale && again == Again::same_peer)) log_failure(request, outcome.error, one.attempt);
+    bool is_undone = again == Again::same_peer && (outcome.stale || outcome.refused);  // as if it had not been
+    if (!ran && !is_undone) log_failure(request, outcome.error, one.attempt);
     if (again == Again::no) {
-      if (!retry.refused().empty()) request.fail_reason = retry.refused();
+      note_reason(request, outcome, retry.refused());
       if (ran) {
         picker.note_reply(one.attempt.head.headers, one.peer());
         Relay relay{request, plan, one.attempt, one.record};
@@ -296,7 +297,6 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
         one.finish(TryEnd::ok);  // as nginx: a status is a failure of the peer only if another one is asked for it
         co_return relay.verdict;
       }
-      if (request.fail_reason.empty()) request.fail_reason = one.record.reason;
       one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::unknown);
       co_return Verdict::status(Retry::status_of(outcome.error));
     }
@@ -304,8 +304,9 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     uint32_t index = one.peer().index;
     one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
     if (again == Again::same_peer) picker.forget(index);
-    if (request.spooled_body) rewind_body(request);
-    if (work.replay.body) work.replay.body->rewind();
+    if (again == Again::same_peer && outcome.stale) target.fresh_only = true;
+    if (work.passed) work.passed->rewind();
+    else rewind_body(request);
     if (retry.pause_ms() > 0) co_await Sleep(request.loop(), retry.pause_ms());
   }
 }
@@ -315,6 +316,7 @@ static bool passes_body(const Request& request, const ForwardPlan& plan) { retur
 // The body has to be there as a whole before the first try. One that came with its head is kept in any case: then it can be sent again.
 static bool must_read_body(Request& request, const ForwardPlan& plan) {
   if (!request.head.has_body() || request.spooled_body) return false;
+  if (is_body_lost(request)) return plan.conf.pass_request_body || plan.has_own_body;  // which fails
   if (!plan.conf.pass_request_body || plan.has_own_body) return true;  // what is sent instead may be made of it; its limits hold, too
   bool no_chunks = request.head.framing.chunked && !plan.can_send_chunked;
   return plan.conf.request_buffering || no_chunks || request.body().is_at_hand();
@@ -329,17 +331,17 @@ static uint64_t time_of_tries(const ForwardPlan& plan) {
 
 // When nothing has to be waited for any more before the first try.
 static void prepare_tries(Request& request, Forwarding& work) {
+  const ForwardPlan& plan = work.plan;
+  uint64_t kept_max = plan.conf.replay_buffer_size.bytes;
   // An upstream before an error_page or X-Accel-Redirect that led here may have been sent it.
-  if (request.spooled_body && request.spooled_body->is_replayable()) rewind_body(request);
+  if (request.spooled_body) rewind_body(request);
+  else if (passes_body(request, plan)) work.passed = &pass_body(request, kept_max);
   work.what.body = &request.body();
-  work.replay.kept = !passes_body(request, work.plan) || request.spooled_body;
-  if (!work.replay.kept && work.plan.conf.replay_buffer_size)
-    work.what.body = work.replay.body = request.arena().make<ReplayBody>(*work.what.body, work.plan.conf.replay_buffer_size.bytes);
   const Body* own = work.what.body;
-  work.plan.build(request, work.what, work.plan.module_plan);
-  // A body that the module made is in memory as a whole: that of another try is the same again.
+  plan.build(request, work.what, plan.module_plan);
+  // One that the module made: it is in memory as a whole, or a translation of the client's, which is not made twice.
   if (work.what.has_body && work.what.body != own)
-    work.what.body = work.replay.body = request.arena().make<ReplayBody>(*work.what.body, UINT64_MAX);
+    work.what.body = work.passed = request.arena().make<ReplayBody>(*work.what.body, plan.has_own_body ? UINT64_MAX : kept_max);
 }
 
 static Task<Verdict> find_and_try(Request& request, Forwarding& work) {
@@ -366,7 +368,7 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
   if (may_abort(plan)) abortable.emplace(request);
   if (must_read_body(request, plan)) {
     auto read = co_await read_body(request);
-    if (!read) co_return Verdict::status(status_of_body(read.error()));
+    if (!read) co_return Verdict::status(Retry::status_of(read.error()));
   }
   uint64_t time_ms = time_of_tries(plan);
   if (time_ms == 0) co_return co_await find_and_try(request, work);
@@ -381,6 +383,7 @@ static Task<Verdict> prepare_and_try(Request& request, Forwarding& work) {
 
 // Plain, so that a request without a body to a group of the configuration does without a frame of its own here.
 Task<Verdict> forward(Request& request, const ForwardPlan& plan) {
+  request.upstream_headers = request.upstream_trailers = nullptr;  // of another upstream, before an error_page
   Forwarding& work = *request.arena().make<Forwarding>(plan);
   if (!plan.group || time_of_tries(plan) != 0 || must_read_body(request, plan)) return prepare_and_try(request, work);
   Upstream& upstream = request.worker().state<Upstreams>().of(*plan.group);

@@ -13,6 +13,7 @@
 #include "http/forward/store.h"
 #include "http/forward/tunnel.h"
 #include "http/message/known_header.h"
+#include "http/message/status.h"
 #include "http/message/uri.h"
 #include "http/request/found_file.h"
 #include "http/request/client_facts.h"
@@ -28,7 +29,8 @@ constexpr KnownHeaderSet kept_by_accel(KnownHeader::content_type, KnownHeader::s
                                        KnownHeader::accept_ranges, KnownHeader::content_disposition);
 
 // The pieces of a reply's head that change what happens next. Nothing: go on.
-std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Headers& headers) {
+std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, ResponseHead& reply) {
+  const Headers& headers = reply.headers;
   const Flags<Ignore>& ignore = plan.conf.ignore_headers;
   if (headers.has(KnownHeader::x_accel_limit_rate) && !ignore.has(Ignore::x_accel_limit_rate)) {
     auto rate = parse_decimal(headers.value(KnownHeader::x_accel_limit_rate));
@@ -39,6 +41,7 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Hea
   const Headers::Field* where = headers.find(KnownHeader::x_accel_redirect);
   if (!where || ignore.has(Ignore::x_accel_redirect)) return std::nullopt;
   std::string_view to = request.arena().copy(where->value);
+  if (plan.edit_reply) plan.edit_reply(request, reply, plan.module_plan);
   std::vector<Headers::Field> kept;
   for (const Headers::Field& field : headers)
     if (kept_by_accel.holds(field.known)) kept.push_back(field);
@@ -79,7 +82,8 @@ void keep_challenges(Request& request, const ResponseHead& reply) {
 }
 
 bool is_buffered(const ForwardConf& conf, const Headers& headers) {
-  if (!headers.has(KnownHeader::x_accel_buffering) || conf.ignore_headers.has(Ignore::x_accel_buffering)) return conf.buffering;
+  bool has_say = conf.obeys_x_accel_buffering && !conf.ignore_headers.has(Ignore::x_accel_buffering);
+  if (!has_say || !headers.has(KnownHeader::x_accel_buffering)) return conf.buffering;
   std::string_view wish = headers.value(KnownHeader::x_accel_buffering);
   if (equal_nocase(wish, "no")) return false;
   return conf.buffering || equal_nocase(wish, "yes");
@@ -126,6 +130,34 @@ struct ReadingAhead {
   }
 };
 
+// $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept if the configuration uses such a variable.
+void keep_original(Request& request, const Headers& headers) {
+  request.upstream_headers = &headers;
+  if (!request.generation().shows_upstream_fields) return;
+  Headers* original = request.arena().make<Headers>(request.arena(), static_cast<uint32_t>(headers.size() + 1));
+  for (const Headers::Field& field : headers) original->add(field.known, field.name, field.value);
+  request.upstream_headers = original;
+}
+
+// The reply announces what another method would get (RFC 9110 section 8.6), by proxy_method HEAD, to a client that awaits it.
+bool lacks_body(const Relay& relay) {
+  const ResponseHead& reply = relay.attempt.head;
+  bool awaits_body = relay.request.method != Method::head && has_body(reply.status);
+  return relay.attempt.asked_for_head() && awaits_body && reply.framing.content_length > 0;
+}
+
+// As with nginx the client is told the length all the same. In HTTP/1 the connection ends, so that nobody waits for the rest or takes the
+// next response for it; in HTTP/2 such a message would be malformed, and the length is that of the body that comes.
+void announce_no_body(Request& request) {
+  Response& response = request.response;
+  if (request.head.version_major >= 2) {
+    response.head.framing.content_length = no_length;
+    return;
+  }
+  response.head_only = true;
+  response.keep_alive = false;
+}
+
 // Counts what passes, for $upstream_response_length, holds it back to proxy_limit_rate, and drops trailers unless they are wanted.
 class ReplyBody final : public Body {
  public:
@@ -166,7 +198,11 @@ class ReplyBody final : public Body {
     return is_over_ ? std::optional<uint64_t>(0) : source_.size();
   }
   Error error() const override { return is_over_ ? Error() : source_.error(); }
-  const Headers* trailers() const override { return trailers_ && !is_over_ ? source_.trailers() : nullptr; }
+  const Headers* trailers() const override {
+    const Headers* all = trailers_ && !is_over_ ? source_.trailers() : nullptr;
+    const HeaderNames& dropped = relay_.plan.conf.dropped;
+    return all ? keep_fields(*all, relay_.request.arena(), [&](const Headers::Field& field) { return !dropped.holds(field); }) : nullptr;
+  }
 
  private:
   Loop& loop_;
@@ -200,7 +236,6 @@ bool try_relay(Relay& relay) {
   ResponseHead& reply = relay.attempt.head;
   relay.attempt.note_times(relay.record);
   Response& response = request.response;
-  // $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept if the configuration uses such a variable.
   request.upstream_headers = &reply.headers;
   if (opens_tunnel(relay)) return false;
   if (is_intercepted(request, relay.plan, reply.status)) {
@@ -208,18 +243,15 @@ bool try_relay(Relay& relay) {
     relay.verdict = Verdict::status(reply.status);
     return true;
   }
-  if (auto redirected = take_accel(request, relay.plan, reply.headers)) {
+  keep_original(request, reply.headers);
+  if (auto redirected = take_accel(request, relay.plan, reply)) {
     relay.verdict = *redirected;
     return true;
-  }
-  if (request.generation().shows_upstream_fields) {
-    Headers* original = request.arena().make<Headers>(request.arena(), static_cast<uint32_t>(reply.headers.size() + 1));
-    for (const Headers::Field& field : reply.headers) original->add(field.known, field.name, field.value);
-    request.upstream_headers = original;
   }
   response.head.status = reply.status;
   response.head.reason = reply.reason;
   response.head.framing.content_length = reply.framing.content_length;
+  if (lacks_body(relay)) announce_no_body(request);
   response.reads_ahead = is_buffered(conf, reply.headers);
   response.foreign_location = true;
   std::optional<FilePlace> place = store_place(request, conf, reply);

@@ -71,11 +71,14 @@ Again Retry::again(const Outcome& outcome, uint64_t now_ms, Random& random) {
     refused_before_ = true;
     return Again::same_peer;
   }
-  if (outcome.stale && !outcome.body_lost && !conf_.next_upstream.has(Next::off)) {
+  // Once: a request that makes peers close is not sent over every connection that is kept.
+  if (outcome.stale && !outcome.body_lost && !was_stale_ && !conf_.next_upstream.has(Next::off)) {
     // RFC 9112 section 9.3.1.1: what was certainly not read may be sent again whatever the method.
-    if (conf_.stale_retry && (outcome.unread || is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent)))
+    bool unread = conf_.stale_retry && outcome.unread;
+    if (unread || is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent)) {
+      was_stale_ = true;
       return Again::same_peer;
-    if (!conf_.stale_retry && (is_idempotent(method_) || conf_.next_upstream.has(Next::non_idempotent))) return Again::same_peer;
+    }
   }
   if (!is_listed(outcome)) return Again::no;
   if (outcome.body_lost) {

@@ -21,7 +21,7 @@ struct Outcome {
   bool connected = false;      // else nothing of the request can have been seen
   bool sent = false;           // some byte of the request was written
   bool stale = false;          // a reused connection that ended before any byte of an answer
-  bool unread = false;         // the peer's TCP acknowledged no byte of this request
+  bool unread = false;         // stale, and the peer cannot have read any byte of this request
   bool refused = false;        // the peer said that it did not look at the request (RFC 9113 section 8.7)
   bool body_lost = false;      // the body cannot be given again
 };
@@ -30,7 +30,7 @@ struct Outcome {
 enum class Again : uint8_t {
   no,
   next_peer,
-  same_peer,  // a stale connection, a refused stream: not a failure of the peer, does not count as a try
+  same_peer,  // after a stale connection on a new one; after a refused stream: not a failure of the peer, does not count as a try
 };
 
 class Retry {
@@ -66,6 +66,7 @@ class Retry {
   unsigned retries_ = 0;
   uint64_t pause_ms_ = 0;
   bool refused_before_ = false;  // the peer refused this request without looking at it
+  bool was_stale_ = false;       // ... and it was sent again for that: no kept connection is used any more
   std::string_view refused_;
 };
 

@@ -17,6 +17,7 @@ struct Target {
   const GroupSpec* group = nullptr;     // nullptr: made at run time
   const Balancer* balancer = nullptr;
   ConnPool* pool = nullptr;
+  bool fresh_only = false;              // a kept connection failed this request: from now on only new ones
   PeerQueue* queue = nullptr;           // of requests that wait for a peer; nullptr: none does
   const PeerSet* peers = nullptr;
   Live<PeerSet>::Ref pinned;            // of a group

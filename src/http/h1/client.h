@@ -44,9 +44,10 @@ class ClientExchange final : public PeerExchange {
   void begin_headless_body();
   void begin_body();
   const char* surplus() const;
-  // The connection may serve another request.
+  // The connection may serve another request: not behind a 101, asked for or not, where the peer speaks another protocol.
   bool is_reusable() const {
-    return body_ && body_->is_complete() && head_.framing.keep_alive && peer_->unread().empty() && !peer_->is_broken();
+    bool is_over = body_ && body_->is_complete() && peer_->unread().empty();
+    return is_over && head_.status != 101 && head_.framing.keep_alive && !peer_->is_broken();
   }
 
   PeerConnection peer_;

@@ -367,6 +367,7 @@ bool RequestParser::finish_absolute() {
   head_.host = authority->host;
   head_.port = authority->port;
   rest.remove_prefix(colon + 3 + named.size());
+  if (rest.starts_with('#')) return fail(line_at_, 400, invalid_request);  // a fragment is no part of a target
   if (rest.empty()) {
     head_.request_uri = "/";
   } else {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "http/conf/core_conf.h"
 #include "http/h1/write.h"
 #include "http/message/status.h"
 #include "http/request/handle.h"
@@ -140,13 +141,28 @@ HeadStep read_head(Connection& client, RequestParser& parser, const ServerRules&
   }
 }
 
+// For how long what a client still sends is read once it has its answer. Milliseconds; a time of 0: not at all.
+struct LingerRules {
+  uint64_t time_ms = 0;
+  uint64_t timeout_ms = 0;
+  bool always = false;
+};
+
+// What the place that answered says. Asked for only where the client may still be sending.
+LingerRules lingering_of(const Request& request, const ServerRules& rules) {
+  if (!request.block) return {rules.lingering_time_ms, rules.lingering_timeout_ms, rules.linger_always};
+  const CoreConf& core = conf<CoreConf>(request);
+  if (core.lingering_close == Lingering::off) return {};
+  return {core.lingering_time, core.lingering_timeout, core.lingering_close == Lingering::always};
+}
+
 // After the answer: what the client still sends of its request is read and dropped, for a while. True: the connection may go on.
-Task<bool> drop_rest(Connection& client, ReceivedBody& body, const ServerRules& rules) {
-  uint64_t ends_ms = client.loop().deadline(rules.lingering_time_ms);
+Task<bool> drop_rest(Connection& client, ReceivedBody& body, LingerRules lingering) {
+  uint64_t ends_ms = client.loop().now_ms() + lingering.time_ms;
   while (!body.discard()) {
-    if (body.has_failed()) co_return false;
-    uint64_t deadline = std::min(ends_ms, client.loop().deadline(rules.lingering_timeout_ms));
-    if (client.loop().now_ms() >= ends_ms) co_return false;
+    uint64_t now_ms = client.loop().now_ms();
+    if (body.has_failed() || now_ms >= ends_ms) co_return false;
+    uint64_t deadline = std::min(ends_ms, now_ms + lingering.timeout_ms);
     WaitStatus status = co_await client.readable(deadline);
     if (status == WaitStatus::timeout) co_return false;
   }
@@ -162,25 +178,32 @@ bool has_sent_more(Connection& client, const ServerRules& rules) {
 
 enum class After : uint8_t { next_request, close, linger };
 
-// How a request left its connection, and how long that may be idle then.
+// How a request left its connection, and for how long: that may be idle then, or is read on. In 16 bytes: it lies in the frame of every
+// connection.
 struct Left {
   After after = After::close;
-  uint64_t idle_timeout_ms = 0;
+  uint32_t linger_timeout_ms = 0;
+  uint64_t time_ms = 0;
 };
 
-// After the answer, as far as this request decides.
-Task<After> after_answer(Connection& client, const ServerRules& rules, ServerExchange& exchange) {
+Left left_to_linger(LingerRules lingering) {
+  if (lingering.time_ms == 0) return Left();
+  return Left{After::linger, static_cast<uint32_t>(std::min<uint64_t>(lingering.timeout_ms, UINT32_MAX)), lingering.time_ms};
+}
+
+// After the answer, as far as this request decides; `idle_ms`: of the connection if it goes on.
+Task<Left> after_answer(Connection& client, const ServerRules& rules, ServerExchange& exchange, LingerRules lingering, uint64_t idle_ms) {
   ReceivedBody& body = exchange.body();
-  if (client.is_broken()) co_return After::close;
+  if (client.is_broken()) co_return Left();
   if (!exchange.keeps_alive()) {
-    bool lingers = rules.linger_always || !body.is_complete() || has_sent_more(client, rules);
-    co_return lingers ? After::linger : After::close;
+    bool lingers = lingering.always || !body.is_complete() || has_sent_more(client, rules);
+    co_return lingers ? left_to_linger(lingering) : Left();
   }
   if (!body.is_complete()) {
-    bool complete = co_await drop_rest(client, body, rules);
-    if (!complete) co_return After::close;
+    bool complete = co_await drop_rest(client, body, lingering);
+    if (!complete) co_return Left();
   }
-  co_return After::next_request;
+  co_return Left{After::next_request, 0, idle_ms};
 }
 
 // While the rest of a head is waited for the sink knows of it, however that ends.
@@ -195,11 +218,12 @@ class Reading {
   RequestSink& sink_;
 };
 
-// The client ended in or before a head. That it ended between two requests is nothing to tell.
+// The client ended in or before a head.
 void tell_broken(Connection& client, const RequestParser& parser, RequestSink& sink) {
   const char* failure = client.transport().failure_text();
   if (!parser.started()) {
     if (failure) sink.broken(failure, "waiting for request");
+    else if (!client.is_broken()) sink.ended();
     return;
   }
   sink.broken(failure ? failure : "client prematurely closed connection",
@@ -253,21 +277,21 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
     if (!handling.try_begin(sink, fault)) co_await handling;
     if (!handling.try_answer()) co_await handling;
   }
-  if (fault) co_return Left{client.is_broken() ? After::close : After::linger, 0};
-  Left left{After::next_request, request->response.keepalive_timeout_ms};
+  if (fault) co_return client.is_broken() ? Left() : left_to_linger(lingering_of(*request, rules));
+  Left left{After::next_request, 0, request->response.keepalive_timeout_ms};
   bool simple = exchange->keeps_alive() && exchange->body().is_complete();
-  if (!simple) left.after = co_await after_answer(client, rules, *exchange);
+  if (!simple) left = co_await after_answer(client, rules, *exchange, lingering_of(*request, rules), left.time_ms);
   co_return left;
 }
 
 }  // namespace
 
 Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink) {
-  Left left{After::next_request, rules.header_timeout_ms};
+  Left left{After::next_request, 0, rules.header_timeout_ms};
   while (left.after == After::next_request) {
     if (client.unread().empty()) {
       client.release_if_empty();
-      uint64_t timeout_ms = left.idle_timeout_ms == UINT64_MAX ? rules.keepalive_timeout_ms : left.idle_timeout_ms;
+      uint64_t timeout_ms = left.time_ms == UINT64_MAX ? rules.keepalive_timeout_ms : left.time_ms;
       sink.idle(true);
       uint64_t deadline = std::min(client.loop().deadline(timeout_ms), sink.idle_deadline_ms());
       WaitStatus status = co_await client.readable(deadline);
@@ -277,9 +301,7 @@ Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink
     }
     left = co_await serve_one(client, rules, sink);
   }
-  if (left.after == After::linger && rules.lingering_time_ms > 0) {
-    co_await linger(client, rules.lingering_time_ms, rules.lingering_timeout_ms);
-  }
+  if (left.after == After::linger) co_await linger(client, left.time_ms, left.linger_timeout_ms);
   co_return Unit();
 }
 

@@ -5,10 +5,11 @@
 #include <cerrno>
 
 #include "core/base/text.h"
+#include "event/tls/client.h"
 #include "http/h2/field_list.h"
 #include "http/message/status.h"
-#include "http/request/request.h"
 #include "http/request/peer_connection.h"
+#include "http/request/request.h"
 
 namespace fairlead::http::h2 {
 
@@ -182,16 +183,33 @@ HeadPoll ClientExchange::poll_head() {
 
 // An extended CONNECT depends on settings that may have to be waited for (RFC 8441 section 3).
 PeerExchange* ClientProtocol::try_open(const PeerCall& call) const {
-  if (!call.what.fields->protocol.empty()) return nullptr;
+  if (!call.what.fields->protocol.empty() || call.target.is_fresh) return nullptr;
   StreamLease lease = call.worker.state<PeerPool>().try_lease(call.target);
   return lease ? call.place.make<ClientExchange>(call.arena, call, std::move(lease)) : nullptr;
+}
+
+// On a connection that is made for it and that others may share from then on.
+static Task<Result<StreamLease>> lease_new(PeerCall call, uint64_t deadline_ms) {
+  const TlsTarget* tls = call.target.connect.tls;
+  if (tls && tls->questions) co_return unasked_error();
+  auto connected = co_await connect_peer(call, deadline_ms);
+  if (!connected) co_return connected.error();
+  if (tls && (*connected)->connection.transport().alpn() != "h2") co_return unchosen_error();
+  StreamLease lease = call.worker.state<PeerPool>().adopt(call.target, std::move(*connected));
+  if (!lease) co_return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"};
+  co_return std::move(lease);
 }
 
 Task<Result<PeerExchange*>> ClientProtocol::open(PeerCall call, uint64_t deadline_ms) const {
   Worker& worker = call.worker;
   PeerPool& pool = worker.state<PeerPool>();
   StreamLease lease;
-  if (!call.what.fields->protocol.empty()) lease = pool.try_lease(call.target);
+  if (call.target.is_fresh && worker.has_room() && !pool.is_full(call.target)) {
+    auto leased = co_await lease_new(call, deadline_ms);
+    if (!leased) co_return leased.error();
+    co_return co_await open_on(std::move(*leased), call, deadline_ms);
+  }
+  if (!call.what.fields->protocol.empty() || call.target.is_fresh) lease = pool.try_lease(call.target);
   if (!lease) {
     bool is_room = co_await find_room(call);
     if (!is_room) co_return no_room;

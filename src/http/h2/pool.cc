@@ -49,6 +49,8 @@ class PeerLink final : public Link, private SessionEvents {
   bool has_room(uint64_t streams_max) const {
     return !leaving_ && leases_ < streams_max && session_.room() + session_.stream_count() > leases_;
   }
+  // The peer allows no stream at all, for now.
+  bool is_shut() const { return has_settings_ && leases_ == 0 && session_.room() == 0; }
   // Gives whether there was one before.
   bool take_stream();
   void give_back();
@@ -124,19 +126,19 @@ class PeerGroup {
   void connect_if_needed();
   // Room was made on some connection.
   void serve_waiters();
-  // `connection` is one more.
-  void adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection) {
-    ++runners_;
-    pool_.links_.spawn(run_link(rules_of(target), std::move(connection)));
-  }
+  // `connection` is one more. The first lease on it; empty if it has ended at once.
+  StreamLease adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection);
   bool is_full(const PeerLimits& limits) const { return limits.connections_max && connection_count() >= limits.connections_max; }
+  // Some connection shows that the peer allows no streams: another one would have no more room.
+  bool is_shut() const;
   // Some connection stands whose handshake has not ended.
   bool is_handshaking() const;
   Loop& loop() const { return pool_.worker_.loop(); }
 
  private:
   Task<Unit> make_link(const AttemptTarget& target);
-  Task<Unit> run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection);
+  // `first`: gets the first lease, before the first wait; nullptr: whoever waits does.
+  Task<Unit> run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection, StreamLease* first);
   size_t connection_count() const;  // those on their way included
   Task<std::unique_ptr<PooledConnection>> open_link(LinkPlan& plan);
   void fail_waiters(const Error& error, const TlsTarget* of);
@@ -304,10 +306,16 @@ void PeerGroup::connect_if_needed() {
   for (LeaseWaiter* one = waiters_.front(); one; one = waiters_.next(*one)) ++waiting;
   for (LinkPlan* plan = plans_.front(); plan; plan = plans_.next(*plan)) ++connecting;
   const PeerLimits& limits = *first->target.limits;
-  if (is_full(limits)) return;
+  if (is_full(limits) || is_shut()) return;
   if (waiting <= connecting * std::min(limits.streams_max, expected_streams)) return;
   ++runners_;
   pool_.links_.spawn(make_link(first->target));
+}
+
+bool PeerGroup::is_shut() const {
+  for (const PeerLink* link = links_.front(); link; link = links_.next(*link))
+    if (link->is_shut()) return true;
+  return false;
 }
 
 size_t PeerGroup::connection_count() const {
@@ -347,9 +355,7 @@ Task<std::unique_ptr<PooledConnection>> PeerGroup::open_link(LinkPlan& plan) {
   ConnectionSlot slot(worker);  // before the wait: whoever looks meanwhile must see it taken
   auto connected = co_await connect(worker.loop(), plan.address, plan.connect, PoolKey::of(key_), deadline);
   plan.unlink();
-  // Where a peer may choose (forward/alpn.h), it did so before.
-  if (connected && plan.connect.tls && (*connected)->connection.transport().alpn() != "h2")
-    connected = Error{Fault::closed, Side::upstream, 0, "upstream no longer chooses HTTP/2"};
+  if (connected && plan.connect.tls && (*connected)->connection.transport().alpn() != "h2") connected = unchosen_error();
   if (connected) {
     (*connected)->slot = std::move(slot);
     co_return std::move(*connected);
@@ -370,7 +376,7 @@ Task<Unit> PeerGroup::make_link(const AttemptTarget& target) {
   }
   if (connection) {
     ++runners_;
-    pool_.links_.spawn(run_link(rules, std::move(connection)));
+    pool_.links_.spawn(run_link(rules, std::move(connection), nullptr));
   }
   --runners_;
   forget_if_empty();
@@ -378,17 +384,26 @@ Task<Unit> PeerGroup::make_link(const AttemptTarget& target) {
 }
 
 // Its frame keeps the connection.
-Task<Unit> PeerGroup::run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection) {
+Task<Unit> PeerGroup::run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection, StreamLease* first) {
   {
     Logger logger(*conf<ErrorLogConf>(pool_.worker_.generation().root()).log);
     PeerLink link(*this, logger, std::move(connection), rules);
     links_.push_back(link);
+    if (first) *first = StreamLease(link);
     serve_waiters();
     co_await link.run();
   }
   --runners_;
   forget_if_empty();
   co_return Unit();
+}
+
+StreamLease PeerGroup::adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection) {
+  StreamLease first;
+  ++runners_;
+  pool_.links_.spawn(run_link(rules_of(target), std::move(connection), &first));
+  if (first && first.session().room() == 0) first.give_back();
+  return first;
 }
 
 void PeerGroup::forget_if_empty() {
@@ -426,8 +441,7 @@ StreamLease PeerPool::try_lease(const AttemptTarget& target) {
 }
 
 StreamLease PeerPool::adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection) {
-  group_of(target.key).adopt(target, std::move(connection));
-  return try_lease(target);
+  return group_of(target.key).adopt(target, std::move(connection));
 }
 
 bool PeerPool::is_full(const AttemptTarget& target) const {
@@ -438,6 +452,8 @@ bool PeerPool::is_full(const AttemptTarget& target) const {
 Error unasked_error() {
   return Error{Fault::unavailable, Side::local, 0, "hooks of handshakes are not asked about connections that requests share"};
 }
+
+Error unchosen_error() { return Error{Fault::closed, Side::upstream, 0, "upstream no longer chooses HTTP/2"}; }
 
 Task<Result<StreamLease>> PeerPool::lease(const AttemptTarget& target, uint64_t deadline_ms) {
   if (target.connect.tls && target.connect.tls->questions) co_return unasked_error();

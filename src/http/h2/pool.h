@@ -29,11 +29,12 @@ class StreamLease {
  public:
   StreamLease() = default;
   explicit StreamLease(PeerLink& link);  // counts it
-  StreamLease(StreamLease&& other) noexcept : link_(std::exchange(other.link_, nullptr)) {}
+  StreamLease(StreamLease&& other) noexcept : link_(std::exchange(other.link_, nullptr)), reused_(other.reused_) {}
   StreamLease& operator=(StreamLease&& other) noexcept {
     if (this != &other) {
       give_back();
       link_ = std::exchange(other.link_, nullptr);
+      reused_ = other.reused_;
     }
     return *this;
   }
@@ -54,6 +55,8 @@ class StreamLease {
 
 // Of a handshake with questions (TlsTarget): its answers would hold for all requests that share the connection.
 Error unasked_error();
+// Of a handshake in which the peer did not choose HTTP/2, though it did before (forward/alpn.h).
+Error unchosen_error();
 
 class PeerPool {
  public:
@@ -66,7 +69,7 @@ class PeerPool {
   StreamLease try_lease(const AttemptTarget& target);
   // Waits for room, or for a connection. Errors: those of connect(), timeout at `deadline_ms` (absolute, 0: none), exhausted.
   Task<Result<StreamLease>> lease(const AttemptTarget& target, uint64_t deadline_ms);
-  // A connection that was made for `target` joins the others; a lease on it, empty if it has ended at once.
+  // A connection that was made for `target` joins the others; the first lease on it, empty if it has ended at once.
   StreamLease adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection);
   // There are as many connections to it as there may be.
   bool is_full(const AttemptTarget& target) const;

@@ -36,4 +36,16 @@ class HeaderNames {
   std::vector<std::string_view> others_;
 };
 
+// The fields that `keep` says yes to, in order: `fields` itself if those are all, else a list in `arena` with the same texts.
+template <class Keep>
+const Headers* keep_fields(const Headers& fields, Arena& arena, Keep&& keep) {
+  size_t kept = 0;
+  for (const Headers::Field& field : fields) kept += keep(field) ? 1 : 0;
+  if (kept == fields.size()) return &fields;
+  Headers* list = arena.make<Headers>(arena, static_cast<uint32_t>(kept));
+  for (const Headers::Field& field : fields)
+    if (keep(field)) list->add(field.known, field.name, field.value);
+  return list;
+}
+
 }  // namespace fairlead::http

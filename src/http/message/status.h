@@ -21,6 +21,9 @@ constexpr unsigned wire_status(unsigned status) { return status >= 494 && status
 // RFC 9110 sections 6.4.1 and 15: whether a response of this status carries content (the answer to HEAD is the caller's matter).
 constexpr bool has_body(unsigned status) { return status >= 200 && status != 204 && status != 304; }
 
+// Whether a file's date goes out with it: that of the page which explains an error says nothing of what was asked for.
+constexpr bool has_last_modified(unsigned status) { return status == 200 || status == 206 || status == 304; }
+
 constexpr bool is_interim(unsigned status) { return status >= 100 && status < 200 && status != 101; }
 
 // Statuses whose Location header redirects the client.

@@ -154,6 +154,26 @@ bool is_safe_path(std::string_view path) {
   return true;
 }
 
+// What is no escape does not count: as in nginx the '%' goes, and with it a digit that stands alone.
+static std::string_view unescaped(std::string_view text, Arena& arena) {
+  char* to = static_cast<char*>(arena.allocate(text.size(), 1));
+  size_t size = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '%') {
+      to[size++] = text[at];
+      continue;
+    }
+    int high = ++at < text.size() ? hex_value(text[at]) : 0;
+    if (high < 0) {
+      to[size++] = text[at];
+      continue;
+    }
+    int low = ++at < text.size() ? hex_value(text[at]) : -1;
+    if (low >= 0) to[size++] = static_cast<char>(high * 16 + low);
+  }
+  return {to, size};
+}
+
 Result<InternalUri> parse_internal_uri(std::string_view text, Arena& arena) {
   size_t query = text.find('?');
   InternalUri uri;
@@ -161,18 +181,7 @@ Result<InternalUri> parse_internal_uri(std::string_view text, Arena& arena) {
   if (query != std::string_view::npos) uri.args = text.substr(query + 1);
   if (!is_safe_path(uri.path)) return unsafe_uri;
   if (uri.path.find('%') == std::string_view::npos) return uri;
-  char* to = static_cast<char*>(arena.allocate(uri.path.size(), 1));
-  size_t size = 0;
-  for (size_t at = 0; at < uri.path.size(); ++at) {
-    int byte = static_cast<unsigned char>(uri.path[at]);
-    if (byte == '%') {
-      byte = decode_percent(uri.path, at);
-      if (byte < 0) return unsafe_uri;
-      at += 2;
-    }
-    to[size++] = static_cast<char>(byte);
-  }
-  uri.path = {to, size};
+  uri.path = unescaped(uri.path, arena);
   if (!is_safe_path(uri.path)) return unsafe_uri;
   return uri;
 }

@@ -36,7 +36,8 @@ struct InternalUri {
   std::string_view path;  // decoded
   std::string_view args;
 };
-// A URI named by an upstream (X-Accel-Redirect): splits off the args and decodes the path, which must be safe before and after.
+// A URI named by an upstream (X-Accel-Redirect) or a script: splits off the args and decodes the path, which must be safe before and after.
+// A '%' that begins no escape is left out.
 Result<InternalUri> parse_internal_uri(std::string_view text, Arena& arena);
 
 }  // namespace fairlead::http

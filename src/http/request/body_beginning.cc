@@ -54,7 +54,7 @@ Task<Verdict> read_beginning(Request& request, const BodyShare& share, BodyBegin
   int64_t announced = request.head.framing.content_length;
   if (!share.partial && announced > static_cast<int64_t>(share.bytes_max)) co_return Verdict::status(413);
   auto read = co_await read_pieces(request, share.bytes_max, beginning);
-  if (!read) co_return Verdict::status(read.error().fault == Fault::too_large ? 413 : read.error().side == Side::client ? 400 : 500);
+  if (!read) co_return Verdict::status(status_of_body_failure(read.error()));
   if (beginning.is_cut && !share.partial) co_return Verdict::status(413);
   co_return Verdict::next();
 }

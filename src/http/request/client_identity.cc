@@ -9,7 +9,7 @@ namespace fairlead::http {
 const PeerIdentity& client_identity(const ClientFacts& facts) {
   if (const PeerIdentity* known = facts.slots.find<PeerIdentity>()) return *known;
   PeerIdentity& identity = facts.slots.use<PeerIdentity>();
-  if (facts.secure) identity = peer_identity(facts.secure->ssl());
+  if (facts.secure && facts.secure->revocation().empty()) identity = peer_identity(facts.secure->ssl());
   return identity;
 }
 

@@ -9,7 +9,7 @@
 
 namespace fairlead::http {
 
-// Unverified and empty without TLS or without a verified certificate. Lives as long as the connection.
+// Unverified and empty without TLS, without a verified certificate, and where it was revoked (ssl_ocsp). Lives as long as the connection.
 const PeerIdentity& client_identity(const ClientFacts& facts);
 
 }  // namespace fairlead::http

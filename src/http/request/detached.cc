@@ -122,6 +122,8 @@ Detached::Detached(Request& from, DetachedPlan plan, Watch* watch)
   request_->client_addr = &client_addr_;
   request_->client_fd = -1;
   request_->take_assigned(from);
+  request_->slot<FramingFields>() = {arena_->copy(from.head.headers.value(KnownHeader::content_length)),
+                                     arena_->copy(from.head.headers.joined(KnownHeader::transfer_encoding))};
   set_request_id(*request_, arena_->copy(request_id(from)));
 }
 

@@ -21,6 +21,11 @@ struct DetachedPlan {
   uint64_t timeout_ms = 0;    // of the whole, 0: only the limits of its locations
 };
 
+// In a slot of a detached request: how the client framed the body of the first one, for variables. Its own head frames what is sent.
+struct FramingFields {
+  std::string_view content_length, transfer_encoding;
+};
+
 // Starts it. False: there are `in_flight_max` of the worker under way already, or it drains.
 bool run_detached(Request& request, DetachedPlan plan, size_t in_flight_max);
 

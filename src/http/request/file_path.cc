@@ -25,7 +25,8 @@ static bool leads_outside(const Template& root, std::string_view base, std::stri
   return climbs(path.substr(base.empty() ? 0 : base.size() - 1));
 }
 
-std::string_view map_path(Request& request, std::string_view uri, unsigned* refusal) {
+// `refusal` is 0 with a path, and 404 where that climbs out, of which nothing is logged here.
+static std::string_view path_of(Request& request, std::string_view uri, unsigned& refusal) {
   const CoreConf& core = conf<CoreConf>(request);
   std::string_view rest = uri;
   bool is_pattern = false;
@@ -34,7 +35,7 @@ std::string_view map_path(Request& request, std::string_view uri, unsigned* refu
     is_pattern = place.match == Location::Match::regex;
     if (request.left_location || (!is_pattern && place.name.size() > uri.size())) {
       request.logger.error("\"alias\" cannot be used in location \"{}\" where URI was rewritten", place.name);
-      if (refusal) *refusal = 500;
+      refusal = 500;
       return {};
     }
     if (!is_pattern) rest.remove_prefix(place.name.size());
@@ -43,10 +44,21 @@ std::string_view map_path(Request& request, std::string_view uri, unsigned* refu
   std::string_view base = root_path(request);
   std::string_view path = request.arena().join({base, rest, std::string_view("\0", 1)});
   path.remove_suffix(1);
-  if (!leads_outside(core.root, base, path, is_pattern)) return path;
-  request.logger.error("\"{}\" leads outside of \"{}\"", uri, base);
-  if (refusal) *refusal = 404;
-  return {};
+  refusal = leads_outside(core.root, base, path, is_pattern) ? 404 : 0;
+  return refusal ? std::string_view() : path;
+}
+
+std::string_view map_path(Request& request, std::string_view uri, unsigned* refusal) {
+  unsigned refused = 0;
+  std::string_view path = path_of(request, uri, refused);
+  if (refused == 404) request.logger.error("\"{}\" leads outside of \"{}\"", uri, root_path(request));
+  if (refused && refusal) *refusal = refused;
+  return path;
+}
+
+std::string_view shown_path(Request& request, std::string_view uri) {
+  unsigned refused = 0;
+  return path_of(request, uri, refused);
 }
 
 }  // namespace fairlead::http

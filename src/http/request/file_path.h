@@ -17,6 +17,9 @@ namespace fairlead::http {
 // can bring one in.
 std::string_view map_path(Request& request, std::string_view uri, unsigned* refusal = nullptr);
 
+// The same path for a text that only shows it: a URI that climbs out has none, and nobody tried to go there.
+std::string_view shown_path(Request& request, std::string_view uri);
+
 // Whether the path has a segment ".." behind a slash.
 bool climbs(std::string_view path);
 

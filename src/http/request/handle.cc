@@ -131,7 +131,7 @@ static Task<Verdict> answer_status(Request& request, unsigned status) {
   }
   request.logger.debug("http special response: {}, \"{}?{}\"", status, request.uri, request.args);
   request.response.head.status = static_cast<uint16_t>(status);
-  if (status == 499) co_return Verdict::close();
+  if (status == 444 || status == 499) co_return Verdict::close();
   request.response.content_type_given = {};  // of what would have been sent instead
   if (request.exchange.request_body().error().fault == Fault::too_large) drop_body(request);
   if (auto page = take_error_page(request, status)) {

@@ -23,7 +23,7 @@ void PeerConnection::give_back(bool reusable) {
 }
 
 PeerExchange* ConnectionProtocol::try_open(const PeerCall& call) const {
-  if (!call.target.pool) return nullptr;
+  if (!call.target.pool || call.target.is_fresh) return nullptr;
   auto kept = call.target.pool->take(call.target.key);
   return kept ? make(call, std::move(kept)) : nullptr;
 }

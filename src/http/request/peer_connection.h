@@ -23,7 +23,8 @@ class PeerConnection {
   Connection& operator*() const { return pooled_->connection; }
   Connection* operator->() const { return &pooled_->connection; }
   bool is_reused() const { return pooled_->is_reused(); }
-  // The peer's TCP acknowledged no byte of this exchange: it cannot have read any. A system call.
+  // The peer's TCP acknowledged no byte of this exchange. Where the connection came to an orderly end, whose segment acknowledges all that
+  // was received before, the peer cannot have read any; a reset acknowledges nothing and says nothing. A system call.
   bool is_unread() const;
   uint64_t sent_bytes() const { return pooled_->connection.sent_bytes() - sent_before_; }
   uint64_t received_bytes() const { return pooled_->connection.received_bytes() - received_before_; }

@@ -13,6 +13,7 @@
 #include "event/net/conn_pool.h"
 #include "event/net/socket.h"
 #include "http/message/body.h"
+#include "http/message/header_names.h"
 #include "http/message/message.h"
 #include "http/request/exchange.h"
 
@@ -32,6 +33,7 @@ struct AttemptTarget {
   const Addr* address = nullptr;  // outlives the exchange
   PoolKey key;               // address, protocol, local address: what makes two connections interchangeable
   ConnPool* pool = nullptr;  // nullptr: no reuse
+  bool is_fresh = false;     // on a connection that is made for it, whatever is there
   KeepLimits keep;           // of the connection afterwards, instead of the pool's
   const h2::PeerLimits* limits = nullptr;  // of connections that carry several exchanges at once
   ConnectOptions connect;
@@ -59,6 +61,7 @@ struct AttemptRequest {
   Body* body = nullptr;
   bool has_body = false;                  // else `body` is an empty one
   std::optional<uint64_t> length;         // of the body, if it was announced
+  const HeaderNames* trailers_but = nullptr;  // the body's trailers are sent, except of these names; nullptr: none of them
   Method method = Method::get;            // as sent: a reply to HEAD has no body
   bool asks_upgrade = false;              // the head has an Upgrade field: a 101 is an answer
 };
@@ -118,8 +121,7 @@ class PeerExchange {
   virtual bool is_reused() const = 0;
   // After a failure: on such a connection, before any byte of an answer. It may have been on its way to its end when we chose it.
   virtual bool is_stale() const = 0;
-  // After a failure without answer: the peer cannot have read any byte of this request, or said that it did not look at it. May cost a
-  // system call.
+  // After the orderly end of such a connection: the peer cannot have read any byte of this request. May cost a system call.
   virtual bool is_unread() const = 0;
   // The peer said so: it may be sent again whatever it was (RFC 9113 section 8.7).
   virtual bool is_refused() const { return false; }

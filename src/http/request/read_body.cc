@@ -8,6 +8,7 @@
 #include "http/conf/core_conf.h"
 #include "http/request/client_facts.h"
 #include "http/request/found_file.h"
+#include "http/request/replay.h"
 #include "http/request/spool.h"
 
 namespace fairlead::http {
@@ -29,10 +30,31 @@ static SpoolKeep keep_of(BodyInFile wish) {
 
 void log_body_failure(Request& request, const Error& error) {
   While doing(request, "reading client request body");
-  if (error.side != Side::client) request.logger.crit(Errno{error.sys}, "{}", error.what);
-  else if (error.fault == Fault::too_large)
-    request.logger.error("client intended to send too large chunked body: {} bytes", request.exchange.received_body_bytes());
-  else request.logger.write(error.fault == Fault::malformed ? LogLevel::error : LogLevel::info, Errno{error.sys}, "{}", error.what);
+  if (error.side == Side::upstream) {
+    request.logger.error("{}", error.what);
+    return;
+  }
+  if (error.side != Side::client) {
+    request.logger.crit(Errno{error.sys}, "{}", error.what);
+    return;
+  }
+  uint64_t most = conf<CoreConf>(request).client_max_body_size;
+  bool is_too_large = error.fault == Fault::too_large;
+  if (is_too_large && most > 0) request.logger.error("client intended to send too large chunked body: more than {} bytes", most);
+  else request.logger.write(is_too_large || error.fault == Fault::malformed ? LogLevel::error : LogLevel::info, Errno{error.sys}, "{}",
+                            error.what);
+}
+
+uint16_t status_of_body_failure(const Error& error) {
+  if (error.side != Side::client) return error.side == Side::upstream ? 502 : 500;
+  if (error.fault == Fault::too_large) return 413;
+  return error.fault == Fault::timeout ? 408 : 400;
+}
+
+// The next reader would get what is left of it.
+static void lose_body(Request& request, Body& source, const Error& why) {
+  if (!request.passed_body) request.passed_body = request.arena().make<ReplayBody>(source, 0u);
+  request.passed_body->lose(why);
 }
 
 Task<Result<Unit>> read_body(Request& request) {
@@ -43,6 +65,7 @@ Task<Result<Unit>> read_body(Request& request) {
   SpoolLimits limits;
   limits.memory_bytes = core.client_body_in_file_only == BodyInFile::off ? core.client_body_buffer_size.bytes : 0;
   limits.file_bytes = UINT64_MAX;
+  rewind_body(request);
   Body& source = request.body();
   // What came with the head is in memory already, and a variable, however small client_body_buffer_size is.
   if (limits.memory_bytes > 0 && source.is_at_hand())
@@ -51,6 +74,7 @@ Task<Result<Unit>> read_body(Request& request) {
   auto filled = co_await spool->fill_all();
   if (!filled) {
     log_body_failure(request, filled.error());
+    lose_body(request, source, filled.error());
     co_return filled.error();
   }
   if (spool->file_bytes() > 0) request.logger.warn("a client request body is buffered to a temporary file {}", file->file.name());
@@ -63,14 +87,30 @@ void drop_body(Request& request) {
   request.head.framing.chunked = false;
   request.head.framing.content_length = 0;
   request.spooled_body = nullptr;
+  request.passed_body = nullptr;
   request.body_is_dropped = true;
 }
 
-void rewind_body(Request& request) { request.spooled_body->rewind(); }
+ReplayBody& pass_body(Request& request, uint64_t bytes_max) {
+  if (!request.passed_body) request.passed_body = request.arena().make<ReplayBody>(request.body(), bytes_max);
+  request.passed_body->keep(bytes_max);
+  request.passed_body->rewind();
+  return *request.passed_body;
+}
+
+bool is_body_lost(const Request& request) {
+  return !request.spooled_body && request.passed_body && !request.passed_body->can_rewind();
+}
+
+void rewind_body(Request& request) {
+  if (request.spooled_body) request.spooled_body->rewind();
+  else if (request.passed_body) request.passed_body->rewind();
+}
 
 Body& Request::body() {
   if (spooled_body) return *spooled_body;
   if (body_is_dropped) return *arena().make<EmptyBody>();
+  if (passed_body) return *passed_body;
   return exchange.request_body();
 }
 

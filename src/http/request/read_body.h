@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Reading a request's body before it is used: in memory up to client_body_buffer_size, then in a file; it can be given again.
+// Reading a request's body before it is used: in memory up to client_body_buffer_size, then in a file; it can be given again. Or passing it
+// on as it arrives: then only a small one can.
 #pragma once
 
 #include "event/loop/task.h"
@@ -9,15 +10,22 @@
 
 namespace fairlead::http {
 
-// Reads the whole body; request.body() is then the kept one. Errors have side client (cut short, too large, timed out) or local (the file).
-// Nothing if it was read already.
+// Reads the whole body; request.body() is then the kept one. Errors have side client (cut short, too large, timed out), local (the file) or
+// upstream (one has it: is_body_lost). Nothing if it was read already.
 Task<Result<Unit>> read_body(Request& request);
 // The line that the error log gets for such an error.
 void log_body_failure(Request& request, const Error& error);
+// What the request ends with after it: 413, 408 or 400 for the client's, 500 for ours, 502 if an upstream has the body.
+uint16_t status_of_body_failure(const Error& error);
+// The body from its first byte, for a reader who sends it on as it arrives. `bytes_max` of it are kept for rewind_body(). Only if it was
+// not read ahead.
+ReplayBody& pass_body(Request& request, uint64_t bytes_max);
+// A part of it was pulled and not kept: whoever reads it now is told so.
+bool is_body_lost(const Request& request);
 // From now on the request is one without a body, whoever asks: it was refused, or failed. What still comes of it goes where the rest of any
 // body goes that nobody read.
 void drop_body(Request& request);
-// The kept body from its first byte, for another try.
+// The body from its first byte, for another try or another reader; one that is lost fails from now on.
 void rewind_body(Request& request);
 
 }  // namespace fairlead::http

@@ -21,6 +21,7 @@ namespace fairlead::http {
 
 class Body;
 class ClientGone;
+class ReplayBody;
 class Spool;
 struct ClientFacts;
 
@@ -116,10 +117,11 @@ class Request : public Session, public LogContext {
   const Headers* upstream_trailers = nullptr;  // behind its body, once that was read
   std::string_view fail_reason;  // short flag for $fail_reason
   Spool* spooled_body = nullptr; // the request's body once it was read ahead; in the arena
+  ReplayBody* passed_body = nullptr;  // ... else once somebody began to pull it; in the arena (pass_body)
   std::string_view matched_server_name;
   std::string_view doing;        // for the error log: "reading upstream" and the like; empty: nothing that needs saying (see While)
 
-  // The body as a module should read it: the spooled one if there is one.
+  // The body as a module should read it: the spooled one if there is one, else the passed one.
   Body& body();
   std::string_view host() const;  // of the request line or Host, else the server's name
   TryRecord& add_try();

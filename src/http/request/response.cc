@@ -59,9 +59,7 @@ static void add_dates(Request& request) {
   if (ours && !headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
   if (ours && !headers.has(KnownHeader::date)) headers.add(KnownHeader::date, date_of_now(request.arena()));
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
-  // A date of the page that explains an error would say nothing of what was asked for.
-  bool dated = response.head.status == 200 || response.head.status == 206 || response.head.status == 304;
-  if (response.last_modified >= 0 && dated) {
+  if (response.last_modified >= 0 && has_last_modified(response.head.status)) {
     char* text = static_cast<char*>(request.arena().allocate(http_date_size, 1));
     format_http_date(response.last_modified, text);
     headers.set(KnownHeader::last_modified, {text, http_date_size});

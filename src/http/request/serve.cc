@@ -29,6 +29,12 @@ void log_fault(Request& request, const HeadFault& fault) {
   else request.logger.info("{}: \"{}\"", fault.what, fault.detail);
 }
 
+Logger connection_logger(const ClientFacts& facts) {
+  Logger logger(*conf<ErrorLogConf>(*facts.listen.hosts.default_server->block).log, facts.number);
+  if (facts.is_debugged) logger.force();
+  return logger;
+}
+
 // What the HTTP/1 loop needs of the engine, for one connection. Lies in the serve frame.
 class Sink final : public RequestSink {
  public:
@@ -58,6 +64,11 @@ class Sink final : public RequestSink {
     facts_.doing = doing;
     facts_.logger().info("{}", reason);
     facts_.doing = {};
+  }
+  void ended() override {
+    if (facts_.requests == 0) return broken("client closed connection", "waiting for request");
+    Logger logger = connection_logger(facts_);
+    if (logger.enabled(LogLevel::info)) logger.info("client {} closed keepalive connection", facts_.peer.host_text());
   }
   void idle(bool begins) override {
     is_idle_ = begins;
@@ -125,12 +136,6 @@ struct CountedConnection {
 bool is_debugged(Worker& worker, const Addr& peer) {
   const std::vector<Cidr>& networks = conf<EventsConf>(worker.generation().root()).debug_connection;
   return !networks.empty() && std::any_of(networks.begin(), networks.end(), [&](const Cidr& network) { return network.contains(peer); });
-}
-
-Logger connection_logger(const ClientFacts& facts) {
-  Logger logger(*conf<ErrorLogConf>(*facts.listen.hosts.default_server->block).log, facts.number);
-  if (facts.is_debugged) logger.force();
-  return logger;
 }
 
 void debug_accept(const ClientFacts& facts, int fd) {

@@ -27,6 +27,8 @@ class RequestSink {
   virtual void reading(bool) {}
   // The connection failed outside of any request, for a reason that its transport tells; `doing`: in the words of the error log.
   virtual void broken(std::string_view /*reason*/, std::string_view /*doing*/) {}
+  // The client ended the connection where a request might have begun.
+  virtual void ended() {}
   // No further request is to be expected on this connection: say so in the response.
   virtual bool is_draining() const = 0;
   // When a wait that idle(true) announced must end at the latest; UINT64_MAX unless draining.

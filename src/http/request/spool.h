@@ -54,8 +54,10 @@ class Spool final : public Body {
   std::string_view text(Arena& arena);
   // Makes one piece of them.
   void join();
-  // The temporary file's name; empty if there is none.
-  std::string_view file_name() const { return file_ && file_->is_open() ? std::string_view(file_->name()) : std::string_view(); }
+  // The name of the file that it lies in, in part or whole; empty if there is none.
+  std::string_view file_name() const { return file_ && file_->is_open() ? std::string_view(file_->name()) : source_file_name_; }
+  // The source is a file of somebody's, which has this name; it outlives the Spool.
+  void set_source_file_name(std::string_view name) { source_file_name_ = name; }
 
   // -- reading while the bytes are used --
 
@@ -96,6 +98,7 @@ class Spool final : public Body {
   Body& source_;
   SpoolLimits limits_;
   SpoolFile* file_;
+  std::string_view source_file_name_;
   std::vector<Chunk> stored_;    // in order; before next_: given already (kept only with keeps_)
   size_t next_ = 0;
   uint64_t stored_left_ = 0;     // bytes from next_ on

@@ -102,12 +102,21 @@ TEST(HttpDate, RoundTrip) {
   for (int64_t at = 0; at < 4102444800; at += 86400 * 13 + 12345) EXPECT_EQ(parse_http_date(http_date_of(at), year_2026), at);
 }
 
+TEST(HttpDate, OldBrowsers) {
+  for (const char* text :
+       {"Sun, 06 Nov 1994 08:49:37", "Sunday, 06-Nov-94 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT; length=5",
+        "Sunday, 06-Nov-94 08:49:37 GMT;length=5", "Sun, 06 Nov 1994 08:49:37 ;", "Sun Nov  6 08:49:37 1994; length=5"})
+    EXPECT_EQ(parse_http_date(text, year_2026), example) << text;
+}
+
 TEST(HttpDate, Refused) {
   for (const char* bad : {"",
                           "Sun",
                           "Sun,",
-                          "Sun, 06 Nov 1994 08:49:37",
-                          "Sun, 06 Nov 1994 08:49:37 GMT ",
+                          ";",
+                          "Sun, 06 Nov 1994 08:49:37 GMT+1",
+                          "Sun, 06 Nov 1994 08:49:37 GMT 1",
+                          "Sun, 06 Nov 1994 08:49; length=5",
                           "Sun, 06 Nov 1994 08:49:37 UTC",
                           "Sun, 6 Nov 1994 08:49:37 GMT",
                           "Sun, 31 Feb 1994 08:49:37 GMT",

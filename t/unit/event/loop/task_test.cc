@@ -191,6 +191,21 @@ TEST(Semaphore, NeverLetsMoreInThanItHasUnits) {
   EXPECT_EQ(semaphore.available(), 3u);
 }
 
+TEST(Semaphore, ReleasesManyUnitsAtOnce) {
+  auto loop = open_loop();
+  Nursery nursery(*loop);
+  Semaphore semaphore(*loop, 0);
+  int inside = 0, most = 0;
+  for (int i = 0; i < 5; ++i) nursery.spawn(hold(*loop, semaphore, inside, most));
+  semaphore.release(0);
+  semaphore.release(3);
+  EXPECT_EQ(semaphore.available(), 0u);
+  run_until_idle(*loop, nursery);
+  EXPECT_EQ(most, 3);
+  semaphore.release(size_t{1} << 60);
+  EXPECT_EQ(semaphore.available(), (size_t{1} << 60) + 3);
+}
+
 TEST(Queue, IsBoundedAndDrainsAfterClose) {
   auto loop = open_loop();
   Nursery nursery(*loop);

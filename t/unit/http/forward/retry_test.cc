@@ -62,6 +62,39 @@ TEST(Retry, WithoutBackoffOnlyTheTimeCounts) {
   EXPECT_EQ(retry.refused(), "timeout");
 }
 
+Outcome stale() {
+  Outcome outcome;
+  outcome.error = Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"};
+  outcome.connected = outcome.sent = outcome.stale = true;
+  return outcome;
+}
+
+TEST(Retry, AStaleConnectionIsForgivenOnceARequest) {
+  ForwardConf conf;
+  Random random(1);
+  Retry retry(conf, Method::get, 2, 0);
+  EXPECT_EQ(retry.again(stale(), 0, random), Again::same_peer);
+  EXPECT_FALSE(retry.is_failure(stale()));
+  EXPECT_EQ(retry.again(stale(), 0, random), Again::next_peer);
+  EXPECT_EQ(retry.again(stale(), 0, random), Again::no);
+}
+
+TEST(Retry, WhatAPeerMayHaveReadIsSentAgainByItsMethod) {
+  Random random(1);
+  for (bool on : {true, false}) {
+    ForwardConf conf;
+    conf.stale_retry = on;
+    for (bool unread : {true, false}) {
+      Outcome outcome = stale();
+      outcome.unread = unread;
+      EXPECT_EQ(Retry(conf, Method::put, 1, 0).again(outcome, 0, random), Again::same_peer);
+      Retry retry(conf, Method::post, 1, 0);
+      EXPECT_EQ(retry.again(outcome, 0, random), on && unread ? Again::same_peer : Again::no);
+      EXPECT_EQ(retry.refused(), on && unread ? "" : "non_idempotent");
+    }
+  }
+}
+
 TEST(Retry, WhatAPeerCannotDoIsAskedOfAnotherAndIsNoFailure) {
   ForwardConf conf;
   Random random(1);

@@ -132,6 +132,8 @@ TEST(RequestParser, target_forms) {
     EXPECT_EQ(verdict(fairlead::format("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", target)), bad_target_host) << target;
   }
   EXPECT_EQ(verdict("GET http:/x HTTP/1.1\r\nHost: a\r\n\r\n"), bad_request);
+  EXPECT_EQ(verdict("GET http://a#f HTTP/1.1\r\nHost: a\r\n\r\n"), bad_request);
+  EXPECT_EQ(verdict("GET http://a:80#/f HTTP/1.1\r\nHost: a\r\n\r\n"), bad_request);
   EXPECT_EQ(verdict("CONNECT host HTTP/1.1\r\nHost: a\r\n\r\n"), bad_target_host);
   Parsed path("CONNECT /p HTTP/1.1\r\nHost: a:1\r\n\r\n");
   EXPECT_EQ(path.result, ParseResult::done);

@@ -51,5 +51,29 @@ TEST(HeaderNames, TakesASetOfKnownOnes) {
   EXPECT_FALSE(names.holds("TE"));
 }
 
+TEST(KeepFields, GivesTheListItselfWhereAllAreKept) {
+  Arena::Owner arena = Arena::open(1024);
+  Headers fields(*arena);
+  fields.add("X-One", "1");
+  EXPECT_EQ(keep_fields(fields, *arena, [](const Headers::Field&) { return true; }), &fields);
+  Headers none(*arena);
+  EXPECT_EQ(keep_fields(none, *arena, [](const Headers::Field&) { return false; }), &none);
+}
+
+TEST(KeepFields, KeepsOrderTextsAndKnownOnes) {
+  Arena::Owner arena = Arena::open(1024);
+  Headers fields(*arena);
+  for (std::string_view name : {"X-One", "date", "X-Two", "Server"}) fields.add(name, "v");
+  HeaderNames dropped(KnownHeaderSet(KnownHeader::server));
+  dropped.add("x-one");
+  const Headers* kept = keep_fields(fields, *arena, [&](const Headers::Field& each) { return !dropped.holds(each); });
+  ASSERT_EQ(kept->size(), 2u);
+  EXPECT_EQ(kept->begin()->value, "v");
+  EXPECT_EQ(kept->find(KnownHeader::date), kept->begin());
+  EXPECT_EQ(kept->find("x-two"), kept->begin() + 1);
+  EXPECT_EQ(fields.size(), 4u);
+  EXPECT_TRUE(keep_fields(fields, *arena, [](const Headers::Field&) { return false; })->empty());
+}
+
 }  // namespace
 }  // namespace fairlead::http

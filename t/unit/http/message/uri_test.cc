@@ -125,10 +125,22 @@ TEST(Uri, internal_uris_of_upstreams) {
   EXPECT_EQ(good->path, "/a b/..c");
   EXPECT_EQ(good->args, "x=%2e%2e");
   for (const char* text : {"", "?a", "..", "../a", "/a/..", "/a/../b",
-                           "/a/%2e%2e/b", "/a/.%2E", "/a%2f..%2fb", "%2e%2e/a", "/a%00", "/%zz"}) {
+                           "/a/%2e%2e/b", "/a/.%2E", "/a%2f..%2fb", "%2e%2e/a", "/a%00", "/%.%.", "/%4z..", "/.%."}) {
     EXPECT_FALSE(parse_internal_uri(text, *arena)) << text;
   }
   EXPECT_FALSE(is_safe_path(std::string_view("/a\0b", 4)));
+}
+
+// As nginx reads them.
+TEST(Uri, what_is_no_escape_of_an_internal_uri_is_left_out) {
+  Arena::Owner arena = Arena::open(1024);
+  constexpr std::pair<const char*, const char*> read[] = {
+      {"/a%zzb", "/azzb"}, {"/a%4zb", "/ab"}, {"/a%", "/a"}, {"/a%4", "/a"}, {"/a%%41", "/a%41"}, {"/a%2541", "/a%41"}};
+  for (auto [text, path] : read) {
+    Result<InternalUri> uri = parse_internal_uri(text, *arena);
+    ASSERT_TRUE(uri) << text;
+    EXPECT_EQ(uri->path, path);
+  }
 }
 
 TEST(Uri, escaping_gives_the_text_itself_where_it_can) {

@@ -57,6 +57,17 @@ TEST(ReadStep, UntilFindsItsPatternHoweverItArrives) {
   }
 }
 
+TEST(ReadStep, UntilHoldsBackOnlyWhatMayBeginThePattern) {
+  EXPECT_EQ(read(until("---X"), "abc"), (Made{"abc...", ""}));
+  EXPECT_EQ(read(until("---X"), "abc--"), (Made{"abc...", "--"}));
+  EXPECT_EQ(read(until("---X"), "abc-----"), (Made{"abc--...", "---"}));
+  EXPECT_EQ(read(until("abab"), "xababa-aba"), (Made{"x", "a-aba"}));
+  EXPECT_EQ(read(until("abab"), "xaba-aba"), (Made{"xaba-...", "aba"}));
+  EXPECT_EQ(read(until("x"), "abc"), (Made{"abc...", ""}));
+  EXPECT_EQ(read(until("---X", 3), "abc"), (Made{"abc", ""}));
+  EXPECT_EQ(read(until("---X", 4), "abc-"), (Made{"abc...", "-"}));
+}
+
 TEST(ReadStep, UntilWithASizeGivesPieces) {
   UntilState state;
   EXPECT_EQ(read(until("--", 3), "abcdef--x", 1, &state), (Made{"abc", "def--x"}));

@@ -70,6 +70,19 @@ TEST_F(SharedDictTest, MakesRoomFromTheLeastRecentlyUsed) {
   EXPECT_EQ(set("huge", std::string(1'000'000, 'x')).error, DictError::no_memory);
 }
 
+TEST_F(SharedDictTest, NamesTheLeastRecentlyUsedFirst) {
+  for (const char* key : {"one", "two", "three", "four"}) set(key, "x");
+  set("late", "x", {SharedDict::Mode::set, false, 1, 0});
+  get("two");
+  std::string packed;
+  dict_->keys(3, 2000, packed);
+  auto sized = [](std::string_view key) {
+    auto bytes = static_cast<uint32_t>(key.size());
+    return std::string(reinterpret_cast<const char*>(&bytes), sizeof bytes) + std::string(key);
+  };
+  EXPECT_EQ(packed, sized("one") + sized("three") + sized("four"));
+}
+
 TEST_F(SharedDictTest, NothingIsLostToFragments) {
   std::string big(3000, 'x');
   for (int i = 0; i < 2000; ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "http/forward/replay.h"
+#include "http/request/replay.h"
 
 #include <gtest/gtest.h>
 
@@ -53,6 +53,37 @@ TEST(ReplayBody, ForgetsWhatIsTooMuch) {
   EXPECT_TRUE(body.can_rewind());
   EXPECT_EQ(pull(body), "three");
   EXPECT_FALSE(body.can_rewind());
+}
+
+TEST(ReplayBody, FailsWhoeverWouldGetTheRest) {
+  BytesBody source(pieces({"one", "two", "three"}));
+  ReplayBody body(source, 6);
+  EXPECT_EQ(pull(body, 3), "onetwothree");
+  body.rewind();
+  Chunk chunk;
+  EXPECT_EQ(body.poll(chunk), Poll::failed);
+  EXPECT_EQ(body.error().fault, Fault::unavailable);
+  EXPECT_EQ(body.error().side, Side::upstream);
+}
+
+TEST(ReplayBody, KeepsMoreIfItIsToldInTime) {
+  BytesBody source(pieces({"one", "two", "three"}));
+  ReplayBody body(source, 3);
+  EXPECT_EQ(pull(body, 1), "one");
+  body.keep(11);
+  body.rewind();
+  EXPECT_EQ(pull(body), "onetwothree");
+  EXPECT_TRUE(body.can_rewind());
+}
+
+TEST(ReplayBody, SaysWhyItWasLost) {
+  BytesBody source(pieces({"one"}));
+  ReplayBody body(source, 100);
+  body.lose(Error{Fault::timeout, Side::client, 0, "late"});
+  body.rewind();
+  Chunk chunk;
+  EXPECT_EQ(body.poll(chunk), Poll::failed);
+  EXPECT_EQ(body.error().fault, Fault::timeout);
 }
 
 }  // namespace

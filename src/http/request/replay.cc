@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
-#include "http/forward/replay.h"
+#include "http/request/replay.h"
 
 namespace fairlead::http {
 
 Poll ReplayBody::poll(Chunk& chunk) {
+  if (spent_) return Poll::failed;
   if (!again_.empty()) {
     chunk.clear();
     chunk.bytes = again_[0];
@@ -31,6 +32,18 @@ std::optional<uint64_t> ReplayBody::size() const {
   auto rest = source_.size();
   if (!rest) return std::nullopt;
   return *rest + again_.size();
+}
+
+void ReplayBody::rewind() {
+  again_.clear();
+  if (lost_) spent_ = true;
+  else again_.append_shared(kept_);
+}
+
+void ReplayBody::lose(const Error& why) {
+  lost_ = true;
+  loss_ = why;
+  kept_.clear();
 }
 
 }  // namespace fairlead::http

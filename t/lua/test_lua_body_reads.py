@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""ngx.req.read_body: several at once, killed ones, bodies that do not come; what is made of a body, and said of its length."""
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client, chunked, post, request
+from lib.ports import wait_until
+
+CONF = r"""
+events {}
+http {
+    access_by_lua_no_postpone on;
+    log_format status "$uri $status";
+    access_log logs/access.log status;
+    init_by_lua_block {
+        function read(name)
+            return ngx.thread.spawn(function() ngx.req.read_body() return name .. "=" .. tostring(ngx.req.get_body_data()) end)
+        end
+        function result(thread) return select(2, ngx.thread.wait(thread)) end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        client_body_timeout %%TIMEOUT%%;
+        location /twice { content_by_lua_block { local t, u = read("t"), read("u") ngx.say(result(u), " ", result(t)) } }
+        location /killed { content_by_lua_block {
+            local t = read("t") ngx.sleep(0) ngx.thread.kill(t) ngx.req.read_body() ngx.say(ngx.req.get_body_data()) } }
+        location /killed_then/ {
+            rewrite_by_lua_block { local t = read("t") ngx.sleep(0) ngx.thread.kill(t) ngx.log(ngx.NOTICE, "killed") }
+            location /killed_then/up { proxy_pass http://127.0.0.1:%%UP%%; }
+            location /killed_then/up_at_once { proxy_request_buffering off; proxy_pass http://127.0.0.1:%%UP%%; }
+            location /killed_then/exec { content_by_lua_block { ngx.exec("/up") } }
+        }
+        location /left_by_exec { content_by_lua_block { read("t") ngx.exec("/up") } }
+        location /left_by_exit { error_page 503 /up; access_by_lua_block { read("t") ngx.exit(503) } }
+        location /overruled { satisfy any; allow all; access_by_lua_block { read("t") ngx.exit(403) } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /up { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /beside { content_by_lua_block {
+            local t = read("t")
+            local socket, why = ngx.req.socket()
+            local raw, why_raw = ngx.req.socket(true)
+            ngx.req.discard_body()
+            ngx.say(tostring(socket), " ", why, " ", tostring(raw), " ", why_raw, " ", result(t)) } }
+        location /read { content_by_lua_block { ngx.req.read_body() ngx.say(ngx.req.get_body_data()) } }
+        location /needed { lua_need_request_body on; content_by_lua_block { ngx.say(ngx.req.get_body_data()) } }
+        location /limited { client_max_body_size 100; content_by_lua_block { ngx.req.read_body() } }
+        location /unlimited { client_max_body_size 0; content_by_lua_block { ngx.req.read_body() } }
+        location /file { content_by_lua_block {
+            ngx.req.read_body() ngx.req.set_body_file("%%PREFIX%%/body")
+            local name = ngx.var.request_body_file
+            ngx.req.set_body_data("x") ngx.say(name, " ", tostring(ngx.var.request_body_file)) } }
+        location /dropped {
+            rewrite_by_lua_block { ngx.req.discard_body() ngx.req.read_body()
+                                   if ngx.var.arg_new then ngx.req.set_body_data(ngx.var.arg_new) end }
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+        location /length {
+            rewrite_by_lua_block {
+                local function set(...) local ok, why = pcall(ngx.req.set_header, "Content-Length", ...) return ok and "set" or why end
+                local given = ngx.var.arg_list and {ngx.var.arg_to} or ngx.var.arg_to
+                if ngx.var.arg_raise then ngx.req.set_header("Content-Length", given) end
+                ngx.header.X_Set = set(given) }
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+    }
+}
+"""
+
+
+@pytest.fixture
+def start(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(content=f"{r.header('content-length')} {r.body.decode()}".encode())))
+
+    def make(timeout="60s", **how):
+        return server(CONF, UP=u.port, TIMEOUT=timeout, **how)
+    return make
+
+
+def in_two(s, path, between=None):
+    with Client(s.port) as client:
+        client.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n012")
+        if between:
+            between()
+        else:
+            assert client.is_quiet()
+        return client.send("3456789").read_reply()
+
+
+def test_two_threads_read_one_body(start):
+    s = start()
+    assert in_two(s, "/twice").text == "u=0123456789 t=0123456789\n"
+    assert post(s.port, "/twice", "all").text == "u=all t=all\n"
+
+
+def test_a_killed_reader_leaves_the_body_whole(start):
+    s = start()
+    assert in_two(s, "/killed").text == "0123456789\n"
+    for path in ("/killed_then/up", "/killed_then/up_at_once", "/killed_then/exec", "/left_by_exec", "/overruled"):
+        assert in_two(s, path).text == "10 0123456789", path
+
+
+def test_an_answer_does_not_wait_for_a_body_and_no_part_of_it_goes_on(start):
+    s = start()
+    with Client(s.port) as client:
+        client.send("POST /left_by_exit HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n012")
+        reply = client.read_reply()
+    assert (reply.status, reply.text) == (503, "0 ")
+
+
+def test_while_it_is_read_nobody_else_has_it(start):
+    s = start()
+    assert in_two(s, "/beside").text == \
+        "nil request body already exists nil pending request body reading in some other thread t=0123456789\n"
+
+
+@pytest.mark.parametrize("path", ("/read", "/needed", "/killed_then/up"))
+def test_a_body_that_does_not_come_is_a_408(start, path):
+    s = start("300ms")
+    with Client(s.port) as client:
+        client.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n012")
+        assert client.read_until_close() == b""
+    s.wait_for_log("client timed out.*while reading client request body")
+    wait_until(lambda: s.read("logs/access.log") == f"{path} 408\n")
+
+
+def test_a_body_that_breaks_off_is_a_400(start):
+    s = start()
+    with Client(s.port) as client:
+        client.send("POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n012")
+        client.half_close()
+        assert client.read_reply().status == 400
+
+
+def test_the_log_says_what_a_chunked_body_exceeds(start):
+    s = start(allow_log=("too large", "invalid chunked"))
+    framing = {"Transfer-Encoding": "chunked"}
+    assert post(s.port, "/limited", chunked(b"x" * 300), framing).status == 413
+    s.wait_for_log("client intended to send too large chunked body: more than 100 bytes")
+    assert post(s.port, "/unlimited", b"1;" + b"x" * 20000 + b"\r\nx\r\n0\r\n\r\n", framing).status == 413
+    s.wait_for_log(r"\[error\].*client sent invalid chunked body")
+    assert "more than 0" not in s.log()
+
+
+def test_a_file_that_became_the_body_has_its_name(start):
+    s = start(files={"body": "from a file"})
+    name, after = post(s.port, "/file", "b").text.split()
+    assert name.endswith("/body") and after == "nil"
+
+
+def test_a_body_that_was_dropped_may_have_another_in_its_place(start):
+    s = start()
+    assert post(s.port, "/dropped?new=new", "old").text == "3 new"
+    assert post(s.port, "/dropped", "old").text == "0 "
+
+
+@pytest.mark.parametrize("length", ("abc", "-1", "5x", "9223372036854775808", "1.5"))
+def test_a_length_that_is_none_changes_nothing(start, length):
+    s = start(allow_log=("failed to set header",))
+    for more in ("", "&list=1"):
+        reply = post(s.port, f"/length?to={length}{more}", "body")
+        assert (reply.text, reply.header("x-set")) == ("4 body", "failed to set header Content-Length (error: -1)")
+    assert post(s.port, f"/length?to={length}&raise=1", "body").status == 500
+    assert request(s.port, "GET", f"/length?to={length}").text == "None "

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (C) The Fairlead authors
+"""Trailers that pass: none of a request unless they are wanted, and then none that says what the head may not say; of a reply none that
+clients do not get as a field."""
+
+import pytest
+
+from lib import upstreams as up
+from lib.client import Client, chunked, get
+from lib.h2client import H2Client
+from lib.ports import wait_until
+
+CONF = """
+events {}
+http {
+    proxy_request_buffering off;
+    proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-User "";
+    grpc_set_header X-User "";
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
+        location / { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /h2 { proxy_http_version 2; proxy_pass http://127.0.0.1:%%H2%%; }
+        location /grpc { grpc_pass 127.0.0.1:%%H2%%; }
+        location /on/ {
+            proxy_pass_request_trailers on;
+            proxy_pass http://127.0.0.1:%%UP%%;
+            location /on/h2 { proxy_http_version 2; proxy_pass http://127.0.0.1:%%H2%%; }
+            location /on/grpc { grpc_pass_request_trailers on; grpc_pass 127.0.0.1:%%H2%%; }
+            location /on/bare { proxy_pass_request_headers off; proxy_pass http://127.0.0.1:%%UP%%; }
+        }
+        location /reply { proxy_pass_trailers on; proxy_hide_header X-Secret; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /reply/server { proxy_pass_trailers on; proxy_pass_header Server; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /hidden { grpc_hide_header X-Secret; grpc_pass 127.0.0.1:%%H2%%; }
+    }
+}
+"""
+SENT = [("X-Sum", "1"), ("X-User", "root"), ("X-Real-IP", "6.6.6.6"), ("X_User", "root"), ("X.User", "root"),
+        ("X-Forwarded-For", "6.6.6.6"), ("Authorization", "Basic cm9vdDo="), ("Content-Length", "5"), ("Transfer-Encoding", "chunked"),
+        ("grpc-timeout", "1S")]
+
+
+def lower(fields):
+    return [(n.lower(), v) for n, v in fields]
+
+
+@pytest.fixture
+def peers(server, upstream, h2_upstream):
+    u = upstream(up.serve(lambda r: up.reply(200, b"")))
+    h2 = h2_upstream(lambda s: s.reply(200, b"x", trailers=[("grpc-status", "0"), ("x-secret", "1"), ("server", "peer"), ("x-ok", "1")]))
+    return server(CONF, UP=u.port, H2=h2.port), u, h2
+
+
+def upload(s, path):
+    """In two writes: a body that comes with its head is sent on with its length."""
+    with Client(s.port) as client:
+        client.send(f"POST {path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(chunked(b"ab", trailers=b"".join(f"{n}: {v}\r\n".encode() for n, v in SENT)))
+        assert client.read_reply("POST").status == 200
+
+
+def passed(peers, path):
+    s, u, h2 = peers
+    seen = h2 if "h2" in path or "grpc" in path else u
+    wait_until(lambda: seen.requests and (seen is u or seen.requests[0].ended), 5, "the end of the upload")
+    assert seen.requests[0].body == b"ab"
+    return lower(seen.requests[0].trailers)
+
+
+PATHS = [("/", []), ("/h2", []), ("/grpc", []), ("/on/", [("x-sum", "1")]), ("/on/h2", [("x-sum", "1")]),
+         ("/on/grpc", [("x-sum", "1")]), ("/on/bare", [])]
+
+
+@pytest.mark.parametrize("path, want", PATHS)
+def test_trailers_of_a_request(peers, path, want):
+    upload(peers[0], path)
+    assert passed(peers, path) == want
+
+
+@pytest.mark.parametrize("path, want", PATHS)
+def test_trailers_of_a_stream(peers, path, want):
+    with H2Client(peers[0].port) as client:
+        stream = client.start(path, "POST", end=False)
+        client.send(stream, b"ab")
+        client.trailers(stream, lower(f for f in SENT if f[0] != "Transfer-Encoding"))
+        assert client.wait(stream).status == 200
+    assert passed(peers, path) == want
+
+
+@pytest.mark.parametrize("path, more", [("/reply", []), ("/reply/server", [("X-Secret", "t"), ("Server", "inner")])])
+def test_trailers_of_a_reply_are_hidden_as_its_fields_are(server, upstream, path, more):
+    trailers = b"X-Accel-Redirect: /in\r\nX-Secret: t\r\nServer: inner\r\nX-Ok: 1\r\n"
+    u = upstream(up.serve(lambda r: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", trailers=trailers)))
+    s = server(CONF, UP=u.port, H2=1)
+    assert get(s.port, path).trailers == more + [("X-Ok", "1")]
+
+
+def test_trailers_of_a_call_are_hidden_as_its_fields_are(peers):
+    with H2Client(peers[0].port) as client:
+        stream = client.start("/hidden", "POST", [("content-type", "application/grpc"), ("te", "trailers")])
+        assert client.wait(stream).trailers == [("grpc-status", "0"), ("x-ok", "1")]
