@@ -9,6 +9,7 @@
 #include "core/conf/generation.h"
 #include "event/loop/child.h"
 #include "http/message/chunks_body.h"
+#include "http/request/detached.h"
 #include "http/request/request.h"
 #include "http/request/spool.h"
 #include "http/request/subrequest.h"
@@ -52,7 +53,8 @@ void prepare(Part& part, Request& parent, const Asked& asked, Vm& vm) {
   Request& child = part.made.request();
   if (asked.copies_vars) child.take_assigned(parent);
   for (const AssignedVar* var = asked.vars; var; var = var->next) child.set_variable(var->index, var->text);
-  if (asked.plan.body) child.head.headers.set(KnownHeader::content_length, child.arena().copy(format("{}", asked.plan.body_bytes)));
+  if (!asked.plan.body) child.slot<http::FramingFields>();
+  else child.head.headers.set(KnownHeader::content_length, child.arena().copy(format("{}", asked.plan.body_bytes)));
   share_machine(child, parent);
   if (asked.ctx_ref == LUA_NOREF) return;
   RequestState& state = child.slot<RequestState>();

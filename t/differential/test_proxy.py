@@ -160,7 +160,6 @@ DIFFERENCES = [
     (r"request: .*/stream .*chunked", "what came with the head: nginx knows the length when all of a chunked body did, we stream it"),
     (r"reply: HEAD (?!/intercept|/ignore)\S+ accel (unsafe|unsafe encoded|NUL|empty|unknown name)$|"
      r"reply: HEAD (?!/ignore)\S+ accel (nowhere|relative)$", "the length of the built-in page, in which the server's name stands"),
-    (r"reply: .*(?<!/ignore) accel bad percent$", "nginx guesses what a broken escape means, we refuse it"),
 ]
 
 

@@ -119,8 +119,11 @@ Value get_known_field(Session& session, uintptr_t datum) {
 // is passed on: without a body of its own it shows those of the request that it is a part of, as in nginx.
 Request& framed_request(Request& request) {
   Request* at = &request;
-  while (at->is_subrequest && at->parent && !at->head.framing.chunked && at->head.framing.content_length == no_length)
-    at = &as_request(*at->parent);
+  auto shows_parents = [](Request& one) {
+    bool is_unframed = !one.head.framing.chunked && one.head.framing.content_length == no_length;
+    return one.is_subrequest && one.parent && is_unframed && !one.find_slot<FramingFields>();
+  };
+  while (shows_parents(*at)) at = &as_request(*at->parent);
   return *at;
 }
 Value get_framing_field(Session& session, uintptr_t datum) {

@@ -21,7 +21,8 @@ struct DetachedPlan {
   uint64_t timeout_ms = 0;    // of the whole, 0: only the limits of its locations
 };
 
-// In a slot of a detached request: how the client framed the body of the first one, for variables. Its own head frames what is sent.
+// In a slot of a detached request: how the client framed the body of the first one, for variables. Its own head frames what is sent. Empty,
+// in that of a subrequest: it has no body, whatever its parent has.
 struct FramingFields {
   std::string_view content_length, transfer_encoding;
 };
