@@ -13,6 +13,8 @@ from lib.ports import wait_until
 CONF = """
 events {}
 http {
+    log_format trailers "sent: $uri $sent_trailer_x_ok $sent_trailer_x_secret";
+    access_log logs/trailers.log trailers;
     proxy_request_buffering off;
     proxy_set_header X-Real-IP $remote_addr;
     proxy_set_header X-User "";
@@ -94,6 +96,7 @@ def test_trailers_of_a_reply_are_hidden_as_its_fields_are(server, upstream, path
     u = upstream(up.serve(lambda r: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", trailers=trailers)))
     s = server(CONF, UP=u.port, H2=1)
     assert get(s.port, path).trailers == more + [("X-Ok", "1")]
+    wait_until(lambda: f"sent: {path} 1 {'t' if more else '-'}\n" in s.read("logs/trailers.log"), 5, "what was sent, when the try is gone")
 
 
 def test_trailers_of_a_call_are_hidden_as_its_fields_are(peers):

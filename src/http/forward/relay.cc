@@ -167,16 +167,12 @@ class ReplyBody final : public Body {
         relay_(relay),
         source_(relay.attempt.body()),
         rate_(rate),
-        trailers_(relay.plan.conf.pass_trailers),
         is_head_(relay.request.head.method == Method::head) {}
   Poll poll(Chunk& chunk) override {
     if (is_over_) return Poll::end;
     if (rate_ && next_ms_ > loop_.now_ms()) return Poll::pending;
     Poll polled = source_.poll(chunk);
-    if (polled == Poll::end && relay_.request.response.outlasts_reply) {
-      is_over_ = true;
-      relay_.let_go(relay_.of_try);
-    }
+    if (polled == Poll::end) end();
     if (polled != Poll::ready) return polled;
     relay_.record.body_bytes += chunk.size();
     // The next read waits until the time that these bytes take at that rate is over.
@@ -198,19 +194,26 @@ class ReplyBody final : public Body {
     return is_over_ ? std::optional<uint64_t>(0) : source_.size();
   }
   Error error() const override { return is_over_ ? Error() : source_.error(); }
-  const Headers* trailers() const override {
-    const Headers* all = trailers_ && !is_over_ ? source_.trailers() : nullptr;
-    const HeaderNames& dropped = relay_.plan.conf.dropped;
-    return all ? keep_fields(*all, relay_.request.arena(), [&](const Headers::Field& field) { return !dropped.holds(field); }) : nullptr;
-  }
+  // The log asks, too, when the try is gone.
+  const Headers* trailers() const override { return trailers_; }
 
  private:
+  void end() {
+    const Headers* all = relay_.plan.conf.pass_trailers ? source_.trailers() : nullptr;
+    const HeaderNames& dropped = relay_.plan.conf.dropped;
+    if (all && !trailers_)
+      trailers_ = keep_fields(*all, relay_.request.arena(), [&](const Headers::Field& field) { return !dropped.holds(field); });
+    if (!relay_.request.response.outlasts_reply) return;
+    is_over_ = true;
+    relay_.let_go(relay_.of_try);
+  }
+
   Loop& loop_;
   Relay& relay_;
   Body& source_;
   uint64_t rate_;
   uint64_t next_ms_ = 0;  // nothing is read before
-  bool trailers_;
+  const Headers* trailers_ = nullptr;  // those that the client gets; once the source has ended
   bool is_head_;
   bool is_over_ = false;  // and the source is gone
 };
