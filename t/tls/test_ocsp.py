@@ -142,12 +142,17 @@ def knock(port, ca, certificate):
     return reply.status, reply.body.decode()
 
 
-def test_clients_are_asked_about_once_and_revoked_ones_refused(server, upstream, authority):
+def with_a_revoked_client(authority):
     responder = Responder(authority)
     good, bad = authority.leaf("good", client=True), authority.leaf("bad", client=True)
     for path, _ in (good, bad):
         responder.know(path)
     responder.revoked.add("CN=bad")
+    return responder, good, bad
+
+
+def test_clients_are_asked_about_once_and_revoked_ones_refused(server, upstream, authority):
+    responder, good, bad = with_a_revoked_client(authority)
     s = started(server, upstream, authority, responder)
     for _ in range(4):
         assert knock(s.ports[2], authority, good) == (200, "SUCCESS")
@@ -167,11 +172,7 @@ def test_the_variable_names_the_reason(server, upstream, authority):
 
 
 def test_a_revoked_certificate_is_no_identity(server, upstream, authority):
-    responder = Responder(authority)
-    good, bad = authority.leaf("good", client=True), authority.leaf("bad", client=True)
-    for path, _ in (good, bad):
-        responder.know(path)
-    responder.revoked.add("CN=bad")
+    responder, good, bad = with_a_revoked_client(authority)
     s = started(server, upstream, authority, responder)
     assert knock(s.ports[4], authority, good)[0] == 204
     assert knock(s.ports[4], authority, bad)[0] == 403
