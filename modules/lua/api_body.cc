@@ -99,8 +99,7 @@ int read_body(lua_State* L) {
 int discard_body(lua_State* L) {
   Scope& scope = request_scope(L);
   Request& request = *scope.request;
-  bool is_being_read = scope.run && scope.run->body_read && scope.run->body_read->is_under_way();
-  if (request.spooled_body || is_being_read) return 0;
+  if (request.spooled_body || is_reading_body(scope.run)) return 0;
   request.slot<RequestState>().body_is_taken = request.slot<RequestState>().body_is_dropped = true;
   if (!request.head.has_body()) return 0;
   request.head.framing.chunked = false;

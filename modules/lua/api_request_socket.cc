@@ -27,14 +27,12 @@ int push_request_socket(lua_State* L, Scope& scope, Connection* raw) {
   return 1;
 }
 
-bool is_being_read(const Scope& scope) { return scope.run->body_read && scope.run->body_read->is_under_way(); }
-
 int raw_socket(lua_State* L, Scope& scope) {
   Request& request = *scope.request;
   RequestState& state = request.slot<RequestState>();
   if (request.head.version_major >= 2) return push_failure(L, "http v2 not supported yet");
   if (state.is_raw) return push_failure(L, "duplicate call");
-  if (is_being_read(scope)) return push_failure(L, "pending request body reading in some other thread");
+  if (is_reading_body(scope.run)) return push_failure(L, "pending request body reading in some other thread");
   if (state.output && state.output->is_buffered()) return push_failure(L, "http 1.0 buffering");
   if (state.output && state.output->is_committed()) state.output->flush();
   Connection* connection = request.exchange.take_connection();
@@ -48,7 +46,7 @@ int body_socket(lua_State* L, Scope& scope) {
   RequestState& state = request.slot<RequestState>();
   if (state.body_is_dropped) return push_failure(L, "no body");
   if (state.body_is_taken) return push_failure(L, "duplicate call");
-  bool is_elsewhere = request.spooled_body || request.passed_body || is_being_read(scope);
+  bool is_elsewhere = request.spooled_body || request.passed_body || is_reading_body(scope.run);
   if (is_elsewhere) return push_failure(L, "request body already exists");
   if (!request.head.has_body()) return push_failure(L, "no body");
   state.body_is_taken = true;

@@ -3,6 +3,7 @@
 #include "modules/lua/body_read.h"
 
 #include "http/request/read_body.h"
+#include "modules/lua/run.h"
 
 namespace fairlead::lua {
 
@@ -14,5 +15,7 @@ Task<Unit> BodyRead::read() {
   ended_.set();
   co_return Unit();
 }
+
+bool is_reading_body(const Run* run) { return run && run->body_read && run->body_read->is_under_way(); }
 
 }  // namespace fairlead::lua

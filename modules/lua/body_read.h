@@ -12,6 +12,8 @@
 
 namespace fairlead::lua {
 
+class Run;
+
 class BodyRead {
  public:
   explicit BodyRead(http::Request& request);
@@ -30,5 +32,8 @@ class BodyRead {
   Error failure_;
   Child<Unit> reading_;  // last: it is destroyed before what it uses
 };
+
+// Whether `run` (may be null) has a read of the body under way.
+bool is_reading_body(const Run* run);
 
 }  // namespace fairlead::lua
