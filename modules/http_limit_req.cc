@@ -64,11 +64,12 @@ ConfResult<ReqZone*> zone_named(Line& line, std::string_view name, size_t bytes)
   return zones.back();
 }
 
-// "10r/s", "30r/m" in thousandths a second.
+// "10r/s", "30r/m" in thousandths a second; a bare number is one a second, as in nginx.
 std::optional<uint64_t> parse_rate(std::string_view text) {
-  uint64_t scale = text.ends_with("r/s") ? 1 : text.ends_with("r/m") ? 60 : 0;
-  if (!scale) return std::nullopt;
-  auto number = parse_decimal(text.substr(0, text.size() - 3));
+  bool is_per_minute = text.ends_with("r/m");
+  uint64_t scale = is_per_minute ? 60 : 1;
+  if (is_per_minute || text.ends_with("r/s")) text.remove_suffix(3);
+  auto number = parse_decimal(text);
   if (!number || *number == 0 || *number > UINT32_MAX) return std::nullopt;
   return *number * 1000 / scale;
 }
@@ -286,7 +287,7 @@ Value get_status(Session& session, uintptr_t) {
 constexpr std::array rows = {
     custom<add_zone, LimitReqConf>("limit_req_zone", in_http, words(3), "A zone that keeps how fast requests come, by a key.")
         .many()
-        .takes("key zone=name:size rate=numberr/s|r/m"),
+        .takes("key zone=name:size rate=number[r/s|r/m]"),
     custom<add_limit, LimitReqConf, &LimitReqConf::limits>("limit_req", in_http_any, words(1, 3),
                                                            "Requests with one key of the zone come at its rate at most.")
         .many()

@@ -17,7 +17,7 @@ events {}
 http {
     limit_req_zone $arg_k zone=slow:64k rate=1r/m;
     limit_req_zone $arg_other zone=other:64k rate=1r/m;
-    limit_req_zone $arg_k zone=fast:64k rate=2r/s;
+    limit_req_zone $arg_k zone=fast:64k rate=2;  # a second, if nothing is said
     limit_req_zone $arg_k zone=steady:64k rate=40r/m;
     limit_req_zone $http_x_key zone=field:64k rate=1r/m;
     limit_req_zone $arg_k zone=full:32k rate=1r/m;
