@@ -168,7 +168,8 @@ def in_two_parts(seen):
         seen.socket.sendall(whole[early:])
 
 
-@pytest.mark.parametrize("rules", ["limit_rate 400k;", "postpone_output 2000;", "limit_rate 400k; postpone_output 2000; proxy_buffering off;"])
+@pytest.mark.parametrize("rules", ["limit_rate 400k;", "postpone_output 2000;",
+                                   "limit_rate 400k; postpone_output 2000; proxy_buffering off;"])
 @pytest.mark.parametrize("location", ["/cut", "/slice"])
 def test_what_comes_before_the_range_is_not_in_it(server, upstream, location, rules):
     s = server(LATE_CONF, files={"rules": rules}, UP=upstream([in_two_parts]).port)
