@@ -3,10 +3,12 @@
 #include "http/request/phase.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "core/conf/module.h"
 #include "http/conf/core_conf.h"
+#include "http/request/audit.h"
 #include "http/request/file_path.h"
 #include "http/request/response.h"
 #include "http/request/script.h"
@@ -80,7 +82,9 @@ static Task<Verdict> run_entries(Request& request, Phase phase) {
 // features.md 14. `all`: the first denial ends; `any`: the first allowance suffices, else the last denial holds.
 class AccessSum {
  public:
-  explicit AccessSum(Request& request) : request_(request), any_(conf<CoreConf>(request).satisfy == Satisfy::any) {}
+  explicit AccessSum(Request& request) : request_(request), any_(conf<CoreConf>(request).satisfy == Satisfy::any) {
+    if (any_) denials_.emplace(request);
+  }
   // True: that settles it, with sum().
   bool add(Verdict verdict) {
     if (verdict.is_next()) return false;
@@ -95,7 +99,9 @@ class AccessSum {
     return !any_ || !denial;
   }
   // To be called once, at the end. A check leaves it to this to tell of a denial that another check could have outweighed.
-  Verdict sum() const {
+  Verdict sum() {
+    if (any_ && sum_.is_status() && sum_.status() >= 400) denials_->refuse();
+    denials_.reset();
     if (any_ && sum_.is_status() && sum_.status() == 403) request_.logger.error("access forbidden by rule");
     if (sum_.is_status() && sum_.status() >= 400) request_.fail_reason = "UAEX";
     return sum_;
@@ -104,6 +110,7 @@ class AccessSum {
  private:
   Request& request_;
   bool any_;
+  std::optional<HeldDenials> denials_;  // with any_
   Verdict sum_ = Verdict::next();
 };
 
