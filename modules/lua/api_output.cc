@@ -143,6 +143,7 @@ int exec(lua_State* L) {
   if (is_named && !text.empty()) scope.logger.warn("query strings {} ignored when exec'ing named location {}", text, uri);
   how.uri = request.arena().copy(is_named ? uri : to.path);
   how.args = request.arena().join({to.args, to.args.empty() || text.empty() ? "" : "&", text});
+  if (how.args.empty()) how.args = to.args.data() ? std::string_view("") : std::string_view();
   return scope.run->end(L, how);
 }
 
