@@ -50,7 +50,8 @@ class Session {
   // From now on what is assigned in one of the two has its value in the other, too. `with` outlives this one.
   void share_assigned(Session& with) { shares_with_ = &with; }
 
-  // $0 to $9 of the last successful match in this session; empty if there is none. The subject must live as long as the session.
+  // $0 to $9 of the last successful match in this session; empty where the group took no part in it. Without data() there is none: no
+  // match, or no group of the number, or only such that took no part from it on. The subject must live as long as the session.
   std::string_view capture(uint32_t group) const;
   void keep_captures(std::string_view subject, std::span<const size_t> offsets);
 
