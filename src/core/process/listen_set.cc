@@ -229,11 +229,28 @@ void ListenSet::commit(ListenSet* previous, bool unlink_files, const Logger& log
     std::erase(old.sockets, nullptr);
   }
   if (previous) carry_retired(*previous);
-  for (const Listener& listener : listeners_) {
+  for (Listener& listener : listeners_) {
     const Listener* old = previous ? previous->find(listener.spec) : nullptr;
-    bool grows = old && old->spec.reuseport && old->sockets.size() < listener.sockets.size();
-    auto same_place = [&](auto& socket) { return at_place(*socket, listener.spec); };
-    if (grows || std::any_of(retired_.begin(), retired_.end(), same_place)) steer(listener, log);
+    if (old) listener.steered = old->steered;
+    if (must_steer(listener)) steer(listener, log);
+  }
+}
+
+bool ListenSet::has_retired(const Listener& listener) const {
+  return std::any_of(retired_.begin(), retired_.end(), [&](auto& socket) { return at_place(*socket, listener.spec); });
+}
+
+// Unless the kernel gives what arrives to the sockets in use and no others already.
+bool ListenSet::must_steer(const Listener& listener) const {
+  size_t live = listener.sockets.size();
+  if (listener.steered != 0) return listener.steered != live;
+  bool may_have_program = live > 1 && listener.sockets[0]->origin() != ListenSocket::Origin::opened;
+  return may_have_program || has_retired(listener);
+}
+
+void ListenSet::steer_again(const Logger& log) {
+  for (Listener& listener : listeners_) {
+    if (listener.sockets.size() > 1 || has_retired(listener)) steer(listener, log);
   }
 }
 
@@ -257,9 +274,12 @@ void ListenSet::retire_unused(Listener& old) {
 }
 
 // Slots are opened in order, so that the live sockets are the first of the kernel's group. It keeps the program: more slots need a new one.
-void ListenSet::steer(const Listener& listener, const Logger& log) const {
+void ListenSet::steer(Listener& listener, const Logger& log) {
   unsigned live = static_cast<unsigned>(listener.sockets.size());
-  if (steer_reuseport_group(*listener.sockets[0], listener.spec, live)) return;
+  if (steer_reuseport_group(*listener.sockets[0], listener.spec, live)) {
+    listener.steered = live;
+    return;
+  }
   log.warn(Errno{errno}, "connections to {} cannot be steered to the {} sockets in use", listener.spec.addr.text(), live);
 }
 
