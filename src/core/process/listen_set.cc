@@ -135,12 +135,19 @@ bool ListenSet::uses(const ListenSocket* socket) const {
   return false;
 }
 
+// What a socket has from its bind() on.
+static void warn_of_fixed(const ListenSet::Listener& listener, const ListenSpec* before, const Logger& log) {
+  const ListenSpec& spec = listener.spec;
+  if (before && before->multipath != spec.multipath)
+    log.warn("whether {} is multipath cannot change while it is listened to, ignored", spec.addr.text());
+  if (spec.addr.family() == Addr::Family::inet6 && !listener.sockets.empty() && listener.sockets[0]->is_ipv6_only() != spec.ipv6_only)
+    log.warn("whether {} is for IPv6 only cannot change while it is listened to, ignored", spec.addr.text());
+}
+
 // Fills the slots from the front with what is already bound there.
 void ListenSet::adopt(Listener& listener, const ListenPlan& plan, const Logger& log) {
   size_t wanted = listener.spec.reuseport ? plan.workers : 1;
   const Listener* before = plan.previous ? plan.previous->find(listener.spec) : nullptr;
-  if (before && before->spec.multipath != listener.spec.multipath)
-    log.warn("whether {} is multipath cannot change while it is listened to, ignored", listener.spec.addr.text());
   for (size_t i = 0; before && i < before->sockets.size() && listener.sockets.size() < wanted; ++i) {
     if (before->sockets[i]->descriptor() >= 0) listener.sockets.push_back(before->sockets[i]);
   }
@@ -154,6 +161,7 @@ void ListenSet::adopt(Listener& listener, const ListenPlan& plan, const Logger& 
     listener.sockets.push_back(std::move(socket));
   }
   while (auto surplus = plan.inherited ? plan.inherited->take(listener.spec) : nullptr) retired_.push_back(std::move(surplus));
+  warn_of_fixed(listener, before ? &before->spec : nullptr, log);
   if (!listener.spec.reuseport) return;
   for (auto& socket : listener.sockets) socket->allow_reuseport(log);
 }
@@ -186,6 +194,7 @@ ConfResult<> ListenSet::start_listening(const ListenPlan& plan, const Logger& lo
   if (plan.mode == ListenPlan::Mode::test) return Unit();
   for (Listener& listener : listeners_) {
     for (auto& socket : listener.sockets) {
+      if (auto set = socket->capture(listener.spec); !set) return std::move(set.error().text);
       socket->configure(listener.spec, log);
       FL_TRY(socket->listen(listener.spec));
     }

@@ -289,6 +289,20 @@ TEST(ListenSet, EachSlotIsServedWhateverAnotherBinaryLeft) {
   EXPECT_EQ(counts[0] + counts[1], 64);
 }
 
+TEST(ListenSet, BecomesTransparentOverAReloadAndBack) {
+  Addr place = free_place(), six = *Addr::parse_ip("::1");
+  if (!ListenSocket::open({.addr = place, .transparent = true}, Logger())) GTEST_SKIP() << "no capability for it";
+  ListenSet sets[3];
+  for (int i = 0; i < 3; ++i) {
+    sets[i].add({.addr = place, .transparent = i == 1});
+    sets[i].add({.addr = six, .transparent = i == 1});
+    ASSERT_TRUE(open_set(sets[i], i ? &sets[i - 1] : nullptr));
+    sets[i].commit(i ? &sets[i - 1] : nullptr, true, Logger());
+    EXPECT_EQ(option_of(sets[i].listeners()[0].descriptor(0), SOL_IP, IP_TRANSPARENT), i == 1);
+    EXPECT_EQ(option_of(sets[i].listeners()[1].descriptor(0), SOL_IPV6, IPV6_TRANSPARENT), i == 1);
+  }
+}
+
 TEST(InheritedSockets, AreFoundByAddressWithBothSeparators) {
   Addr four = free_place();
   auto first = ListenSocket::open(spec_of(four), Logger());
