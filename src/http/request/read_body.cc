@@ -38,9 +38,10 @@ void log_body_failure(Request& request, const Error& error) {
     request.logger.crit(Errno{error.sys}, "{}", error.what);
     return;
   }
-  uint64_t most = conf<CoreConf>(request).client_max_body_size;
+  uint64_t most = request.body_bytes_max;
+  bool has_limit = most > 0 && most < UINT64_MAX;
   bool is_too_large = error.fault == Fault::too_large;
-  if (is_too_large && most > 0) request.logger.error("client intended to send too large chunked body: more than {} bytes", most);
+  if (is_too_large && has_limit) request.logger.error("client intended to send too large chunked body: more than {} bytes", most);
   else request.logger.write(is_too_large || error.fault == Fault::malformed ? LogLevel::error : LogLevel::info, Errno{error.sys}, "{}",
                             error.what);
 }

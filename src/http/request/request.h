@@ -105,8 +105,10 @@ class Request : public Session, public LogContext {
   bool is_subrequest = false;    // made by Subrequest: no access phase, and its response goes to whoever asked
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;
+  bool led_by_error_page = false;  // once one was taken, to the end
   uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
   int redirects = 0;             // internal ones, bounded
+  uint64_t body_bytes_max = 0;   // what the places on the way here allow its body (client_max_body_size); 0: not in a location yet
   bool body_is_dropped = false;  // what the client sends of it is nobody's any more (drop_body)
   bool logged = false;
   bool is_pipelined = false;     // its first bytes came before the answer to the request before it was sent

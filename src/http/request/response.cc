@@ -236,13 +236,18 @@ Verdict redirect_with_slash(Request& request) {
 
 Verdict apply_location_limits(Request& request) {
   Location& place = *request.location;
+  bool is_named = place.match == Location::Match::named;
   if (place.otherwise && !(place.allowed_methods & method_bit(request.method))) request.enter(*place.otherwise);
   const CoreConf& core = conf<CoreConf>(request);
   request.logger = request.logger.with(*conf<ErrorLogConf>(request).log);
-  request.exchange.limit_body(core.client_max_body_size ? core.client_max_body_size : UINT64_MAX, core.client_body_timeout);
-  if (core.client_max_body_size && request.head.framing.content_length > static_cast<int64_t>(core.client_max_body_size) &&
-      !request.in_error_page) {
-    request.logger.error("client intended to send too large body: {} bytes", request.head.framing.content_length);
+  int64_t announced = request.head.framing.content_length;
+  // A place that answers in place of another, which has let the body in. As in nginx a named one still judges a body of unknown length.
+  bool was_let_in = request.led_by_error_page || (is_named && announced != no_length);
+  uint64_t bytes_max = core.client_max_body_size ? core.client_max_body_size : UINT64_MAX;
+  request.body_bytes_max = was_let_in ? std::max(request.body_bytes_max, bytes_max) : bytes_max;
+  request.exchange.limit_body(request.body_bytes_max, core.client_body_timeout);
+  if (announced > 0 && static_cast<uint64_t>(announced) > request.body_bytes_max && !request.led_by_error_page) {
+    request.logger.error("client intended to send too large body: {} bytes", announced);
     drop_body(request);
     return Verdict::status(413);
   }
