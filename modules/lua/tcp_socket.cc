@@ -136,6 +136,9 @@ Task<std::string> TcpSocket::secure(TlsClient& tls, SecureWith with) {
   Connection& over = connection_->connection;
   auto layer = std::make_unique<TlsTransport>(over.transport(), std::move(made), record_bytes);
   TlsTransport& transport = *layer;
+  // What came in the clear and was not read: nobody vouches for it, it must not be read later as what the peer sent over TLS.
+  over.consume(over.unread().size());
+  over.release_if_empty();
   over.add_layer(std::move(layer));
   // From here on ssl() is there: what was not verified must not be taken for what was.
   IfCancelled cancelled([this] { drop(); });

@@ -44,6 +44,14 @@ def secure(upstream, authority, *scripts, leaf=None, **how):
                     tls=authority.server_context(leaf or authority.leaf("a.test"), **how))
 
 
+def start_tls(authority):
+    context = authority.server_context(authority.leaf("a.test"))
+
+    def step(seen):
+        seen.socket = seen.reader.socket = context.wrap_socket(seen.socket, server_side=True)
+    return step
+
+
 def test_a_verified_peer_is_spoken_to(server, upstream, authority):
     u = secure(upstream, authority)
     _, text = run(server, u, authority, """
@@ -77,6 +85,23 @@ def test_no_tls_and_no_answer(server, upstream, authority):
     lines = text.splitlines()
     assert lines[:2] == ["nilhandshake failed", "niltimeout"] and "fairlead.tls_session expected" in lines[2]
     s.wait_for_log("lua ssl handshake timed out")
+
+
+@pytest.mark.parametrize("unread", [b"2", b"HTTP/1.1 200 Injected\r\n\r\n", b"\x16\x03\x03\x00\x01x" * 3])
+def test_what_came_in_the_clear_is_not_read_as_tls(server, upstream, authority, unread):
+    secured = [start_tls(authority), up.request(), up.send(up.reply(content=b"ok")), up.hold()]
+    u = upstream([up.head(), up.send(up.reply(headers={"A": "b"}, content=unread)), *secured],
+                 [up.read(8), up.send(b"S" + unread), up.close()])
+    s, text = run(server, u, authority, """
+        local s = connected()
+        s:send("CONNECT a.test:443 HTTP/1.1\\r\\n\\r\\n")
+        repeat local line = assert(s:receive()) until line == ""
+        ngx.say(s:sslhandshake(false, "a.test", true))
+        s:send("GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n") ngx.say(s:receive())
+        s = connected() s:send("\\0\\0\\0\\8\\4\\210\\22\\47") ngx.say(s:receive(1))
+        local made, err = s:sslhandshake(false) ngx.say(made, " ", type(err))""")
+    assert text == "true\nHTTP/1.1 200 X\nS\nnil string\n"
+    assert "assertion failed" not in s.log() and "exited on signal" not in s.log()
 
 
 def test_a_session_is_resumed(server, upstream, authority):
