@@ -23,6 +23,7 @@
 #include "http/request/answer_fields.h"
 #include "http/request/audit.h"
 #include "http/request/body_beginning.h"
+#include "http/request/client_fields.h"
 #include "http/request/field_variables.h"
 #include "http/request/own_answer.h"
 #include "http/request/request.h"
@@ -166,10 +167,9 @@ Said take_said(Subrequest& asked, const AuthRequestConf& own) {
 // What the service's answers put on a request.
 struct GivenFields : AnswerFields {};
 
-// The client's own fields of these names never pass: the upstream believes them to be the service's.
 void copy_to_upstream(Request& request, const AuthRequestConf& own, const Said& said) {
+  drop_fields(request, own.to_upstream);
   for (std::string_view name : own.to_upstream) {
-    request.head.headers.remove(name);
     for (const auto& [key, value] : said.fields)
       if (equal_nocase(key, name)) request.slot<GivenFields>().to_upstream.add(request.head.headers, name, value);
     forget_field(request, name);
@@ -303,6 +303,7 @@ Task<Verdict> ask(Request& request) {
   plan.copies_fields = own.passed_fields.empty();
   plan.response_bytes_max = own.denial_bytes;
   Subrequest asked(request, plan);
+  mark_question(asked.request());
   pass_fields(request, own, asked.request(), body_is_cut);
   Task<Unit> running = asked.run();
   Deadline<Unit> bounded(request.loop(), std::move(running), request.loop().deadline(own.timeout));
@@ -314,6 +315,18 @@ Task<Verdict> ask(Request& request) {
   Said said = take_said(asked, own);
   if (!key.empty()) kept.put(request, own, key, said);
   co_return decide(request, own, said);
+}
+
+bool copies_to_upstream(const Block& block) { return !conf<AuthRequestConf>(block).to_upstream.empty(); }
+
+Verdict note_names(Request& request) {
+  note_client_fields(request, conf<AuthRequestConf>(request).to_upstream);
+  return Verdict::next();
+}
+
+Verdict drop_names(Request& request) {
+  drop_client_fields(request, conf<AuthRequestConf>(request).to_upstream);
+  return Verdict::next();
 }
 
 constexpr std::array rows = {
@@ -335,7 +348,8 @@ constexpr std::array rows = {
         .takes("field ..."),
     custom<add_copied, AuthRequestConf, &AuthRequestConf::to_upstream, &AuthRequestConf::to_client>(
         "auth_request_copy_headers", in_http_any, words_from(2),
-        "Fields of the subrequest's response that the upstream gets in place of the client's own, or that the client gets.")
+        "Fields of the subrequest's response that the upstream gets, or that the client gets. The client's own of the former never reach "
+        "the upstream, whoever lets the request in, also where auth_request is off.")
         .many()
         .takes("to_upstream | to_client field ..."),
     slot<AuthRequestConf, &AuthRequestConf::body>(
@@ -350,7 +364,9 @@ constexpr std::array rows = {
 };
 
 constexpr std::string_view after[] = {"access", "http_auth_basic", "http_auth_jwt"};  // what needs nobody else decides first
-constexpr std::array phases = {PhaseEntry{.phase = Phase::access, .run = &ask, .applies = &is_on}};
+constexpr std::array phases = {PhaseEntry{.phase = Phase::access, .check = &note_names, .applies = &copies_to_upstream, .leads = true},
+                               PhaseEntry{.phase = Phase::access, .run = &ask, .applies = &is_on},
+                               PhaseEntry{.phase = Phase::precontent, .check = &drop_names, .applies = &copies_to_upstream, .leads = true}};
 constexpr Hooks hooks = {.phases = phases, .filters = {}, .forward = {}};
 
 }  // namespace

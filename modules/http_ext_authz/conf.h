@@ -49,6 +49,7 @@ struct ExtAuthzConf : TlsServiceConf {
   OnFailure on_failure;
   std::vector<std::string_view> passed_fields;
   std::vector<Copied> to_upstream;
+  std::vector<std::string_view> reserved;  // of to_upstream: what the client itself says in them never passes
   std::vector<std::string_view> to_client;
   std::vector<SetHeader> set_headers;
   std::vector<ContextEntry> context;
@@ -57,6 +58,9 @@ struct ExtAuthzConf : TlsServiceConf {
   TlsClient* tls = nullptr;   // of a secure service; made when the configuration is complete
   TlsClients clients;         // of the main block: all of them
 };
+
+// Framing, connection and Host are not the service's to change.
+inline bool may_change(std::string_view name) { return is_token(name) && !not_passed_on.holds(find_known_header(name)); }
 
 extern const std::array<Directive, 25> rows;
 // Names of groups and clients of TLS, once all is known.

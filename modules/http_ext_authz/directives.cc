@@ -79,6 +79,7 @@ ConfResult<Unit> add_copied(Line& line, ExtAuthzConf& own) {
     if (!is_token(line.word(i))) return line.invalid_parameter(i);
     if (to_client) own.to_client.push_back(line.word(i));
     else own.to_upstream.push_back({line.word(i), appends});
+    if (!to_client && !appends && may_change(line.word(i))) own.reserved.push_back(line.word(i));
   }
   return Unit();
 }
@@ -106,9 +107,10 @@ constexpr std::array own_rows = {
         "ext_authz_pass_headers", in_http_any, words_from(1),
         "Fields of the client that the service is told. Without it: by HTTP Authorization alone, which always is; by gRPC all.")
         .many().takes("field ..."),
-    custom<add_copied, ExtAuthzConf, &ExtAuthzConf::to_upstream, &ExtAuthzConf::to_client>(
+    custom<add_copied, ExtAuthzConf, &ExtAuthzConf::to_upstream, &ExtAuthzConf::reserved, &ExtAuthzConf::to_client>(
         "ext_authz_copy_headers", in_http_any, words_from(2),
-        "Fields of an HTTP service's consent that the upstream gets in place of the client's own or behind them, or that the client gets.")
+        "Fields of an HTTP service's consent that the upstream gets, or gets behind the client's own, or that the client gets. The "
+        "client's own of the first never reach the upstream, whoever lets the request in, also where ext_authz is off.")
         .many().takes("to_upstream | to_upstream_append | to_client field ..."),
     slot<ExtAuthzConf, &ExtAuthzConf::set_headers>("ext_authz_set_header", in_http_any,
                                                    "A field of the request to the service; by gRPC, metadata of the call."),

@@ -14,6 +14,7 @@
 #include "http/hooks.h"
 #include "http/request/answer_fields.h"
 #include "http/request/audit.h"
+#include "http/request/client_fields.h"
 #include "http/request/client_identity.h"
 #include "http/request/field_variables.h"
 #include "http/request/own_answer.h"
@@ -29,9 +30,6 @@ bool is_wanted(const Block& block) { return conf<ExtAuthzConf>(block).service.is
 void tell(Request& request, Decided decided, std::string_view rule) {
   audit(request, {check_name, decided, rule, client_identity(request.facts).shown()});
 }
-
-// Framing, connection and Host are not the service's to change.
-bool may_change(std::string_view name) { return is_token(name) && !not_passed_on.holds(find_known_header(name)); }
 
 // What the service's answers put on a request.
 struct GivenFields : AnswerFields {};
@@ -58,7 +56,8 @@ void tell_client(Request& request, std::span<const FieldChange> changes) {
   apply(changes, request.response.head.headers, request.slot<GivenFields>().to_client, request);
 }
 
-Verdict allow(Request& request, const Answer& answer) {
+Verdict allow(Request& request, const ExtAuthzConf& own, const Answer& answer) {
+  drop_fields(request, own.reserved);
   for (const std::string& name : answer.removed) {
     if (!may_change(name)) continue;
     request.head.headers.remove(name);
@@ -96,7 +95,7 @@ Verdict fail(Request& request, const ExtAuthzConf& own, std::string_view rule, s
 
 Verdict decide(Request& request, const ExtAuthzConf& own, const Answer& answer) {
   switch (answer.kind) {
-    case Answer::Kind::allowed: return allow(request, answer);
+    case Answer::Kind::allowed: return allow(request, own, answer);
     case Answer::Kind::denied: return deny(request, answer);
     case Answer::Kind::failed: break;
   }
@@ -122,8 +121,22 @@ Task<Verdict> check(Request& request) {
   co_return decide(request, own, read_reply(call, asked));
 }
 
+bool reserves_names(const Block& block) { return !conf<ExtAuthzConf>(block).reserved.empty(); }
+
+Verdict note_names(Request& request) {
+  note_client_fields(request, conf<ExtAuthzConf>(request).reserved);
+  return Verdict::next();
+}
+
+Verdict drop_names(Request& request) {
+  drop_client_fields(request, conf<ExtAuthzConf>(request).reserved);
+  return Verdict::next();
+}
+
 constexpr std::string_view after[] = {"access", "http_auth_basic", "http_auth_jwt"};  // what needs nobody else decides first
-constexpr PhaseEntry phases[] = {{.phase = Phase::access, .run = &check, .applies = &is_wanted}};
+constexpr PhaseEntry phases[] = {{.phase = Phase::access, .check = &note_names, .applies = &reserves_names, .leads = true},
+                                 {.phase = Phase::access, .run = &check, .applies = &is_wanted},
+                                 {.phase = Phase::precontent, .check = &drop_names, .applies = &reserves_names, .leads = true}};
 constexpr Hooks hooks = {.phases = phases};
 
 }  // namespace

@@ -449,8 +449,28 @@ int opt(lua_State* L) {
   return 0;
 }
 
-constexpr luaL_Reg functions[] = {{"match", match}, {"find", find}, {"gmatch", gmatch},  {"sub", sub},
-                                  {"gsub", gsub},   {"_opt", opt},  {nullptr, nullptr}};
+// compile(pattern, options): true, or nil and what is wrong.
+int compile(lua_State* L) {
+  lua_settop(L, 2);
+  lua_pushnil(L);
+  lua_insert(L, 1);
+  Pattern* pattern = use_pattern(L);
+  if (!pattern) return 2;
+  RegexCache::release(pattern);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int is_cache_empty(lua_State* L) {
+  lua_pushboolean(L, Scope::current().vm.regexes().is_empty());
+  return 1;
+}
+
+constexpr luaL_Reg functions[] = {
+    {"match", match}, {"find", find},         {"gmatch", gmatch},                  {"sub", sub},
+    {"gsub", gsub},   {"_compile", compile},  {"_is_cache_empty", is_cache_empty}, {"_opt", opt},
+    {nullptr, nullptr},
+};
 
 }  // namespace
 

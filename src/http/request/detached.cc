@@ -11,6 +11,7 @@
 #include "http/message/chunks_body.h"
 #include "http/request/capture.h"
 #include "http/request/client_facts.h"
+#include "http/request/client_fields.h"
 #include "http/request/handle.h"
 #include "http/request/id.h"
 #include "http/request/secure.h"
@@ -122,6 +123,7 @@ Detached::Detached(Request& from, DetachedPlan plan, Watch* watch)
   request_->client_addr = &client_addr_;
   request_->client_fd = -1;
   request_->take_assigned(from);
+  take_dropped_names(*request_, from);
   request_->slot<FramingFields>() = {arena_->copy(from.head.headers.value(KnownHeader::content_length)),
                                      arena_->copy(from.head.headers.joined(KnownHeader::transfer_encoding))};
   set_request_id(*request_, arena_->copy(request_id(from)));
