@@ -362,6 +362,18 @@ def test_a_head_that_is_too_big(server, h2_upstream):
     assert get(s.port, "/").status == 200 and len(u.connections) == 1
 
 
+@pytest.mark.parametrize("setting, most", [("", 32), ("proxy_max_interim_responses 2;", 2)])
+def test_so_many_interim_responses_and_no_more(server, h2_upstream, setting, most):
+    def answer(stream):
+        for _ in range(most + (stream.path == "/more")):
+            stream.head(103, [("link", "x")])
+        stream.reply(200, b"made")
+    s = start(server, h2_upstream(on_head=answer), more=setting)
+    assert get(s.port, "/").body == b"made"
+    assert get(s.port, "/more").status == 502
+    s.wait_for_log("upstream sent too many interim responses while reading response header from upstream")
+
+
 @pytest.mark.parametrize("headers, reason", [
     ([("bad name", "x")], 'upstream sent invalid header: "bad name"'), ([("x", "a\nb")], 'upstream sent invalid header: "x"'),
     ([("x", " a")], 'upstream sent invalid header: "x"'), ([("X-Upper", "1")], "upstream sent invalid frames: .*X-Upper"),

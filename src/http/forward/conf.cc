@@ -135,7 +135,10 @@ static ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::stri
   return Unit();
 }
 
-void finish_tries(ForwardConf& conf) { conf.dropped = dropped_fields(conf); }
+void finish_tries(ForwardConf& conf) {
+  conf.dropped = dropped_fields(conf);
+  conf.passes_server = !conf.dropped.holds("Server");
+}
 
 ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_view prefix) {
   FL_TRY(check_buffers(block, conf, prefix));

@@ -65,6 +65,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   to.read_timeout_ms = conf.read_timeout;
   to.try_timeout_ms = conf.try_timeout;
   to.head_bytes_max = conf.buffer_size;
+  to.interim_max = conf.interim_max;
   to.needs_head = plan.needs_head;
   if (!fairlead::conf<CoreConf>(request).early_hints.empty()) to.hints = &conf;
   return to;

@@ -7,9 +7,6 @@
 
 namespace fairlead::http::h1 {
 
-// A cap on interim responses before the answer, so that a peer cannot keep a request busy for ever.
-static constexpr int interim_max = 32;
-
 constinit const ClientProtocol client_protocol;
 
 static_assert(sizeof(ClientExchange) <= ExchangePlace::bytes);
@@ -48,8 +45,9 @@ const char* ClientExchange::end(bool uploaded) {
 }
 
 const char* ClientExchange::surplus() const {
-  if (is_tunnel_ || !body_ || !body_->is_complete() || peer_->unread().empty()) return nullptr;
-  if (head_.framing.chunked) return "upstream sent data after final chunk";
+  if (is_tunnel_ || head_.status == 101 || !body_ || !body_->is_complete() || peer_->unread().empty()) return nullptr;
+  if (method_ == Method::head) return "upstream sent a body in reply to a HEAD request";
+  if (head_.framing.chunked && has_body(head_.status)) return "upstream sent data after final chunk";
   return "upstream sent more data than specified in \"Content-Length\" header";
 }
 
@@ -70,7 +68,7 @@ HeadPoll ClientExchange::read_more() {
 
 HeadPoll ClientExchange::poll_head() {
   Connection& peer = *peer_;
-  for (int interim = 0; interim < interim_max;) {
+  for (;;) {
     ParseResult parsed = peer.unread().empty() ? ParseResult::need_more : parser_->parse(peer.unread());
     if (parsed == ParseResult::failed) {
       error_detail_ = parser_->error().detail;
@@ -89,7 +87,8 @@ HeadPoll ClientExchange::poll_head() {
     arena_.make<SegmentRef>(peer.segment());
     peer.consume(parser_->consumed());
     if (is_interim(head_.status)) {
-      ++interim;
+      if (++interim_seen_ > target_.interim_max)
+        return fail(Error{Fault::malformed, Side::upstream, 0, "upstream sent too many interim responses"});
       if (interim_.tell) interim_.tell(interim_.whom, head_);
       head_.headers.clear();
       head_.framing = Framing();
@@ -99,7 +98,6 @@ HeadPoll ClientExchange::poll_head() {
     begin_body();
     return HeadPoll::done;
   }
-  return fail(Error{Fault::malformed, Side::upstream, 0, "upstream sent too many interim responses"});
 }
 
 void ClientExchange::begin_headless_body() {

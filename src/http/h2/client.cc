@@ -90,7 +90,7 @@ void ClientExchange::take_status(std::string_view value) {
   block_status_ = static_cast<uint16_t>(*status);
   if (block_status_ == 101) return fail_head(Fault::malformed, "upstream sent unexpected 101 response");
   if (!is_interim(block_status_)) return;
-  if (++interim_ > interim_max) return fail_head(Fault::malformed, "upstream sent too many interim responses");
+  if (++interim_ > target_.interim_max) return fail_head(Fault::malformed, "upstream sent too many interim responses");
   interim_head_ = interim_hook_.tell ? arena_.make<ResponseHead>(arena_) : nullptr;
   block_ = interim_head_ ? &interim_head_->headers : nullptr;
   if (interim_head_) interim_head_->status = block_status_;

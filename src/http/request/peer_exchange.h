@@ -42,6 +42,7 @@ struct AttemptTarget {
   uint64_t read_timeout_ms = 60'000;
   uint64_t try_timeout_ms = 0;  // of the whole try until the head of the reply
   size_t head_bytes_max = 4096;
+  uint64_t interim_max = 32;  // heads ahead of the reply's
   bool needs_head = false;  // an answer without a head (HTTP/0.9) is malformed
   const ForwardConf* hints = nullptr;  // a 103 is passed on by these rules; nullptr: dropped
 };
