@@ -114,6 +114,8 @@ static void redirect(Request& request, const Verdict& to) {
   response.content_type = {};
   response.last_modified = -1;
   response.etag = {};
+  response.is_reply = false;
+  response.adds_server = true;
 }
 
 static Location* find_named(Request& request, std::string_view name) {

@@ -55,6 +55,8 @@ struct Response : Outgoing {
   // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
   int64_t last_modified_of_reply = -1;
   std::string_view content_type_of_reply;
+  bool is_reply = false;               // a peer's, relayed
+  bool adds_server = true;             // says by whom it was made, if it says nothing else
   bool foreign_location = false;       // Location is a peer's own: a relative one stays what it is
   bool allow_ranges = false;           // byte ranges of this body make sense
   bool one_range_only = false;         // ... and it can be cut in one place: several ranges get the whole

@@ -56,7 +56,8 @@ static void add_dates(Request& request) {
   Response& response = request.response;
   Headers& headers = response.head.headers;
   bool ours = !request.is_subrequest;
-  if (ours && !headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
+  if (ours && response.adds_server && !headers.has(KnownHeader::server))
+    headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
   if (ours && !headers.has(KnownHeader::date)) headers.add(KnownHeader::date, date_of_now(request.arena()));
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
   if (response.last_modified >= 0 && has_last_modified(response.head.status)) {
@@ -154,6 +155,8 @@ static Verdict drop_refused(Request& request) {
   response.content_type = {};
   response.last_modified = response.last_modified_of_reply = -1;
   response.etag = {};
+  response.is_reply = false;
+  response.adds_server = true;
   response.allow_ranges = false;
   return status == refused_in_silence ? Verdict::close() : Verdict::status(status);
 }
