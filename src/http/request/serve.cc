@@ -52,7 +52,7 @@ class Sink final : public RequestSink {
     return !verdict.is_next() || try_phases(request, nullptr, verdict, rest);
   }
   bool refuse(Request& request, const HeadFault& error, Verdict& verdict, Task<Verdict>&) override {
-    begin_refused(request);
+    begin_refused(request, error);
     log_fault(request, error);
     request.fail_reason = error.sys == ETIMEDOUT ? "SI" : "DPE";
     verdict = Verdict::status(error.status);
