@@ -240,9 +240,11 @@ Handling::Handling(Request& request) : Resumable(&Handling::on_gone), request_(r
 
 // What waits ends first: it completes the records of tries that the log tells of.
 Handling::~Handling() {
+  bool is_cut = frame_ && !is_done_;  // the worker's time to drain is over
   if (frame_) stop_watching();
   rest_.reset();
   if (has_left_) end_abandoned(request_);
+  else if (is_cut) request_.exchange.abandon();
   run_log_phase(request_);
   take_from(request_.worker().row().writing);
 }
