@@ -313,4 +313,9 @@ void run_log_phase(Request& request) {
   for (const PhaseEntry* entry : entries_of(request, Phase::log)) entry->check(request);
 }
 
+void note_subrequest(Request& request, const Location& place) {
+  for (const PhaseEntry* entry : place.plan.phases[static_cast<size_t>(Phase::log)])
+    if (entry->sees_subrequests) entry->check(request);
+}
+
 }  // namespace fairlead::http
