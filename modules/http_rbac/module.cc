@@ -140,7 +140,9 @@ Verdict check(Request& request) {
   noted.decision = !denied ? "allowed" : rules.shadow ? "shadow_denied" : "denied";
   Decided decided = !denied ? Decided::allowed : rules.shadow ? Decided::shadow_denied : Decided::denied;
   audit(request, {check_name, decided, decision.policy, identity.shown()});
-  return decided == Decided::denied ? Verdict::status(403) : Verdict::next();
+  if (decided != Decided::denied) return Verdict::next();
+  request.fail_reason = "UAEX";
+  return Verdict::status(403);
 }
 
 template <std::string_view Noted::*Which>

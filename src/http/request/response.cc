@@ -244,6 +244,7 @@ Verdict apply_location_limits(Request& request) {
       !request.in_error_page) {
     request.logger.error("client intended to send too large body: {} bytes", request.head.framing.content_length);
     drop_body(request);
+    request.fail_reason = "DPE";
     return Verdict::status(413);
   }
   return Verdict::next();
