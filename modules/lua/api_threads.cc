@@ -125,7 +125,8 @@ int spawn(lua_State* L) {
 int thread_wait(lua_State* L) { return waiting_run(L).join(L); }
 int thread_kill(lua_State* L) { return waiting_run(L).kill(L); }
 
-// -- semaphores: a userdata. One that init_by_lua made has but a count until a worker, whose loop its waiters need, uses it --
+// -- semaphores: a table, for libraries to extend, whose first element is a userdata. One that init_by_lua made has but a count until a
+// worker, whose loop its waiters need, uses it --
 
 // No semaphore has more units: so many a number of Lua counts exactly.
 constexpr lua_Integer units_max = lua_Integer{1} << 53;
@@ -144,13 +145,34 @@ fairlead::Semaphore* units_of(Sema& sema) {
   return sema.in_loop ? &*sema.in_loop : nullptr;
 }
 
-Sema& sema_of(lua_State* L) { return *static_cast<Sema*>(luaL_checkudata(L, 1, "fairlead.semaphore")); }
+constexpr char sema_type[] = "fairlead.semaphore", sema_table_type[] = "fairlead.semaphores";
+
+// Of the table at 1; its userdata is left on top.
+Sema& push_sema(lua_State* L) {
+  void* held = nullptr;
+  if (lua_istable(L, 1)) {
+    lua_rawgeti(L, 1, 1);
+    held = luaL_testudata(L, -1, sema_type);
+  }
+  if (!held) luaL_error(L, "not a semaphore instance");
+  return *static_cast<Sema*>(held);
+}
+
+Sema& sema_of(lua_State* L) {
+  Sema& sema = push_sema(L);
+  lua_pop(L, 1);
+  return sema;
+}
 
 int semaphore_new(lua_State* L) {
   lua_Integer count = luaL_optinteger(L, 1, 0);
   if (count < 0) return luaL_error(L, "no negative number");
+  lua_createtable(L, 1, 0);
   new (lua_newuserdata(L, sizeof(Sema))) Sema(std::min(count, units_max));
-  luaL_getmetatable(L, "fairlead.semaphore");
+  luaL_getmetatable(L, sema_type);
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, -2, 1);
+  luaL_getmetatable(L, sema_table_type);
   lua_setmetatable(L, -2);
   return 1;
 }
@@ -211,7 +233,7 @@ int semaphore_wait(lua_State* L) {
   auto ms = static_cast<uint64_t>(std::llround(seconds * 1000));
   if (ms == 0) return push_failure(L, "timeout");
   run.check_driven(L);
-  lua_settop(L, 1);
+  push_sema(L);
   int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
   return run.wait_for(L, [&] { return wait_semaphore(SemaphoreWait{sema, run, L, anchor, ms}); });
 }
@@ -235,8 +257,26 @@ int semaphore_count(lua_State* L) {
   return 1;
 }
 
-constexpr luaL_Reg semaphore_methods[] = {
-    {"wait", semaphore_wait}, {"post", semaphore_post}, {"count", semaphore_count}, {nullptr, nullptr}};
+constexpr luaL_Reg semaphore_functions[] = {
+    {"new", semaphore_new}, {"wait", semaphore_wait}, {"post", semaphore_post}, {"count", semaphore_count}, {nullptr, nullptr}};
+
+// The module's functions are the methods, too.
+void add_semaphores(lua_State* L) {
+  luaL_newmetatable(L, sema_type);
+  lua_pushcfunction(L, semaphore_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_createtable(L, 0, 0);
+  lua_setfield(L, -2, "__index");
+  hide_metatable(L);
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 5);
+  set_functions(L, semaphore_functions);
+  luaL_newmetatable(L, sema_table_type);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_setfield(L, -2, "_semaphore");
+}
 
 constexpr luaL_Reg coroutine_functions[] = {{"resume", resume}, {"yield", yield}, {"status", status}, {nullptr, nullptr}};
 
@@ -261,16 +301,7 @@ void add_threads(lua_State* L) {
   }
   set_functions(L, coroutine_functions);
   lua_pop(L, 1);
-  luaL_newmetatable(L, "fairlead.semaphore");
-  lua_pushcfunction(L, semaphore_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_createtable(L, 0, 3);
-  set_functions(L, semaphore_methods);
-  lua_setfield(L, -2, "__index");
-  hide_metatable(L);
-  lua_pop(L, 1);
-  lua_pushcfunction(L, semaphore_new);
-  lua_setfield(L, -2, "_semaphore_new");
+  add_semaphores(L);
 }
 
 }  // namespace fairlead::lua

@@ -22,6 +22,17 @@ int time_seconds(lua_State* L) {
   return 1;
 }
 
+// Since an arbitrary start, whatever becomes of wall time.
+int monotonic_msec(lua_State* L) {
+  lua_pushnumber(L, static_cast<double>(process_clock.now_ms()));
+  return 1;
+}
+
+int monotonic_time(lua_State* L) {
+  lua_pushnumber(L, static_cast<double>(process_clock.now_ms()) / 1000);
+  return 1;
+}
+
 int update_time(lua_State*) {
   process_clock.update();
   return 0;
@@ -77,7 +88,8 @@ int parse_http_time(lua_State* L) {
 constexpr luaL_Reg functions[] = {
     {"now", now},         {"time", time_seconds}, {"update_time", update_time}, {"today", today},
     {"localtime", localtime_text}, {"utctime", utctime}, {"http_time", http_time}, {"cookie_time", cookie_time},
-    {"parse_http_time", parse_http_time}, {nullptr, nullptr},
+    {"parse_http_time", parse_http_time}, {"_monotonic_msec", monotonic_msec}, {"_monotonic_time", monotonic_time},
+    {nullptr, nullptr},
 };
 
 }  // namespace

@@ -114,10 +114,12 @@ void copy_handshake_table(lua_State* L) {
   lua_pop(L, 1);
 }
 
+// A table at 1 becomes it, if there is none yet.
 int get_ctx(lua_State* L) {
   int& ref = ctx_ref(L);
   if (ref == LUA_NOREF) {
-    lua_createtable(L, 0, 4);
+    if (lua_istable(L, 1)) lua_settop(L, 1);
+    else lua_createtable(L, 0, 4);
     copy_handshake_table(L);
     ref = luaL_ref(L, LUA_REGISTRYINDEX);
   }
@@ -190,6 +192,15 @@ int get_phase(lua_State* L) {
   return 1;
 }
 
+// What tells requests apart, and whatever else runs scripts; nil in init_by_lua only.
+int get_request(lua_State* L) {
+  Scope& scope = Scope::current();
+  const void* owner = scope.owner() ? scope.owner() : &scope.vm;
+  if (scope.hook == Hook::init) lua_pushnil(L);
+  else lua_pushlightuserdata(L, const_cast<void*>(owner));
+  return 1;
+}
+
 // A table without content, whose reads and writes are these functions.
 void set_proxy(lua_State* L, const char* name, lua_CFunction get, lua_CFunction set) {
   lua_createtable(L, 0, 0);
@@ -202,7 +213,8 @@ void set_proxy(lua_State* L, const char* name, lua_CFunction get, lua_CFunction 
   lua_setfield(L, -2, name);
 }
 
-constexpr luaL_Reg functions[] = {{"get_phase", get_phase}, {"_get_ctx", get_ctx}, {"_set_ctx", set_ctx}, {nullptr, nullptr}};
+constexpr luaL_Reg functions[] = {
+    {"get_phase", get_phase}, {"_get_ctx", get_ctx}, {"_set_ctx", set_ctx}, {"_get_request", get_request}, {nullptr, nullptr}};
 
 }  // namespace
 

@@ -63,7 +63,8 @@ ALLOWED = {
     "exit": (*OUTPUT, "timer", "header_filter", "balancer"), "balancer": ("balancer",),
 }
 # The same function, or the same code, by another name.
-ALIASES = {"socket.stream": "socket.tcp", "ngx.resp.get_headers": "resp.get_headers"}
+ALIASES = {"socket.stream": "socket.tcp", "ngx.resp.get_headers": "resp.get_headers", "semaphore.new": "ngx.semaphore.new",
+           **{f"ngx.semaphore.{name}": f"semaphore.{name}" for name in ("count", "post", "wait")}}
 # What has tests of its own, since one call does not show it.
 ELSEWHERE = {"location.capture", "location.capture_multi", "on_abort", "req.socket", "worker.pids"}
 

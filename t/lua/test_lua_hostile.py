@@ -164,8 +164,8 @@ MISUSED = {
     "resume_in_sort": "local co = coroutine.create(function(...) ngx.say(select('#', ...)) end) "
                       "ngx.say(pcall(table.sort, {2, 1}, function(a, b) coroutine.resume(co, 1, 2) return a < b end)) coroutine.resume(co)",
     "spawn_in_gsub": "ngx.say(pcall(string.gsub, 'x', 'x', function() ngx.thread.spawn(function() end) end))",
-    "gc_by_hand": "local s, u = require('ngx.semaphore').new(), ngx.socket.udp() ngx.say(tostring(getmetatable(s).__gc), "
-                  "tostring(getmetatable(u[1]).__gc), pcall(setmetatable, s, nil)) s:post() ngx.say(s:count())",
+    "gc_by_hand": "local s, u = require('ngx.semaphore').new(), ngx.socket.udp() ngx.say(tostring(getmetatable(s[1]).__gc), "
+                  "tostring(getmetatable(u[1]).__gc), pcall(setmetatable, s[1], nil)) s:post() ngx.say(s:count())",
     "resume_itself": "ngx.say(coroutine.resume(coroutine.running()))",
     "kill_itself": "ngx.say(ngx.thread.kill(coroutine.running()))",
     "socket_of_another": "kept.s = kept.s or ngx.socket.tcp() ngx.say(pcall(kept.s.settimeout, kept.s, 1))",

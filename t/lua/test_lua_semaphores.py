@@ -39,3 +39,16 @@ def test_a_post_costs_the_same_however_many_units(server):
         for i = 1, 9 do s:post(2^62) end
         ngx.say(s:count() == 2^53, " ", before:count() == 2^53, " ", semaphore.new(2^62):count() == 2^53)
         ngx.say(s:wait(0), " ", s:count() == 2^53 - 1)""") == "true\ntruetrue\ntrue\ntrue true true\ntrue true\n"
+
+
+def test_a_semaphore_is_a_table_of_the_module(server):
+    assert run(server, """
+        local s = semaphore.new(1)
+        s.name = "own" function semaphore.name_of(one) return one.name end
+        ngx.say(s:name_of(), " ", semaphore.count(s), " ", semaphore.post(s, 2), " ", semaphore.wait(s, 0), " ", s:count())
+        for _, wrong in ipairs { 1, {}, "s", { s }, ngx.null } do
+            local ok, err = pcall(semaphore.count, wrong) ngx.say(ok, " ", err)
+        end
+        local t = ngx.thread.spawn(function() return s:wait(30), s:wait(30), s:wait(30) end)
+        local held = s[1] s[1] = nil collectgarbage() s[1] = held held = nil
+        s:post() ngx.say(ngx.thread.wait(t))""") == "own 1 true true 2\n" + "false not a semaphore instance\n" * 5 + "truetruetruetrue\n"

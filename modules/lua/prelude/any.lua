@@ -46,6 +46,7 @@ for name, f in pairs(extra) do
 end
 
 local base64 = {
+  version = "0.1.28",
   encode_base64url = ngx._encode_base64url,
   decode_base64url = ngx._decode_base64url,
   decode_base64mime = ngx._decode_base64mime,

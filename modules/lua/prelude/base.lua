@@ -17,6 +17,7 @@ local getters = {
   is_subrequest = ngx._get_is_subrequest,
 }
 local setters = { status = ngx._set_status, ctx = ngx._set_ctx }
+local read_only = { headers_sent = true, is_subrequest = true }
 local set_status = ngx._set_status
 for _, name in ipairs { "_get_status", "_set_status", "_get_ctx", "_set_ctx", "_get_headers_sent", "_get_is_subrequest" } do
   ngx[name] = nil
@@ -29,10 +30,11 @@ setmetatable(ngx, {
   __newindex = function(t, key, value)
     local set = setters[key]
     if set then return set(value) end
-    if getters[key] then error("attempt to write to a read-only field", 2) end
+    if read_only[key] then error("attempt to write to a read-only field", 2) end
     rawset(t, key, value)
   end,
 })
+ngx._magic = { getters = getters, setters = setters }  -- resty.core.misc adds to them
 
 -- What get_headers gives: `t.X_Y` and `t["X-Y"]` find "x-y".
 registry["fairlead.fields"] = {
@@ -68,8 +70,6 @@ coroutine.wrap = function(f)
   return function(...) return rethrow(resume(co, ...)) end
 end
 
-local new_tab, clear_tab = table.new, table.clear
-
 local function preload(name, make)
   package.preload[name] = function() return make end
 end
@@ -89,124 +89,9 @@ local add_request_header = ngx.req._add_header
 ngx.req._add_header = nil
 preload("ngx.req", { version = "0.1", add_header = add_request_header })
 
-local semaphore_new = ngx._semaphore_new
-ngx._semaphore_new = nil
-preload("ngx.semaphore", { version = "0.1", new = function(n) return semaphore_new(n) end })
-
-local function stub(name, fields)
-  fields = fields or {}
-  fields.version = fields.version or "0.1.28"
-  preload(name, fields)
-  return fields
-end
-
--- Loaded for their effect, which is there from the start.
-for _, name in ipairs { "shdict", "regex", "ctx", "time", "request", "response", "uri", "base64", "hash", "var", "misc", "phase", "worker",
-  "exit", "socket", "utils", "ndk", "param", "coroutine", "socket_tcp" } do
-  stub("resty.core." .. name)
-end
-stub("resty.core")
-
-local ffi = require "ffi"
-local refs = {}
-local string_buf, string_buf_size, size_ptr, errmsg_ptr = nil, 4096, nil, nil
-stub("resty.core.base", {
-  new_tab = new_tab,
-  clear_tab = clear_tab,
-  FFI_OK = 0, FFI_ERROR = -1, FFI_AGAIN = -2, FFI_BUSY = -3, FFI_DONE = -4, FFI_DECLINED = -5,
-  FFI_NO_REQ_CTX = -100, FFI_BAD_CONTEXT = -101,
-  get_request = function()
-    if pcall(ngx.req.is_internal) then return ngx.req end
-    return nil
-  end,
-  get_string_buf_size = function() return string_buf_size end,
-  set_string_buf_size = function(size)
-    if string_buf then string_buf = nil end
-    string_buf_size = size
-  end,
-  get_string_buf = function(size, must_alloc)
-    if size > string_buf_size or must_alloc then return ffi.new("unsigned char[?]", size) end
-    string_buf = string_buf or ffi.new("unsigned char[?]", string_buf_size)
-    return string_buf
-  end,
-  get_size_ptr = function()
-    size_ptr = size_ptr or ffi.new("size_t[1]")
-    return size_ptr
-  end,
-  get_errmsg_ptr = function()
-    errmsg_ptr = errmsg_ptr or ffi.new("unsigned char *[1]")
-    return errmsg_ptr
-  end,
-  ref_in_table = function(t, value)
-    if value == nil then return -1 end
-    local ref = #t + 1
-    t[ref] = value
-    return ref
-  end,
-  allows_subsystem = function(...)
-    for i = 1, select("#", ...) do
-      if select(i, ...) == "http" then return end
-    end
-    error("unsupported subsystem: http", 2)
-  end,
-  subsystem = "http",
-})
-preload("ndk.set_var", {})
-ndk = ndk or { set_var = {} }
-
--- -- ngx.re.split, ngx.re.opt --
-
-local re_match, sub = ngx.re.match, string.sub
-
--- The piece from `at` on ends before the match behind it. An empty match at its very beginning would end an empty piece: one looks on.
-local function next_match(subject, pattern, options, at)
-  local place = { pos = at }
-  local found, err = re_match(subject, pattern, options, place)
-  if found and found[0] == "" and place.pos == at then
-    place.pos = at + 1
-    found, err = re_match(subject, pattern, options, place)
-  end
-  if not found then return nil, nil, err end
-  return found, place.pos - #found[0]
-end
-
-local function split(subject, pattern, options, ctx, max, res)
-  if type(subject) ~= "string" then subject = tostring(subject) end
-  options, max, res = options or "", max or 0, res or {}
-  local at = ctx and ctx.pos or 1
-  local size, count = #subject, 0
-  if size == 0 then
-    res[1] = nil
-    return res
-  end
-  while max <= 0 or count < max - 1 do
-    local found, begin, err = next_match(subject, pattern, options, at)
-    if err then return nil, err end
-    if not found or begin > size then break end
-    count = count + 1
-    res[count] = sub(subject, at, begin - 1)
-    at = begin + #found[0]
-    for i = 1, #found do
-      if found[i] then
-        count = count + 1
-        res[count] = found[i]
-      end
-    end
-    if at > size + 1 then break end
-  end
-  local last = count + 1
-  res[last] = sub(subject, at)
-  if max <= 0 then  -- empty pieces at the end are dropped, as Perl does
-    while last > 0 and res[last] == "" do
-      res[last] = nil
-      last = last - 1
-    end
-  end
-  res[last + 1] = nil  -- what the caller's table had behind that stays
-  return res
-end
-preload("ngx.re", { version = "0.1", split = split, opt = ngx.re._opt })
-ngx.re._opt = nil
+preload("ngx.semaphore", ngx._semaphore)
+ngx._semaphore.version = "0.1.28"
+ngx._semaphore = nil
 
 -- A socket that is connected at once.
 local tcp = ngx.socket.tcp
