@@ -34,6 +34,7 @@ struct PhaseEntry {
   Task<Verdict> (*run)(Request& request) = nullptr;
   bool (*applies)(const Block& block) = nullptr;  // nullptr: everywhere
   bool leads = false;                             // ahead of the entries of all modules that do not
+  bool sees_subrequests = false;                  // log phase: at the end of each, too, that is not logged or was broken off
 };
 
 // What is done to a response before its head leaves, in this order; see ARCHITECTURE 4. A filter edits request.response and may

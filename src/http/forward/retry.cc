@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "http/request/client_failure.h"
+
 namespace fairlead::http {
 
 // How often a refused stream is sent again to the same peer: once for a limit of streams that was not known, once for one that has changed.
@@ -119,12 +121,7 @@ uint64_t Retry::draw_pause(Random& random) const {
 }
 
 uint16_t Retry::status_of(const Error& error) {
-  if (error.side == Side::client) {
-    if (error.fault == Fault::too_large) return 413;
-    if (error.fault == Fault::timeout) return 408;
-    if (error.fault == Fault::malformed) return 400;
-    return 499;
-  }
+  if (error.side == Side::client) return status_of_client_failure(error);
   if (error.side == Side::local) return 500;
   if (error.fault == Fault::timeout) return 504;
   return 502;
@@ -133,7 +130,7 @@ uint16_t Retry::status_of(const Error& error) {
 std::string_view Retry::reason_of(const Outcome& outcome) {
   const Error& error = outcome.error;
   if (error.fault == Fault::none) return {};
-  if (error.side == Side::client) return "DC";
+  if (error.side == Side::client) return reason_of_client_failure(error);
   if (!outcome.connected) return error.fault == Fault::timeout ? "UT" : "UF";
   switch (error.fault) {
     case Fault::timeout: return "UT";

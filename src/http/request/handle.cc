@@ -207,16 +207,44 @@ static void log_abort(Request& request) {
   request.logger.info("{}, so upstream connection is closed too", what);
 }
 
+namespace {
+
+// The end of a subrequest, also where it is broken off. Made first: what waits in it ends before, and completes the records of its tries.
+class SubrequestEnd {
+ public:
+  // `place`: whose log phase it is told to; nullptr: that of the location it has come to.
+  explicit SubrequestEnd(Request& request, const Location* place = nullptr) : request_(request), place_(place) {}
+  ~SubrequestEnd() {
+    if (!is_logged_) note_subrequest(request_, place_ ? *place_ : *request_.location);
+  }
+  SubrequestEnd(const SubrequestEnd&) = delete;
+  SubrequestEnd& operator=(const SubrequestEnd&) = delete;
+  void log() {
+    is_logged_ = true;
+    run_log_phase(request_);
+  }
+
+ private:
+  Request& request_;
+  const Location* place_;
+  bool is_logged_ = false;
+};
+
+}  // namespace
+
 Task<Unit> handle_subrequest(Request& request) {
+  SubrequestEnd end(request);
   Verdict verdict = Verdict::next();
   Task<Verdict> content;
   if (!try_phases(request, nullptr, verdict, content)) verdict = co_await content;
   if (!is_end(verdict)) (void)co_await follow(request, verdict);
-  if (conf<CoreConf>(request).log_subrequest) run_log_phase(request);
+  if (conf<CoreConf>(request).log_subrequest) end.log();
   co_return Unit();
 }
 
+// It has no location of its own, but that of its parent is told of it.
 Task<Unit> answer_subrequest(Request& request, Content content) {
+  SubrequestEnd end(request, as_request(*request.parent).location);
   Verdict verdict = co_await content(request);
   if (verdict.kind() == Verdict::Kind::respond && !try_send(request, verdict)) verdict = co_await finish_send(request);
   if (!verdict.is_status() || request.exchange.head_sent()) co_return Unit();

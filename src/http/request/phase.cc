@@ -80,7 +80,8 @@ static Task<Verdict> run_entries(Request& request, Phase phase) {
 // features.md 14. `all`: the first denial ends; `any`: the first allowance suffices, else the last denial holds.
 class AccessSum {
  public:
-  explicit AccessSum(Request& request) : request_(request), any_(conf<CoreConf>(request).satisfy == Satisfy::any) {}
+  explicit AccessSum(Request& request)
+      : request_(request), any_(conf<CoreConf>(request).satisfy == Satisfy::any), reason_before_(request.fail_reason) {}
   // True: that settles it, with sum().
   bool add(Verdict verdict) {
     if (verdict.is_next()) return false;
@@ -97,13 +98,15 @@ class AccessSum {
   // To be called once, at the end. A check leaves it to this to tell of a denial that another check could have outweighed.
   Verdict sum() const {
     if (any_ && sum_.is_status() && sum_.status() == 403) request_.logger.error("access forbidden by rule");
-    if (sum_.is_status() && sum_.status() >= 400) request_.fail_reason = "UAEX";
+    bool has_own_reason = request_.fail_reason != reason_before_;  // a client that left its body unfinished was not denied
+    if (sum_.is_status() && sum_.status() >= 400 && !has_own_reason) request_.fail_reason = "UAEX";
     return sum_;
   }
 
  private:
   Request& request_;
   bool any_;
+  std::string_view reason_before_;
   Verdict sum_ = Verdict::next();
 };
 
@@ -311,6 +314,11 @@ bool try_phases(Request& request, Location* named, Verdict& verdict, Task<Verdic
 void run_log_phase(Request& request) {
   if (!request.location) return;
   for (const PhaseEntry* entry : entries_of(request, Phase::log)) entry->check(request);
+}
+
+void note_subrequest(Request& request, const Location& place) {
+  for (const PhaseEntry* entry : place.plan.phases[static_cast<size_t>(Phase::log)])
+    if (entry->sees_subrequests) entry->check(request);
 }
 
 }  // namespace fairlead::http

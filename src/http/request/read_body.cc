@@ -7,6 +7,7 @@
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/request/client_facts.h"
+#include "http/request/client_failure.h"
 #include "http/request/found_file.h"
 #include "http/request/replay.h"
 #include "http/request/spool.h"
@@ -47,9 +48,8 @@ void log_body_failure(Request& request, const Error& error) {
 }
 
 uint16_t status_of_body_failure(const Error& error) {
-  if (error.side != Side::client) return error.side == Side::upstream ? 502 : 500;
-  if (error.fault == Fault::too_large) return 413;
-  return error.fault == Fault::timeout ? 408 : 400;
+  if (error.side == Side::client) return status_of_client_failure(error);
+  return error.side == Side::upstream ? 502 : 500;
 }
 
 // The next reader would get what is left of it.
@@ -76,6 +76,7 @@ Task<Result<Unit>> read_body(Request& request) {
   if (!filled) {
     log_body_failure(request, filled.error());
     lose_body(request, source, filled.error());
+    if (filled.error().side == Side::client) request.fail_reason = reason_of_client_failure(filled.error());
     co_return filled.error();
   }
   if (spool->file_bytes() > 0) request.logger.warn("a client request body is buffered to a temporary file {}", file->file.name());

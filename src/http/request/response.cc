@@ -252,6 +252,7 @@ Verdict apply_location_limits(Request& request) {
   if (announced > 0 && static_cast<uint64_t>(announced) > request.body_bytes_max && !request.led_by_error_page) {
     request.logger.error("client intended to send too large body: {} bytes", announced);
     drop_body(request);
+    request.fail_reason = "DPE";
     return Verdict::status(413);
   }
   return Verdict::next();
