@@ -301,9 +301,9 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
       one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::unknown);
       co_return Verdict::status(Retry::status_of(outcome.error));
     }
-    last = LastTry{true, retry.is_failure(outcome), one.record.status};
+    last = LastTry{true, again != Again::same_peer && retry.is_failure(outcome), one.record.status};
     uint32_t index = one.peer().index;
-    one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
+    one.finish(last.failed ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
     if (again == Again::same_peer) picker.forget(index);
     if (again == Again::same_peer && outcome.stale) target.fresh_only = true;
     if (work.passed) work.passed->rewind();

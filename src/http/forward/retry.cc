@@ -61,7 +61,7 @@ bool Retry::is_failure(const Outcome& outcome) const {
   if (is_plain_success(outcome)) return false;
   const Error& error = outcome.error;
   if (error.fault == Fault::unsupported) return false;
-  if (error.fault != Fault::none) return error.side == Side::upstream && !outcome.stale && !outcome.refused;
+  if (error.fault != Fault::none) return error.side == Side::upstream;
   return outcome.status != 403 && outcome.status != 404 && is_listed(outcome);
 }
 
