@@ -45,7 +45,6 @@ std::optional<std::string_view> apply_default(Request& request, const ProxyReque
   while (location->match == Location::Match::none && location->outer) location = location->outer;
   std::string_view from = pass.has_uri ? pass.url_text : request.arena().join({pass.url_text, "/"});
   std::string_view to = pass.has_uri ? location->name : std::string_view("/");
-  if (location->match == Location::Match::regex || location->match == Location::Match::named) return std::nullopt;
   if (!text.starts_with(from)) return std::nullopt;
   return request.arena().join({to, text.substr(from.size())});
 }

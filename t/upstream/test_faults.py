@@ -73,6 +73,22 @@ HEAD_FAULTS = {
 }
 
 
+def head_of(size):
+    begin = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: "
+    return begin + b"y" * (size - len(begin) - 4) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("size, fits", [(1024, True), (1025, False), (1500, False)])
+@pytest.mark.parametrize("early", [1, 1000, 2000])
+def test_a_head_is_as_large_however_it_arrives(server, upstream, size, fits, early):
+    whole = head_of(size) + b"hi"
+    u = upstream([up.request(), up.send(whole[:early]), up.sleep(0.03), up.send(whole[early:]), up.close()])
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
+    assert get(s.port, "/").text.split("|")[0] == ("hi" if fits else "502")
+    if not fits:
+        s.wait_for_log("upstream sent too big header" + re.escape(READING))
+
+
 @pytest.mark.parametrize("fault", HEAD_FAULTS)
 def test_a_fault_before_the_end_of_the_head(server, upstream, fault):
     script, status, line, reason = HEAD_FAULTS[fault]

@@ -188,7 +188,7 @@ def test_a_peer_that_refuses_always_is_a_502(server, h2_upstream):
     u = h2_upstream(on_head=lambda s: s.reset(7))
     s = start(server, u)
     assert post(s.port, "/", b"x").status == 502
-    assert len(u.requests) == 2
+    assert len(u.requests) == 3
     s.wait_for_log("upstream refused the stream")
 
 

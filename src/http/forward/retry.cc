@@ -6,6 +6,9 @@
 
 namespace fairlead::http {
 
+// How often a refused stream is sent again to the same peer: once for a limit of streams that was not known, once for one that has changed.
+static constexpr unsigned refusals_max = 2;
+
 Retry::Retry(const ForwardConf& conf, Method method, size_t tries, uint64_t now_ms)
     : conf_(conf), method_(method), tries_left_(tries), started_ms_(now_ms) {
   if (conf.next_upstream_tries) tries_left_ = std::min<size_t>(tries_left_, conf.next_upstream_tries);
@@ -66,9 +69,10 @@ Again Retry::again(const Outcome& outcome, uint64_t now_ms, Random& random) {
   if (is_plain_success(outcome)) return Again::no;
   bool replied = outcome.error.fault == Fault::none;
   if (!replied && outcome.error.side != Side::upstream) return Again::no;
-  // Once on the same peer: it may only have been about to leave, or full for a moment. Then it is an error like others, but a safe one.
-  if (outcome.refused && !outcome.body_lost && !refused_before_ && !conf_.next_upstream.has(Next::off)) {
-    refused_before_ = true;
+  // To the same peer: it may only have been about to leave, or full for a moment, and has told by then how many streams it takes. Then it
+  // is an error like others, but a safe one.
+  if (outcome.refused && !outcome.body_lost && refusals_ < refusals_max && !conf_.next_upstream.has(Next::off)) {
+    ++refusals_;
     return Again::same_peer;
   }
   // Once: a request that makes peers close is not sent over every connection that is kept.

@@ -53,11 +53,13 @@ const char* ClientExchange::surplus() const {
   return "upstream sent more data than specified in \"Content-Length\" header";
 }
 
+static constexpr Error too_big{Fault::too_large, Side::upstream, 0, "upstream sent too big header"};
+
 HeadPoll ClientExchange::read_more() {
   Connection& peer = *peer_;
   if (!peer.watch().is_ready(peer.transport().read_wait()) && !peer.transport().has_pending()) return HeadPoll::pending;
   if (peer.unread().size() >= target_.head_bytes_max)
-    return fail(Error{Fault::too_large, Side::upstream, 0, "upstream sent too big header"});
+    return fail(too_big);
   IoResult result = peer.fill(target_.head_bytes_max);
   switch (result.status) {
     case IoStatus::ok: answer_bytes_ = true; return HeadPoll::done;
@@ -85,6 +87,8 @@ HeadPoll ClientExchange::poll_head() {
       if (more != HeadPoll::done) return more;
       continue;
     }
+    // However much came with it at once: the limit is the head's, not that of a read.
+    if (parser_->consumed() > target_.head_bytes_max) return fail(too_big);
     // Views of the head are looked at until the log is written, when the connection may serve others or be gone.
     arena_.make<SegmentRef>(peer.segment());
     peer.consume(parser_->consumed());

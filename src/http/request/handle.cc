@@ -65,9 +65,10 @@ static bool take_uri(Request& request) {
   return true;
 }
 
-void begin_refused(Request& request) {
+void begin_refused(Request& request, const HeadFault& fault) {
   const ListenAddress& listen = request.facts.listen;
-  enter_server(request, listen.is_secure ? listen.hosts.default_server : listen.hosts.find(request.head.host, &request));
+  bool is_named = !listen.is_secure && (fault.lacks_host || !request.head.host.empty());
+  enter_server(request, is_named ? listen.hosts.find(request.head.host, &request) : listen.hosts.default_server);
   if (!request.head.request_uri.empty()) take_uri(request);
 }
 
@@ -86,7 +87,8 @@ Verdict prepare(Request& request) {
     request.uri = "*";
     return Verdict::status(400);
   }
-  if (!take_uri(request)) {
+  if (!take_uri(request)) {  // a fault of the request line: which server is named was not asked yet
+    enter_server(request, request.facts.listen.hosts.default_server);
     While doing(request, "reading client request line");
     request.logger.info("client sent invalid request");
     return Verdict::status(400);
@@ -242,9 +244,11 @@ Handling::Handling(Request& request) : Resumable(&Handling::on_gone), request_(r
 
 // What waits ends first: it completes the records of tries that the log tells of.
 Handling::~Handling() {
+  bool is_cut = frame_ && !is_done_;  // the worker's time to drain is over
   if (frame_) stop_watching();
   rest_.reset();
   if (has_left_) end_abandoned(request_);
+  else if (is_cut) request_.exchange.abandon();
   run_log_phase(request_);
   take_from(request_.worker().row().writing);
 }

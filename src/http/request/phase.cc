@@ -141,11 +141,11 @@ static Task<Verdict> run_access(Request& request) {
 // What follows from the location alone, before its rewrite phase: internal locations, the size of the body, the missing slash.
 static Verdict enter_location(Request& request) {
   Found found = find_location(*request.server->root, request.uri, request);
-  if (found.add_slash) return redirect_with_slash(request);
   request.enter(*found.location);
   request.logger.debug("using configuration \"{}\"", request.location->name);
   if (request.location->is_internal && !request.is_internal) return Verdict::status(404);
-  return apply_location_limits(request);
+  Verdict verdict = apply_location_limits(request);
+  return found.add_slash && verdict.is_next() ? redirect_with_slash(request) : verdict;
 }
 
 // The URI was rewritten: on to its location, so many times.

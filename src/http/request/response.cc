@@ -25,7 +25,7 @@ namespace fairlead::http {
 // "http://host:port" or "https://host:port" of this request, for redirects that are written as paths.
 static std::string_view own_origin(Request& request) {
   const CoreConf& core = conf<CoreConf>(request);
-  std::string_view host = core.server_name_in_redirect && request.server ? request.server->name : request.host();
+  std::string_view host = core.server_name_in_redirect && request.server ? request.server->name : request.head.host;
   char text[Addr::text_max];
   Addr local = local_address(request.client().watch().fd());
   if (host.empty() && local.is_ip()) host = request.arena().copy({text, static_cast<size_t>(local.write_host(text) - text)});
