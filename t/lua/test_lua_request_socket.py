@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """ngx.req.socket: a script that reads the body by itself, or has the whole connection; ngx.on_abort."""
 
+import re
 import threading
 
 import pytest
@@ -122,6 +123,7 @@ def test_an_abort_calls_the_function(server, upstream):
     u.wait_requests(1)
     client.reset()
     s.wait_for_log("gone, client")
+    assert len(re.findall(r"\[info\] .* client prematurely closed connection, client: ", s.log())) == 1
     left.set()
     s.wait_for_log("again: duplicate call")
     s.wait_for_log("went on: late")
@@ -141,11 +143,23 @@ def test_the_function_may_end_the_request(server, upstream):
     assert "went on" not in s.log()
 
 
+def test_requests_behind_an_aborted_one_are_not_run(server):
+    s = start(server, """
+        local gone
+        ngx.on_abort(function() gone = true end)
+        for i = 1, 3000 do if gone then break end ngx.sleep(0.01) end
+        ngx.log(ngx.NOTICE, "ran ", ngx.var.args) ngx.say(ngx.var.args)""")
+    client = Client(s.port).send("GET /abort?1 HTTP/1.1\r\nHost: a\r\n\r\nGET /abort?2 HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.half_close()
+    assert client.read_reply().body == b"1\n" and client.reader.rest() == b""
+    assert "ran 1" in s.log() and "ran 2" not in s.log()
+
+
 def test_no_abort_calls_nothing(server):
     s = start(server, 'ngx.say(ngx.on_abort(function() ngx.log(ngx.NOTICE, "gone") end))')
     assert get(s.port, "/").body == b"nillua_check_client_abort is off\n"
     assert get(s.port, "/abort").body == b"1\n"
-    assert "gone" not in s.log()
+    assert "gone" not in s.log() and "prematurely" not in s.log()
 
 
 PASSED_ON = r"""

@@ -194,8 +194,12 @@ static Task<Verdict> follow(Request& request, Verdict verdict) {
 // Its stream was reset for what the client sent on it, not given up by the client.
 static bool is_broken_by_client(const Request& request) { return request.exchange.error().fault == Fault::malformed; }
 
+const char* how_client_left(const Request& request) {
+  return is_broken_by_client(request) ? "client sent invalid frames" : "client prematurely closed connection";
+}
+
 static void log_abort(Request& request) {
-  const char* what = is_broken_by_client(request) ? "client sent invalid frames" : "client prematurely closed connection";
+  const char* what = how_client_left(request);
   const TryRecord* record = request.last_try();
   if (!record) {
     request.logger.info("{}", what);
