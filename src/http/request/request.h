@@ -106,7 +106,8 @@ class Request : public Session, public LogContext {
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;
   uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
-  int redirects = 0;             // internal ones, bounded
+  int redirects = 0;             // internal ones, and changes of the location by rewrites: bounded together
+  int rewrites = 0;              // ... of them the latter, with which a request goes on as it is
   bool body_is_dropped = false;  // what the client sends of it is nobody's any more (drop_body)
   bool logged = false;
   bool is_pipelined = false;     // its first bytes came before the answer to the request before it was sent
