@@ -21,7 +21,7 @@ class Request;
 class Attempt;
 struct TryRecord;
 
-// Those of before_rewrite run ahead of the location's script, those of rewrite behind it.
+// Those of server_rewrite run ahead of the server's script, those of before_rewrite ahead of the location's, those of rewrite behind it.
 enum class Phase : uint8_t { post_read, server_rewrite, before_rewrite, rewrite, preaccess, access, precontent, content, log };
 constexpr size_t phase_count = 9;
 

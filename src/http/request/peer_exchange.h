@@ -65,6 +65,7 @@ struct AttemptRequest {
   const HeaderNames* trailers_but = nullptr;  // the body's trailers are sent, except of these names; nullptr: none of them
   Method method = Method::get;            // as sent: a reply to HEAD has no body
   bool asks_upgrade = false;              // the head has an Upgrade field: a 101 is an answer
+  bool is_again = false;                  // given to build(): it was called before, the request's URI may have changed since
 };
 
 // co_await: until a descriptor or an event is ready, or its deadline (absolute, 0 for none) passes. No frame.

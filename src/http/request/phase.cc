@@ -154,6 +154,7 @@ static Verdict enter_location(Request& request) {
 // The URI was rewritten: on to its location, so many times.
 static Verdict follow_rewrite(Request& request) {
   request.wants_location = false;
+  ++request.rewrites;
   if (++request.redirects > internal_redirects_max) {
     request.logger.error("rewrite or internal redirection cycle while processing \"{}\"", request.uri);
     return Verdict::status(500);
@@ -196,15 +197,15 @@ static Verdict run_server_script(Request& request) {
 
 static bool wants_post_read(const Request& request) { return request.redirects == 0 && !request.is_subrequest; }
 
+// As in nginx, where the script's module is the last of the phase: what checks requests has its say before a `return`.
 static Verdict check_server_phases(Request& request) {
   if (!request.location->plan.has_server_entries) return run_server_script(request);
   if (wants_post_read(request)) {
     Verdict verdict = check_entries(request, Phase::post_read);
     if (!verdict.is_next()) return verdict;
   }
-  Verdict verdict = run_server_script(request);
-  if (!verdict.is_next()) return verdict;
-  return check_entries(request, Phase::server_rewrite);
+  Verdict verdict = check_entries(request, Phase::server_rewrite);
+  return verdict.is_next() ? run_server_script(request) : verdict;
 }
 
 static Task<Verdict> run_server_phases(Request& request) {
@@ -212,9 +213,8 @@ static Task<Verdict> run_server_phases(Request& request) {
     Verdict verdict = co_await run_entries(request, Phase::post_read);
     if (!verdict.is_next()) co_return verdict;
   }
-  Verdict verdict = run_server_script(request);
-  if (!verdict.is_next()) co_return verdict;
-  co_return co_await run_entries(request, Phase::server_rewrite);
+  Verdict verdict = co_await run_entries(request, Phase::server_rewrite);
+  co_return verdict.is_next() ? run_server_script(request) : verdict;
 }
 
 static Verdict check_location_phases(Request& request) {

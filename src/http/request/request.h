@@ -109,7 +109,8 @@ class Request : public Session, public LogContext {
   bool in_error_page = false;
   bool led_by_error_page = false;  // once one was taken, to the end
   uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
-  int redirects = 0;             // internal ones, bounded
+  int redirects = 0;             // internal ones, and changes of the location by rewrites: bounded together
+  int rewrites = 0;              // ... of them the latter, with which a request goes on as it is
   uint64_t body_bytes_max = 0;   // what the places on the way here allow its body (client_max_body_size); 0: not in a location yet
   bool body_is_dropped = false;  // what the client sends of it is nobody's any more (drop_body)
   bool logged = false;
