@@ -57,9 +57,10 @@ http {
     }
 }
 """
-FOUND = ["/a/b/f.txt", "/a/b/f.css", "/a/b/c/f.txt", "/a/b/c/f", "/a/f.txt", "/a/b/inner", "/a/inner.txt", "/n/x/f.txt", "/n/inner.txt", "/n/x/inner",
-         "/d/e.txt", "/d/f.txt", "/f.txt"]
-WITHOUT_SLASH = ["/hidden", "/hidden/", "/o/p", "/relative", "/relative?a=b", "/port", "/page", "/unlogged", "/tokens", "/old/x", "/limited", "/folder/x"]
+FOUND = ["/a/b/f.txt", "/a/b/f.css", "/a/b/c/f.txt", "/a/b/c/f", "/a/f.txt", "/a/b/inner", "/a/inner.txt", "/n/x/f.txt",
+         "/n/inner.txt", "/n/x/inner", "/d/e.txt", "/d/f.txt", "/f.txt"]
+WITHOUT_SLASH = ["/hidden", "/hidden/", "/o/p", "/relative", "/relative?a=b", "/port", "/page",
+                 "/unlogged", "/tokens", "/old/x", "/limited", "/folder/x"]
 
 
 def get(target, *fields, version="1.1", host="a.dot.test"):
@@ -70,9 +71,10 @@ def get(target, *fields, version="1.1", host="a.dot.test"):
 # The listening socket, and what is sent to it.
 CASES = [(0, get(target)) for target in FOUND + WITHOUT_SLASH] + [
     (0, get("/small", "Content-Length: 5") + b"abcde"), (0, get("/small", "Content-Length: 2") + b"ab"),
-    (0, get("/port", version="1.0", host=None)), (0, get("/relative", version="1.0", host=None)), (0, get("/tokens", version="1.0", host=None)),
+    *((0, get(target, version="1.0", host=None)) for target in ("/port", "/relative", "/tokens")),
     (0, get("/tokens").replace(b"GET", b"POST").replace(b"Host", b"Content-Length: 0\r\nHost")),
-    (1, get("/", host="a/b")), (1, get("http:/x")), (1, get("/", host=None)), (1, get("/", host=None, version="1.0")), (1, get("/", host="zz")),
+    (1, get("/", host="a/b")), (1, get("http:/x")), (1, get("/", host=None)), (1, get("/", host=None, version="1.0")),
+    (1, get("/", host="zz")),
     (1, get("/", "Content-Length: x", host="own.test")), (1, get("/%zz", host="own.test")), (1, get("/", host="own.test")),
     (2, get("/")), (2, get("/", "Referer: http://x.test/")), (2, get("/", "Referer: x"))]
 
