@@ -47,13 +47,14 @@ Poll DecodedBody::poll(Chunk& chunk) {
   if (malformed_) return Poll::failed;
   std::string bytes;
   for (;;) {
-    Poll polled = source_.poll(chunk);
+    Chunk pulled;
+    Poll polled = source_.poll(pulled);
     if (polled == Poll::end && !decoder_.is_whole()) {
       malformed_ = true;
       return Poll::failed;
     }
     if (polled != Poll::ready) return polled;
-    if (!decoder_.decode(chunk.bytes.view(), bytes)) {
+    if (!decoder_.decode(pulled.bytes.view(), bytes)) {
       malformed_ = true;
       return Poll::failed;
     }

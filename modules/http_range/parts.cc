@@ -38,7 +38,10 @@ Poll CutBody::poll(Chunk& chunk) {
     if (polled != Poll::ready) return polled;
     uint64_t skipped = std::min(skip_, chunk.size());
     skip_ -= skipped;
-    if (skipped == chunk.size()) continue;
+    if (skipped == chunk.size()) {
+      chunk.clear();
+      continue;
+    }
     drop_front(chunk, skipped);
     if (chunk.size() > left_) keep_front(chunk, left_);
     left_ -= chunk.size();

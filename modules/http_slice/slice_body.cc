@@ -67,6 +67,7 @@ Poll SliceBody::poll(Chunk& chunk) {
     if (polled == Poll::pending || polled == Poll::failed) return polled;
     if (polled == Poll::ready) {
       if (!skips_first_ && cut(chunk)) return Poll::ready;
+      chunk.clear();
       continue;
     }
     skips_first_ = false;

@@ -12,8 +12,9 @@
 namespace fairlead::lua {
 namespace {
 
-// Compiles the pattern at 2 with the options at 3. nullptr: nil and the reason are pushed. Unknown flags raise.
-Pattern* use_pattern(lua_State* L) {
+// Compiles the pattern at 2 with the options at 3. nullptr: nil and the reason are pushed. Unknown flags raise, at the line of the caller
+// `level` up.
+Pattern* use_pattern(lua_State* L, int level = 1) {
   Scope& scope = Scope::current();
   RegexCache& cache = scope.vm.regexes();
   std::string_view options = lua_isnoneornil(L, 3) ? std::string_view() : check_text(L, 3);
@@ -24,7 +25,7 @@ Pattern* use_pattern(lua_State* L) {
     scope.logger.warn("lua exceeding regex cache max entries ({})", scope.vm.conf().regex_cache_max);
   if (pattern) return pattern;
   if (error.starts_with("unknown flag")) {
-    luaL_where(L, 1);
+    luaL_where(L, level);
     push_text(L, error);
     lua_concat(L, 2);
     lua_error(L);
@@ -293,44 +294,33 @@ const char* append_replacement(std::string& to, std::string_view form, const Gro
   return nullptr;
 }
 
-// Subject, pattern, replacement and options stand at 1, 5, 3 and 4; use_pattern() wants pattern and options at 2 and 3.
-struct Step {
-  int found = PCRE2_ERROR_NOMATCH;
-  size_t begin = 0, end = 0;
-  size_t next = 0;  // where to look on
-};
-
-// The match at or behind `from`. For a function the groups' table is pushed; for a text the replacement is appended to `to`, or refused:
-// then `wrong` says why. The pattern is used anew for each match, so that nothing is held while a function runs.
-Step step_sub(lua_State* L, std::string_view subject, size_t from, std::string* to, const char*& wrong) {
-  Step step;
-  int top = lua_gettop(L);
-  RegexCache& cache = Scope::current().vm.regexes();
-  static thread_local std::string error;
-  Pattern* pattern = cache.use(check_text(L, 2), lua_isnil(L, 4) ? std::string_view() : check_text(L, 4), error);
-  if (!pattern) {
-    step.found = PCRE2_ERROR_INTERNAL;
-    return step;
-  }
+// For functions as replacements: step(subject, pattern, options, at) gives the groups, where the match begins and ends, and where to look
+// on; nil if there is none, nil and the reason if something is wrong. The pattern is used anew for each match, so that nothing is held
+// while the function runs.
+int step(lua_State* L) {
+  lua_settop(L, 4);
+  std::string_view subject = check_text(L, 1);
+  auto from = static_cast<size_t>(lua_tointeger(L, 4)) - 1;
+  Pattern* pattern = use_pattern(L, 2);
+  if (!pattern) return 2;
   Groups groups(L, *pattern);
-  step.found = groups.match(*pattern, subject, from);
-  if (step.found > 0) {
-    step.begin = groups.begin(0);
-    step.end = groups.end(0);
-    step.next = pattern->next_start(subject);
-    if (!to) {
-      lua_createtable(L, static_cast<int>(pattern->group_count), 1);
-      fill_groups(L, groups);
-    } else {
-      to->append(subject.substr(from, step.begin - from));
-      wrong = append_replacement(*to, check_text(L, 3), groups, subject);
-    }
+  int found = groups.match(*pattern, subject, from);
+  int given = 1;
+  if (found == PCRE2_ERROR_NOMATCH) {
+    lua_pushnil(L);
+  } else if (found < 0) {
+    given = push_match_failure(L, found);
+  } else {
+    auto next = static_cast<lua_Integer>(pattern->next_start(subject));
+    lua_createtable(L, static_cast<int>(pattern->group_count), 1 + static_cast<int>(pattern->names.size()));
+    fill_groups(L, groups);
+    lua_pushinteger(L, static_cast<lua_Integer>(groups.begin(0)) + 1);
+    lua_pushinteger(L, static_cast<lua_Integer>(groups.end(0)));
+    lua_pushinteger(L, next + 1);
+    given = 4;
   }
   RegexCache::release(pattern);
-  bool gives_table = step.found > 0 && !to;
-  if (gives_table) lua_insert(L, top + 1);  // below what the groups took
-  lua_settop(L, gives_table ? top + 1 : top);
-  return step;
+  return given;
 }
 
 int fail_sub(lua_State* L, int code, const char* wrong) {
@@ -345,91 +335,42 @@ int fail_sub(lua_State* L, int code, const char* wrong) {
   return 3;
 }
 
-// The pieces of the result, in the table at 5: the function may build texts of its own meanwhile.
-int finish_pieces(lua_State* L, int pieces, std::string_view rest, lua_Integer count) {
-  std::string& text = Scope::current().vm.text;
-  text.clear();
-  for (int i = 1; i <= pieces; ++i) {
-    lua_rawgeti(L, 5, i);
-    text.append(check_text(L, -1));
-    lua_pop(L, 1);
-  }
-  text.append(rest);
-  push_text(L, text);
-  lua_pushinteger(L, count);
-  return 2;
-}
-
-int sub_by_function(lua_State* L, std::string_view subject, bool global) {
-  lua_newtable(L);
-  int pieces = 0;
-  lua_Integer count = 0;
-  size_t copied = 0;
-  for (size_t from = 0; from <= subject.size();) {
-    const char* wrong = nullptr;
-    Step step = step_sub(L, subject, from, nullptr, wrong);
-    if (step.found == PCRE2_ERROR_NOMATCH) break;
-    if (step.found < 0) return fail_sub(L, step.found, nullptr);
-    lua_pushlstring(L, subject.data() + copied, step.begin - copied);
-    lua_rawseti(L, 5, ++pieces);
-    lua_pushvalue(L, 3);
-    lua_insert(L, -2);
-    lua_call(L, 1, 1);
-    if (!lua_isstring(L, -1))
-      return luaL_error(L, "string or number expected to be returned by the replace function, got %s", luaL_typename(L, -1));
-    lua_rawseti(L, 5, ++pieces);
-    ++count;
-    copied = step.end;
-    from = step.next;
-    if (!global) break;
-  }
-  return finish_pieces(L, pieces, subject.substr(copied), count);
-}
-
-int sub_by_text(lua_State* L, std::string_view subject, bool global) {
-  std::string& text = Scope::current().vm.text;
-  text.clear();
-  lua_Integer count = 0;
-  size_t copied = 0;
-  for (size_t from = 0; from <= subject.size();) {
-    const char* wrong = nullptr;
-    if (from > copied) text.append(subject.substr(copied, from - copied));  // behind an empty match: one byte on
-    copied = std::max(copied, from);
-    Step step = step_sub(L, subject, from, &text, wrong);
-    if (step.found == PCRE2_ERROR_NOMATCH) break;
-    if (step.found < 0 || wrong) return fail_sub(L, step.found, wrong);
-    ++count;
-    copied = step.end;
-    from = step.next;
-    if (!global) break;
-  }
-  text.append(subject.substr(copied));
-  push_text(L, text);
-  lua_pushinteger(L, count);
-  return 2;
-}
-
 int substitute(lua_State* L, bool global) {
   lua_settop(L, 4);
   std::string_view subject = to_text(L, 1);
   check_text(L, 2);
-  bool by_function = lua_isfunction(L, 3);
-  if (!by_function) check_text(L, 3);
-  // Compiled once to see that it can be; use_pattern() looks for the options at 3.
-  lua_pushvalue(L, 3);
-  lua_pushvalue(L, 4);
-  lua_replace(L, 3);
-  Pattern* checked = use_pattern(L);
-  if (!checked) {
+  std::string_view form = check_text(L, 3);
+  lua_insert(L, 3);  // use_pattern() looks for the options at 3
+  Pattern* pattern = use_pattern(L);
+  if (!pattern) {
     lua_pushnil(L);
     lua_insert(L, -2);
     return 3;
   }
-  RegexCache::release(checked);
-  lua_pushvalue(L, 5);
-  lua_replace(L, 3);
-  lua_settop(L, 4);
-  return by_function ? sub_by_function(L, subject, global) : sub_by_text(L, subject, global);
+  Groups groups(L, *pattern);
+  std::string& text = Scope::current().vm.text;
+  text.clear();
+  lua_Integer count = 0;
+  size_t copied = 0;
+  int found = 0;
+  const char* wrong = nullptr;
+  for (size_t from = 0; from <= subject.size();) {
+    found = groups.match(*pattern, subject, from);
+    if (found < 0) break;
+    text.append(subject.substr(copied, groups.begin(0) - copied));
+    wrong = append_replacement(text, form, groups, subject);
+    if (wrong) break;
+    ++count;
+    copied = groups.end(0);
+    from = pattern->next_start(subject);
+    if (!global) break;
+  }
+  RegexCache::release(pattern);
+  if (wrong || (found < 0 && found != PCRE2_ERROR_NOMATCH)) return fail_sub(L, found, wrong);
+  text.append(subject.substr(copied));
+  push_text(L, text);
+  lua_pushinteger(L, count);
+  return 2;
 }
 
 int sub(lua_State* L) { return substitute(L, false); }
@@ -467,9 +408,8 @@ int is_cache_empty(lua_State* L) {
 }
 
 constexpr luaL_Reg functions[] = {
-    {"match", match}, {"find", find},         {"gmatch", gmatch},                  {"sub", sub},
-    {"gsub", gsub},   {"_compile", compile},  {"_is_cache_empty", is_cache_empty}, {"_opt", opt},
-    {nullptr, nullptr},
+    {"match", match}, {"find", find},         {"gmatch", gmatch},                  {"sub", sub},       {"gsub", gsub},
+    {"_step", step},  {"_compile", compile},  {"_is_cache_empty", is_cache_empty}, {"_opt", opt},      {nullptr, nullptr},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 import os
 import re
+import time
 
 import pytest
 
@@ -137,3 +138,42 @@ def test_a_proxied_response_is_refused_with_its_own_reason(server, upstream):
     with Client(server(proxying, UP=peer.port).port) as client:
         client.send("GET / HTTP/1.1\r\nHost: h\r\nRange: bytes=200-\r\nConnection: close\r\n\r\n").read_until_close()
         assert client.received.startswith(b"HTTP/1.1 416 Requested Range Not Satisfiable\r\n")
+
+
+LATE_CONF = """
+events {}
+http {
+    proxy_http_version 1.1;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /cut { proxy_force_ranges on; proxy_set_header Range ""; include rules; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /slice { slice 7000; proxy_set_header Range $slice_range; include rules; proxy_pass http://127.0.0.1:%%UP%%; }
+    }
+}
+"""
+LATE = bytes(n * n % 251 for n in range(30000))
+
+
+def in_two_parts(seen):
+    """Answers with the range that is asked for, all but the first bytes of it late: what lies before the client's range comes alone."""
+    while True:
+        up.request()(seen)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", seen.requests[-1].header("Range") or "")
+        begin, end = (int(asked[1]), min(int(asked[2]) + 1, len(LATE))) if asked else (0, len(LATE))
+        fields = {"ETag": '"t"', **({"Content-Range": f"bytes {begin}-{end - 1}/{len(LATE)}"} if asked else {})}
+        whole = up.reply(206 if asked else 200, LATE[begin:end], fields)
+        early = len(whole) - (end - begin) + 3000
+        seen.socket.sendall(whole[:early])
+        time.sleep(0.05)
+        seen.socket.sendall(whole[early:])
+
+
+@pytest.mark.parametrize("rules", ["limit_rate 400k;", "postpone_output 2000;",
+                                   "limit_rate 400k; postpone_output 2000; proxy_buffering off;"])
+@pytest.mark.parametrize("location", ["/cut", "/slice"])
+def test_what_comes_before_the_range_is_not_in_it(server, upstream, location, rules):
+    s = server(LATE_CONF, files={"rules": rules}, UP=upstream([in_two_parts]).port)
+    for first, last in ((5000, 20000), (5000, 6000), (13000, 14500)):
+        reply = ask(s, f"bytes={first}-{last}", location)
+        assert (reply.status, reply.header("Content-Range")) == (206, f"bytes {first}-{last}/{len(LATE)}")
+        assert reply.body == LATE[first:last + 1], (first, last)

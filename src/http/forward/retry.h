@@ -66,7 +66,7 @@ class Retry {
   uint64_t started_ms_;
   unsigned retries_ = 0;
   uint64_t pause_ms_ = 0;
-  bool refused_before_ = false;  // the peer refused this request without looking at it
+  unsigned refusals_ = 0;        // so often this request was sent again because the peer had refused it without looking at it
   bool was_stale_ = false;       // ... and it was sent again for that: no kept connection is used any more
   std::string_view refused_;
 };

@@ -46,7 +46,9 @@ enum class Poll : uint8_t {
 // Destroyed as what it is, by who made it: one without anything to give back costs its arena no clean-up.
 class Body {
  public:
-  // At most one chunk, without waiting.
+  // At most one chunk, without waiting. ready: `chunk` is overwritten as a whole, whatever it held. Else it says nothing, and nobody may
+  // look at it: who keeps chunks polls into one of his own and takes it over on ready. A body that drops what it pulled clears the chunk:
+  // memory and files are not to be held while its reader waits.
   virtual Poll poll(Chunk& chunk) = 0;
   // Waits until poll() can give something else than pending. Call only after pending. Bounded by the source's own timeout: the error
   // comes from here, or from poll() as failed.
