@@ -10,6 +10,7 @@
 #include "core/conf/value.h"
 #include "http/hooks.h"
 #include "http/request/request.h"
+#include "http/request/uncut_body.h"
 #include "modules/http_range/parts.h"
 #include "modules/http_range/ranges.h"
 
@@ -51,8 +52,9 @@ std::string_view content_range(Request& request, const Range& range, uint64_t le
 void send_one(Request& request, const Range& range, uint64_t length) {
   Response& response = request.response;
   uint64_t bytes = range.end - range.begin;
-  Body* part = response.body->part(request.arena(), range.begin, bytes);
-  response.body = part ? part : request.arena().make<CutBody>(*response.body, range.begin, bytes);
+  Body*& body = UncutBody::of(request);
+  Body* part = body->part(request.arena(), range.begin, bytes);
+  body = part ? part : request.arena().make<CutBody>(*body, range.begin, bytes);
   response.head.headers.set(KnownHeader::content_range, content_range(request, range, length));
   response.head.framing.content_length = static_cast<int64_t>(bytes);
 }
@@ -67,13 +69,14 @@ std::string_view make_boundary(Request& request) {
 // multipart/byteranges. False: this body cannot be cut in several places.
 bool send_several(Request& request, std::span<const Range> ranges, uint64_t length) {
   Response& response = request.response;
+  Body*& body = UncutBody::of(request);
   auto* joined = request.arena().make<JoinedBody>();
   std::string_view type = response.content_type;
   if (type.empty()) type = response.head.headers.value(KnownHeader::content_type);
   std::string_view type_line = type.empty() ? std::string_view() : request.arena().join({"Content-Type: ", type, "\r\n"});
   std::string_view boundary = make_boundary(request);
   for (const Range& range : ranges) {
-    Body* part = response.body->part(request.arena(), range.begin, range.end - range.begin);
+    Body* part = body->part(request.arena(), range.begin, range.end - range.begin);
     if (!part) return false;
     joined->add(text_body(request, request.arena().join({"\r\n--", boundary, "\r\n", type_line, "Content-Range: ",
                                                          content_range(request, range, length), "\r\n\r\n"})));
@@ -81,7 +84,7 @@ bool send_several(Request& request, std::span<const Range> ranges, uint64_t leng
   }
   joined->add(text_body(request, request.arena().join({"\r\n--", boundary, "--\r\n"})));
   response.content_type = request.arena().join({"multipart/byteranges; boundary=", boundary});
-  response.body = joined;
+  body = joined;
   response.head.framing.content_length = static_cast<int64_t>(*joined->size());
   return true;
 }

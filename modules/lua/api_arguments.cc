@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // Arguments: of the query and of forms, read and written.
+#include "http/message/uri.h"
 #include "http/request/request.h"
 #include "modules/lua/api.h"
 #include "modules/lua/arguments.h"
@@ -121,7 +122,7 @@ int set_uri_args(lua_State* L) {
   http::Request& request = *scope.request;
   check_count(L, 1, 1, "expecting 1 argument but seen %d");
   append_query(L, 1);
-  request.args = request.arena().copy(scope.vm.text);
+  request.args = copy_or_empty(request.arena(), http::escaped(Escape::target, scope.vm.text, request.arena()));
   request.uri_changed = true;
   return 0;
 }

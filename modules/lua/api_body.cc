@@ -29,7 +29,7 @@ using http::Request;
 
 bool body_in_memory(Request& request, std::string_view& text) {
   http::Spool& spool = *request.spooled_body;
-  if (spool.file_bytes() > 0) return false;
+  if (!spool.is_in_memory()) return false;
   spool.rewind();
   auto bytes = spool.size().value_or(0);
   char* to = static_cast<char*>(request.arena().allocate(bytes, 1));
@@ -162,7 +162,7 @@ int get_body_file(lua_State* L) {
     push_text(L, state.file);
     return 1;
   }
-  if (request.spooled_body->file_bytes() == 0) return push_nil(L);
+  if (request.spooled_body->is_in_memory()) return push_nil(L);  // a file may also be that of the request that captures this one
   if (!state.gathered) state.gathered = gather_body(request);
   if (!state.gathered) return push_nil(L);
   lua_pushfstring(L, "/proc/%d/fd/%d", static_cast<int>(getpid()), state.gathered.fd());

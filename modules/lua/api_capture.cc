@@ -199,7 +199,7 @@ Asked* read_asked(lua_State* L, int at) {
   if (!target) luaL_error(L, "unsafe uri in argument #1: %s", uri.data());
   Asked* asked = parent.arena().make<Asked>();
   asked->plan.uri = parent.arena().copy(target->uri);
-  asked->plan.args = parent.arena().copy(target->args);
+  if (target->args.data()) asked->plan.args = copy_or_empty(parent.arena(), target->args);
   asked->plan.shares_variables = false;
   asked->plan.response_bytes_max = UINT64_MAX;
   asked->plan.ends_with_client = false;  // whether the script does is its own matter

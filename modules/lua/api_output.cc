@@ -97,8 +97,9 @@ constexpr HookSet exit_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, 
 // What ngx.exit() is given: a status, ngx.OK, ngx.ERROR and so on. A number that no status can be counts as ngx.ERROR: the connection is
 // closed without an answer. Not an error of the script, which a pcall could survive.
 int check_exit_code(lua_State* L, Logger& logger) {
-  constexpr lua_Integer status_max = 999;
+  constexpr lua_Integer status_max = 999, again = -2, done = -4;
   lua_Integer number = luaL_checkinteger(L, 1);
+  if (number == again || number == done) luaL_error(L, "bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE");
   if (number >= -status_max && number <= status_max) return static_cast<int>(number);
   logger.error("attempt to exit with {}, which is no status", number);
   return -1;
@@ -142,6 +143,7 @@ int exec(lua_State* L) {
   if (is_named && !text.empty()) scope.logger.warn("query strings {} ignored when exec'ing named location {}", text, uri);
   how.uri = request.arena().copy(is_named ? uri : to.path);
   how.args = request.arena().join({to.args, to.args.empty() || text.empty() ? "" : "&", text});
+  if (how.args.empty()) how.args = to.args.data() ? std::string_view("") : std::string_view();
   return scope.run->end(L, how);
 }
 

@@ -100,6 +100,9 @@ int spawn(lua_State* L) {
   std::string& wrong = scope.vm.text;
   wrong = process->child->start(*scope.vm.worker(), program);
   if (!wrong.empty()) return push_failure(L, wrong);
+  // One that init_worker_by_lua starts is nobody's: it lives until Lua collects it.
+  if (scope.request) scope.request->slot<RequestState>().owned.push_back(*process->child);
+  else if (scope.run) scope.run->owned.push_back(*process->child);
   return 1;
 }
 

@@ -9,6 +9,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "http/h1/parse.h"
+#include "http/message/authority.h"
 #include "http/message/headers.h"
 #include "http/request/field_variables.h"
 #include "http/request/request.h"
@@ -62,15 +63,14 @@ int get_headers(lua_State* L) {
   return 2;
 }
 
-void edit_framing(http::RequestHead& head, KnownHeader known, std::string_view value) {
+void edit_framing(http::RequestHead& head, KnownHeader known, std::string_view value, Arena& arena) {
   if (known == KnownHeader::content_length) {
     auto bytes = parse_decimal(value);
     head.framing.content_length = bytes ? static_cast<int64_t>(*bytes) : http::no_length;
   }
   if (known == KnownHeader::host) {
-    size_t colon = value.rfind(':');
-    bool has_port = colon != std::string_view::npos && value.find(']', colon) == std::string_view::npos;
-    head.host = has_port ? value.substr(0, colon) : value;
+    auto authority = http::parse_authority(value, arena);
+    head.host = authority ? authority->host : std::string_view();
   }
 }
 
@@ -86,6 +86,7 @@ bool is_single(KnownHeader known) {
 void remove_field(http::RequestHead& head, KnownHeader known, std::string_view name) {
   head.headers.remove(name);
   if (known == KnownHeader::content_length) head.framing.content_length = http::no_length;
+  if (known == KnownHeader::host) head.host = {};
 }
 
 // Empty values add nothing.
@@ -95,25 +96,29 @@ void add_field(Request& request, KnownHeader known, std::string_view name, std::
   if (is_single(known)) remove_field(head, known, name);
   value = safe_value(request.arena(), value);
   head.headers.add(safe_name(request.arena(), name), value);
-  edit_framing(head, known, value);
+  edit_framing(head, known, value, request.arena());
 }
 
-bool is_length(std::string_view value) {
+// Of the fields that the request is framed and led by: what a client could not send, either. Empty: the field is removed.
+bool is_good_value(KnownHeader known, std::string_view value, Arena& arena) {
+  if (value.empty()) return true;
+  if (known == KnownHeader::host) return http::parse_authority(value, arena).has_value();
   auto bytes = parse_decimal(value);
-  return value.empty() || (bytes && *bytes <= INT64_MAX);
+  return bytes && *bytes <= INT64_MAX;
 }
 
-// Raises before anything was changed, so that a script that goes on has the length that there was.
-void check_lengths(lua_State* L, const char* name) {
+// Raises before anything was changed, so that a script that goes on has the length, or host, that there was.
+void check_values(lua_State* L, KnownHeader known, const char* name) {
+  Arena& arena = request_of(L).arena();
   bool good = true;
   if (lua_istable(L, 2)) {
     for (int i = 1, count = static_cast<int>(lua_objlen(L, 2)); good && i <= count; ++i) {
       lua_rawgeti(L, 2, i);
-      good = is_length(to_text(L, -1));
+      good = is_good_value(known, to_text(L, -1), arena);
       lua_pop(L, 1);
     }
   } else if (!lua_isnil(L, 2)) {
-    good = is_length(to_text(L, 2));
+    good = is_good_value(known, to_text(L, 2), arena);
   }
   if (!good) luaL_error(L, "failed to set header %s (error: -1)", name);
 }
@@ -127,7 +132,7 @@ int set_field(lua_State* L, bool keeps) {
   std::string_view name = to_text(L, 1);
   if (name.empty()) return 0;
   KnownHeader known = http::find_known_header(name);
-  if (known == KnownHeader::content_length) check_lengths(L, name.data());
+  if (known == KnownHeader::content_length || known == KnownHeader::host) check_values(L, known, name.data());
   if (!keeps) remove_field(request.head, known, name);
   if (lua_istable(L, 2)) {
     int count = static_cast<int>(lua_objlen(L, 2));

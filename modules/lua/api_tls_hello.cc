@@ -138,8 +138,13 @@ int set_serialized_session(lua_State* L) {
   TlsHandshake& handshake = handshake_in(L, HookSet(Hook::ssl_session_fetch));
   std::string_view der = check_text(L, 1);
   const auto* at = reinterpret_cast<const unsigned char*>(der.data());
-  handshake.found.reset(d2i_SSL_SESSION(nullptr, &at, static_cast<long>(der.size())));
-  return handshake.found ? push_true(L) : push_openssl_failure(L, "d2i_SSL_SESSION()");
+  SSL_SESSION* found = d2i_SSL_SESSION(nullptr, &at, static_cast<long>(der.size()));
+  if (!found) {
+    ERR_clear_error();
+    return push_failure(L, "failed to de-serialize session");
+  }
+  handshake.found.reset(found);
+  return push_true(L);
 }
 
 constexpr luaL_Reg functions[] = {

@@ -48,7 +48,7 @@ int set_variable(lua_State* L) {
   switch (lua_type(L, 3)) {
     case LUA_TNIL: break;
     case LUA_TNUMBER:
-    case LUA_TSTRING: text = request.arena().copy(check_text(L, 3)); break;
+    case LUA_TSTRING: text = copy_or_empty(request.arena(), check_text(L, 3)); break;
     default: return luaL_error(L, "attempt to use a non-string/number/nil value (a %s value) to set nginx variable", luaL_typename(L, 3));
   }
   if (!ref.exists) return not_writable(L, name);

@@ -16,6 +16,8 @@ namespace fairlead::lua {
 using http::Chunk;
 using http::Poll;
 
+static constexpr lua_Integer failure_returned = -1;  // ngx.ERROR
+
 bool BodyFilter::read_file(Chunk& chunk) {
   size_t bytes = static_cast<size_t>(std::min<uint64_t>(file_.file_bytes, file_piece_bytes));
   SegmentRef segment = SegmentRef::make(bytes);
@@ -38,7 +40,7 @@ bool BodyFilter::read_file(Chunk& chunk) {
 // The next bytes in memory.
 Poll BodyFilter::take(Chunk& chunk) {
   if (!file_.is_file()) {
-    Poll polled = source_.poll(chunk);
+    Poll polled = source_->poll(chunk);
     if (polled != Poll::ready || !chunk.is_file()) return polled;
     file_ = std::move(chunk);
   }
@@ -51,7 +53,7 @@ Poll BodyFilter::poll(Chunk& chunk) {
     if (polled == Poll::pending || polled == Poll::failed) return polled;
     bool last = polled == Poll::end;
     if (last) chunk.clear();
-    else last = !file_.is_file() && source_.size() == 0;
+    else last = !file_.is_file() && source_->size() == 0;
     bool is_end = last;
     if (!run(chunk, last)) return Poll::failed;
     ended_ = last || is_end;  // a script may end a body early, not take back its end
@@ -60,7 +62,7 @@ Poll BodyFilter::poll(Chunk& chunk) {
   return failed_ ? Poll::failed : Poll::end;
 }
 
-// ngx.arg[1] and [2] lie in a table of the scope. False: the script failed.
+// ngx.arg[1] and [2] lie in a table of the scope. False: the script failed, or said so: it returned ngx.ERROR or the status of one.
 bool BodyFilter::run(Chunk& chunk, bool& last) {
   http::While doing(request_, request_.tries ? std::string_view("sending to client") : request_.doing);
   Vm& vm = vm_of(request_);
@@ -71,7 +73,13 @@ bool BodyFilter::run(Chunk& chunk, bool& last) {
   lua_rawseti(L, -2, 1);
   lua_pushboolean(L, last);
   lua_rawseti(L, -2, 2);
-  bool good = run_plain(scope, script_);
+  bool good = run_plain(scope, script_, 1);
+  if (good) {
+    lua_Integer returned = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    good = returned != failure_returned && returned < 300;
+    if (!good) scope.logger.info("body_filter_by_lua* breaks the response off by returning {}", returned);
+  }
   if (good) {
     lua_rawgeti(L, -1, 2);
     last = lua_toboolean(L, -1);

@@ -14,11 +14,13 @@ struct Script;
 
 class BodyFilter final : public http::Body {
  public:
-  BodyFilter(http::Request& request, http::Body& source, const Script& script) : request_(request), source_(source), script_(script) {}
+  BodyFilter(http::Request& request, http::Body& source, const Script& script) : request_(request), source_(&source), script_(script) {}
+  // Where ranges are cut, before the first poll(): the script sees what is sent.
+  http::Body*& source() { return source_; }
   http::Poll poll(http::Chunk& chunk) override;
-  Task<Result<Unit>> ready() override { return source_.ready(); }
-  Error error() const override { return failed_ ? failure_ : source_.error(); }
-  const http::Headers* trailers() const override { return source_.trailers(); }
+  Task<Result<Unit>> ready() override { return source_->ready(); }
+  Error error() const override { return failed_ ? failure_ : source_->error(); }
+  const http::Headers* trailers() const override { return source_->trailers(); }
 
  private:
   // Files are read in pieces of this size: a script works on bytes.
@@ -28,7 +30,7 @@ class BodyFilter final : public http::Body {
   bool run(http::Chunk& chunk, bool& last);
 
   http::Request& request_;
-  http::Body& source_;
+  http::Body* source_;
   const Script& script_;
   http::Chunk file_;     // a range of a file that is not given yet
   bool ended_ = false;   // the script has seen the last chunk, or made one the last

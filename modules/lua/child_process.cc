@@ -182,15 +182,19 @@ static Task<Unit> reap(Loop& loop, pid_t pid) {
   co_return Unit();
 }
 
-ChildProcess::~ChildProcess() {
-  if (pid_ > 0 && !reaped_) {
-    ::kill(pid_, SIGKILL);
+void ChildProcess::end() {
+  for (PipeEnd* each : {&input, &output, &errors})
+    if (!each->is_busy) each->close();
+  if (pid_ > 0 && !reaped_) ::kill(pid_, SIGKILL);
+  if (waiting_) return;  // whoever waits reaps it
+  if (pid_ > 0 && !std::exchange(reaped_, true)) {
     auto& killed = worker_->state<KilledPrograms>();
     killed.reaping.spawn(reap(killed.loop, pid_));
   }
-  if (!ended_) return;
-  int descriptor = ended_->fd();
-  ended_->loop().unwatch(ended_);
+  Watch* watch = std::exchange(ended_, nullptr);
+  if (!watch) return;
+  int descriptor = watch->fd();
+  watch->loop().unwatch(watch);
   ::close(descriptor);
 }
 

@@ -2,7 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // ChildProcess: a program that a script started (ngx.pipe), with its standard streams on pipes. Without Lua. Shared by the userdata of Lua
-// and the tasks that work on it; when nobody holds it any more, the program is killed, and reaped when it has ended.
+// and the tasks that work on it; when nobody holds it any more, or the request or timer ends that started it, the program is killed, and
+// reaped when it has ended.
 #pragma once
 
 #include <sys/types.h>
@@ -15,6 +16,7 @@
 #include "event/loop/loop.h"
 #include "event/loop/task.h"
 #include "modules/lua/byte_socket.h"
+#include "modules/lua/request_state.h"
 
 namespace fairlead {
 class Worker;
@@ -46,7 +48,7 @@ class PipeEnd {
   std::string unread_;
 };
 
-class ChildProcess {
+class ChildProcess final : public Owned {
  public:
   static constexpr const char* type_name = "fairlead.process";
 
@@ -60,9 +62,12 @@ class ChildProcess {
   std::string start(Worker& worker, const Program& program);
 
   ChildProcess() = default;
-  ~ChildProcess();
+  ~ChildProcess() { end(); }
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
+
+  // Another request may still read, write or wait: its call goes on, and finds that the program has ended.
+  void close_for_end() override { end(); }
 
   pid_t pid() const { return pid_; }
   // Until it has ended, once: then `status` is what waitpid() gives.
@@ -75,6 +80,7 @@ class ChildProcess {
   PipeEnd input, output, errors;  // its stdin, stdout and stderr
 
  private:
+  void end();
   Worker* worker_ = nullptr;  // since start()
   Watch* ended_ = nullptr;    // of a descriptor that stands for the process
   pid_t pid_ = -1;

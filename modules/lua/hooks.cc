@@ -9,6 +9,7 @@
 #include "http/request/read_body.h"
 #include "http/request/request.h"
 #include "http/request/response.h"
+#include "http/request/uncut_body.h"
 #include "modules/lua/body_filter.h"
 #include "modules/lua/body_read.h"
 #include "modules/lua/conf.h"
@@ -198,7 +199,9 @@ void run_header_filter(Request& request) {
 }
 
 void wrap_body(Request& request) {
-  request.response.body = request.arena().make<BodyFilter>(request, *request.response.body, *conf<LuaConf>(request).body_filter);
+  auto* filter = request.arena().make<BodyFilter>(request, *request.response.body, *conf<LuaConf>(request).body_filter);
+  request.response.body = filter;
+  request.slot<http::UncutBody>().below_script = &filter->source();
 }
 
 // -- where rewrite and access hooks stand in their phases --
@@ -255,14 +258,14 @@ constexpr http::Hooks http_hooks = {.phases = phases, .filters = filters, .tls =
 
 Task<Verdict> run_content(Request& request) { return run_hook(request, Hook::content, *conf<LuaConf>(request).content); }
 
-bool run_plain(Scope& scope, const Script& script) {
+bool run_plain(Scope& scope, const Script& script, int results) {
   lua_State* L = scope.vm.main();
   Vm::Loaded loaded = scope.vm.push_script(L, script, scope.request);
   if (loaded != Vm::Loaded::ok) {
     scope.logger.error("{}", scope.vm.text);
     return false;
   }
-  bool good = scope.vm.call(L, 0, 0);
+  bool good = scope.vm.call(L, 0, results);
   if (good) return true;
   scope.logger.error("failed to run {}: {}", hook_name(scope.hook), lua_tostring(L, -1));
   lua_pop(L, 1);

@@ -33,8 +33,9 @@ extern const http::TlsHook tls_hooks[tls_hook_count];
 // balancer_by_lua: the script names the peers of the group the line stands in.
 void use_chooser(const Line& line, const Script& script);
 
-// Runs a script that must not wait, with nothing pushed for it and nothing taken from it. False: the log says why.
-bool run_plain(Scope& scope, const Script& script);
+// Runs a script that must not wait, with nothing pushed for it; so many values that it returned are left on top of the machine's stack, if
+// it went well. False: the log says why.
+bool run_plain(Scope& scope, const Script& script, int results = 0);
 
 // Codes of ngx.exit() that end the connection without an answer (or with what was sent of one). The log has them as the status.
 constexpr bool is_terminal_exit(int code) { return code == 408 || code == 444 || code == 499; }

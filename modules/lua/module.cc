@@ -277,6 +277,7 @@ Task<Unit> start_worker(Worker& worker) {
 void stop_worker(Worker& worker) {
   Vm* vm = machine_of(worker);
   if (!vm || !vm->worker()) return;
+  worker.state<Timers>().end();
   if (vm->conf().exit_worker) {
     Scope scope(*vm, Hook::exit_worker, nullptr, Logger());
     run_plain(scope, *vm->conf().exit_worker);

@@ -125,6 +125,7 @@ class Run {
   List<Owned> owned;
   std::unique_ptr<BodyRead> body_read;  // of ngx.req.read_body(), from the first call on
   TlsHandshake* handshake = nullptr;  // of a hook in one
+  const Block* timer_place = nullptr;  // of a timer's run: the place of who made it
   // A client that leaves ends the request and this run with it (lua_check_client_abort), unless the script has a function for that.
   std::optional<http::AbortScope> ends_with_client;
 

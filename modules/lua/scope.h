@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/arena.h"
 #include "core/base/log.h"
 #include "modules/lua/hook.h"
 #include "modules/lua/memory_limit.h"
@@ -91,6 +92,10 @@ std::string_view check_text_or_nil(lua_State* L, int index);
 std::string_view to_text(lua_State* L, int index);
 // Raises the message, in which %d stands for the number of arguments, unless that lies between the two.
 void check_count(lua_State* L, int least, int most, const char* message);
+// A copy that is there (data()) also where the text is empty: a value that was set is not missing.
+inline std::string_view copy_or_empty(Arena& arena, std::string_view text) {
+  return text.empty() ? std::string_view("") : arena.copy(text);
+}
 inline void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
 // The same for a text that lies where others are built, too: pushing may collect, and a finalizer may build one there meanwhile. It is
 // there again afterwards.

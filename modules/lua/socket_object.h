@@ -71,9 +71,15 @@ void begin_socket_type(lua_State* L) {
   lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
-// Whose `resolver`, lua_socket_* and lua_ssl_* hold.
-inline const Block& place_of(Scope& scope) { return scope.request ? *scope.request->block : scope.vm.http_block(); }
-inline const Block& place_of(Run& run) { return run.request() ? *run.request()->block : run.vm().http_block(); }
+// Whose `resolver`, lua_socket_* and lua_ssl_* hold: the request's, a timer's that of whoever made it.
+inline const Block& place_of(Run& run) {
+  if (run.request()) return *run.request()->block;
+  return run.timer_place ? *run.timer_place : run.vm().http_block();
+}
+inline const Block& place_of(Scope& scope) {
+  if (scope.request) return *scope.request->block;
+  return scope.run ? place_of(*scope.run) : scope.vm.http_block();
+}
 // A time argument in milliseconds; raises for a negative one.
 uint64_t check_milliseconds(lua_State* L, int index);
 // Of settimeout and its like: what is no number counts as 0, and that means as configured (libraries pass the oddest things).

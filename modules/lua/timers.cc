@@ -9,6 +9,7 @@
 #include "modules/lua/api.h"
 #include "modules/lua/counted.h"
 #include "modules/lua/run.h"
+#include "modules/lua/socket_object.h"
 
 namespace fairlead::lua {
 namespace {
@@ -23,8 +24,15 @@ const TimerContext timer_context;
 
 class Timers::Held {
  public:
-  Held(Vm& vm, lua_State* L, int values) : shared_(std::make_shared<Stack>(vm)) { lua_xmove(L, shared_->thread.L, values); }
+  Held(Scope& by, lua_State* L, int values)
+      : shared_(std::make_shared<Stack>(by.vm)), place_(&place_of(by)), logger_(by.logger.log(), 0, &timer_context) {
+    lua_xmove(L, shared_->thread.L, values);
+  }
   Vm& vm() const { return shared_->vm; }
+  // Whose values hold for it, and where it logs: as of whoever added it, also where that is a request that has ended. They are of the
+  // machine's generation, and live as long.
+  const Block& place() const { return *place_; }
+  const Logger& logger() const { return logger_; }
   // Pushes the function, `premature` and the arguments; gives the number of arguments.
   int push_to(lua_State* L, bool premature) const {
     lua_State* from = shared_->thread.L;
@@ -49,6 +57,8 @@ class Timers::Held {
     Vm::Thread thread;
   };
   std::shared_ptr<Stack> shared_;
+  const Block* place_;
+  Logger logger_;
 };
 
 Timers::Timers(Worker& worker) : worker_(worker), leaving_(worker.loop()), nursery_(worker.loop()) {}
@@ -62,15 +72,15 @@ Timers::~Timers() {
 }
 
 const char* Timers::add(lua_State* L, int arguments, uint64_t delay_ms, bool repeats) {
-  Vm& vm = Scope::current().vm;
+  Scope& scope = Scope::current();
   const char* wrong = nullptr;
   if (worker_.is_draining() && delay_ms > 0) wrong = "process exiting";
-  else if (pending_ >= vm.conf().max_pending_timers) wrong = "too many pending timers";
+  else if (pending_ >= scope.vm.conf().max_pending_timers) wrong = "too many pending timers";
   if (wrong) {
     lua_pop(L, arguments + 1);
     return wrong;
   }
-  Held held(vm, L, arguments + 1);
+  Held held(scope, L, arguments + 1);
   nursery_.spawn(wait_and_run(held, delay_ms, repeats));
   return nullptr;
 }
@@ -103,7 +113,8 @@ void Timers::start_run(const Held& held, bool premature) {
 
 Task<Unit> Timers::run(Held held, bool premature) {
   Counted running(running_);
-  Run run(held.vm(), Hook::timer, nullptr, Logger().with(&timer_context));
+  Run run(held.vm(), Hook::timer, nullptr, held.logger());
+  run.timer_place = &held.place();
   int arguments = held.push_to(run.entry(), premature);
   if (!run.start(arguments)) co_await run.finish();
   co_return Unit();
@@ -135,6 +146,7 @@ int add_any(lua_State* L, bool repeats) {
   if (repeats && !(delay > 0)) return luaL_error(L, delay == 0 ? "delay cannot be zero" : "bad delay");
   if (delay < 0) return luaL_argerror(L, 1, "delay cannot be negative");
   Timers& timers = timers_of(L);
+  if (timers.are_over()) return luaL_error(L, "API disabled in the context of %s", hook_name(Scope::current().hook));
   auto ms = static_cast<uint64_t>(std::llround(std::fmin(delay, 1e12) * 1000));
   if (delay > 0 && ms == 0) ms = 1;
   const char* wrong = timers.add(L, lua_gettop(L) - 2, ms, repeats);

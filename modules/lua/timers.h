@@ -28,6 +28,9 @@ class Timers {
 
   // The function and `arguments` values behind it stand on top of L and are taken from it. nullptr: it is armed; else what is wrong.
   const char* add(lua_State* L, int arguments, uint64_t delay_ms, bool repeats);
+  // From now on nobody would run what is added: all have been processed, the worker ends.
+  void end() { over_ = true; }
+  bool are_over() const { return over_; }
   size_t running() const { return running_; }
   size_t pending() const { return pending_; }
   // The worker drains: runs what is pending, waits for what runs.
@@ -46,6 +49,7 @@ class Timers {
   Event leaving_;
   size_t running_ = 0;
   size_t pending_ = 0;
+  bool over_ = false;
   Nursery nursery_;  // last: its tasks use the rest
 };
 

@@ -15,6 +15,9 @@ namespace {
 using http::Request;
 using http::TlsPoint;
 
+// What fails there is a session that was not found: the handshake goes on as a whole one, or with the session that the script gave before.
+constexpr bool may_fail(Hook hook) { return hook == Hook::ssl_session_fetch; }
+
 bool is_good(const Ending& ending) {
   bool is_exit = ending.kind == Ending::Kind::exited;
   return ending.kind == Ending::Kind::returned || (is_exit && ending.code == 0);
@@ -31,10 +34,10 @@ Task<bool> run(Request& request, TlsHandshake& handshake) {
   run.handshake = &handshake;
   if (vm.push_script(run.entry(), *(conf<LuaConf>(request).*Member), &request) != Vm::Loaded::ok) {
     request.logger.error("{}", vm.text);
-    co_return false;
+    co_return may_fail(hook);
   }
   if (!run.start(0)) co_await run.finish();
-  co_return is_good(run.ending());
+  co_return may_fail(hook) || is_good(run.ending());
 }
 
 Task<bool> run_verify(Request& request, TlsHandshake& handshake) {

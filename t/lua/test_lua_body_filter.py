@@ -84,6 +84,66 @@ def test_a_failure_cuts_the_response(server, code):
     assert s.log().count("[error]") == 1
 
 
+@pytest.mark.parametrize("value, is_cut", [("ngx.ERROR", True), ("403", True), ("300", True), ("'500'", True), ("299", False),
+                                          ("ngx.OK", False), ("ngx.DECLINED", False), ("true", False), ("{}", False)])
+def test_what_it_returns_may_cut_the_response(server, value, is_cut):
+    s = start(server, f"return {value}")
+    c = Client(s.port).send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert c.read_until_close().endswith(b"0\r\n\r\n") is not is_cut
+    if is_cut:
+        s.wait_for_log(r"\[info\].*body_filter_by_lua\* breaks the response off by returning -?\d+ while sending to client, client: ")
+    assert get(s.port, "/well").body == b"well"
+    assert "[error]" not in s.log()
+
+
+RANGE_CONF = r"""
+events {}
+http {
+    types { text/plain txt; }
+    lua_shared_dict seen 1m;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        root %%PREFIX%%/html;
+        body_filter_by_lua_block {
+            ngx.shared.seen:incr("bytes", #ngx.arg[1], 0)
+            ngx.arg[1] = ngx.arg[1]:gsub("^%a", "Z")
+        }
+        location / { error_page 416 =200 /plain/other.txt; }
+        location /peer { proxy_force_ranges on; proxy_pass http://127.0.0.1:%%PORT_0%%/source; }
+        location /source { body_filter_by_lua_block { } return 200 abcdefghij; }
+        location /seen { body_filter_by_lua_block { } content_by_lua_block { ngx.print(ngx.shared.seen:get("bytes")) } }
+        location /plain/ { alias %%PREFIX%%/html/; body_filter_by_lua_block { } }
+    }
+}
+"""
+
+
+@pytest.fixture
+def ranged(server):
+    return server(RANGE_CONF, files={"html/a.txt": "abcdefghij", "html/other.txt": "another page"})
+
+
+@pytest.mark.parametrize("path", ["/a.txt", "/peer"])
+@pytest.mark.parametrize("asked, body", [("bytes=0-", b"Zbcdefghij"), ("bytes=1-3", b"Zcd"), ("bytes=-1", b"Z")])
+def test_it_sees_what_is_sent_of_a_range(ranged, path, asked, body):
+    reply = get(ranged.port, path, {"Range": asked})
+    assert (reply.status, reply.body, reply.header("content-length")) == (206, body, str(len(body)))
+    assert get(ranged.port, "/seen").text == str(len(body))
+
+
+def test_it_sees_several_ranges_with_what_parts_them(ranged):
+    reply = get(ranged.port, "/a.txt", {"Range": "bytes=1-3,5-6"})
+    assert reply.status == 206 and reply.header("content-length") == str(len(reply.body))
+    assert b"\r\n\r\nZcd\r\n--" in reply.body and b"\r\n\r\nZg\r\n--" in reply.body
+    assert get(ranged.port, "/seen").text == str(len(reply.body))
+
+
+def test_a_page_in_its_place_has_its_own_range(ranged):
+    """No longer below the filter of the response that was refused."""
+    reply = get(ranged.port, "/a.txt", {"Range": "bytes=10-11"})
+    assert (reply.status, reply.body) == (206, b"ge")
+
+
 def test_a_body_shorter_than_announced_ends_the_connection(server):
     s = start(server, "")
     c = Client(s.port).send("GET /short HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -44,6 +44,15 @@ http {
                 ngx.var.v = "left inside"
             }
         }
+        location /reads { content_by_lua_block {
+            ngx.req.read_body()
+            local data, name = ngx.req.get_body_data(), ngx.req.get_body_file()
+            if not name then return ngx.print(data, " nofile") end
+            local f = io.open(name) local text = f:read("*a") f:close()
+            ngx.print(tostring(data), " ", #text, " ", text:sub(1, 3), text:sub(-3))
+        } }
+        location /passes { content_by_lua_block {
+            ngx.req.read_body() ngx.print(ngx.location.capture("/reads", {method = ngx.HTTP_PUT}).body) } }
         location /file.txt { root %%PREFIX%%; }
         location /up { proxy_pass http://127.0.0.1:%%UP%%; }
         location /again { content_by_lua_block { local r = ngx.location.capture("/again") ngx.status = r.status ngx.print(r.body) } }
@@ -175,6 +184,21 @@ def test_a_body_in_a_file_goes_to_several(server, upstream):
         local a, b = ngx.location.capture_multi{{"/up/1", o}, {"/up/2", o}}
         ngx.say(a.body) ngx.say(b.body) ngx.say(ngx.location.capture("/up/3", o).body)""", body=content, UP=u.port)
     assert text == "300006 abcxyz\n" * 3
+
+
+def test_a_script_reads_its_parents_body_from_a_file(server):
+    content = "abc" + "x" * 300000 + "xyz"
+    script = """
+        local o = {method = ngx.HTTP_POST}
+        ngx.req.read_body() REPLACED
+        for _, uri in ipairs{"/reads", "/passes"} do ngx.say(ngx.location.capture(uri, o).body) end
+        ngx.say(ngx.req.get_body_file() ~= nil)"""
+    _, text = ask(server, script.replace("REPLACED", ""), body=content)
+    assert text == "nil 300006 abcxyz\n" * 2 + "true\n"
+    _, text = ask(server, script.replace("REPLACED", 'ngx.req.set_body_file("%%PREFIX%%/file.txt")'), body="short")
+    assert text == "nil 6 a file\n" * 2 + "true\n"
+    _, text = ask(server, script.replace("REPLACED", 'ngx.req.set_body_data("in memory")'), body=content)
+    assert text == "in memory nofile\n" * 2 + "false\n"
 
 
 def test_nested_and_head(server, upstream):

@@ -59,6 +59,15 @@ def test_what_no_status_can_be_closes_the_connection(server, with_):
     assert get(s.port, "/access?with=999").status == 999
 
 
+@pytest.mark.parametrize("with_", ("AGAIN", "DONE", "-2", "-4"))
+def test_codes_of_the_engine_are_an_error_of_the_script(server, with_):
+    s = server(CONF, allow_log=("does not accept",))
+    told = {place: answer(s.port, f"/{place}?with={with_}") for place in PLACES}
+    assert told == {**dict.fromkeys(PLACES, 500), "caught": 200}
+    assert answer(s.ports[1], f"/?with={with_}") == 500
+    s.wait_for_log(r"runtime error: init_by_lua.*: bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE")
+
+
 def test_declined_goes_on(server):
     s = server(CONF, allow_log=("access forbidden",))
     for place in ("rewrite", "access", "caught", "precontent", "any_allowed"):

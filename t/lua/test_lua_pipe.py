@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """ngx.pipe: programs that scripts start, what they read and write, how they end."""
 
+import concurrent.futures
 import ctypes
 import os
 import signal
@@ -97,14 +98,80 @@ def test_a_program_that_nobody_holds_is_killed(server):
 
 def test_a_program_that_does_not_end_holds_nobody(server):
     """A traced one counts as not ended before its tracer, this test, says so."""
-    s, pid = run(server, """
-        if kept then kept = nil collectgarbage() collectgarbage() return ngx.print("collected") end
-        kept = pipe.spawn({"sleep", "600"}) ngx.print(kept:pid())""")
+    s = server(CONF.replace("SCRIPT", """
+        if not kept then return ngx.print("collected before") end
+        if not ngx.var.arg_drop then return ngx.print(kept:pid()) end
+        kept = nil collectgarbage() collectgarbage() ngx.print("collected")""")
+               .replace("http {", 'http { init_worker_by_lua_block { kept = require "ngx.pipe".spawn({"sleep", "600"}) }'))
+    pid = get(s.port, "/").text
     if ptrace(PTRACE_SEIZE, int(pid), 0, 0) != 0:
         pytest.skip("no process may be traced here")
-    assert get(s.port, "/").body == b"collected"
+    assert get(s.port, "/?drop=1").body == b"collected"
     assert os.WTERMSIG(os.waitpid(int(pid), WALL)[1]) == signal.SIGKILL
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
+def descriptors(s):
+    return len(os.listdir(f"/proc/{s.workers()[0]}/fd"))
+
+
+@pytest.mark.parametrize("waits", ["p:wait()", "p:stdout_read_all()", "ngx.sleep(100)", "p:write(('x'):rep(1000000))"])
+def test_programs_of_requests_that_were_ended_end_with_them(server, waits):
+    """At once, not when Lua collects them: it may be long until then."""
+    s = server(CONF.replace("SCRIPT", """
+        collectgarbage("stop")
+        if ngx.var.arg_count then return ngx.print("counted") end
+        local p = pipe.spawn({"sleep", "600"}) p:set_timeouts(0, 0, 0, 0) ngx.print(p:pid(), "\\n") ngx.flush(true) """ + waits)
+               .replace("location / {", "location / { lua_check_client_abort on;"))
+    get(s.port, "/?count=1")
+    before = descriptors(s)
+    pids = []
+    for _ in range(5):
+        with Client(s.port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n") as client:
+            client.reader.until(b"\r\n\r\n")
+            client.reader.until(b"\n")
+            pids.append(client.reader.until(b"\n").strip().decode())
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
+    wait_until(lambda: descriptors(s) == before)
+
+
+def test_a_program_ends_with_the_request_or_timer_that_started_it(server):
+    s = server(CONF.replace("SCRIPT", """
+        if ngx.var.arg_timer then
+            ngx.timer.at(0, function() kept = pipe.spawn({"sleep", "600"}) end)
+            while not kept do ngx.sleep(0.001) end
+        elseif not kept then
+            kept = pipe.spawn({"cat"})
+            return ngx.print(kept:write("x"), kept:stdout_read_any(9))
+        end
+        while kept:pid() and not select(2, kept:wait()) do end
+        ngx.say(kept:wait()) ngx.say(kept:kill(0)) ngx.say(kept:write("x")) ngx.say(kept:stdout_read_line()) ngx.say(kept:shutdown("stdin"))
+        kept = nil"""))
+    over = "nilexited\nnilexited\nnilclosed\nnilclosed\nnilclosed\n"
+    assert get(s.port, "/").text == "1x"
+    assert get(s.port, "/").text == over
+    assert get(s.port, "/?timer=1").text == over
+
+
+def test_another_request_that_uses_a_program_sees_its_end(server):
+    s = server(CONF.replace("SCRIPT", """
+        if kept then ngx.log(ngx.NOTICE, "waits") ngx.say(kept[ngx.var.arg_call](kept)) return end
+        kept = pipe.spawn({"sleep", "600"}) kept:set_timeouts(0, 0, 0, 0) ngx.log(ngx.NOTICE, "spawned")
+        while ngx.shared.d:get("go") ~= ngx.var.arg_call do ngx.sleep(0.001) end""")
+               .replace("http {", "http { lua_shared_dict d 1m;")
+               .replace("location / {", """location /go { content_by_lua_block { ngx.shared.d:set("go", ngx.var.arg_call) } }
+        location /drop { content_by_lua_block { kept = nil } }
+        location / {"""))
+    for count, (call, end) in enumerate((("wait", "falsesignal9\n"), ("stdout_read_line", "nilclosed\n"), ("stderr_read_all", "\n")), 1):
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            first = pool.submit(get, s.port, f"/?call={call}")
+            wait_until(lambda: s.log().count("spawned") == count)
+            second = pool.submit(get, s.port, f"/?call={call}")
+            wait_until(lambda: s.log().count("waits") == count)
+            get(s.port, f"/go?call={call}")
+            assert first.result().status == 200
+            assert second.result().text == end
+        get(s.port, "/drop")
 
 
 def test_a_client_that_leaves_while_a_script_waits(server):

@@ -161,6 +161,46 @@ def test_sessions_are_kept_by_scripts(server, authority):
     assert visit(s, authority, context=context, session=session)[3]
 
 
+STORED = """
+        ssl_session_tickets off;
+        ssl_session_store_by_lua_block {
+            local session = require "ngx.ssl.session"
+            ngx.shared.kept:set(session.get_session_id(), session.get_serialized_session())
+        }"""
+
+
+@pytest.mark.parametrize("script", ["error('no luck')", "ngx.exit(ngx.ERROR)", "ngx.sleep(0.001) ngx.exit(500)", "syntax("])
+def test_a_session_that_is_not_found_for_an_error_is_only_not_found(server, authority, script):
+    fetch = "ssl_session_fetch_by_lua 'syntax(';" if script == "syntax(" else "ssl_session_fetch_by_lua_block { " + script + " }"
+    s = start(server, authority, http_part=STORED + fetch, allow_log=["aborted: runtime error"])
+    context = authority.client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    _, _, session, _ = visit(s, authority, context=context)
+    _, body, _, reused = visit(s, authority, context=context, session=session)
+    assert (body, reused) == ("1\n", False)
+    if script != "ngx.exit(ngx.ERROR)" and "sleep" not in script:
+        s.wait_for_log("aborted: runtime error: .*no luck|failed to load inlined Lua code")
+
+
+@pytest.mark.parametrize("after", ["", "error('later')", "ngx.exit(ngx.ERROR)"])
+def test_a_session_that_was_given_stays_given(server, authority, after):
+    s = start(server, authority, http_part=STORED + """
+        ssl_session_fetch_by_lua_block {
+            local session = require "ngx.ssl.session"
+            local kept = ngx.shared.kept:get(session.get_session_id())
+            if kept then assert(session.set_serialized_session(kept)) end
+            for _, bad in ipairs {"", "no session"} do
+                local good, why = session.set_serialized_session(bad)
+                ngx.log(ngx.NOTICE, "bad: ", tostring(good), " ", why)
+            end
+            """ + after + "}", allow_log=["aborted: runtime error"])
+    context = authority.client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    _, _, session, _ = visit(s, authority, context=context)
+    assert visit(s, authority, context=context, session=session)[3]
+    s.wait_for_log("bad: nil failed to de-serialize session")
+
+
 def test_where_the_functions_are_disabled(server, authority):
     s = start(server, authority, request="""
         for _, f in ipairs{require "ngx.ssl.clienthello".get_client_hello_server_name, require "ngx.ssl.session".get_session_id,

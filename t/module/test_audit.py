@@ -19,6 +19,8 @@ http {
         location /open { auth_request /auth; auth_request_fail open; try_files /none =204; }
         location /near { allow 127.0.0.1; deny all; try_files /none =204; }
         location /far { deny all; try_files /none =204; }
+        location /none { satisfy any; deny all; auth_basic x; auth_basic_user_file users; auth_delay 1ms; try_files /none =204; }
+        location /lua { satisfy any; deny all; access_by_lua_block { ngx.exit(tonumber(ngx.var.arg_exit) or ngx.OK) } return 204; }
         location /any { satisfy any; deny all; auth_basic x; auth_basic_user_file users; try_files /none =204; }
         location /link { secure_link $arg_sum,$arg_until; secure_link_md5 "$arg_until word"; return 200 "$secure_link$secure_link"; }
         location /word/ { secure_link_secret word; return 200 "$secure_link"; }
@@ -69,8 +71,23 @@ def test_one_line_and_one_count(s, target, fields, status, level, check, rule, d
 
 def test_where_any_suffices_each_check_tells_its_own(s):
     assert get(s.port, "/any", headers=ALICE).status == 204
-    s.wait_for_log('authorization: denied by access "address"')
-    s.wait_for_log('authorization: allowed by auth_basic "user", identity "alice"')
+    s.wait_for_log(r'\[info\] .* authorization: denied by access "address"')
+    s.wait_for_log(r'\[info\] .* authorization: allowed by auth_basic "user", identity "alice"')
+    assert "[error]" not in s.log() and s.log().count(" authorization: ") == 2
+
+
+@pytest.mark.parametrize("target, fields, status, level", [
+    ("/none", MALLORY, 401, "error"), ("/none", {}, 401, "error"), ("/lua", {}, 204, "info"), ("/lua?exit=403", {}, 403, "error"),
+    ("/lua?exit=503", {}, 503, "error"), ("/lua?exit=302", {}, 302, "info"),
+])
+def test_where_any_suffices_a_denial_is_an_error_only_if_it_holds(s, target, fields, status, level):
+    assert get(s.port, target, headers=fields).status == status
+    s.wait_for_log(rf'\[{level}\] .* authorization: denied by access "address", identity "-", client: ')
+    assert s.log().count("denied by access") == 1
+    if fields:
+        s.wait_for_log(r'\[error\] .* authorization: denied by auth_basic "no user", identity "mallory"')
+    text = get(s.port, "/metrics").text
+    assert 'fairlead_http_authorization_decisions_total{check="access",rule="address",decision="denied"} 1\n' in text
 
 
 def test_an_identity_cannot_make_a_line_of_its_own(s):

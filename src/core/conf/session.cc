@@ -83,7 +83,8 @@ void Session::unset_variable(uint32_t index) {
 void Session::forget_variable(uint32_t index) { cached(index).state = 0; }
 
 std::string_view Session::capture(uint32_t group) const {
-  if (2 * group + 1 >= capture_offsets_.size() || capture_offsets_[2 * group] == SIZE_MAX) return {};
+  if (2 * group + 1 >= capture_offsets_.size()) return {};
+  if (capture_offsets_[2 * group] == SIZE_MAX) return "";
   return capture_subject_.substr(capture_offsets_[2 * group], capture_offsets_[2 * group + 1] - capture_offsets_[2 * group]);
 }
 

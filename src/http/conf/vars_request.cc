@@ -32,7 +32,11 @@ constexpr uintptr_t known_datum = static_cast<uintptr_t>(Known);
 // Missing where it is empty, as nginx has it: a log says "-", a script gets nil.
 Value known_or_missing(std::string_view text) { return !text.empty() ? Value{text} : Value::missing(); }
 
-Value get_args(Session& session, uintptr_t) { return known_or_missing(as_request(session).args); }
+// Those of a request line are missing where they are empty; those that were set so are not.
+Value get_args(Session& session, uintptr_t) {
+  std::string_view args = as_request(session).args;
+  return args.data() ? Value{args} : Value::missing();
+}
 void set_args(Session& session, std::string_view text, uintptr_t) {
   Request& request = as_request(session);
   request.args = text;

@@ -27,7 +27,28 @@ struct Decision {
 };
 
 // The line's level goes by the decision: denials and failures are errors, what passes against a rule is a warning.
-void audit(const Request& request, const Decision& decision);
+void audit(Request& request, const Decision& decision);
+
+// Where any check suffices, what one of them denies another may allow: while this lives, lines of denials wait, and at its end they are
+// errors only if the request is refused. Of one request at most one at a time. Counts do not wait.
+class HeldDenials {
+ public:
+  explicit HeldDenials(Request& request);
+  ~HeldDenials();
+  HeldDenials(const HeldDenials&) = delete;
+  HeldDenials& operator=(const HeldDenials&) = delete;
+  void refuse() { level_ = LogLevel::error; }
+
+ private:
+  friend void audit(Request& request, const Decision& decision);
+  struct Held;  // in the request's arena
+  void hold(const Decision& decision);
+
+  Request& request_;
+  Held* first_ = nullptr;
+  Held** last_ = &first_;
+  LogLevel level_ = LogLevel::info;
+};
 
 // For whoever makes the registry of a generation: the family of the counts.
 ConfResult<Unit> declare_audit(Generation& generation);

@@ -61,7 +61,7 @@ static bool take_uri(Request& request) {
     return false;
   }
   request.uri = uri->path;
-  request.args = uri->args;
+  request.args = uri->args.empty() ? std::string_view() : uri->args;
   return true;
 }
 

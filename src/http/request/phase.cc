@@ -3,10 +3,12 @@
 #include "http/request/phase.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "core/conf/module.h"
 #include "http/conf/core_conf.h"
+#include "http/request/audit.h"
 #include "http/request/file_path.h"
 #include "http/request/response.h"
 #include "http/request/script.h"
@@ -81,7 +83,9 @@ static Task<Verdict> run_entries(Request& request, Phase phase) {
 class AccessSum {
  public:
   explicit AccessSum(Request& request)
-      : request_(request), any_(conf<CoreConf>(request).satisfy == Satisfy::any), reason_before_(request.fail_reason) {}
+      : request_(request), any_(conf<CoreConf>(request).satisfy == Satisfy::any), reason_before_(request.fail_reason) {
+    if (any_) denials_.emplace(request);
+  }
   // True: that settles it, with sum().
   bool add(Verdict verdict) {
     if (verdict.is_next()) return false;
@@ -96,7 +100,9 @@ class AccessSum {
     return !any_ || !denial;
   }
   // To be called once, at the end. A check leaves it to this to tell of a denial that another check could have outweighed.
-  Verdict sum() const {
+  Verdict sum() {
+    if (any_ && sum_.is_status() && sum_.status() >= 400) denials_->refuse();
+    denials_.reset();
     if (any_ && sum_.is_status() && sum_.status() == 403) request_.logger.error("access forbidden by rule");
     bool has_own_reason = request_.fail_reason != reason_before_;  // a client that left its body unfinished was not denied
     if (sum_.is_status() && sum_.status() >= 400 && !has_own_reason) request_.fail_reason = "UAEX";
@@ -107,6 +113,7 @@ class AccessSum {
   Request& request_;
   bool any_;
   std::string_view reason_before_;
+  std::optional<HeldDenials> denials_;  // with any_
   Verdict sum_ = Verdict::next();
 };
 

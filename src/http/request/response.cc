@@ -19,6 +19,7 @@
 #include "http/request/client_facts.h"
 #include "http/request/identity.h"
 #include "http/request/read_body.h"
+#include "http/request/uncut_body.h"
 
 namespace fairlead::http {
 
@@ -152,6 +153,7 @@ static Verdict drop_refused(Request& request) {
   response.head.framing.content_length = no_length;
   response.head_only = false;
   response.body = nullptr;
+  request.slot<UncutBody>().below_script = nullptr;
   response.content_type = {};
   response.last_modified = response.last_modified_of_reply = -1;
   response.etag = {};
