@@ -109,10 +109,19 @@ std::string made_of(Request& request, const ForwardedCertConf& own, std::string_
   return is_field_value(value) ? value : std::string();
 }
 
-Verdict make_field(Request& request) {
-  if (request.is_subrequest) return Verdict::next();
-  Headers& headers = request.head.headers;
+// What the client sent is known to the request that a subrequest is made by.
+Field& field_of(Request& request) {
   Field& field = request.slot<Field>();
+  for (Session* above = request.parent; above && !field.is_known; above = above->parent)
+    if (const auto* known = above->find_slot<Field>()) field = *known;
+  return field;
+}
+
+Verdict make_field(Request& request) {
+  bool is_copy = request.is_subrequest && !request.parent;  // of a request that it does not know: what that one added is in it
+  if (is_copy && conf<ForwardedCertConf>(request).mode == Mode::append) return Verdict::next();
+  Headers& headers = request.head.headers;
+  Field& field = field_of(request);
   std::string_view now = headers.joined(field_name);
   if (!field.is_known || now != field.made) field.sent = now;
   field.is_known = true;

@@ -104,6 +104,11 @@ class Meters {
     metrics_.observe(meters.time, static_cast<double>(request.loop().now_ms() - request.started_ms));
     metrics_.add(meters.received, request.head.bytes + request.exchange.received_body_bytes());
     metrics_.add(meters.sent, request.exchange.sent_bytes());
+    count_tries(request);
+  }
+
+  // Of a subrequest all there is to count: the request is the client's.
+  void count_tries(const Request& request) {
     for (const TryRecord* record = request.tries; record; record = record->next) count(*record);
   }
 
@@ -196,7 +201,10 @@ class Meters {
 
 Verdict count_request(Request& request) {
   const Metrics* metrics = request.worker().generation().metrics.get();
-  if (metrics && metrics->is_open() && request.server && !request.is_subrequest) request.worker().state<Meters>().count(request);
+  if (!metrics || !metrics->is_open() || !request.server) return Verdict::next();
+  Meters& meters = request.worker().state<Meters>();
+  if (request.is_subrequest) meters.count_tries(request);
+  else meters.count(request);
   return Verdict::next();
 }
 
@@ -238,11 +246,12 @@ constexpr Directive rows[] = {
     custom<set_metrics, MetricsConf>("metrics", in_server | in_location, words(0),
                                      "Answers with all metrics: Prometheus text, or OpenMetrics if Accept names it."),
     custom<set_series_max, MetricsConf>("metrics_max_series", in_http, words(1),
-                                        "How many series there may be; what is beyond is counted as \"other\". Default 10000.")
+                                        "How many series there may be; what is beyond is counted as \"other\". Default 10000. "
+                                        "A reload that changes it begins all counts of requests and upstreams anew.")
         .takes("number"),
 };
 
-constexpr http::PhaseEntry phases[] = {{.phase = http::Phase::log, .check = count_request}};
+constexpr http::PhaseEntry phases[] = {{.phase = http::Phase::log, .check = count_request, .sees_subrequests = true}};
 constexpr http::Hooks http_hooks = {.phases = phases};
 
 }  // namespace

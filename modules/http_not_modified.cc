@@ -2,8 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // Conditional requests: If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since against the validators of a response made here
-// (RFC 9110 section 13). If-Range is http_range's. A response passed on from an upstream carries its validators as plain fields, was
-// already judged there, and is left alone. Owns nothing.
+// (RFC 9110 section 13), which may have none: then no tag but "*" matches it. If-Range is http_range's. A response passed on from an
+// upstream carries its validators as plain fields, was judged there, and is left alone. Owns nothing.
 #include "core/base/clock.h"
 #include "core/base/text.h"
 #include "http/conf/core_conf.h"
@@ -74,7 +74,8 @@ void make_not_modified(Response& response) {
 // The order of RFC 9110 section 13.2.2: If-Match before If-Unmodified-Since, then If-None-Match before If-Modified-Since.
 void judge(Request& request) {
   Response& response = request.response;
-  if (response.head.status != 200 || (response.last_modified < 0 && response.etag.empty())) return;
+  bool judged_by_peer = response.is_reply && response.last_modified < 0 && response.etag.empty();
+  if (response.head.status != 200 || judged_by_peer) return;
   const Headers& asked = request.head.headers;
   if (asked.has(KnownHeader::if_match)) {
     if (!any_matches(asked.joined(KnownHeader::if_match), response.etag, true)) response.refused_status = 412;

@@ -97,7 +97,7 @@ ConfResult<Unit> add_server_names(Block& block, Referers& valid) {
 ConfResult<Unit> finish_referers(Block& block, RefererConf& own) {
   if (!block.is_set("valid_referers")) return Unit();
   if (own.takes_server_names) FL_TRY(add_server_names(block, *own.valid));
-  if ((own.takes_none || own.takes_blocked) && own.valid->hosts.empty())
+  if ((own.takes_none || own.takes_blocked) && !own.takes_server_names && own.valid->hosts.empty())
     return std::string("the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" directive without any valid referer") +
            at_place(block.place());
   return Unit();
@@ -131,7 +131,7 @@ bool is_valid(std::string_view referer, const RefererConf& own) {
 Value get_invalid_referer(Session& session, uintptr_t) {
   Request& request = as_request(session);
   const RefererConf& own = conf<RefererConf>(request);
-  bool any_listed = own.is_set && (!own.valid->hosts.empty() || !own.valid->patterns.empty() || !own.valid->server_patterns.empty());
+  bool any_listed = own.is_set && (own.takes_server_names || !own.valid->hosts.empty() || !own.valid->patterns.empty());
   if (!any_listed) return Value{""};
   const Headers::Field* referer = request.head.headers.find(KnownHeader::referer);
   bool valid = referer ? is_valid(referer->value, own) : own.takes_none;

@@ -133,7 +133,8 @@ constexpr auto own_rows = std::array<Directive, 5>{
     slot<TunnelConf, &TunnelConf::tunnel_buffer_size>("tunnel_buffer_size", in_http_any, "Bytes of one read of a tunnel, either way."),
     slot<TunnelConf, &TunnelConf::allow>(
         "tunnel_allow_upstream", in_http_any,
-        "A peer is connected to only if all of these are something other than nothing and 0; $upstream_last_addr is its address."),
+        "A peer is connected to only if all of these are something other than nothing and 0; $upstream_last_addr is its address: "
+        "of one that IPv6 maps, the IPv4 address; 0.0.0.0 and [::] lead to this host like 127.0.0.1."),
     slot<TunnelConf, &ForwardConf::send_lowat>("tunnel_send_lowat", in_http_any,
                                                "SO_SNDLOWAT of connections to peers; Linux does not let it be set."),
 };

@@ -143,7 +143,7 @@ void Server::worker_exited(unsigned, pid_t pid, int) {
   BoardSlot slot = board_.find(pid);
   for (LoadedConfiguration* each : alive_) each->generation().zones.break_locks(pid);
   for (LoadedConfiguration* each : alive_) each->generation().zones.forget_process(pid);
-  if (slot == no_slot || slot == master_slot) return;
+  if (slot == no_slot) return;
   for (LoadedConfiguration* each : alive_) {
     forget_peer_zones(each->generation(), slot);
     if (Metrics* metrics = each->generation().metrics.get()) metrics->reset_gauges(slot);
@@ -444,12 +444,12 @@ int Server::run_worker(Configuration& configuration, const WorkerSlot& slot) {
     Logger(loaded.log()).emerg(Errno{loop.error().sys}, "{}", loop.error().what);
     return fatal_exit;
   }
-  BoardSlot place = slot.single ? master_slot : board_.claim(slot.is_agent ? 0 : static_cast<uint32_t>(slot.generation));
-  if (place == no_slot) {
-    Logger(loaded.log()).emerg("more than {} workers live", worker_slots_max);
-    return fatal_exit;
+  uint32_t generation = slot.is_agent ? 0 : static_cast<uint32_t>(slot.generation);
+  BoardSlot place = slot.single ? master_slot : board_.claim(generation, getpid());
+  if (place == no_slot) {  // only while others come and go: the master starts no more workers than there are slots
+    Logger(loaded.log()).alert("no free slot among {}", worker_slots_max);
+    return 1;
   }
-  board_.set_pid(place, getpid());
   join_peer_zones(loaded.generation(), place);
   WorkerProcess process(**loop, slot, BoardPlace{board_, place});
   return process.run(loaded);

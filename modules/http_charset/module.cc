@@ -99,7 +99,8 @@ std::string_view wanted_charset(Request& request, const CharsetConf& own, const 
   const Response& response = request.response;
   if (!response.charset_given.empty()) {
     if (is_known(own, response.charset_given)) return response.charset_given;
-    request.logger.error("no \"charset_map\" between the charsets \"{}\" and \"{}\"", parts.charset, response.charset_given);
+    While doing(request, "reading response header from upstream");
+    request.logger.error("unknown charset \"{}\" to override", response.charset_given);
     return {};
   }
   if (!own.is_on || !own.types.hold(media_type_of(response))) return {};

@@ -28,7 +28,7 @@ void build(Request& request, AttemptRequest& what, const void* grpc_call) {
   what.method = request.method;
   RequestFields& fields = *request.arena().make<RequestFields>(request.arena());
   what.fields = &fields;
-  h2::RequestWriter to(fields, request.method_text, call.is_secure ? "https" : "http", call.path);
+  h2::RequestWriter to(fields, request.method_text, call.is_secure ? "https" : "http", what.is_again ? own_uri(request) : call.path);
   to.field("Host", call.authority);
   for (const SetHeader& header : conf.set_headers) {
     std::string_view value = header.value.evaluate(request);

@@ -44,6 +44,7 @@ bool read_runtime_url(Request& request, ProxyRequest& proxy) {
   proxy.target = *target;
   proxy.host_header = authority;
   proxy.port = target->has_port ? authority.substr(authority.rfind(':') + 1) : is_secure ? "443" : "80";
+  proxy.has_runtime_uri = !uri.empty();
   if (!uri.empty()) proxy.uri = escaped_target(uri[0] == '/' ? uri : request.arena().join({"/", uri}), request.arena());
   return true;
 }
@@ -54,6 +55,13 @@ std::string_view replaced_uri(Request& request, const Pass& pass) {
   rest = escaped(Escape::uri, rest, request.arena());
   if (request.args.empty()) return request.arena().join({pass.uri, rest});
   return request.arena().join({pass.uri, rest, "?", escaped_target(request.args, request.arena())});
+}
+
+// Of the request as it is now, unless the URL was evaluated with a URI of its own.
+std::string_view target_uri(Request& request, const ProxyRequest& proxy) {
+  if (proxy.has_runtime_uri) return proxy.uri;
+  bool replaces = proxy.conf.pass.has_uri && !proxy.conf.pass.url.is_set();
+  return replaces ? replaced_uri(request, proxy.conf.pass) : own_uri(request);
 }
 
 void set_body(Request& request, const ProxyConf& conf, AttemptRequest& what) {
@@ -126,6 +134,7 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   const ProxyRequest& proxy = *static_cast<const ProxyRequest*>(proxy_request);
   const ProxyConf& conf = proxy.conf;
   set_body(request, conf, what);
+  std::string_view uri = what.is_again ? target_uri(request, proxy) : proxy.uri;
   std::string_view method = request.method_text;
   what.method = request.method;
   if (conf.method.is_set()) {
@@ -140,13 +149,13 @@ void build(Request& request, AttemptRequest& what, const void* proxy_request) {
   if (proxy.may_be_http_2) {
     RequestFields& fields = *request.arena().make<RequestFields>(request.arena());
     what.fields = &fields;
-    h2::RequestWriter to(fields, method, proxy.scheme, proxy.uri);
+    h2::RequestWriter to(fields, method, proxy.scheme, uri);
     if (proxy.opens_websocket) to.connect("websocket");
     write_fields(request, proxy, what, to);
   }
   if (!proxy.may_be_http_1) return;
   std::string_view version = conf.http_version == Version::http_1_0 ? "HTTP/1.0" : "HTTP/1.1";
-  h1::RequestWriter to(request.arena(), what.head, method, proxy.uri, version);
+  h1::RequestWriter to(request.arena(), what.head, method, uri, version);
   write_fields(request, proxy, what, to);
   to.end();
 }
@@ -223,10 +232,7 @@ Task<Verdict> run_proxy(Request& request) {
     proxy.port = conf.pass.port;
     if (conf.pass.is_secure) proxy.scheme = "https";
   }
-  if (proxy.uri.empty()) {
-    bool replaces = conf.pass.has_uri && !conf.pass.url.is_set();
-    proxy.uri = replaces ? replaced_uri(request, conf.pass) : own_uri(request);
-  }
+  proxy.uri = target_uri(request, proxy);
   settle_protocols(proxy);
   proxy.opens_websocket = proxy.may_be_http_2 && opens_websocket(request, conf);
   if (proxy.opens_websocket && request.head.headers.value(KnownHeader::sec_websocket_key).empty()) {

@@ -186,7 +186,9 @@ constexpr std::array<Directive, 16> own_rows = {
         "proxy_cookie_flags", in_http_any, words(1, 4), "Sets or clears flags of cookies.")
         .many()
         .takes("off | cookie [flag ...]"),
-    slot<ProxyConf, &ProxyConf::sends_proxy_header>("proxy_protocol", in_http_any, "Begin connections to peers with a PROXY header."),
+    slot<ProxyConf, &ProxyConf::sends_proxy_header>("proxy_protocol", in_http_any,
+                                                    "Begin connections to peers with a PROXY header; where the client's address and the "
+                                                    "server's are of two families, the IPv4 one is sent as ::ffff:a.b.c.d."),
     slot<ProxyConf, &ProxyConf::proxy_header_version>("proxy_protocol_version", in_http_any, "Version of that header."),
     custom<check_number, ProxyConf>("proxy_headers_hash_max_size", in_http_any, words(1), "Accepted; tables of names size themselves."),
     custom<check_number, ProxyConf>("proxy_headers_hash_bucket_size", in_http_any, words(1), "Accepted; tables of names size themselves."),

@@ -99,6 +99,7 @@ struct ProxyRequest {
   RuntimeTarget target;
   std::string_view host_header, port, scheme = "http";
   std::string_view uri;  // as it goes to the peer
+  bool has_runtime_uri = false;  // it came with the URL from variables
   bool may_be_http_1 = true, may_be_http_2 = false;  // both: as the peer chooses
   bool opens_websocket = false;  // over HTTP/2: by an extended CONNECT
 };

@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // What is rewritten in a reply's fields: Location and Refresh (proxy_redirect), Set-Cookie (proxy_cookie_*).
+#include <algorithm>
 #include <string>
 
 #include "core/base/escape.h"
@@ -26,7 +27,7 @@ std::optional<std::string_view> apply_regex(Request& request, const Rewrite& rul
 std::optional<std::string_view> apply(Request& request, const Rewrite& rule, std::string_view text) {
   if (rule.regex) return apply_regex(request, rule, text);
   std::string_view from = rule.from.evaluate(request);
-  if (from.empty() || !text.starts_with(from)) return std::nullopt;
+  if (!text.starts_with(from)) return std::nullopt;  // an empty one begins every text, as in nginx
   return request.arena().join({rule.to.evaluate(request), text.substr(from.size())});
 }
 
@@ -34,7 +35,7 @@ std::optional<std::string_view> apply(Request& request, const Rewrite& rule, std
 std::optional<std::string_view> apply_to_domain(Request& request, const Rewrite& rule, std::string_view text) {
   if (rule.regex) return apply_regex(request, rule, text);
   std::string_view dot = text.substr(0, text.starts_with('.') ? 1 : 0);
-  if (!equal_nocase(text.substr(dot.size()), rule.from.evaluate(request))) return std::nullopt;
+  if (text.empty() || !equal_nocase(text.substr(dot.size()), rule.from.evaluate(request))) return std::nullopt;
   return request.arena().join({dot, rule.to.evaluate(request)});
 }
 
@@ -45,7 +46,6 @@ std::optional<std::string_view> apply_default(Request& request, const ProxyReque
   while (location->match == Location::Match::none && location->outer) location = location->outer;
   std::string_view from = pass.has_uri ? pass.url_text : request.arena().join({pass.url_text, "/"});
   std::string_view to = pass.has_uri ? location->name : std::string_view("/");
-  if (location->match == Location::Match::regex || location->match == Location::Match::named) return std::nullopt;
   if (!text.starts_with(from)) return std::nullopt;
   return request.arena().join({to, text.substr(from.size())});
 }
@@ -133,14 +133,19 @@ bool rewrite_attributes(Request& request, const ProxyConf& conf, std::vector<Att
   return changed;
 }
 
-void set_flag(std::vector<Attribute>& parts, std::string_view name, std::string_view value, bool present) {
+// The first attribute of that name gets the value, as in nginx; it is added if there is none.
+void set_flag(std::vector<Attribute>& parts, std::string_view name, std::string_view value) {
   for (size_t i = 1; i < parts.size(); ++i) {
     if (!equal_nocase(parts[i].name, name)) continue;
-    if (present) parts[i] = Attribute{name, value, !value.empty()};
-    else parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(i));
+    parts[i] = Attribute{name, value, !value.empty()};
     return;
   }
-  if (present) parts.push_back(Attribute{name, value, !value.empty()});
+  parts.push_back(Attribute{name, value, !value.empty()});
+}
+
+void clear_flag(std::vector<Attribute>& parts, std::string_view name) {
+  parts.erase(std::remove_if(parts.begin() + 1, parts.end(), [name](const Attribute& part) { return equal_nocase(part.name, name); }),
+              parts.end());
 }
 
 // The rule with what its variables name in this request.
@@ -162,12 +167,12 @@ bool apply_flags(Request& request, const ProxyConf& conf, std::vector<Attribute>
                                    : equal_nocase(candidate.name.evaluate(request), parts[0].name);
     if (!matches) continue;
     CookieFlags rule = evaluated(request, candidate);
-    if (rule.set & cookie_secure) set_flag(parts, "Secure", {}, true);
-    if (rule.clear & cookie_secure) set_flag(parts, "Secure", {}, false);
-    if (rule.set & cookie_httponly) set_flag(parts, "HttpOnly", {}, true);
-    if (rule.clear & cookie_httponly) set_flag(parts, "HttpOnly", {}, false);
-    if (rule.set & cookie_samesite) set_flag(parts, "SameSite", rule.same_site, true);
-    if (rule.clear & cookie_samesite) set_flag(parts, "SameSite", {}, false);
+    if (rule.set & cookie_secure) set_flag(parts, "Secure", {});
+    if (rule.clear & cookie_secure) clear_flag(parts, "Secure");
+    if (rule.set & cookie_httponly) set_flag(parts, "HttpOnly", {});
+    if (rule.clear & cookie_httponly) clear_flag(parts, "HttpOnly");
+    if (rule.set & cookie_samesite) set_flag(parts, "SameSite", rule.same_site);
+    if (rule.clear & cookie_samesite) clear_flag(parts, "SameSite");
     return true;
   }
   return false;

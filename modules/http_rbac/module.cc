@@ -124,11 +124,19 @@ struct Noted {
   std::string_view policy, decision;
 };
 
+// An IPv4 address in the clothes of an IPv6 one ("[::ffff:127.0.0.1]") leads where the IPv4 address leads: patterns see that.
+std::string_view asked_host(Request& request) {
+  std::string_view host = request.host();
+  if (!host.starts_with('[')) return host;
+  auto parsed = parse_addr(host, 0, AddrUse::connect);
+  return parsed && parsed->addr.is_mapped() ? request.arena().copy(parsed->addr.unmapped().host_text()) : host;
+}
+
 Verdict check(Request& request) {
   if (request.is_subrequest) return Verdict::next();  // its parent was let in
   const Rules& rules = *conf<RbacConf>(request).rules;
   const PeerIdentity& identity = client_identity(request.facts);
-  Asked asked{identity, *request.client_addr, request.method_text, request.uri, request.host(), request.head.headers};
+  Asked asked{identity, *request.client_addr, request.method_text, request.uri, asked_host(request), request.head.headers};
   for (const Policy& policy : rules.log) {
     if (!policy.matches(asked)) continue;
     audit(request, {check_name, Decided::logged, policy.name, identity.shown()});
@@ -140,7 +148,9 @@ Verdict check(Request& request) {
   noted.decision = !denied ? "allowed" : rules.shadow ? "shadow_denied" : "denied";
   Decided decided = !denied ? Decided::allowed : rules.shadow ? Decided::shadow_denied : Decided::denied;
   audit(request, {check_name, decided, decision.policy, identity.shown()});
-  return decided == Decided::denied ? Verdict::status(403) : Verdict::next();
+  if (decided != Decided::denied) return Verdict::next();
+  request.fail_reason = "UAEX";
+  return Verdict::status(403);
 }
 
 template <std::string_view Noted::*Which>

@@ -181,9 +181,13 @@ void use_body(Request& request, http::Body& body, uint64_t bytes) {
     if (auto index = request.variables().find(name)) request.forget_variable(*index);
 }
 
-// Also of a request without a body: a script that forgets to read fails at once, not with the first request that has one.
+// By the server, or by a socket that was taken for it: then it may be replaced before its end was read, and what is left of it is dropped
+// behind the answer. Also asked of a request without a body: a script that forgets to read fails at once, not with the first request that
+// has one.
 void must_be_read(lua_State* L, Request& request) {
-  if (!request.spooled_body) luaL_error(L, "request body not read yet");
+  const RequestState& state = request.slot<RequestState>();
+  bool has_socket = state.body_is_taken && !state.body_is_dropped;
+  if (!request.spooled_body && !has_socket) luaL_error(L, "request body not read yet");
 }
 
 int set_body_data(lua_State* L) {

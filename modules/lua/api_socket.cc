@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // ngx.socket.tcp for scripts: what such a socket has besides reading and writing (byte_methods.h).
+#include <utility>
+
 #include "core/base/format.h"
 #include "event/worker.h"
 #include "http/request/request.h"
@@ -121,11 +123,10 @@ Wait wait_secured(Handshake what, Run& run, lua_State* L) {
     else lua_pushboolean(L, 1);
     co_return 1;
   }
-  const std::string& failure = what.socket->failure;
+  std::string failure = std::exchange(what.socket->failure, std::string());
   if (wrong == "timeout") log_socket_failure(run, "lua ssl handshake timed out");
   else if (wrong == "certificate host mismatch") log_socket_failure(run, format("lua ssl certificate does not match host \"{}\"", name));
-  else if (wrong == "handshake failed" || wrong == "closed")
-    log_socket_failure(run, failure.empty() ? "lua ssl handshake failed" : failure);
+  else if (wrong == "handshake failed") log_socket_failure(run, failure);
   else log_socket_failure(run, format("lua ssl certificate verify error: ({})", wrong));
   co_return push_failure(L, wrong);
 }

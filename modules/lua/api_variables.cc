@@ -76,7 +76,7 @@ struct HandshakeTable {
   int ref = LUA_NOREF;
 };
 
-// The reference of the current run's table; where a request was redirected a new one begins.
+// The reference of the current run's table; where a request was redirected a new one begins, but not where it was rewritten.
 int& ctx_ref(lua_State* L) {
   Scope& scope = Scope::current();
   if (scope.run && !scope.request) return scope.run->ctx_ref;
@@ -89,12 +89,10 @@ int& ctx_ref(lua_State* L) {
   }
   RequestState& state = request.slot<RequestState>();
   bool is_other_vm = state.vm && state.vm != &scope.vm;  // lua_code_cache off in one of two locations
-  if (state.ctx_ref != LUA_NOREF && (is_other_vm || state.ctx_redirects != request.redirects)) {
-    luaL_unref(state.vm->main(), LUA_REGISTRYINDEX, state.ctx_ref);
-    state.ctx_ref = LUA_NOREF;
-  }
+  int redirects = request.redirects - request.rewrites;
+  if (is_other_vm || state.ctx_redirects != redirects) state.drop_ctx();
   state.vm = &scope.vm;
-  state.ctx_redirects = request.redirects;
+  state.ctx_redirects = redirects;
   return state.ctx_ref;
 }
 

@@ -39,7 +39,7 @@ int count(lua_State* L) {
 // The configuration whose workers are this process's fellows: its own, or, for the agent, which is counted to none, the newest.
 uint32_t generation_of_fellows(Worker& worker) {
   uint32_t own = worker.row().generation, found = own;
-  for (BoardSlot slot = 0; own == 0 && worker.board() && slot < worker_slots_max; ++slot) {
+  for (BoardSlot slot = 0; own == 0 && worker.board() && slot < worker.board()->slots_used(); ++slot) {
     const WorkerRow& row = worker.board()->row(slot);
     if (slot != master_slot && row.state != WorkerState::free) found = std::max(found, row.generation.load());
   }
@@ -53,7 +53,7 @@ int pids(lua_State* L) {
   lua_newtable(L);
   int count = 0;
   uint32_t own = generation_of_fellows(*worker);
-  for (BoardSlot slot = 0; worker->board() && slot < worker_slots_max; ++slot) {
+  for (BoardSlot slot = 0; worker->board() && slot < worker->board()->slots_used(); ++slot) {
     const WorkerRow& row = worker->board()->row(slot);
     if (slot == master_slot || row.state == WorkerState::free || row.generation != own) continue;
     lua_pushinteger(L, row.pid);

@@ -49,10 +49,7 @@ bool LuaChooser::choose(Session& session, const LastTry& last, PeerChoice& choic
     choice.refused_status = scope.exit_code >= 200 ? static_cast<uint16_t>(scope.exit_code) : uint16_t{500};
     return false;
   }
-  if (choice.address.valid()) return true;
-  request.logger.error("balancer_by_lua* set no peer");
-  choice.refused_status = 502;
-  return false;
+  return true;
 }
 
 // Only within in_balancer().
@@ -93,18 +90,22 @@ std::optional<Addr> parse_peer(std::string_view host, uint16_t port, const char*
 }
 
 int set_current_peer(lua_State* L) {
-  Choosing& choice = now(L);
+  PeerChoice& choice = now(L).choice;
   std::string_view host = check_text(L, 1);
   lua_Integer port = luaL_optinteger(L, 2, 0);
+  bool has_name = !lua_isnoneornil(L, 3);
+  if (has_name && lua_type(L, 3) != LUA_TSTRING)
+    return luaL_error(L, "bad argument #3 to 'set_current_peer' (string expected, got %s)", luaL_typename(L, 3));
   if (host.starts_with("unix:")) {
     if (host.size() - 5 > Addr::path_max) return push_failure(L, "path too long");
-    choice.choice.address = Addr::local(host.substr(5));
+    choice.address = Addr::local(host.substr(5));
   } else {
     const char* problem = "invalid port";
     auto address = port >= 0 && port <= 65535 ? parse_peer(host, static_cast<uint16_t>(port), problem) : std::nullopt;
     if (!address) return push_failure(L, problem);
-    choice.choice.address = *address;
+    choice.address = *address;
   }
+  choice.host = has_name ? Scope::current().request->arena().copy(check_text(L, 3)) : std::string_view();
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -131,19 +132,20 @@ int get_last_failure(lua_State* L) {
   return 2;
 }
 
-// Seconds at `index`, in milliseconds; nothing: 0, which leaves what is configured. Raises for what is no time.
+// Seconds at `index`, in milliseconds; nothing: 0, which leaves what there is. Raises for what is no time.
 uint64_t timeout_ms(lua_State* L, int index) {
-  if (lua_isnoneornil(L, index)) return 0;
-  double seconds = luaL_checknumber(L, index);
+  if (!lua_toboolean(L, index)) return 0;
+  double seconds = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
   if (!(seconds > 0)) luaL_error(L, "bad %s timeout", index == 1 ? "connect" : index == 2 ? "send" : "read");
   return static_cast<uint64_t>(std::llround(std::fmin(seconds, 1e9) * 1000));
 }
 
 int set_timeouts(lua_State* L) {
-  PeerChoice& choice = now(L).choice;
-  choice.connect_timeout_ms = timeout_ms(L, 1);
-  choice.send_timeout_ms = timeout_ms(L, 2);
-  choice.read_timeout_ms = timeout_ms(L, 3);
+  const uint64_t connect = timeout_ms(L, 1), send = timeout_ms(L, 2), read = timeout_ms(L, 3);
+  PeerTerms& terms = now(L).choice.terms;
+  if (connect) terms.connect_timeout_ms = connect;
+  if (send) terms.send_timeout_ms = send;
+  if (read) terms.read_timeout_ms = read;
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -162,7 +164,7 @@ int enable_keepalive(lua_State* L) {
 int bind_to_local_addr(lua_State* L) {
   auto address = Addr::parse_ip(check_text(L, 1));
   if (!address) return push_failure(L, "invalid addr");
-  now(L).choice.bind = *address;
+  now(L).choice.terms.bind = *address;
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -170,14 +172,14 @@ int bind_to_local_addr(lua_State* L) {
 // Off, or on again: what proxy_pass says without TLS stays so.
 int set_upstream_tls(lua_State* L) {
   luaL_checkany(L, 1);
-  now(L).choice.in_clear = !lua_toboolean(L, 1) || (lua_isnumber(L, 1) && lua_tonumber(L, 1) == 0);
+  now(L).choice.terms.in_clear = !lua_toboolean(L, 1) || (lua_isnumber(L, 1) && lua_tonumber(L, 1) == 0);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-// What goes upstream is built when the peer is known: there is nothing to build again.
+// What goes upstream was built before the first peer was asked for.
 int recreate_request(lua_State* L) {
-  now(L);
+  now(L).choice.rebuilds = true;
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -34,8 +34,8 @@ uint64_t check_milliseconds(lua_State* L, int index) {
   return static_cast<uint64_t>(std::fmin(ms, 1e12));
 }
 
-void log_socket_failure(Run& run, std::string_view what) {
-  if (conf<LuaConf>(place_of(run)).socket_log_errors) run.logger().error("{}", what);
+void log_socket_failure(Run& run, std::string_view what, LogLevel level) {
+  if (conf<LuaConf>(place_of(run)).socket_log_errors) run.logger().write(level, "{}", what);
 }
 
 int push_socket_result(lua_State* L, const std::string& wrong) {
@@ -46,13 +46,20 @@ int push_socket_result(lua_State* L, const std::string& wrong) {
 
 namespace byte_methods {
 
+// `late`: what a time-out is called.
+static void log_outcome(Run& run, ByteSocket& socket, const std::string& wrong, const char* late) {
+  if (wrong == "timeout") log_socket_failure(run, late);
+  std::string failure = std::exchange(socket.failure, std::string());
+  if (!failure.empty()) log_socket_failure(run, failure, socket.failure_level());
+}
+
 // -- send --
 
 static Wait wait_sent(SocketRef socket, Chain bytes, Run& run, lua_State* L) {
   size_t count = bytes.size();
   std::string wrong = co_await socket->send(std::move(bytes));
   Scope scope = run.aside();
-  if (wrong == "timeout") log_socket_failure(run, "lua tcp socket write timed out");
+  log_outcome(run, *socket, wrong, "lua tcp socket write timed out");
   if (!wrong.empty()) co_return push_failure(L, wrong);
   lua_pushinteger(L, static_cast<lua_Integer>(count));
   co_return 1;
@@ -89,7 +96,7 @@ static Wait wait_received(SocketRef socket, Reading what, Run& run, lua_State* L
     push_text(L, step.result);
     co_return 1;
   }
-  if (wrong == "timeout") log_socket_failure(run, "lua tcp socket read timed out");
+  log_outcome(run, *socket, wrong, "lua tcp socket read timed out");
   push_failure(L, wrong);
   push_text(L, step.result);
   co_return 3;
@@ -161,7 +168,7 @@ static Wait wait_until(UntilCall call, Run& run, lua_State* L) {
   std::string wrong = co_await call.socket->receive(step);
   Scope scope = run.aside();
   if (!wrong.empty()) {
-    if (wrong == "timeout") log_socket_failure(run, "lua tcp socket read timed out");
+    log_outcome(run, *call.socket, wrong, "lua tcp socket read timed out");
     push_failure(L, wrong);
     push_text(L, step.result);
     co_return 3;

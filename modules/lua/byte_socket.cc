@@ -81,6 +81,15 @@ std::string text_of(const Error& error) {
   return error.sys ? system_text(error.sys) : error.what;
 }
 
+// What TLS has to say is for the log.
+static StreamOutcome fail(ByteSocket& socket, const Connection& connection, const Error& error) {
+  StreamOutcome over{text_of(error), true};
+  if (error.sys || error.fault == Fault::timeout || !connection.transport().failure_text()) return over;
+  socket.failure = error.what;
+  over.wrong = "error";
+  return over;
+}
+
 Task<StreamOutcome> receive_from(Connection& from, ByteSocket& socket, ReadStep& step) {
   for (;;) {
     size_t consumed;
@@ -100,8 +109,8 @@ Task<StreamOutcome> receive_from(Connection& from, ByteSocket& socket, ReadStep&
     }
     step.result.append(from.unread());
     from.consume(from.unread().size());
-    bool failed = got.status == IoStatus::failed;
-    StreamOutcome over{failed ? text_of(from.error_of(got, "recv() failed")) : "closed", true};
+    if (got.status == IoStatus::failed) co_return fail(socket, from, from.error_of(got, "recv() failed"));
+    StreamOutcome over{"closed", true};
     co_return over;
   }
 }
@@ -109,8 +118,7 @@ Task<StreamOutcome> receive_from(Connection& from, ByteSocket& socket, ReadStep&
 Task<StreamOutcome> send_to(Connection& to, ByteSocket& socket, Chain bytes) {
   auto written = co_await to.write(bytes, socket.timeouts.send_ms);
   if (written) co_return StreamOutcome();
-  StreamOutcome over{text_of(written.error()), true};
-  co_return over;
+  co_return fail(socket, to, written.error());
 }
 
 }  // namespace fairlead::lua

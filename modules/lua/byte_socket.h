@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "core/base/buffer.h"
+#include "core/base/log.h"
 #include "event/loop/task.h"
 #include "modules/lua/request_state.h"
 
@@ -80,6 +81,9 @@ class ByteSocket : public Owned, public std::enable_shared_from_this<ByteSocket>
   bool is_connecting = false, is_reading = false, is_writing = false;
   // A read met the end of the stream, or failed: nothing more is read. Writing is another matter, and closing still has to be done.
   bool has_read_all = false;
+  // How TLS failed, in OpenSSL's words, until it has been logged; and how much that matters.
+  std::string failure;
+  virtual LogLevel failure_level() const { return LogLevel::crit; }
 
  private:
   const void* owner_;
@@ -87,7 +91,7 @@ class ByteSocket : public Owned, public std::enable_shared_from_this<ByteSocket>
 
 // How a read or write of a connection came out.
 struct StreamOutcome {
-  std::string wrong;    // empty: it went well
+  std::string wrong;    // empty: it went well; "error": the socket's `failure` says how
   bool is_over = false;  // the connection cannot be used any more
 };
 Task<StreamOutcome> receive_from(Connection& from, ByteSocket& socket, ReadStep& step);

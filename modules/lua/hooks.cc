@@ -78,6 +78,7 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
       if (ending.uri.starts_with('@')) co_return Verdict::named(ending.uri);
       co_return Verdict::redirect(ending.uri, ending.args);
     case Ending::Kind::located:
+      request.slot<RequestState>().drop_ctx();  // as in the original: it begins anew there
       request.wants_location = hook != Hook::server_rewrite;
       co_return Verdict::next();
     case Ending::Kind::exited:

@@ -14,7 +14,8 @@ Task<std::string> RequestSocket::more_of_body() {
   http::Body& body = request_.exchange.request_body();
   // Only the socket's time counts: a late byte is no failure of the body, the script may read on.
   const http::CoreConf& core = conf<http::CoreConf>(request_);
-  request_.exchange.limit_body(core.client_max_body_size ? core.client_max_body_size : UINT64_MAX, 0);
+  uint64_t own_bytes_max = core.client_max_body_size ? core.client_max_body_size : UINT64_MAX;
+  request_.exchange.limit_body(request_.body_bytes_max ? request_.body_bytes_max : own_bytes_max, 0);
   uint64_t deadline = request_.loop().deadline(timeouts.read_ms);
   for (;;) {
     http::Chunk chunk;

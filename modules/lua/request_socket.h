@@ -19,6 +19,7 @@ class RequestSocket final : public ByteSocket {
 
   bool is_open() const override { return open_; }
   void close() override { open_ = false; }
+  LogLevel failure_level() const override { return LogLevel::info; }  // a client may send what it likes
   bool is_raw() const { return raw_ != nullptr; }
   Task<std::string> receive(ReadStep& step) override;
   Task<std::string> send(Chain bytes) override;

@@ -10,7 +10,12 @@ namespace fairlead::lua {
 
 RequestState::~RequestState() {
   while (Owned* each = owned.pop_front()) each->close_for_end();
+  drop_ctx();
+}
+
+void RequestState::drop_ctx() {
   if (ctx_ref != LUA_NOREF && vm->main()) luaL_unref(vm->main(), LUA_REGISTRYINDEX, ctx_ref);
+  ctx_ref = LUA_NOREF;
 }
 
 Output& output_of(http::Request& request) {

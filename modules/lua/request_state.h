@@ -32,10 +32,13 @@ struct RequestState {
   RequestState(const RequestState&) = delete;
   RequestState& operator=(const RequestState&) = delete;
 
+  // A new ngx.ctx begins.
+  void drop_ctx();
+
   std::shared_ptr<Vm> own_vm;  // with lua_code_cache off
   Vm* vm = nullptr;            // of ctx_ref
   int ctx_ref = LUA_NOREF;
-  int ctx_redirects = 0;       // a redirect begins a new ngx.ctx
+  int ctx_redirects = 0;       // internal ones: each begins a new ngx.ctx
   Output* output = nullptr;
   uint16_t said_status = 0;    // by which a script refused; 0: none did
   bool no_type = false;        // the script took the default Content-Type away

@@ -8,6 +8,7 @@
 
 #include "core/base/format.h"
 #include "event/worker.h"
+#include "http/request/handle.h"
 #include "modules/lua/body_read.h"
 
 namespace fairlead::lua {
@@ -318,6 +319,8 @@ int Run::spawn(lua_State* L, int arguments) {
 
 Wait Run::wait_gone() {
   co_await http::ClientGone(*request_);
+  logger().info("{}", http::how_client_left(*request_));
+  request_->response.keep_alive = false;  // nobody is left for requests that came behind this one
   co_return 0;
 }
 

@@ -85,7 +85,7 @@ uint64_t check_milliseconds(lua_State* L, int index);
 // Of settimeout and its like: what is no number counts as 0, and that means as configured (libraries pass the oddest things).
 uint64_t read_timeout(lua_State* L, int index);
 // Unless lua_socket_log_errors is off.
-void log_socket_failure(Run& run, std::string_view what);
+void log_socket_failure(Run& run, std::string_view what, LogLevel level = LogLevel::error);
 // nil and the text, at the end of a wait; or 1.
 int push_socket_result(lua_State* L, const std::string& wrong);
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "core/base/format.h"
 #include "event/net/connector.h"
@@ -106,6 +107,10 @@ std::string TcpSocket::verify(SSL& ssl, const SecureWith& with) const {
   return "certificate host mismatch";
 }
 
+static std::string log_text(const Error& error) {
+  return error.sys ? format("{} ({}: {})", error.what, error.sys, std::strerror(error.sys)) : error.what;
+}
+
 // The first thing wrong with a chain is what scripts are told; the handshake goes on all the same.
 static int stop_at_first(int good, X509_STORE_CTX*) { return good; }
 
@@ -145,9 +150,9 @@ Task<std::string> TcpSocket::secure(TlsClient& tls, SecureWith with) {
   auto done = co_await transport.handshake(nullptr, worker_.loop().deadline(timeouts.connect_ms));
   cancelled.pass();
   std::string wrong;
-  if (!done) wrong = done.error().fault == Fault::timeout ? "timeout" : done.error().fault == Fault::closed ? "closed" : "handshake failed";
+  if (!done) wrong = done.error().fault == Fault::timeout ? "timeout" : "handshake failed";
   else if (with.verifies) wrong = verify(transport.ssl(), with);
-  if (!done && !transport.failure().empty()) failure = transport.failure();
+  if (!done) failure = transport.failure().empty() ? log_text(done.error()) : transport.failure();
   if (!wrong.empty()) drop();
   co_return std::move(wrong);
 }
@@ -175,7 +180,7 @@ Task<std::string> TcpSocket::receive(ReadStep& step) {
   IfCancelled cancelled([this] { lose(is_reading); });
   StreamOutcome got = co_await receive_from(connection_->connection, *this, step);
   cancelled.pass();
-  has_read_all = got.is_over && step.kind() != Reading::Kind::all;
+  has_read_all = got.is_over && (step.kind() != Reading::Kind::all || got.wrong != "closed");
   if (lost_) lose(is_reading);
   co_return std::move(got.wrong);
 }

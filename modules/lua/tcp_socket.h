@@ -121,7 +121,6 @@ class TcpSocket final : public ByteSocket {
   SSL* ssl() const;
 
   ConnectOptions options;
-  std::string failure;  // of the last handshake, in OpenSSL's words, for the log
   KeyPair certificate;  // shown to peers in place of the configuration's; without a key: none
   X509StorePtr trusted;  // for the next handshake alone
 

@@ -78,7 +78,8 @@ void Exporter::send_filled() {
 
 Task<Unit> Exporter::send_waiting() {
   while (!waiting_.empty()) {
-    Batch batch = std::move(waiting_.front());  // it makes room only when it is through
+    // It makes room only when it is through; until then its count stays there.
+    Batch batch{std::move(waiting_.front().spans), waiting_.front().count};
     Arena::Owner arena = Arena::open(arena_bytes);
     auto sent = co_await send(batch, *arena);
     waiting_.pop_front();
@@ -172,6 +173,12 @@ void Exporter::stop() {
   interval_.disarm();
   sending_.cancel();
   pool_.clear();
+  size_t lost = std::exchange(filling_, Batch()).count;
+  for (const Batch& batch : waiting_) lost += batch.count;
+  waiting_.clear();
+  if (lost > 0) count("dropped", lost);
+  lost += std::exchange(dropped_, 0);
+  if (lost > 0) logger().warn("otel: {} spans were dropped: the worker ends", lost);
 }
 
 }  // namespace fairlead::http::otel

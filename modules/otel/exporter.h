@@ -30,7 +30,7 @@ class Exporter {
   void added(size_t count);
   // Sends what there is and waits until it was taken or failed, for a bounded time.
   Task<Unit> flush();
-  // Ends all work, where it is.
+  // Ends all work, where it is. Spans that are not through by then are counted as dropped.
   void stop();
 
  private:

@@ -71,17 +71,19 @@ ConfResult<Unit> add_resource(Line& line, OtelConf& own) {
 
 // ---- hooks
 
-bool passes_on(const Block& block) { return conf<OtelConf>(block).injects(); }
+bool decides(const Block& block) { return conf<OtelConf>(block).injects() || conf<OtelConf>(block).trace.is_set(); }
 bool may_record(const Block& block) { return conf<OtelConf>(block).trace.is_set() && conf<OtelConf>(block).exporter; }
 
 // What this request makes inside the server has its fields already.
-Verdict pass_on(Request& request) {
-  if (!request.is_subrequest) inject(request);
+Verdict decide(Request& request) {
+  if (request.is_subrequest) return Verdict::next();
+  decide_trace(request);
+  if (conf<OtelConf>(request).injects()) inject(request);
   return Verdict::next();
 }
 
 Verdict record(Request& request) {
-  if (request.is_subrequest || !trace_of(request).is_recorded) return Verdict::next();
+  if (request.is_subrequest || !decide_trace(request).is_recorded) return Verdict::next();
   Exporter& exporter = request.worker().state<Exporter>();
   size_t count = span_count(conf<OtelConf>(request), request);
   if (!exporter.take(count)) return Verdict::next();
@@ -121,7 +123,7 @@ Value get_parent_sampled(Session& session, uintptr_t) {
   return Value{trace.parent->is_sampled() ? std::string_view("1") : std::string_view("0")};
 }
 Value get_sampled(Session& session, uintptr_t) {
-  return Value{trace_of(as_request(session)).own.is_sampled() ? std::string_view("1") : std::string_view("0")};
+  return Value{is_sampled(as_request(session)) ? std::string_view("1") : std::string_view("0")};
 }
 
 // ---- the record
@@ -163,20 +165,21 @@ constexpr std::array own_rows = {
 };
 constexpr auto rows = join(exporter_rows, own_rows);
 
+// Volatile: what the location decides may come after the first use.
 constexpr VariableDef variables[] = {
-    {"trace_id", get_trace_id, 0, http_variable},
+    {"trace_id", get_trace_id, variable_volatile, http_variable},
     {"span_id", get_span_id, 0, http_variable},
-    {"parent_span_id", get_parent_id, 0, http_variable},
+    {"parent_span_id", get_parent_id, variable_volatile, http_variable},
     {"trace_sampled", get_sampled, variable_volatile, http_variable},
-    {"otel_trace_id", get_trace_id, 0, http_variable},
+    {"otel_trace_id", get_trace_id, variable_volatile, http_variable},
     {"otel_span_id", get_span_id, 0, http_variable},
-    {"otel_parent_id", get_parent_id, 0, http_variable},
-    {"otel_parent_sampled", get_parent_sampled, 0, http_variable},
+    {"otel_parent_id", get_parent_id, variable_volatile, http_variable},
+    {"otel_parent_sampled", get_parent_sampled, variable_volatile, http_variable},
 };
 
 constexpr std::string_view after[] = {"http_metrics"};
 constexpr PhaseEntry phases[] = {
-    {.phase = Phase::rewrite, .check = pass_on, .applies = passes_on},
+    {.phase = Phase::rewrite, .check = decide, .applies = decides},
     {.phase = Phase::log, .check = record, .applies = may_record},
 };
 constexpr Hooks http_hooks = {.phases = phases};

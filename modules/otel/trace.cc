@@ -37,38 +37,66 @@ Incoming read_incoming(const OtelConf& own, const Headers& fields) {
 
 bool is_on(std::string_view text) { return text == "on" || text == "1"; }
 
-void make(Request& request, Trace& trace) {
+// Where the block in force extracts. The span's own id stays: it may have been given out.
+void take_parent(Request& request, Trace& trace) {
   const OtelConf& own = conf<OtelConf>(request);
+  if (trace.has_read || !own.extracts()) return;
+  trace.has_read = true;
+  Incoming incoming = read_incoming(own, request.head.headers);
+  trace.sampled_before = incoming.sampled;
+  if (!incoming.span) return;
+  SpanId span_id = trace.own.span_id;
+  trace.own = *incoming.span;
+  trace.own.span_id = span_id;
+  trace.parent = std::move(incoming.span);
+}
+
+Trace& made_trace(Request& request) {
+  if (request.is_subrequest && request.parent) return made_trace(as_request(*request.parent));
+  Trace& trace = request.slot<Trace>();
+  if (trace.is_made) return trace;
+  trace.is_made = true;
   Random& random = request.worker().state<Upstreams>().random();
-  Incoming incoming;
-  if (own.extracts()) incoming = read_incoming(own, request.head.headers);
-  trace.parent = incoming.span;
-  if (incoming.span) {
-    trace.own = *incoming.span;
-  } else {
-    fill(trace.own.trace_id, random);
-    trace.own.flags = flag_random;
-  }
   fill(trace.own.span_id, random);
-  // Behind the ids: the variable may ask for them.
-  bool sampled = incoming.sampled.value_or(true);
-  if (own.trace.is_set()) sampled = trace.is_recorded = is_on(own.trace.evaluate(request));
-  trace.own.flags = static_cast<uint8_t>((trace.own.flags & ~flag_sampled) | (sampled ? flag_sampled : 0));
+  take_parent(request, trace);
+  if (trace.parent) return trace;
+  fill(trace.own.trace_id, random);
+  trace.own.flags = flag_random;
+  return trace;
+}
+
+// otel_trace may ask for the ids, or for this.
+bool wants_sampling(Request& request, Trace& trace) {
+  const OtelConf& own = conf<OtelConf>(request);
+  if (!own.trace.is_set() || trace.is_asking) return trace.sampled_before.value_or(true);
+  trace.is_asking = true;
+  bool wanted = is_on(own.trace.evaluate(request));
+  trace.is_asking = false;
+  return wanted;
 }
 
 }  // namespace
 
-Trace& trace_of(Request& request) {
-  if (request.is_subrequest && request.parent) return trace_of(as_request(*request.parent));
-  Trace& trace = request.slot<Trace>();
-  if (trace.is_made) return trace;
-  trace.is_made = true;
-  make(request, trace);
+const Trace& trace_of(Request& request) { return made_trace(request); }
+
+const Trace& decide_trace(Request& request) {
+  Trace& trace = made_trace(request);
+  if (trace.is_decided) return trace;
+  take_parent(request, trace);
+  bool sampled = wants_sampling(request, trace);
+  trace.is_decided = true;
+  trace.is_recorded = sampled && conf<OtelConf>(request).trace.is_set();
+  trace.own.flags = static_cast<uint8_t>((trace.own.flags & ~flag_sampled) | (sampled ? flag_sampled : 0));
   return trace;
 }
 
+bool is_sampled(Request& request) {
+  Trace& trace = made_trace(request);
+  return trace.is_decided ? trace.own.is_sampled() : wants_sampling(request, trace);
+}
+
 void inject(Request& request) {
-  const Trace& trace = trace_of(request);
+  const Trace& trace = decide_trace(request);
   const SpanId* parent = trace.parent ? &trace.parent->span_id : nullptr;
   uint8_t formats = conf<OtelConf>(request).used_formats();
   for (Format format : all_formats)

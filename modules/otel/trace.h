@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// The trace of a request: where it comes from, the span of this server, whether it is recorded. Made once, at the first use, in a slot of
-// the request; what it makes inside the server (subrequests, copies) is part of the same span.
+// The trace of a request: where it comes from, the span of this server, whether it is recorded. In a slot of the request; what it makes
+// inside the server (subrequests, copies) is part of the same span. The ids are made at the first look, which may come before the location
+// is known (a variable in the server's script); the location decides the rest, once.
 #pragma once
 
 #include <optional>
@@ -14,12 +15,23 @@ namespace fairlead::http::otel {
 
 struct Trace {
   bool is_made = false;
-  bool is_recorded = false;  // otel_trace said so
-  SpanContext own;
+  bool has_read = false;             // a block that extracts looked at what the request came with
+  bool is_decided = false;
+  bool is_asking = false;            // otel_trace is being evaluated
+  bool is_recorded = false;          // otel_trace said so
+  std::optional<bool> sampled_before;  // what the request came with says, parent or not
+  SpanContext own;                   // its flag "sampled" counts once that is decided
   std::optional<SpanContext> parent;
 };
 
-Trace& trace_of(Request& request);
+const Trace& trace_of(Request& request);
+
+// Parent and recording, by the values that hold now, unless that was decided before: an internal redirect changes nothing. A parent found
+// only now gives its trace id.
+const Trace& decide_trace(Request& request);
+
+// As decided; before that, as it would be decided now.
+bool is_sampled(Request& request);
 
 // Puts the context of this server's span into the request's fields, for whoever it is passed on to, in the formats of its location.
 void inject(Request& request);

@@ -21,7 +21,7 @@ class Request;
 class Attempt;
 struct TryRecord;
 
-// Those of before_rewrite run ahead of the location's script, those of rewrite behind it.
+// Those of server_rewrite run ahead of the server's script, those of before_rewrite ahead of the location's, those of rewrite behind it.
 enum class Phase : uint8_t { post_read, server_rewrite, before_rewrite, rewrite, preaccess, access, precontent, content, log };
 constexpr size_t phase_count = 9;
 
@@ -34,6 +34,7 @@ struct PhaseEntry {
   Task<Verdict> (*run)(Request& request) = nullptr;
   bool (*applies)(const Block& block) = nullptr;  // nullptr: everywhere
   bool leads = false;                             // ahead of the entries of all modules that do not
+  bool sees_subrequests = false;                  // log phase: at the end of each, too, that is not logged or was broken off
 };
 
 // What is done to a response before its head leaves, in this order; see ARCHITECTURE 4. A filter edits request.response and may

@@ -23,6 +23,8 @@ GROUPS = {
     "ip": "A; B; C;", "ip_weight": "A weight=2; B down; C weight=3; D;", "ip_dead": "A; X; B weight=2;",
     "key": "A; B; C; D;", "key_weight": "A weight=2; B down; C weight=3; D;", "key_dead": "A; X weight=3; B; C;", "key_one": "A;",
     "ring": "A; B; C; D; E;", "ring_weight": "A weight=3; B; C down; D weight=2;", "ring_dead": "A; X; B; C;", "ring_one": "A;",
+    "ring_twice": "A weight=1; B weight=3; A weight=5; C; C down; D weight=2; D weight=2;",
+    "ring_twice_dead": "X; A; X weight=4; B weight=2;",
     "ring_503": "A; Y max_fails=0; B;",
 }
 METHODS = {"lc": "least_conn;", "ip": "ip_hash;", "key": "hash $arg_k;", "ring": "hash $arg_k consistent;"}

@@ -54,6 +54,8 @@ http {
         location /intercept { proxy_intercept_errors on; error_page 302 404 500 = /page; error_page 401 /page; proxy_pass http://pool; }
         location /page { return 200 "a page"; }
         location @named { return 200 "named $uri $args"; }
+        location /named/ { try_files /none @passed; }
+        location @passed { proxy_pass http://pool; }
         location /hidden/ { internal; return 200 "hidden $uri $args"; }
         location /ignore { proxy_ignore_headers X-Accel-Redirect; proxy_pass http://pool; }
         location /if { if ($arg_p) { set $x 1; } proxy_pass http://pool; }
@@ -150,7 +152,7 @@ REPLIES = {
     "content": OK + "Content-Type: text/html; charset=x\r\nContent-Encoding: gzip\r\nContent-Language: en\r\nContent-Length: 2\r\n\r\nzz",
 }
 REPLY_LOCATIONS = ["/", "/hide", "/shown", "/pass", "/redir/", "/default/", "/noredir", "/cookie", "/intercept", "/ignore", "/unbuffered",
-                   "/old"]
+                   "/old", "/re/a", "/named/x"]
 
 # Requests and replies that are meant to differ: a pattern over "what: name", and why.
 DIFFERENCES = [

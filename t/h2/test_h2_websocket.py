@@ -121,3 +121,5 @@ def test_what_opens_no_websocket_is_no_success(server, upstream):
         assert c.wait(c.start(pseudo=connect("/auto"), end=False)).status == 403
         assert c.wait(c.start(pseudo=connect("/auto", protocol="tcp"), end=False)).status == 501
         assert c.get("/").text == "plain"
+    said = ["GET / HTTP/2.0|501", "GET /off HTTP/2.0|501", "GET /auto HTTP/2.0|403"]
+    wait_until(lambda: [line for line in s.read("logs/facts").splitlines() if line in said] == said, 5, "the same in the log")

@@ -192,6 +192,17 @@ def test_a_peer_that_is_not_allowed_is_not_connected_to(server, upstream):
     s.wait_for_log("access to the upstream is denied while connecting to upstream")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"])
+def test_a_rule_about_an_ipv4_address_holds_for_the_ipv6_one_that_maps_it(server, upstream, host):
+    u = upstream(ECHO)
+    s = server(CONF.replace("geo $upstream_last_addr $allow_addr { volatile; 127.0.0.2/32 1; }",
+                            r"map $upstream_last_addr $allow_addr { volatile; default 1; ~^127\. 0; }")
+               .replace("tunnel_pass two; %%NEXT%%", "tunnel_pass;"), UP=u.port, OTHER=10, NEXT="", IDLE="60s")
+    assert ping(s.ports[2], opening(u.port, host)).startswith(b"HTTP/1.1 502")
+    assert not u.connections
+    s.wait_for_log("access to the upstream is denied while connecting to upstream")
+
+
 def test_denied_goes_to_the_next_peer_where_it_is_listed(server, upstream):
     other = upstream(ECHO)
     u = upstream(ECHO, host="127.0.0.2")

@@ -243,3 +243,14 @@ def test_a_client_that_takes_nothing_is_given_up(kept, path, reset):
         got = error.errno
     assert (got == errno.ECONNRESET) is reset
     s.close()
+
+
+@pytest.mark.parametrize("begin", ["", "PRI * HT"])
+def test_a_client_that_does_not_begin_has_the_time_of_one_head(server, begin):
+    timeout = 3
+    both = f"server {{ listen 127.0.0.1:%%PORT_0%%; http2 on; client_header_timeout {int(timeout * 1000)}ms; }}"
+    s = server("events {} http { " + both + " }")
+    began = time.monotonic()
+    with Client(s.port) as client:
+        assert client.send(begin).read_until_close() == b"" and client.received == b""
+    assert 0.9 * timeout < time.monotonic() - began < 1.8 * timeout  # whichever protocol it might have spoken

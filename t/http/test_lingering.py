@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from lib.client import Client
+from lib.client import Client, chunked
 from lib.nginx import BINARY
 from lib.ports import wait_until
 
@@ -28,6 +28,7 @@ http {
         location /at_once { lingering_timeout 0; return 200 x; }
         location /time { lingering_time 1s; return 200 x; }
         location /off { lingering_close off; return 200 x; }
+        location /small { client_max_body_size 10; return 200 x; }
         location /always { lingering_close always; return 200 x; }
     }
     server {
@@ -123,3 +124,33 @@ def test_off(own, close):
     c = own.ask("/off", close=close)
     wait_until(own.is_alone, 20, "an end at once")
     assert c.is_closed()
+
+
+HEAD = b"POST /small HTTP/1.1\r\nHost: first\r\nTransfer-Encoding: chunked\r\n\r\n"
+NEXT = b"GET / HTTP/1.1\r\nHost: first\r\n\r\n"
+UNREAD = {"larger than allowed": chunked(*[b"y" * 8000] * 30), "of many chunks": chunked(*[b"y"] * 2000),
+          "of many chunks in many reads": chunked(*[b"y" * 9] * 100_000)}
+
+
+@pytest.mark.parametrize("body", UNREAD.values(), ids=UNREAD.keys())
+@pytest.mark.parametrize("together", [True, False])
+def test_a_body_that_nobody_reads_does_not_end_the_connection(world, body, together):
+    with Client(world.s.port, seconds=20) as c:
+        c.send(HEAD + body + NEXT if together else HEAD)
+        assert c.read_reply().text == "x"
+        if not together:
+            c.send(body + NEXT)
+        assert c.read_reply().text == "x"
+
+
+def test_behind_a_malformed_body_the_client_is_read_to_its_end(own):
+    """nginx 1.22 closes at once, over what the client is sending: it may lose the answer."""
+    c = Client(own.s.port)
+    c.send(HEAD)
+    assert c.read_reply().text == "x"
+    c.send(b"5\r\nhello\r\nzz\r\n")
+    assert c.is_closed() and not own.is_alone(), "its end was sent, and it is still read"
+    c.send_pieces(b"y" * 10)
+    assert not own.is_alone()
+    c.close()
+    wait_until(own.is_alone, 20, "the connection's end")

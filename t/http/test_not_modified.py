@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from lib import upstreams as up
 from lib.client import Client, get, request
 
 CONF = """
@@ -21,6 +22,8 @@ http {
         location /off/ { alias %%PREFIX%%/html/; if_modified_since off; }
         location /built_in/ { alias %%PREFIX%%/html/; error_page 404 /page.txt; }
         location /text { return 200 text; }
+        location /other { return 201 text; }
+        location /up { proxy_pass http://127.0.0.1:%%UP%%; }
     }
 }
 """
@@ -32,7 +35,7 @@ TAG = '"2ebc98a1-5"'
 
 @pytest.fixture
 def dated(server):
-    s = server(CONF, files={"html/a.txt": "alpha", "html/page.txt": "failed"})
+    s = server(CONF, UP=1, files={"html/a.txt": "alpha", "html/page.txt": "failed"})
     os.utime(os.path.join(s.prefix, "html/a.txt"), (784111777, 784111777))
     return s
 
@@ -86,4 +89,19 @@ def test_a_condition_goes_before_a_range(dated):
 
 def test_head_and_texts(dated):
     assert request(dated.port, "HEAD", "/a.txt", headers={"If-None-Match": TAG}).status == 304
-    assert get(dated.port, "/text", {"If-None-Match": "*"}).status == 200
+
+
+@pytest.mark.parametrize("field, value, status", [
+    ("If-None-Match", "*", 304), ("If-None-Match", '"x"', 200), ("If-Match", "*", 200), ("If-Match", '"x"', 412),
+    ("If-Modified-Since", DATE, 200), ("If-Unmodified-Since", DATE, 200)])
+def test_an_answer_without_validators(dated, field, value, status):
+    """But for If-Unmodified-Since, which counts for nothing where no date is known (RFC 9110 section 13.1.4), as in nginx."""
+    assert get(dated.port, "/text", {field: value}).status == status
+    assert get(dated.port, "/other", {field: value}).status == 201
+
+
+@pytest.mark.parametrize("field, value", [("If-None-Match", "*"), ("If-Match", '"x"')])
+def test_a_reply_was_judged_by_who_made_it(server, upstream, field, value):
+    peer = upstream(up.serve(lambda asked: up.reply(200, b"peer", {"ETag": '"y"'})))
+    s = server(CONF, UP=peer.port)
+    assert (get(s.port, "/up", {field: value}).text, peer.last.header(field)) == ("peer", value)

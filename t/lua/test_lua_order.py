@@ -103,3 +103,69 @@ def test_memory_goes_back_after_so_many_requests(server, settings):
     s = start(server, settings)
     for _ in range(3):
         assert get(s.port, "/said").body == b"2\n"
+
+
+SERVERS = r"""
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        server_rewrite_by_lua_block { WAIT if ngx.var.arg_bad then ngx.exit(403) end ngx.var.flag = "lua" }
+        set $flag "";
+        return 301 https://there/$flag;
+    }
+    server {
+        listen 127.0.0.1:%%PORT_1%%;
+        server_rewrite_by_lua_block {
+            WAIT ngx.req.set_header("X-Flag", "1") ngx.ctx.user = "bob"
+            if ngx.var.uri == "/set" then ngx.req.set_uri("/old/there") end
+            if ngx.var.uri == "/jump" then ngx.req.set_uri("/old/jumped", true) end
+            if ngx.var.uri == "/out" then ngx.exec("/exec") end
+        }
+        if ($http_x_flag) { set $seen "seen"; }
+        rewrite ^/old(/.*)$ /new$1;
+        location / { content_by_lua_block { ngx.print(ngx.var.uri, " ", ngx.var.seen, " ", tostring(ngx.ctx.user)) } }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("wait", ["", "ngx.sleep(0.001)"])
+def test_server_rewrite_hooks_run_before_the_servers_script(server, wait):
+    """A `return` of the server does not get past a script that checks requests; what the script writes reaches the script of the server."""
+    s = server(SERVERS.replace("WAIT", wait))
+    assert get(s.port, "/?bad=1").status == 403
+    assert get(s.port, "/").header("location") == "https://there/"  # as `set` left it
+    for uri, seen in (("/", "/ seen bob"), ("/old/x", "/new/x seen bob"), ("/set", "/new/there seen bob"),
+                      ("/jump", "/new/jumped seen nil"), ("/out", "/exec seen bob")):
+        assert get(s.ports[1], uri).text == seen
+
+
+CTX = r"""
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        server_rewrite_by_lua_block { ngx.ctx.user = ngx.var.arg_user }
+        location /last/ { rewrite ^/last/(.*)$ /show last; }
+        location /chain/ { set_by_lua_block $k { ngx.ctx.seen = "chain" } rewrite ^ /last/x; }
+        location /break/ { set_by_lua_block $k { ngx.ctx.seen = "broken" } rewrite ^ /x break; content_by_lua_block { show() } }
+        location /if/ { if ($arg_user) { set_by_lua_block $k { ngx.ctx.seen = "if" } rewrite ^ /show last; } }
+        location /jump/ { rewrite_by_lua_block { ngx.ctx.seen = "jump" ngx.req.set_uri("/show", true) } }
+        location /tried/ { try_files /none /show; }
+        location /page/ { rewrite ^ /refused; }
+        location /refused { access_by_lua_block { ngx.ctx.seen = "refused" ngx.exit(403) } error_page 403 = @named; }
+        location @named { content_by_lua_block { show() } }
+        location /show { content_by_lua_block { show() } }
+    }
+    init_by_lua_block { function show() ngx.print(tostring(ngx.ctx.user), " ", tostring(ngx.ctx.seen)) end }
+}
+"""
+
+
+@pytest.mark.parametrize("path, seen", [
+    ("/last/x", "bob nil"), ("/chain/x", "bob chain"), ("/break/x", "bob broken"), ("/if/x", "bob if"), ("/jump/x", "nil nil"),
+    ("/tried/x", "nil nil"), ("/page/x", "nil nil")])
+def test_the_table_of_a_request_outlives_rewrites_but_not_redirects(server, path, seen):
+    s = server(CTX, allow_log=["access forbidden"])
+    assert get(s.port, path + "?user=bob").text == seen

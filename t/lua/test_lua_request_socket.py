@@ -2,12 +2,13 @@
 # Copyright (C) The Fairlead authors
 """ngx.req.socket: a script that reads the body by itself, or has the whole connection; ngx.on_abort."""
 
+import re
 import threading
 
 import pytest
 
 from lib import upstreams as up
-from lib.client import Client, get
+from lib.client import Client, get, post
 from lib.h2client import H2Client
 
 CONF = r"""
@@ -75,6 +76,75 @@ def test_what_gives_no_socket(server):
     assert Client(s.port).send(POST + "Content-Length: 1\r\n\r\na").read_reply("POST").body == b"nilrequest body already exists\n"
 
 
+FILTER = r"""
+events {}
+http {
+    init_by_lua_block {
+        function upper(socket)
+            ngx.req.init_body(128)
+            repeat
+                local piece, problem, rest = socket:receive(1000)
+                ngx.req.append_body((piece or rest or ""):upper())
+            until problem
+            ngx.req.finish_body()
+        end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
+        client_max_body_size 1m;
+        location /access { access_by_lua_block { upper(ngx.req.socket()) } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /rewrite { rewrite_by_lua_block { upper(ngx.req.socket()) } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /streamed {
+            proxy_request_buffering off;
+            access_by_lua_block { upper(ngx.req.socket()) }
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+        location /piece {
+            access_by_lua_block { local s = ngx.req.socket() local d = s:receive(2) ngx.req.set_body_data(d .. d) }
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+        location /file {
+            access_by_lua_block { ngx.req.socket() ngx.req.set_body_file("%%PREFIX%%/body") }
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+        location /twice {
+            access_by_lua_block { ngx.req.socket():receive("*a") ngx.req.read_body() ngx.req.set_body_data("one") }
+            content_by_lua_block { ngx.req.read_body() ngx.print(ngx.req.get_body_data(), ngx.var.content_length) }
+        }
+        location /dropped { access_by_lua_block { ngx.req.discard_body() ngx.req.set_body_data("x") } content_by_lua_block { } }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("path, size, seen", [
+    ("/access", 5, b"Q" * 5), ("/rewrite", 5000, b"Q" * 5000), ("/streamed", 100000, b"Q" * 100000), ("/piece", 60000, b"qqqq"),
+    ("/piece", 2, b"qqqq"), ("/file", 50000, b"of the file")])
+def test_a_body_that_was_taken_is_replaced(server, upstream, path, size, seen):
+    """The documented filter of the input, by the body's length, in chunks and through HTTP/2; the connection goes on."""
+    u = upstream(up.serve(lambda r: up.reply(content=b"ok")))
+    s = server(FILTER, UP=u.port, files={"body": "of the file"})
+    body = b"q" * size
+    client = Client(s.port)
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\n".encode()
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % size + body + b"\r\n0\r\n\r\n"
+    for framed in (b"Content-Length: %d\r\n\r\n" % size + body, chunked):
+        assert client.send(head + framed).read_reply("POST").body == b"ok"
+        assert u.last.body == seen and u.last.all("content-length") == [str(len(seen))] and not u.last.all("transfer-encoding")
+    over = H2Client(s.port)
+    stream = over.start(path, "POST", end=False)
+    over.send(stream, body, end=True)
+    assert over.wait(stream).body == b"ok"
+    assert u.last.body == seen and len(u.requests) == 3
+
+
+def test_what_replaces_a_body_is_read_as_if_it_had_come(server):
+    s = server(FILTER, UP=1, allow_log=["request body not read yet"])
+    assert post(s.port, "/twice", b"hello").body == b"one3"
+    assert post(s.port, "/dropped", b"hello").status == 500
+
+
 def test_a_raw_socket_answers_by_itself(server):
     s = start(server, """
         local s = assert(ngx.req.socket(true))
@@ -122,6 +192,7 @@ def test_an_abort_calls_the_function(server, upstream):
     u.wait_requests(1)
     client.reset()
     s.wait_for_log("gone, client")
+    assert len(re.findall(r"\[info\] .* client prematurely closed connection, client: ", s.log())) == 1
     left.set()
     s.wait_for_log("again: duplicate call")
     s.wait_for_log("went on: late")
@@ -141,11 +212,23 @@ def test_the_function_may_end_the_request(server, upstream):
     assert "went on" not in s.log()
 
 
+def test_requests_behind_an_aborted_one_are_not_run(server):
+    s = start(server, """
+        local gone
+        ngx.on_abort(function() gone = true end)
+        for i = 1, 3000 do if gone then break end ngx.sleep(0.01) end
+        ngx.log(ngx.NOTICE, "ran ", ngx.var.args) ngx.say(ngx.var.args)""")
+    client = Client(s.port).send("GET /abort?1 HTTP/1.1\r\nHost: a\r\n\r\nGET /abort?2 HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.half_close()
+    assert client.read_reply().body == b"1\n" and client.reader.rest() == b""
+    assert "ran 1" in s.log() and "ran 2" not in s.log()
+
+
 def test_no_abort_calls_nothing(server):
     s = start(server, 'ngx.say(ngx.on_abort(function() ngx.log(ngx.NOTICE, "gone") end))')
     assert get(s.port, "/").body == b"nillua_check_client_abort is off\n"
     assert get(s.port, "/abort").body == b"1\n"
-    assert "gone" not in s.log()
+    assert "gone" not in s.log() and "prematurely" not in s.log()
 
 
 PASSED_ON = r"""

@@ -2,6 +2,8 @@
 # Copyright (C) The Fairlead authors
 """sslhandshake of ngx.socket.tcp: verification, names, sessions, certificates of the client, pools."""
 
+import os
+import socket
 import ssl
 
 import pytest
@@ -102,6 +104,30 @@ def test_what_came_in_the_clear_is_not_read_as_tls(server, upstream, authority, 
         local made, err = s:sslhandshake(false) ngx.say(made, " ", type(err))""")
     assert text == "true\nHTTP/1.1 200 X\nS\nnil string\n"
     assert "assertion failed" not in s.log() and "exited on signal" not in s.log()
+
+
+@pytest.mark.parametrize("end, why", [(up.close(), ""), (up.reset(), r" \(104: Connection reset by peer\)")])
+def test_a_peer_that_leaves_in_the_handshake(server, upstream, authority, end, why):
+    s, text = run(server, upstream([up.read(10), end]), authority, """
+        local s = connected() ngx.say(s:sslhandshake(nil, "a.test")) ngx.say(s:close())""")
+    assert text == "nilhandshake failed\nnilclosed\n"
+    s.wait_for_log(r"\[error\] .*peer closed connection in SSL handshake" + why + ", client: ")
+
+
+def garble(seen):
+    """A record that cannot be decrypted, past the TLS layer."""
+    with socket.socket(fileno=os.dup(seen.socket.fileno())) as below:
+        below.sendall(b"\x17\x03\x03\x00\x40" + bytes(64))
+
+
+@pytest.mark.parametrize("call", ["receive()", 'receiveuntil("x")()', "receiveany(9)", 'receive("*a")'])
+def test_a_failure_of_tls_is_for_the_log(server, upstream, authority, call):
+    u = upstream([up.read(2), up.send(b"ok"), garble, up.hold()], tls=authority.server_context(authority.leaf("a.test")))
+    s, text = run(server, u, authority, f"""
+        local s = connected() s:sslhandshake(false, "a.test", true) s:send("hi") s:receive(2)
+        local got, err, partial = s:{call} ngx.say(got, " ", err, " ", partial) ngx.say(s:receive()) ngx.say(s:close())""")
+    assert text == "nil error \nnilclosed\n1\n"
+    s.wait_for_log(r"\[crit\] .*SSL_read\(\) failed \(SSL: error:.*bad record mac.*\), client: ")
 
 
 def test_a_session_is_resumed(server, upstream, authority):

@@ -51,6 +51,7 @@ def s(server, upstream):
     def answer(asked):
         fields = {"/up/override": [("Content-Type", "text/html; charset=koi8-r")],
                   "/up/named": [("Content-Type", "text/html; x=y; charset=\"koi8-r\"")],
+                  "/up/accel/unknown": [("Content-Type", "text/html"), ("X-Accel-Charset", "koi9")],
                   "/up/accel": [("Content-Type", "text/html"), ("X-Accel-Charset", "windows-1251")],
                   "/up/to-utf8/packed": [("Content-Type", "text/html"), ("Content-Encoding", "gzip")]}.get(asked.target,
                       [("Content-Type", "text/html")])
@@ -67,6 +68,11 @@ def s(server, upstream):
 ])
 def test_what_content_type_says(s, target, content_type):
     assert type_of(get(s.port, target)) == content_type
+
+
+def test_a_charset_that_nobody_knows(s):
+    assert type_of(get(s.port, "/up/accel/unknown")) == "text/html"
+    s.wait_for_log(r'\[error\].* unknown charset "koi9" to override while reading response header from upstream, client:')
 
 
 def test_recoding(s):

@@ -74,6 +74,62 @@ def test_tries_are_counted_by_peer(server, upstream):
     assert m[f'fairlead_upstream_peer_in_flight{{upstream="u",peer="127.0.0.1:{live}"}}'] == 0
 
 
+def test_tries_of_subrequests_are_counted_but_are_no_requests(server, upstream):
+    text = "0123456789" * 10
+
+    def part(asked):
+        first, last = (int(n) for n in asked.header("Range").partition("=")[2].split("-"))
+        body = text[first:last + 1]
+        return up.reply(206, body, headers={"Content-Range": f"bytes {first}-{first + len(body) - 1}/{len(text)}"})
+    parts, asked = upstream(up.serve(part)), upstream(up.serve(lambda r: up.reply(204, b"")))
+    silent = upstream([up.head(), up.hold()])
+    s = server("""
+        events {}
+        http {
+            upstream parts { server 127.0.0.1:%%PARTS%%; }
+            upstream asked { server 127.0.0.1:%%ASKED%%; }
+            upstream policy { server 127.0.0.1:%%ASKED%%; }
+            upstream silent { server 127.0.0.1:%%SILENT%%; }
+            server {
+                listen 127.0.0.1:%%PORT_0%%;
+                server_name first;
+                location /metrics { metrics; }
+                location /sliced { slice 30; proxy_set_header Range $slice_range; proxy_pass http://parts; }
+                location /auth { auth_request /asked; try_files /none =404; }
+                location /logged { log_subrequest on; auth_request /asked; try_files /none =404; }
+                location /policy { ext_authz http://policy; ext_authz_timeout 20s; try_files /none =404; }
+                location /mirrored { mirror /asked; try_files /none =404; }
+                location /timed { auth_request /silent; auth_request_timeout 200ms; try_files /none =404; }
+                location = /asked { internal; proxy_pass http://asked; }
+                location = /silent { internal; proxy_pass http://silent; }
+            }
+        }
+        """, PARTS=parts.port, ASKED=asked.port, SILENT=silent.port)
+    assert get(s.port, "/sliced").text == text
+    for path in ("/auth", "/logged", "/policy", "/mirrored", "/timed"):
+        get(s.port, path)
+
+    def tries(group, number, port):
+        return metrics(s).get(f'fairlead_upstream_tries_total{{upstream="{group}",peer="127.0.0.1:{port}",class="{number}"}}')
+    assert tries("parts", "2xx", parts.port) == 4
+    wait_until(lambda: tries("asked", "2xx", asked.port) == 3, 5, "the copy's end")
+    assert tries("policy", "2xx", asked.port) == 1
+    assert tries("silent", "none", silent.port) == 1
+    served = [value for name, value in metrics(s).items() if name.startswith("fairlead_http_requests_total") and "2xx" not in name]
+    assert sum(served) == 5
+
+
+def test_peers_with_the_same_address_have_one_series(server, upstream):
+    u = upstream([up.head(), up.hold()], up.serve(lambda r: up.reply(200, "x")))
+    s = server(CONF.replace("%%DEAD%% max_fails=0;", "%%UP%%; server 127.0.0.1:%%UP%% down;"), HTTP="", UP=u.port)
+    with Client(s.port) as waiting:
+        waiting.send(b"GET /up HTTP/1.1\r\nHost: first\r\n\r\n")
+        u.wait_requests(1)
+        lines = get(s.port, "/metrics", headers={"Host": "first"}).text.splitlines()
+        assert [line.split()[-1] for line in lines if line.startswith('fairlead_upstream_peer_up{upstream="u"')] == ["1"]
+        assert [line.split()[-1] for line in lines if line.startswith('fairlead_upstream_peer_in_flight{upstream="u"')] == ["1"]
+
+
 def test_series_beyond_the_bound_are_counted_together(server, upstream):
     s, _, _ = start(server, upstream, "metrics_max_series 1;")
     for path, host in (("/", "first"), ("/no", "first"), ("/none", "second")):

@@ -63,6 +63,17 @@ def world(server, upstream):
     world.gate.set()
 
 
+@pytest.mark.parametrize("path", ["/a", "/bare"])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_copy_says_as_the_request_does_that_there_is_no_body(world, path, method):
+    with Client(world.server.port) as client:
+        client.request(method, path, headers={"Content-Length": "0"})
+        client.request(method, path)
+    copies = world.copies(2)
+    assert [copy.header("Content-Length") for copy in copies] == ["0", None], [copy.first_line for copy in copies]
+    assert [asked.header("Content-Length") for asked in world.up.requests] == ["0", None]
+
+
 def test_a_copy_has_all_of_the_request(world):
     with Client(world.server.port) as client:
         reply = client.request("PUT", "/a%20b?q=1", b"the body", headers={"X-A": "one", "Cookie": "c=d"}, host="Example.org")

@@ -248,6 +248,28 @@ def test_which_requests_are_recorded(traced):
     assert [span.attributes["http.target"] for span in spans] == ["/chosen?on=1", "/like_parent", "/chosen?on=on"]
 
 
+@pytest.mark.parametrize("early", ["set $early $otel_trace_id;", "set $early $otel_parent_sampled;", "set $early $trace_sampled;",
+                                   "if ($trace_id) { set $early 1; }", "add_header X-Trace $otel_trace_id always;"])
+def test_a_variable_used_before_the_location_is_known_decides_nothing(traced, early):
+    s, collector = traced()
+    s.reload(CONF.replace("otel_trace on;", "").replace("server_name shop.test;", f"""server_name shop.test; {early}
+        location /on {{ otel_trace on; otel_trace_context propagate; proxy_pass http://127.0.0.1:%%UP%%; }}
+        location /left {{ rewrite ^ /on/left last; }}
+        location /plain {{ otel_trace on; return 200 $trace_sampled; }}
+        location /off {{ otel_trace off; otel_trace_context inject; error_page 404 /on; root /none; }}"""))
+    parent = [("traceparent", f"00-{TRACE}-{SPAN}-01")]
+    passed = {path: get(s.port, path, headers=parent).text for path in ("/on", "/left", "/plain", "/off")}
+    spans = {span.attributes["http.target"]: span for span in collector.wait(3)}
+    assert set(spans) == {"/on", "/left", "/plain"}, "a redirect does not decide anew"
+    for path in ("/on", "/left"):
+        assert (spans[path].trace, spans[path].parent) == (TRACE, SPAN)
+        assert passed[path] == f"00-{TRACE}-{spans[path].id}-01"
+    assert (passed["/plain"], spans["/plain"].parent) == ("1", "")
+    assert passed["/off"].endswith("-02"), "not sampled, and ids drawn at random"
+    lines = s.read("logs/access.log").splitlines()
+    assert f"{spans['/on'].trace} {spans['/on'].id} {spans['/on'].parent}" in lines
+
+
 def test_tries_are_spans_where_they_are_wanted(traced):
     s, collector = traced()
     get(s.port, "/tries")
@@ -439,6 +461,18 @@ def test_the_last_spans_are_sent_at_the_end(traced):
     assert not collector.spans
     s.quit()
     assert len(collector.spans) == 3
+
+
+def test_spans_that_wait_when_the_worker_ends_are_counted_and_told_of(traced):
+    s, collector = traced("batch_size 2; timeout 60s;")
+    collector.go.clear()
+    for _ in range(5):
+        get(s.port, "/named")
+    collector.wait(2)  # the first batch is on its way, the second waits, the third is being filled
+    s.process.terminate()
+    s.wait()
+    s.wait_for_log(r"\[warn\].*otel: 5 spans were dropped: the worker ends")
+    collector.go.set()
 
 
 def test_a_request_with_a_body(traced):

@@ -99,6 +99,14 @@ def test_hosts_are_the_same_in_letters_of_any_case(s, kind):
     assert get(s.port, f"/host/{kind}", host="b.example.net").status == 204
 
 
+def test_a_mapped_address_is_the_address_that_it_maps(server):
+    s = server(CONF.replace("location /free", "location /mapped { rbac { deny local { hosts 127.*; } } try_files /none =204; }"
+                            " location /free"))
+    for host in ("127.0.0.1", "[::ffff:127.0.0.1]", "[::FFFF:7f00:1]:80", "[0:0:0:0:0:ffff:7f00:0001]"):
+        assert get(s.port, "/mapped", host=host).status == 403
+    assert get(s.port, "/mapped", host="[::1]").status == 204
+
+
 def test_a_newline_in_the_path_does_not_get_around_a_regex(s):
     assert get(s.port, "/lines/hidden").status == 403 and get(s.port, "/lines/seen").status == 204
     assert get(s.port, "/lines/%0ahidden").status == 403

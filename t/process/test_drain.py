@@ -11,17 +11,19 @@ import pytest
 from lib import upstreams as up
 from lib.client import Client
 from lib.fairlead import title_of
+from lib.h2client import H2Client
 from lib.ports import TIME_SCALE, in_time, wait_until
 
 CONF = """
 worker_shutdown_timeout %%SHUTDOWN%%;
 events {}
 http {
+    log_format ends '$uri $status [$request_completion]';
     server {
         listen 127.0.0.1:%%PORT_0%%;
         %%MIN%%
         location / { return 200 $pid; }
-        location /slow { proxy_pass http://127.0.0.1:%%UP%%; proxy_buffering off; }
+        location /slow { proxy_pass http://127.0.0.1:%%UP%%; proxy_buffering off; access_log ends.log ends; }
     }
 }
 """
@@ -123,6 +125,19 @@ def test_worker_shutdown_timeout_ends_what_is_left(server, upstream):
         assert client.is_closed(5)
         assert 0.3 < time.monotonic() - begin < 5 * TIME_SCALE
     wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
+    assert s.read("ends.log") == "/slow 200 []\n"
+
+
+def test_worker_shutdown_timeout_leaves_streams_incomplete(server, upstream):
+    u = upstream([up.request(), up.send(b"HTTP/1.1 200 X\r\nContent-Length: 6\r\n\r\nabc"), up.hold()])
+    s = server(CONF, **{**FIXED, "UP": u.port, "SHUTDOWN": "500ms", "MIN": "http2 on;"})
+    (old,) = s.wait_workers()
+    with H2Client(s.port) as client:
+        stream = client.start("/slow")
+        client.pump_until(lambda: client.replies[stream].body == b"abc")
+        s.reload()
+        wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
+    assert s.read("ends.log") == "/slow 200 []\n"
 
 
 @pytest.mark.parametrize("requests", [0, 1])

@@ -134,6 +134,16 @@ def test_an_address_in_use(server, idle_server, running):
     assert get(running.ports[1], host="two").text == "two"
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
+def test_ipv6only_stays_as_it_was_bound(server):
+    s = server("events {} http { server { listen [::]:%%PORT_0%% ipv6only=on; return 200 six; } }")
+    s.reload(s.conf.replace("ipv6only=on", "ipv6only=off"))
+    s.wait_for_log("whether .* is for IPv6 only cannot change while it is listened to, ignored")
+    assert Client(s.port, host="::1").get("/").text == "six"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", s.port), 5)
+
+
 def test_a_reload_that_cannot_bind_changes_nothing(running):
     running.allow_log.append(re.compile(r"bind\(\)"))
     with socket.socket() as busy:

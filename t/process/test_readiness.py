@@ -115,6 +115,8 @@ def test_the_news_of_the_end_comes_before_it(server, master, number, term):
         assert not kept.get("/").has_word("connection", "close")
         told = s.run("-s", "wait", "--no-wait")
         assert told.returncode == 1 and f"process {s.process.pid} is leaving" in told.stderr
+        told = s.run("-s", "reload")  # which it does not do any more: at once, not when the time for a verdict is over
+        assert told.returncode == 1 and f"process {s.process.pid} is leaving" in told.stderr
         s.signal(signal.SIGQUIT)  # who asks twice does not wait
         assert s.wait() == 0
 

@@ -47,6 +47,8 @@ http {
         location /via/forward { forwarded_client_cert forward; try_files /none /set; }
         location /via/set { forwarded_client_cert sanitize_set; try_files /none /forward; }
         location /via/off { forwarded_client_cert off; try_files /none /sanitize; }
+        location /by/off { forwarded_client_cert off; content_by_lua_file capture.lua; }
+        location /by/append { forwarded_client_cert append; content_by_lua_file capture.lua; }
         location /twice { forwarded_client_cert append uri; error_page 418 = /append; return 418; }
     }
     server { listen 127.0.0.1:%%PORT_1%%; forwarded_client_cert append; proxy_pass_request_headers on;
@@ -66,7 +68,8 @@ class World:
         self.dns = self.ca.leaf("two.example.org", file="dns", client=True)
         self.foreign = self.stranger.leaf("spiffe://td/ns/a/sa/one", file="one", client=True)
         self.up = upstream(up.serve(lambda request: up.reply(200, b"|".join(v.encode() for v in request.all("X-Forwarded-Client-Cert")))))
-        self.server = server(CONF, CERT=certificate, KEY=key, CA=self.ca.path, UP=self.up.port)
+        self.server = server(CONF, CERT=certificate, KEY=key, CA=self.ca.path, UP=self.up.port,
+                             files={"capture.lua": "ngx.print(ngx.location.capture(ngx.var.args).body)"})
 
     def ask(self, target, certificate=None, fields=()):
         with Client(self.server.port, tls=self.ca.client_context(certificate), server_name="localhost") as client:
@@ -121,6 +124,9 @@ def test_forwarded_client_cert(world):
     assert world.ask("/append", world.one)[1] == own
     assert world.ask("/set", world.one, CLAIM)[1] == own
     assert world.ask("/twice", world.one, CLAIM)[1] == f"{claim},{own}", "an internal redirect does not add it again"
+    for mode in ("off", "append"):  # what the location of a subrequest wants holds for it
+        for place, want in (("/off", claim), ("/sanitize", ""), ("/append", f"{claim},{own}"), ("/set", own), ("/forward", claim)):
+            assert world.ask(f"/by/{mode}?{place}", world.one, CLAIM)[1] == want
     assert world.ask("/via/forward", world.one, CLAIM)[1] == own, "the location that answers decides"
     assert world.ask("/via/set", world.one, CLAIM)[1] == claim
     assert world.ask("/via/off", world.one, CLAIM)[1] == ""

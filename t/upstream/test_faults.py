@@ -47,6 +47,8 @@ HEAD_FAULTS = {
         "UC"),
     "an unasked 101": ([up.request(), up.send(b"HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc")], 502,
                        "upstream sent unexpected 101 response", "DPE"),
+    "no head on a kept connection": ([up.request(), up.send(up.reply(200, b"ok")), up.request(), up.send(b"late\r\n\r\n"), up.close()], 502,
+                                    "upstream sent no valid HTTP/1.0 header", "DPE"),
     "silence": ([up.request(), up.hold()], 504, r"upstream timed out \(110: Connection timed out\)", "UT"),
     "silence in the head": ([up.request(), up.send(b"HTTP/1.1 200 OK\r\n"), up.hold()], 504, r"upstream timed out \(110", "UT"),
     "a head too large": ([up.request(), up.send(up.reply(200, b"x", {"X": "y" * 2000}))], 502, "upstream sent too big header", "DPE"),
@@ -73,11 +75,29 @@ HEAD_FAULTS = {
 }
 
 
+def head_of(size):
+    begin = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: "
+    return begin + b"y" * (size - len(begin) - 4) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("size, fits", [(1024, True), (1025, False), (1500, False)])
+@pytest.mark.parametrize("early", [1, 1000, 2000])
+def test_a_head_is_as_large_however_it_arrives(server, upstream, size, fits, early):
+    whole = head_of(size) + b"hi"
+    u = upstream([up.request(), up.send(whole[:early]), up.sleep(0.03), up.send(whole[early:]), up.close()])
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
+    assert get(s.port, "/").text.split("|")[0] == ("hi" if fits else "502")
+    if not fits:
+        s.wait_for_log("upstream sent too big header" + re.escape(READING))
+
+
 @pytest.mark.parametrize("fault", HEAD_FAULTS)
 def test_a_fault_before_the_end_of_the_head(server, upstream, fault):
     script, status, line, reason = HEAD_FAULTS[fault]
     u = upstream(script)
     s = server(CONF, UP=u.port, WAITS=IMPATIENT if status == 504 else PATIENT)
+    if "kept" in fault:
+        assert get(s.port, "/").text == "ok"
     reply = get(s.port, "/")
     want = f"{status}|127.0.0.1:{u.port}|"
     assert reply.status == 200 and reply.text.startswith(want), reply.text
@@ -181,6 +201,19 @@ def test_bytes_behind_the_last_chunk_end_the_connection(server, upstream):
     s.wait_for_log(r"\[warn\].* upstream sent data after final chunk while reading upstream, client:")
 
 
+@pytest.mark.parametrize("method, reply, said", [
+    ("HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "a body in reply to a HEAD request"),
+    ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "a body in reply to a HEAD request"),
+    ("GET", b"HTTP/1.1 204 No\r\n\r\nok", 'more data than specified in "Content-Length" header')])
+def test_a_body_where_none_may_be_ends_the_connection(server, upstream, method, reply, said):
+    u = upstream([up.request(), up.send(reply), up.hold()], [up.request(), up.send(up.reply(200, b"two"))])
+    s = server(CONF, UP=u.port, WAITS=PATIENT)
+    with Client(s.port) as c:
+        assert c.request(method, "/").status == int(reply[9:12])
+        assert c.get("/").body == b"two"
+    s.wait_for_log(rf"\[warn\].* upstream sent {said} while reading upstream, client:")
+
+
 def test_a_unix_socket_that_is_not_there(server):
     s = server(CONF.replace("http://127.0.0.1:%%UP%%", "http://unix:%%PREFIX%%/nobody"), WAITS=PATIENT)
     assert get(s.port, "/a").body.startswith(b"502|unix:")
@@ -203,6 +236,22 @@ def test_interim_responses_are_skipped(server, upstream):
     s = server(CONF, UP=u.port, WAITS=PATIENT)
     reply = get(s.port, "/")
     assert (reply.status, reply.body, reply.header("Link")) == (201, b"made", None)
+
+
+@pytest.mark.parametrize("setting, most", [("", 32), ("proxy_max_interim_responses 3;", 3), ("proxy_max_interim_responses 0;", 0)])
+@pytest.mark.parametrize("together", [True, False])
+def test_so_many_interim_responses_and_no_more(server, upstream, setting, most, together):
+    interim = b"HTTP/1.1 102 Processing\r\n\r\n"
+    answer = up.send(up.reply(200, b"made"))
+
+    def script(count):
+        pieces = [interim * count] if together else [interim] * count
+        return [up.request(), *[step for piece in pieces for step in (up.send(piece), up.sleep(0.005))], answer]
+    u = upstream(script(most) + script(most + 1))
+    s = server(CONF, UP=u.port, WAITS=setting)
+    assert get(s.port, "/").body == b"made"
+    assert get(s.port, "/").text.startswith("502|")
+    assert "upstream sent too many interim responses while reading response header from upstream" in errors(s)[0]
 
 
 def test_a_peer_that_stops_reading_an_upload_times_out_while_sending(server, upstream):

@@ -188,7 +188,7 @@ def test_a_peer_that_refuses_always_is_a_502(server, h2_upstream):
     u = h2_upstream(on_head=lambda s: s.reset(7))
     s = start(server, u)
     assert post(s.port, "/", b"x").status == 502
-    assert len(u.requests) == 2
+    assert len(u.requests) == 3
     s.wait_for_log("upstream refused the stream")
 
 
@@ -360,6 +360,18 @@ def test_a_head_that_is_too_big(server, h2_upstream):
     s.wait_for_log("upstream sent too big header while reading response header from upstream")
     u.on_head = lambda s: s.reply(200)
     assert get(s.port, "/").status == 200 and len(u.connections) == 1
+
+
+@pytest.mark.parametrize("setting, most", [("", 32), ("proxy_max_interim_responses 2;", 2)])
+def test_so_many_interim_responses_and_no_more(server, h2_upstream, setting, most):
+    def answer(stream):
+        for _ in range(most + (stream.path == "/more")):
+            stream.head(103, [("link", "x")])
+        stream.reply(200, b"made")
+    s = start(server, h2_upstream(on_head=answer), more=setting)
+    assert get(s.port, "/").body == b"made"
+    assert get(s.port, "/more").status == 502
+    s.wait_for_log("upstream sent too many interim responses while reading response header from upstream")
 
 
 @pytest.mark.parametrize("headers, reason", [

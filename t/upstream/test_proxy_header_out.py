@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """proxy_protocol on: a new connection to a peer begins with a PROXY header about its client, and serves that client only."""
 
+import socket
 import struct
 
 import pytest
@@ -21,6 +22,7 @@ http {
         location /v2 { proxy_protocol_version 2; proxy_pass http://app; }
         location /off { proxy_protocol off; proxy_pass http://app; }
         location /real { set_real_ip_from 127.0.0.1; proxy_pass http://app; }
+        location /real/v2 { set_real_ip_from 127.0.0.1; proxy_protocol_version 2; proxy_pass http://app; }
     }
 }
 """
@@ -94,3 +96,14 @@ def test_what_realip_found_is_the_client(world):
     with world.client() as client:
         assert client.get("/real", headers={"X-Real-IP": "192.0.2.1:99"}).text == "served"
         assert world.headers == [b"PROXY TCP4 192.0.2.1 127.0.0.1 99 %d\r\n" % world.server.port]
+
+
+@pytest.mark.parametrize("path", ["/real", "/real/v2"])
+def test_a_client_of_the_other_family_is_told_with_a_mapped_address(world, path):
+    """As haproxy sends it: UNKNOWN would make the proxy the client."""
+    with world.client() as client:
+        assert client.get(path, headers={"X-Real-IP": "[2001:db8::1]:99"}).text == "served"
+        port = world.server.port
+        mapped = socket.inet_pton(socket.AF_INET6, "2001:db8::1") + socket.inet_pton(socket.AF_INET6, "::ffff:127.0.0.1")
+        assert world.headers == [SIGNATURE + b"\x21\x21\0\x24" + mapped + struct.pack(">HH", 99, port) if "v2" in path
+                                 else b"PROXY TCP6 2001:db8::1 ::ffff:127.0.0.1 99 %d\r\n" % port]

@@ -286,3 +286,15 @@ def test_a_status_that_is_passed_on_is_no_failure_of_the_peer(server, upstream, 
     for _ in range(4):
         assert request(s.port, method, "/bad", body="b" if method == "POST" else None).status == 503
     assert get(s.port, "/").status == 200
+
+
+def test_a_peer_that_ends_a_kept_connection_on_each_post_has_failed(server, upstream):
+    """Only a try that is made again is as if it had not been."""
+    bad = upstream(up.serve(lambda r: None if r.method == "POST" else up.reply(200, "x")))
+    s = server(conf(a="max_fails=1 fail_timeout=60"), A=bad.port, B=upstream(ok("x")).port)
+    seen = []
+    for _ in range(4):
+        for method in ("GET", "GET", "POST", "POST"):
+            seen.append(request(s.port, method, "/", body="b" if method == "POST" else None).text)
+    assert [text[:3] for text in seen if text != "x"] == ["502"]
+    assert len([r for r in bad.requests if r.method == "POST"]) == 1

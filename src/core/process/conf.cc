@@ -29,11 +29,12 @@ ConfResult<Unit> set_term_action(Line& line, ProcessConf& own) {
 
 ConfResult<Unit> set_worker_processes(Line& line, ProcessConf& own) {
   if (line.word(1) == "auto") {
-    own.settings.worker_processes = usable_cpus();
+    own.settings.worker_processes = std::min(usable_cpus(), worker_processes_max);
     return Unit();
   }
   auto number = parse_decimal(line.word(1));
-  if (!number || *number == 0 || *number > 250) return line.directive_reason("invalid value");
+  if (!number || *number == 0) return line.directive_reason("invalid value");
+  if (*number > worker_processes_max) return format("\"worker_processes\" must not be more than {}", worker_processes_max);
   own.settings.worker_processes = static_cast<unsigned>(*number);
   return Unit();
 }
@@ -109,13 +110,16 @@ ConfResult<Unit> set_load_module(Line& line, ProcessConf&) {
   return format("module \"{}\" is not built in, and modules cannot be loaded", line.word(1));
 }
 
+static_assert(worker_processes_max == 510 && live_workers_max == 1023);  // as the sentence of worker_processes says
 constexpr Directive process_rows[] = {
     custom<set_flag<&ProcessSettings::daemon>, ProcessConf>("daemon", in_main, words(1), "Go to the background.").takes("on | off")
         .usual("on"),
     custom<set_flag<&ProcessSettings::master_process>, ProcessConf>("master_process", in_main, words(1),
                                                                     "Let a master supervise workers; off: one process does all.")
         .takes("on | off").usual("on"),
-    custom<set_worker_processes, ProcessConf>("worker_processes", in_main, words(1), "How many workers; auto: one per usable processor.")
+    custom<set_worker_processes, ProcessConf>("worker_processes", in_main, words(1),
+                                               "How many workers, up to 510; auto: one per usable processor. Those that still drain count: "
+                                               "a reload that would make more than 1023 in all is refused.")
         .takes("number | auto").usual("1"),
     slot<ProcessConf, &ProcessConf::pid>("pid", in_main, "File that the master's process id is written to."),
     custom<accept_path, ProcessConf>("lock_file", in_main, words(1), "Accepted; nothing needs a lock file here.").takes("file"),

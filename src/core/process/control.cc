@@ -57,6 +57,10 @@ int wait_for_verdict(const ServerStatus& before, const std::string& pid_path, ui
       log.error("reload failed: {}", now->reason);
       return 1;
     }
+    if (now && now->pid == before.pid && now->state == ServerState::leaving) {  // which does not reload any more
+      log.error("process {} is leaving", before.pid);
+      return 1;
+    }
     if (kill(before.pid, 0) < 0 && errno == ESRCH) {
       log.error("process {} exited before it answered", before.pid);
       return 1;

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "core/base/format.h"
+
 namespace fairlead {
 
 Generations::Generations(Program& program, InheritedSockets inherited) : program_(program), inherited_(std::move(inherited)) {}
@@ -47,14 +49,18 @@ bool Generations::commit_start() {
   return true;
 }
 
-ConfResult<> Generations::load_next() {
+ConfResult<> Generations::load_next(size_t live) {
   auto loaded = program_.load(&current());
   watch_.follow(program_.inputs());
   if (!loaded) return std::move(loaded.error());
-  return take_over(std::move(*loaded));
+  return take_over(std::move(*loaded), live);
 }
 
-ConfResult<> Generations::take_over(std::unique_ptr<Configuration> next) {
+ConfResult<> Generations::take_over(std::unique_ptr<Configuration> next, size_t live) {
+  unsigned wanted = next->settings().slot_count();
+  if (live + wanted > live_workers_max) {
+    return format("there is no room for {} workers beside {} that have not ended yet: at most {} in all", wanted, live, live_workers_max);
+  }
   ListenSet& before = current().listeners();
   ListenPlan plan{.mode = ListenPlan::Mode::reload, .workers = slots_of(next->settings()), .previous = &before};
   FL_TRY(next->listeners().open(plan, Logger(next->log())));
@@ -65,11 +71,11 @@ ConfResult<> Generations::take_over(std::unique_ptr<Configuration> next) {
   return Unit();
 }
 
-bool Generations::reload() {
+bool Generations::reload(size_t live) {
   ++status_.started;
   notice_.reloading();
   pid_file_.write_status(status_, log());
-  auto done = load_next();
+  auto done = load_next(live);
   status_.ok = done.ok();
   status_.generation = number();
   status_.reason.clear();

@@ -25,8 +25,8 @@ class Generations {
   // Behind the fork of a daemon: the pid file, then the point of no return. False is logged.
   bool commit_start();
   // The next one, committed; not while a new binary has the pid file. False is logged, everything is as before. The verdict is told by
-  // finish_reload().
-  bool reload();
+  // finish_reload(). `live`: workers of all generations, beside which those of the next one must find slots.
+  bool reload(size_t live);
   // Tells the verdict to whoever waits for it, once the new workers serve.
   void finish_reload();
 
@@ -69,8 +69,8 @@ class Generations {
     std::unique_ptr<Configuration> configuration;
     uint64_t number;
   };
-  ConfResult<> load_next();
-  ConfResult<> take_over(std::unique_ptr<Configuration> next);
+  ConfResult<> load_next(size_t live);
+  ConfResult<> take_over(std::unique_ptr<Configuration> next, size_t live);
   unsigned slots_of(const ProcessSettings& settings) const;
 
   Program& program_;

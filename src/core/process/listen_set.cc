@@ -135,12 +135,19 @@ bool ListenSet::uses(const ListenSocket* socket) const {
   return false;
 }
 
+// What a socket has from its bind() on.
+static void warn_of_fixed(const ListenSet::Listener& listener, const ListenSpec* before, const Logger& log) {
+  const ListenSpec& spec = listener.spec;
+  if (before && before->multipath != spec.multipath)
+    log.warn("whether {} is multipath cannot change while it is listened to, ignored", spec.addr.text());
+  if (spec.addr.family() == Addr::Family::inet6 && !listener.sockets.empty() && listener.sockets[0]->is_ipv6_only() != spec.ipv6_only)
+    log.warn("whether {} is for IPv6 only cannot change while it is listened to, ignored", spec.addr.text());
+}
+
 // Fills the slots from the front with what is already bound there.
 void ListenSet::adopt(Listener& listener, const ListenPlan& plan, const Logger& log) {
   size_t wanted = listener.spec.reuseport ? plan.workers : 1;
   const Listener* before = plan.previous ? plan.previous->find(listener.spec) : nullptr;
-  if (before && before->spec.multipath != listener.spec.multipath)
-    log.warn("whether {} is multipath cannot change while it is listened to, ignored", listener.spec.addr.text());
   for (size_t i = 0; before && i < before->sockets.size() && listener.sockets.size() < wanted; ++i) {
     if (before->sockets[i]->descriptor() >= 0) listener.sockets.push_back(before->sockets[i]);
   }
@@ -154,6 +161,7 @@ void ListenSet::adopt(Listener& listener, const ListenPlan& plan, const Logger& 
     listener.sockets.push_back(std::move(socket));
   }
   while (auto surplus = plan.inherited ? plan.inherited->take(listener.spec) : nullptr) retired_.push_back(std::move(surplus));
+  warn_of_fixed(listener, before ? &before->spec : nullptr, log);
   if (!listener.spec.reuseport) return;
   for (auto& socket : listener.sockets) socket->allow_reuseport(log);
 }
@@ -186,6 +194,7 @@ ConfResult<> ListenSet::start_listening(const ListenPlan& plan, const Logger& lo
   if (plan.mode == ListenPlan::Mode::test) return Unit();
   for (Listener& listener : listeners_) {
     for (auto& socket : listener.sockets) {
+      if (auto set = socket->capture(listener.spec); !set) return std::move(set.error().text);
       socket->configure(listener.spec, log);
       FL_TRY(socket->listen(listener.spec));
     }
@@ -229,11 +238,28 @@ void ListenSet::commit(ListenSet* previous, bool unlink_files, const Logger& log
     std::erase(old.sockets, nullptr);
   }
   if (previous) carry_retired(*previous);
-  for (const Listener& listener : listeners_) {
+  for (Listener& listener : listeners_) {
     const Listener* old = previous ? previous->find(listener.spec) : nullptr;
-    bool grows = old && old->spec.reuseport && old->sockets.size() < listener.sockets.size();
-    auto same_place = [&](auto& socket) { return at_place(*socket, listener.spec); };
-    if (grows || std::any_of(retired_.begin(), retired_.end(), same_place)) steer(listener, log);
+    if (old) listener.steered = old->steered;
+    if (must_steer(listener)) steer(listener, log);
+  }
+}
+
+bool ListenSet::has_retired(const Listener& listener) const {
+  return std::any_of(retired_.begin(), retired_.end(), [&](auto& socket) { return at_place(*socket, listener.spec); });
+}
+
+// Unless the kernel gives what arrives to the sockets in use and no others already.
+bool ListenSet::must_steer(const Listener& listener) const {
+  size_t live = listener.sockets.size();
+  if (listener.steered != 0) return listener.steered != live;
+  bool may_have_program = live > 1 && listener.sockets[0]->origin() != ListenSocket::Origin::opened;
+  return may_have_program || has_retired(listener);
+}
+
+void ListenSet::steer_again(const Logger& log) {
+  for (Listener& listener : listeners_) {
+    if (listener.sockets.size() > 1 || has_retired(listener)) steer(listener, log);
   }
 }
 
@@ -257,9 +283,12 @@ void ListenSet::retire_unused(Listener& old) {
 }
 
 // Slots are opened in order, so that the live sockets are the first of the kernel's group. It keeps the program: more slots need a new one.
-void ListenSet::steer(const Listener& listener, const Logger& log) const {
+void ListenSet::steer(Listener& listener, const Logger& log) {
   unsigned live = static_cast<unsigned>(listener.sockets.size());
-  if (steer_reuseport_group(*listener.sockets[0], listener.spec, live)) return;
+  if (steer_reuseport_group(*listener.sockets[0], listener.spec, live)) {
+    listener.steered = live;
+    return;
+  }
   log.warn(Errno{errno}, "connections to {} cannot be steered to the {} sockets in use", listener.spec.addr.text(), live);
 }
 

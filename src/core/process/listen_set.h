@@ -64,6 +64,9 @@ class ListenSet {
   struct Listener {
     ListenSpec spec;
     std::vector<std::shared_ptr<ListenSocket>> sockets;  // one, or with reuseport one per worker slot
+    // To how many sockets the program of the kernel's group gives what arrives; 0: the group has none. Kept by the kernel from one
+    // configuration to the next; nobody tells what another binary left.
+    unsigned steered = 0;
 
     // What the worker in `slot` accepts from.
     int descriptor(unsigned slot) const { return sockets[spec.reuseport ? slot : 0]->descriptor(); }
@@ -84,6 +87,9 @@ class ListenSet {
   // Sockets of slots that are gone (or that an old binary had more of) get no new connections from here on and become retired(); so do
   // those of the service manager, which stay open for a later set.
   void commit(ListenSet* previous, bool unlink_files, const Logger& log);
+
+  // Another binary that had the same sockets is gone: what arrives goes to the sockets of this set again, wherever that one had it go.
+  void steer_again(const Logger& log);
 
   std::span<const Listener> listeners() const { return listeners_; }
   // Sockets of slots that are gone, in the order of the kernel's group. The worker in slot 0 accepts what still stands in their backlogs.
@@ -111,7 +117,9 @@ class ListenSet {
   bool uses(const ListenSocket* socket) const;
   void retire_unused(Listener& old);
   void carry_retired(ListenSet& previous);
-  void steer(const Listener& listener, const Logger& log) const;
+  bool has_retired(const Listener& listener) const;
+  bool must_steer(const Listener& listener) const;
+  void steer(Listener& listener, const Logger& log);
 
   std::vector<Listener> listeners_;
   std::vector<std::shared_ptr<ListenSocket>> opened_;  // by this set, to be taken back until commit()

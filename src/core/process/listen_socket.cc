@@ -43,13 +43,17 @@ const char* prepare(int descriptor, const ListenSpec& spec) {
   if (!enable(descriptor, SOL_SOCKET, SO_REUSEADDR)) return "SO_REUSEADDR";
   if (spec.reuseport && !enable(descriptor, SOL_SOCKET, SO_REUSEPORT)) return "SO_REUSEPORT";
   if (spec.addr.family() == Addr::Family::inet6 && !enable(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, spec.ipv6_only)) return "IPV6_V6ONLY";
-#if defined(__linux__)
-  if (spec.transparent) {
-    bool six = spec.addr.family() == Addr::Family::inet6;
-    if (!enable(descriptor, six ? SOL_IPV6 : SOL_IP, six ? IPV6_TRANSPARENT : IP_TRANSPARENT)) return "IP_TRANSPARENT";
-  }
-#endif
   return nullptr;
+}
+
+bool make_transparent([[maybe_unused]] int descriptor, [[maybe_unused]] const Addr& addr, [[maybe_unused]] bool on) {
+#if defined(__linux__)
+  bool six = addr.family() == Addr::Family::inet6;
+  return enable(descriptor, six ? SOL_IPV6 : SOL_IP, six ? IPV6_TRANSPARENT : IP_TRANSPARENT, on);
+#else
+  errno = ENOPROTOOPT;
+  return false;
+#endif
 }
 
 }  // namespace
@@ -91,6 +95,7 @@ Result<std::shared_ptr<ListenSocket>, ListenError> ListenSocket::open(const List
   auto made = std::make_shared<ListenSocket>(fresh, spec.addr, Origin::opened, spec.stream);
   if (!set_flags(fresh)) return failed(errno, format("fcntl() {}", spec.addr.text()));
   if (const char* option = prepare(fresh, spec)) return failed(errno, format("setsockopt({}) {}", option, spec.addr.text()));
+  FL_TRY(made->capture(spec));
 #if defined(SO_SETFIB)
   if (spec.fib >= 0) made->set_option(SOL_SOCKET, SO_SETFIB, spec.fib, "SO_SETFIB", log);
 #endif
@@ -113,6 +118,19 @@ void ListenSocket::set_option(int level, int name, int value, const char* text, 
 }
 
 void ListenSocket::allow_reuseport(const Logger& log) { set_option(SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT", log); }
+
+Result<Unit, ListenError> ListenSocket::capture(const ListenSpec& spec) {
+  if (spec.transparent == transparent_) return Unit();
+  if (!make_transparent(descriptor_, addr_, spec.transparent)) return failed(errno, format("setsockopt(IP_TRANSPARENT) {}", addr_.text()));
+  transparent_ = spec.transparent;
+  return Unit();
+}
+
+bool ListenSocket::is_ipv6_only() const {
+  int only = 0;
+  socklen_t size = sizeof(only);
+  return getsockopt(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, &only, &size) == 0 && only != 0;
+}
 
 void ListenSocket::set_keepalive(const ListenSpec& spec, const Logger& log) {
   if (spec.keepalive == ListenSpec::Keepalive::system) {

@@ -75,6 +75,8 @@ class ListenSocket {
 
   // Lets further sockets be bound to the address. Needed on an adopted socket that had been opened without.
   void allow_reuseport(const Logger& log);
+  // Whether connections to foreign addresses come here, too, as `spec` says. Needs a capability (CAP_NET_ADMIN or CAP_NET_RAW).
+  Result<Unit, ListenError> capture(const ListenSpec& spec);
   // Applies the options of `spec` that may change on an open socket; a failure is an [alert] and goes on, as in nginx.
   void configure(const ListenSpec& spec, const Logger& log);
   // Begins to listen, or does it again with a new backlog. Nothing for datagrams.
@@ -88,6 +90,8 @@ class ListenSocket {
   const Addr& addr() const { return addr_; }
   Origin origin() const { return origin_; }
   bool is_stream() const { return stream_; }
+  // Of a socket for IPv6: it was bound so and stays so.
+  bool is_ipv6_only() const;
 
  private:
   void set_option(int level, int name, int value, const char* text, const Logger& log);
@@ -101,6 +105,7 @@ class ListenSocket {
   bool stream_;
   int backlog_ = INT32_MIN;  // of the last listen()
   bool deferred_ = false;
+  bool transparent_ = false;
   bool keepalive_set_ = false;
 };
 

@@ -58,7 +58,7 @@ class Alone final : public SingleProcess {
 
   Configuration* reload() override {
     generations_.log().notice("reconfiguring");
-    if (!generations_.reload()) return nullptr;
+    if (!generations_.reload(0)) return nullptr;
     generations_.finish_reload();
     return &generations_.current();
   }
@@ -325,6 +325,12 @@ const char* Master::name_of(unsigned slot) {
 void Master::spawn(unsigned slot) {
   const char* what = name_of(slot);
   clock().update();
+  // A reload sees to it beforehand; not so those who come back after another binary.
+  if (workers_.size() >= live_workers_max) {
+    log().alert("no more than {} workers can live while spawning \"{}\"", live_workers_max, what);
+    workers_.plan_respawn(slot, clock().now_ms() + RespawnPace::pause_max_ms);
+    return;
+  }
   auto ends = open_channel();
   if (!ends) {
     log().alert("{} while spawning \"{}\"", ends.error(), what);
@@ -407,7 +413,7 @@ void Master::reload() {
   }
   log().notice("reconfiguring");
   uint64_t before = generations_.number();
-  if (!generations_.reload()) return;
+  if (!generations_.reload(workers_.size())) return;
   not_accepting_ = false;
   start_workers();
   workers_.await(WorkerReport::ready, generations_.number(), ready_wait_ms);
@@ -464,6 +470,7 @@ void Master::new_binary_ended(pid_t pid, int status) {
   else log().notice("new binary process {} exited with code {}", pid, WEXITSTATUS(status));
   new_binary_ = 0;
   generations_.return_to_name();
+  generations_.current().listeners().steer_again(log());
   if (!serves() || !not_accepting_) return;
   not_accepting_ = false;
   start_workers();

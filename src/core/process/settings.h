@@ -13,13 +13,17 @@
 #include <vector>
 
 #include "core/process/cpu.h"
+#include "core/shm/worker_slots.h"
 
 namespace fairlead {
+
+// Twice so many, each time with an agent, have slots: a reload may begin while no old worker has gone.
+constexpr unsigned worker_processes_max = (worker_slots_max - 1) / 2 - 1;
 
 struct ProcessSettings {
   bool daemon = true;
   bool master_process = true;
-  unsigned worker_processes = 1;  // "auto" already resolved: usable_cpus()
+  unsigned worker_processes = 1;  // at most worker_processes_max; "auto" already resolved: usable_cpus()
   // Besides them a process that serves no client and stays who the master is; its slot follows theirs.
   bool privileged_agent = false;
   std::string pid_path;           // empty: no pid file

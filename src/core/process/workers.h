@@ -54,6 +54,7 @@ class WorkerTable {
   void close_channels();
 
   bool empty() const { return workers_.empty(); }
+  size_t size() const { return workers_.size(); }
   bool any_of(uint64_t generation) const;
   // Whether a worker that is not leaving serves the slot.
   bool serves(unsigned slot, uint64_t generation) const;

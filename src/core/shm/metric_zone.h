@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/shm/shm.h"
+#include "core/shm/worker_slots.h"
 
 namespace fairlead {
 
@@ -20,7 +21,7 @@ enum class MetricKind : uint8_t { counter, gauge, histogram };
 // How much room the series get. The zone's size follows from it, and the zone survives a reload only if the size stays.
 struct MetricLimits {
   uint32_t series_max = 10'000;  // beyond the families' own
-  uint32_t slots = 256;          // worker_slots_max
+  uint32_t slots = worker_slots_max;
 };
 
 class MetricZone {

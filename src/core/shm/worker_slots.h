@@ -3,7 +3,7 @@
 //
 // The board of worker slots: who runs in which slot, in which state, and the counters of stub_status. The master makes it once, before
 // the first fork, and keeps it over all generations. A worker claims a slot and writes only its own row, without locks; the master releases
-// it.
+// it. Only as much of the board is ever touched, by reading or writing, as slots were in use at once.
 #pragma once
 
 #include <sys/types.h>
@@ -21,19 +21,21 @@ namespace fairlead {
 using BoardSlot = uint32_t;
 constexpr BoardSlot master_slot = 0;
 constexpr BoardSlot no_slot = UINT32_MAX;
-// Slots, the master's included: workers of the newest generation and those that still drain.
-constexpr BoardSlot worker_slots_max = 256;
+// Slots, the master's included: workers of the newest generation and those that still drain. As many processes as nginx supervises at most.
+constexpr BoardSlot worker_slots_max = 1024;
+constexpr size_t live_workers_max = worker_slots_max - 1;
 
 enum class WorkerState : uint32_t { free, starting, serving, draining };
 
 // A worker's own row. Two cache lines that no other process writes.
 struct alignas(64) WorkerRow {
-  // Written by the master.
-  std::atomic<pid_t> pid{0};
+  std::atomic<pid_t> pid{0};  // 0: nobody's; cleared by the master
   std::atomic<uint32_t> generation{0};
-  std::atomic<WorkerState> state{WorkerState::free};  // serving and draining are written by the worker
-  std::atomic<bool> server_leaves{false};  // in the master's row: the end of the whole server has been announced
-  // Written by the worker: when its loop last began a turn (Clock::now_ms()), for a watchdog.
+  std::atomic<WorkerState> state{WorkerState::free};
+  // In the master's row.
+  std::atomic<bool> server_leaves{false};  // the end of the whole server has been announced
+  std::atomic<BoardSlot> slots_used{0};    // those from here on were never in use
+  // When its loop last began a turn (Clock::now_ms()), for a watchdog.
   std::atomic<uint64_t> turn_ms{0};
 
   // Since the master started, over all workers that had this slot.
@@ -66,13 +68,14 @@ class WorkerSlots {
   WorkerSlots& operator=(WorkerSlots&&) = delete;
   ~WorkerSlots();
 
-  // A fresh worker (or the master, before fork): a free slot, now `starting`; no_slot when all are taken. `set_pid` follows.
-  BoardSlot claim(uint32_t generation);
-  void set_pid(BoardSlot slot, pid_t pid);
+  // A fresh worker, whose process id is `pid`: the first free slot, now `starting`; no_slot when all are taken.
+  BoardSlot claim(uint32_t generation, pid_t pid);
   // Master, after the process was reaped (or could not be forked): the slot is free, its momentary counts are zero, the others stay.
   void release(BoardSlot slot);
-  // The slot of a process, or no_slot.
+  // The slot of a worker, or no_slot.
   BoardSlot find(pid_t pid) const;
+  // All that are in use are below; at least 1, the master's.
+  BoardSlot slots_used() const { return row(master_slot).slots_used.load(std::memory_order_relaxed); }
 
   // The whole server is about to end, and its workers still serve; not taken back.
   void announce_leave() { row(master_slot).server_leaves.store(true, std::memory_order_relaxed); }
@@ -84,7 +87,7 @@ class WorkerSlots {
   }
   const WorkerRow& row(BoardSlot slot) const { return const_cast<WorkerSlots*>(this)->row(slot); }
   ConnectionCounts counts() const;
-  // How many slots are in `state`; the master's row does not count.
+  // How many slots that are or were in use are in `state`; the master's row does not count.
   size_t count(WorkerState state) const;
 
  private:

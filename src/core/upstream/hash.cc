@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "core/upstream/hash.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "core/base/hash.h"
@@ -47,17 +48,19 @@ std::unique_ptr<PeerIndex> ConsistentHash::prepare(const PeerSet& set) const {
   auto ring = std::make_unique<Ring>();
   std::span<const Peer> peers = set.primaries();
   ring->same_server.assign(peers.size(), -1);
+  std::vector<uint32_t> weights(peers.size());  // by first peer of a name: the largest with that name, whose points include the others'
   for (size_t i = 0; i < peers.size(); ++i) {
     size_t first = 0;
     while (peers[first].spec.server != peers[i].spec.server) ++first;
-    if (first == i) {
-      ring->points.add(peers[i].spec.server, peers[i].spec.weight, static_cast<uint32_t>(i));
-    } else {
+    weights[first] = std::max(weights[first], peers[i].spec.weight);
+    if (first != i) {
       size_t last = first;
       while (ring->same_server[last] >= 0) last = static_cast<size_t>(ring->same_server[last]);
       ring->same_server[last] = static_cast<int32_t>(i);
     }
   }
+  for (size_t i = 0; i < peers.size(); ++i)
+    if (weights[i] > 0) ring->points.add(peers[i].spec.server, weights[i], static_cast<uint32_t>(i));
   ring->points.finish();
   return ring;
 }

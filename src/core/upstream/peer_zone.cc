@@ -14,13 +14,15 @@
 namespace fairlead {
 namespace {
 
-// Slots of a table: for the workers of four generations that drain at once, and for all that there may be on a machine with many
-// processors. Each costs eight bytes a peer. A zone keeps those it was made with: if later configurations have more workers, those beyond
-// share the last one, and what a killed one of them had in flight or held stays counted until the zone is made anew.
+// Slots of a table: for the workers of four generations that drain at once. Each costs eight bytes a peer, so that a zone of nginx's usual
+// size must not have many more. It keeps those it was made with: if more workers live, those beyond share the last one, and what a killed
+// one of them had in flight or held stays counted until the zone is made anew.
 constexpr uint32_t table_slots_min = 64;
+constexpr uint32_t table_slots_max = 256;
+static_assert(table_slots_max <= worker_slots_max);
 uint32_t slots_for(Generation& generation) {
   uint32_t workers = conf<ProcessConf>(generation.root()).settings.worker_processes;
-  return std::clamp(4 * workers, table_slots_min, worker_slots_max);
+  return std::clamp(4 * workers, table_slots_min, table_slots_max);
 }
 uint32_t table_slot(const PeerTable& table, uint32_t slot) { return std::min(slot, table.slots() - 1); }
 

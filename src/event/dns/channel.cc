@@ -65,7 +65,7 @@ static ares_addr_port_node server_node(const Addr& server) {
   return node;
 }
 
-Result<std::unique_ptr<DnsChannel>> DnsChannel::open(Loop& loop, std::span<const Addr> servers, int try_timeout_ms) {
+Result<std::unique_ptr<DnsChannel>> DnsChannel::open(Loop& loop, const Addr* server, int try_timeout_ms) {
   std::unique_ptr<DnsChannel> made(new DnsChannel(loop));
   if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) return Error{Fault::exhausted, Side::local, 0, "ares_library_init() failed"};
   char lookups[] = "b", no_file[] = "/dev/null";
@@ -73,24 +73,20 @@ Result<std::unique_ptr<DnsChannel>> DnsChannel::open(Loop& loop, std::span<const
   options.sock_state_cb = &DnsChannel::on_socket_state;
   options.sock_state_cb_data = made.get();
   int mask = ARES_OPT_SOCK_STATE_CB;
-  if (!servers.empty()) {
+  if (server) {
     // NOCHECKRESP: otherwise c-ares hides a SERVFAIL or REFUSED of its last server behind "connection refused".
     options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_NOCHECKRESP;
     options.timeout = try_timeout_ms;
     options.tries = 1;
     options.lookups = lookups;
     options.resolvconf_path = no_file;
-    mask |= ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_ROTATE | ARES_OPT_RESOLVCONF;
+    mask |= ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_RESOLVCONF;
   }
   int status = ares_init_options(&made->channel_, &options, mask);
-  if (status == ARES_SUCCESS && !servers.empty()) {
-    std::vector<ares_addr_port_node> nodes;
-    for (const Addr& server : servers) {
-      FL_ASSERT(server.is_ip());
-      nodes.push_back(server_node(server));
-    }
-    for (size_t i = 0; i + 1 < nodes.size(); ++i) nodes[i].next = &nodes[i + 1];
-    status = ares_set_servers_ports(made->channel_, nodes.data());
+  if (status == ARES_SUCCESS && server) {
+    FL_ASSERT(server->is_ip());
+    ares_addr_port_node node = server_node(*server);
+    status = ares_set_servers_ports(made->channel_, &node);
   }
   if (status != ARES_SUCCESS) return Error{Fault::exhausted, Side::local, 0, "ares_init_options() failed"};
   return made;

@@ -8,7 +8,6 @@
 #include <ares.h>
 
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "core/base/addr.h"
@@ -18,16 +17,15 @@ namespace fairlead {
 
 class DnsChannel {
  public:
-  // `servers`: asked in turns, within one question the next one after a silent one (a reply with an error ends the question). None: what
-  // the system is configured with (resolv.conf, hosts file).
-  // `try_timeout_ms`: how long one server has. Open it in the process that uses it: query numbers must differ between workers.
-  static Result<std::unique_ptr<DnsChannel>> open(Loop& loop, std::span<const Addr> servers, int try_timeout_ms);
+  // `server`: an IP address. nullptr: what the system is configured with (resolv.conf, hosts file).
+  // `try_timeout_ms`: how long the server has. Open it in the process that uses it: query numbers must differ between workers.
+  static Result<std::unique_ptr<DnsChannel>> open(Loop& loop, const Addr* server, int try_timeout_ms);
   // Calls back all that is still asked, with ARES_EDESTRUCTION.
   ~DnsChannel();
   DnsChannel(const DnsChannel&) = delete;
   DnsChannel& operator=(const DnsChannel&) = delete;
 
-  // Asks the servers for the records of `type` (class IN) of exactly this name. May call back at once.
+  // Asks the server, once, for the records of `type` (class IN) of exactly this name. May call back at once.
   void ask(const char* name, int type, ares_callback callback, void* argument);
   // Asks as the system would: hosts file, search domains.
   void ask_system(const char* name, int family, ares_addrinfo_callback callback, void* argument);

@@ -42,7 +42,9 @@ DnsQuery::DnsQuery(Loop& loop, Owner& owner, Question question)
 void DnsQuery::start() {
   if (std::exchange(started_, true)) return;
   Ref hold(this);
+  size_t server = owner_->servers().first();
   for (auto& part : parts_) {
+    if (part) part->server = server;
     if (part) ask(*part);
   }
 }
@@ -59,11 +61,12 @@ void DnsQuery::orphan() {
 // The reference of an open question is taken here and given back by its callback.
 void DnsQuery::ask(Part& part) {
   ++references_;
+  DnsChannel& channel = owner_->servers().channel(part.server);
   if (question_.by_system && !question_.service) {
     int family = question_.ipv4 && question_.ipv6 ? AF_UNSPEC : question_.ipv4 ? AF_INET : AF_INET6;
-    owner_->channel().ask_system(part.name.c_str(), family, &DnsQuery::on_system_reply, &part);
+    channel.ask_system(part.name.c_str(), family, &DnsQuery::on_system_reply, &part);
   } else {
-    owner_->channel().ask(part.name.c_str(), static_cast<int>(part.type), &DnsQuery::on_reply, &part);
+    channel.ask(part.name.c_str(), static_cast<int>(part.type), &DnsQuery::on_reply, &part);
   }
 }
 
@@ -74,9 +77,15 @@ bool DnsQuery::has_addresses() const {
 
 // Nobody is kept waiting for the second family longer than one round of the servers.
 bool DnsQuery::ask_again(Part& part, int status) {
-  if (waiters_ == 0 || has_addresses()) return false;
+  DnsServers& servers = owner_->servers();
+  bool silent = status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED;
   bool refused = status == ARES_ESERVFAIL || status == ARES_EREFUSED || status == ARES_ENOTIMP;
-  if (status == ARES_ETIMEOUT || (refused && part.refusals++ < question_.refusals_max)) {
+  if (silent) servers.note_silent(part.server);
+  else servers.note_reply(part.server);
+  if (silent || refused) part.server = servers.after(part.server);
+  bool within_round = silent && ++part.silent % servers.count() != 0;
+  if (!within_round && (waiters_ == 0 || has_addresses())) return false;
+  if (within_round || status == ARES_ETIMEOUT || (refused && ++part.refusals < servers.count())) {
     ask(part);
     return true;
   }

@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "event/dns/channel.h"
 #include "event/dns/reply.h"
+#include "event/dns/servers.h"
 #include "event/loop/sync.h"
 
 namespace fairlead {
@@ -37,7 +37,7 @@ class DnsQuery : public Link {
   // What a query asks of its resolver. Calls come from inside c-ares.
   class Owner {
    public:
-    virtual DnsChannel& channel() = 0;
+    virtual DnsServers& servers() = 0;
     // When an answer with this TTL is not to be trusted any more.
     virtual uint64_t expiry_ms(uint32_t ttl_s) const = 0;
     // `query.result()` is there. The owner gives its reference back.
@@ -54,7 +54,6 @@ class DnsQuery : public Link {
     bool by_system = false;  // hosts file and search domains
     size_t addresses_max = 0;
     uint32_t pause_ms = 0;   // before a question is asked again where nobody listened
-    size_t refusals_max = 0;  // how often a question is asked again after a server said that it failed
   };
 
   class Ref {
@@ -103,7 +102,9 @@ class DnsQuery : public Link {
     DnsType type;
     std::string name;  // the end of the aliases so far
     unsigned aliases = 0;
-    size_t refusals = 0;
+    size_t server = 0;     // who is asked
+    size_t silent = 0;     // how many have been
+    size_t refusals = 0;   // how many said that they failed
     bool ended = false;
     int status = ARES_SUCCESS;
     DnsReply reply;

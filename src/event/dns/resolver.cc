@@ -78,15 +78,15 @@ class Resolver::Waiting {
 Result<std::unique_ptr<Resolver>> Resolver::open(Loop& loop, ResolverOptions options) {
   FL_ASSERT(options.families.ipv4 || options.families.ipv6);
   std::unique_ptr<Resolver> made(new Resolver(loop, std::move(options)));
-  auto channel = DnsChannel::open(loop, made->options_.servers, static_cast<int>(made->options_.try_timeout_ms));
-  if (!channel) return channel.error();
-  made->channel_ = std::move(*channel);
+  auto servers = DnsServers::open(loop, made->options_.servers, static_cast<int>(made->options_.try_timeout_ms));
+  if (!servers) return servers.error();
+  made->servers_ = std::move(*servers);
   return made;
 }
 
 Resolver::~Resolver() {
   while (DnsQuery* query = queries_.pop_front()) query->orphan();
-  channel_.reset();
+  servers_.reset();
 }
 
 DnsFamilies Resolver::allowed(DnsFamilies wanted) const {
@@ -156,8 +156,6 @@ DnsQuery::Ref Resolver::join(std::string key, DnsFamilies families) {
   question.by_system = options_.servers.empty();
   question.addresses_max = options_.addresses_max;
   question.pause_ms = options_.try_timeout_ms;
-  // Other questions take their turns in between: one more than there are other servers.
-  question.refusals_max = options_.servers.size() > 1 ? options_.servers.size() : 0;
   DnsQuery::Ref query = DnsQuery::make(loop_, *this, std::move(question));
   queries_.push_back(*query.operator->());
   in_flight_.emplace(std::move(key), query);

@@ -84,7 +84,7 @@ class Resolver final : private DnsQuery::Owner {
   class Waiting;
 
   Resolver(Loop& loop, ResolverOptions options) : loop_(loop), options_(std::move(options)) {}
-  DnsChannel& channel() override { return *channel_; }
+  DnsServers& servers() override { return *servers_; }
   uint64_t expiry_ms(uint32_t ttl_s) const override;
   void finished(DnsQuery& query) override;
 
@@ -97,7 +97,7 @@ class Resolver final : private DnsQuery::Owner {
 
   Loop& loop_;
   ResolverOptions options_;
-  std::unique_ptr<DnsChannel> channel_;
+  std::unique_ptr<DnsServers> servers_;
   std::unordered_map<std::string, std::unique_ptr<Entry>, KeyHash, std::equal_to<>> cache_;
   List<Entry> by_use_;  // the one used last at the end
   std::unordered_map<std::string, DnsQuery::Ref> in_flight_;

@@ -184,9 +184,17 @@ std::optional<std::string_view> find_proxy_tlv(std::string_view tlvs, const Prox
   return find(ssl->substr(ssl_head_bytes), name.type);
 }
 
+static Addr as_inet6(const Addr& addr) {
+  if (addr.family() != Addr::Family::inet) return addr;
+  std::string mapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+  mapped += addr.bytes();
+  return Addr::inet6(mapped.data(), addr.port());
+}
+
 std::string make_proxy_header(ProxyVersion version, const Addr& source, const Addr& destination) {
-  bool known = source.is_ip() && source.family() == destination.family();
+  bool known = source.is_ip() && destination.is_ip();
   bool inet = known && source.family() == Addr::Family::inet;
+  if (known && source.family() != destination.family()) return make_proxy_header(version, as_inet6(source), as_inet6(destination));
   if (version == ProxyVersion::v1) {
     if (!known) return "PROXY UNKNOWN\r\n";
     return format("PROXY {} {} {} {} {}\r\n", inet ? "TCP4" : "TCP6", source.host_text(), destination.host_text(), source.port(),

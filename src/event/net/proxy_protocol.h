@@ -58,8 +58,8 @@ std::optional<ProxyTlvName> parse_proxy_tlv_name(std::string_view text);
 std::optional<std::string_view> find_proxy_tlv(std::string_view tlvs, const ProxyTlvName& name);
 
 enum class ProxyVersion : uint8_t { v1 = 1, v2 = 2 };
-// The header to send ahead for a connection from `source` to `destination`: UNKNOWN (LOCAL in version 2) unless both are IP
-// addresses of one family.
+// The header to send ahead for a connection from `source` to `destination`: UNKNOWN (LOCAL in version 2) unless both are IP addresses. Of
+// two families, as after a front server told of a client of the other one, the IPv4 address goes as ::ffff:a.b.c.d, as from haproxy.
 std::string make_proxy_header(ProxyVersion version, const Addr& source, const Addr& destination);
 
 }  // namespace fairlead

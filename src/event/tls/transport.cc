@@ -306,8 +306,8 @@ Result<Unit> TlsTransport::handshake_failed() {
   broken_ = true;
   Side side = SSL_is_server(ssl_.get()) ? Side::client : Side::upstream;
   if (ERR_peek_error() == 0) {
-    if (io_error_) return Error::from_errno(io_error_, "SSL_do_handshake() failed", side);
-    return Error{Fault::closed, side, 0, "peer closed connection in SSL handshake"};
+    constexpr const char* closed = "peer closed connection in SSL handshake";
+    return io_error_ ? Error::from_errno(io_error_, closed, side) : Error{Fault::closed, side, 0, closed};
   }
   failure_ = openssl_failure("SSL_do_handshake()");
   if (is_rejected) failure_ = "handshake rejected";

@@ -224,7 +224,10 @@ constexpr Directive core_rows[] = {
     slot<CoreConf, &CoreConf::underscores_in_headers>("underscores_in_headers", in_http | in_server,
                                                       "Allow `_` in names of header fields."),
     slot<CoreConf, &CoreConf::merge_slashes>("merge_slashes", in_http | in_server, "Take several slashes in a path as one."),
-    slot<CoreConf, &CoreConf::client_max_body_size>("client_max_body_size", any, "Largest request body, 0 for no limit; more is 413."),
+    slot<CoreConf, &CoreConf::client_max_body_size>(
+        "client_max_body_size", any,
+        "Largest request body, 0 for no limit; more is 413. One that its location let in is not refused where an error page leads, nor, if "
+        "its length is known, in a named location."),
     slot<CoreConf, &CoreConf::client_body_buffer_size>("client_body_buffer_size", any, "How much of a request body is kept in memory."),
     slot<CoreConf, &CoreConf::client_body_timeout>("client_body_timeout", any, "Time between two reads of a request body."),
     slot<CoreConf, &CoreConf::client_body_in_file_only>("client_body_in_file_only", any, "Always keep request bodies in files."),

@@ -88,13 +88,13 @@ static Location* longest_prefix(const Location& from, std::string_view uri) {
   return at >= 0 ? list[at] : nullptr;
 }
 
-// `location /x/` with a pass handler: the request for `/x` is for it, too. No sibling hides it but an exact `/x`.
-static bool wants_slash(const Location& from, std::string_view uri) {
+// `location /x/` with a pass handler: the request for `/x` is for it, too. No sibling hides it but an exact `/x`. nullptr: there is none.
+static Location* without_slash(const Location& from, std::string_view uri) {
   const std::vector<Location*>& list = from.lookup.prefixes;
   auto at = std::lower_bound(list.begin(), list.end(), uri, [](const Location* l, std::string_view u) { return l->name < u; });
   for (; at != list.end() && (*at)->name.starts_with(uri); ++at)
-    if ((*at)->redirects_without_slash && (*at)->name.size() == uri.size() + 1) return true;
-  return false;
+    if ((*at)->redirects_without_slash && (*at)->name.size() == uri.size() + 1) return *at;
+  return nullptr;
 }
 
 static Location* find_exact(const Location& from, std::string_view uri) {
@@ -113,17 +113,16 @@ static Found search(Location& from, std::string_view uri, Session& session, bool
     return {exact};
   }
   Location* prefix = longest_prefix(from, uri);
-  if (from.lookup.adds_slash && (!prefix || prefix->name.size() < uri.size()) && wants_slash(from, uri)) {
-    stop = true;
-    return {&from, true};
+  if (from.lookup.adds_slash && (!prefix || prefix->name.size() < uri.size())) {
+    if (Location* place = without_slash(from, uri)) {
+      stop = true;
+      return {place, true};
+    }
   }
   Found best{prefix ? prefix : &from};
-  bool inner_stop = prefix && prefix->match == Location::Match::prefix_no_regex;
-  if (prefix && !prefix->inner.empty()) best = search(*prefix, uri, session, inner_stop);
-  if (inner_stop) {
-    stop = true;
-    return best;
-  }
+  if (prefix && !prefix->inner.empty()) best = search(*prefix, uri, session, stop);
+  if (stop) return best;
+  if (prefix && prefix->match == Location::Match::prefix_no_regex) return best;  // "^~" is about the regexes beside it, not those outside
   for (Location* l : from.lookup.regexes) {
     if (!l->regex->match(session, uri)) continue;
     stop = true;

@@ -83,7 +83,7 @@ struct Location {
 // What `uri` leads to from `from` (the server level): the location, or `from` if none matches. A regex match sets the session's captures.
 struct Found {
   Location* location;
-  bool add_slash = false;  // redirect to the URI with a slash
+  bool add_slash = false;  // the location redirects to the URI with a slash
 };
 Found find_location(Location& from, std::string_view uri, Session& session);
 

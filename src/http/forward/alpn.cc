@@ -92,7 +92,7 @@ Task<Result<PeerExchange*>> AlpnProtocol::open(PeerCall call, uint64_t deadline_
     h2::StreamLease lease = pool.try_lease(call.target);
     if (lease) co_return co_await h2::client_protocol.open_on(std::move(lease), call, deadline_ms);
     if (choice->is_http_1) co_return co_await open_new(call, *choice, deadline_ms);
-    if (pool.is_full(call.target)) co_return co_await h2::client_protocol.open(call, deadline_ms);
+    if (pool.is_full(call.target) || pool.is_settling(call.target)) co_return co_await h2::client_protocol.open(call, deadline_ms);
     if (!choice->is_asked) break;
     WaitStatus status = co_await choice->changed.wait(deadline_ms);
     if (status == WaitStatus::timeout) co_return timed_out;

@@ -118,13 +118,12 @@ void Attempt::on_interim(void* self, ResponseHead& interim) {
 Result<Unit> Attempt::head_done() {
   header_ms_ = static_cast<int64_t>(request_.loop().now_ms() - started_ms_);
   if (head.status == 101 && !asks_upgrade_) return Error{Fault::malformed, Side::upstream, 0, "upstream sent unexpected 101 response"};
-  if (exchange_->is_headless()) {
-    While at(request_, doing());
-    request_.logger.error("upstream sent no valid HTTP/1.0 header");
-    // What lay on a kept connection before this request is nobody's answer to it.
-    bool is_answer = !exchange_->is_reused() && !target_.needs_head;
-    if (!is_answer) return Error{Fault::malformed, Side::upstream, 0, "upstream sent no valid HTTP/1.0 header"};
-  }
+  if (!exchange_->is_headless()) return Unit();
+  constexpr const char* what = "upstream sent no valid HTTP/1.0 header";
+  // What lay on a kept connection before this request is nobody's answer to it.
+  if (exchange_->is_reused() || target_.needs_head) return Error{Fault::malformed, Side::upstream, 0, what};
+  While at(request_, doing());
+  request_.logger.error("{}", what);
   return Unit();
 }
 

@@ -19,7 +19,7 @@ ConfResult<Unit> ConfValue<http::RetryBackoff>::parse(Line& line, http::RetryBac
     bool base = word.starts_with("base=");
     if (!base && !word.starts_with("max=")) return line.invalid_parameter(i);
     auto ms = parse_time_ms(word.substr(base ? 5 : 4), TimeGrain::milliseconds);
-    if (!ms || *ms == 0) return line.invalid_parameter(i);
+    if (!ms || *ms == 0 || *ms > UINT32_MAX) return line.invalid_parameter(i);  // 49 days: no product of it overflows
     (base ? field.base_ms : field.max_ms) = *ms;
   }
   if (field.base_ms == 0) return line.directive_reason("needs \"base=\"");
@@ -135,7 +135,10 @@ static ConfResult<Unit> check_buffers(Block& block, ForwardConf& conf, std::stri
   return Unit();
 }
 
-void finish_tries(ForwardConf& conf) { conf.dropped = dropped_fields(conf); }
+void finish_tries(ForwardConf& conf) {
+  conf.dropped = dropped_fields(conf);
+  conf.passes_server = !conf.dropped.holds("Server");
+}
 
 ConfResult<Unit> finish_forward(Block& block, ForwardConf& conf, std::string_view prefix) {
   FL_TRY(check_buffers(block, conf, prefix));

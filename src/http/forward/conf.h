@@ -109,8 +109,10 @@ struct ForwardConf {
   Flags<Ignore> ignore_headers;
   std::vector<std::string_view> hide_headers;
   std::vector<std::string_view> pass_headers;
+  uint64_t interim_max = 32;
   // Made by finish_forward and finish_tries.
   HeaderNames dropped;  // fields and trailers of a reply that clients do not get
+  bool passes_server = false;  // Server is not among them
   bool obeys_x_accel_buffering = false;  // replies have a say: there are directives for the buffers
 
   uint64_t largest_buffer() const { return std::max<uint64_t>(buffer_size, buffers.bytes); }
@@ -228,7 +230,7 @@ constexpr auto connect_directives = std::array<Directive, 10>{
 
 // What those have besides that pass messages.
 template <class Conf, FixedText P>
-constexpr auto message_directives = std::array<Directive, 11>{
+constexpr auto message_directives = std::array<Directive, 12>{
     slot<Conf, &ForwardConf::stale_retry>(joined_name<P, "_stale_retry">, in_http_any,
                                           "Send again, whatever its method, what was not read by a peer that ended a kept connection."),
     slot<Conf, &ForwardConf::try_timeout>(joined_name<P, "_try_timeout">, in_http_any,
@@ -239,6 +241,8 @@ constexpr auto message_directives = std::array<Directive, 11>{
     slot<Conf, &ForwardConf::intercept_errors>(joined_name<P, "_intercept_errors">, in_http_any,
                                                "Let error_page answer for replies of 300 and above."),
     slot<Conf, &ForwardConf::buffer_size>(joined_name<P, "_buffer_size">, in_http_any, "Largest head of a reply."),
+    slot<Conf, &ForwardConf::interim_max>(joined_name<P, "_max_interim_responses">, in_http_any,
+                                          "Most interim responses (1xx) ahead of a reply; with more the reply is invalid."),
     slot<Conf, &ForwardConf::ignore_headers>(joined_name<P, "_ignore_headers">, in_http_any,
                                              "Reply header fields whose meaning is ignored."),
     slot<Conf, &ForwardConf::hide_headers>(joined_name<P, "_hide_header">, in_http_any, "A reply header field that clients do not get."),

@@ -38,17 +38,18 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   to.is_fresh = target.fresh_only;
   to.limits = plan.limits;
   std::string_view key = peer.spec.name;
-  if (choice && choice->bind.valid()) {
-    to.connect.bind = choice->bind;
-    key = request.arena().join({key, "|", choice->bind.text()});
+  if (choice && choice->terms.bind.valid()) {
+    to.connect.bind = choice->terms.bind;
+    key = request.arena().join({key, "|", choice->terms.bind.text()});
   } else if (conf.bind.address.is_set()) {
     key = request.arena().join({key, "|", read_bind(request, conf, to.connect)});
   }
   if (!plan.greeting.empty()) key = request.arena().join({key, "|", plan.greeting});
   to.connect.greeting = plan.greeting;
   if (!plan.protocol.name.empty()) key = request.arena().join({key, "|", plan.protocol.name});
-  if (plan.tls && !(choice && choice->in_clear)) {
-    to.connect.tls = plan.tls->target(request, plan.tls_host, plan.alpn_protocols);
+  if (plan.tls && !(choice && choice->terms.in_clear)) {
+    std::string_view host = choice && !choice->host.empty() ? choice->host : plan.tls_host;
+    to.connect.tls = plan.tls->target(request, host, plan.alpn_protocols);
     to.connect.tls->must_choose = plan.must_choose_alpn && !plan.alpn_protocols.empty();
     key = request.arena().join({key, "|", to.connect.tls->identity});
     if (plan.asks_tls_hooks) ask_hooks(request, *to.connect.tls, key);
@@ -65,6 +66,7 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
   to.read_timeout_ms = conf.read_timeout;
   to.try_timeout_ms = conf.try_timeout;
   to.head_bytes_max = conf.buffer_size;
+  to.interim_max = conf.interim_max;
   to.needs_head = plan.needs_head;
   if (!fairlead::conf<CoreConf>(request).early_hints.empty()) to.hints = &conf;
   return to;
@@ -72,9 +74,10 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
 
 // What a chooser wants otherwise than the configuration.
 void apply_choice(const PeerChoice& choice, AttemptTarget& to) {
-  if (choice.connect_timeout_ms) to.connect_timeout_ms = choice.connect_timeout_ms;
-  if (choice.send_timeout_ms) to.send_timeout_ms = choice.send_timeout_ms;
-  if (choice.read_timeout_ms) to.read_timeout_ms = choice.read_timeout_ms;
+  const PeerTerms& terms = choice.terms;
+  if (terms.connect_timeout_ms) to.connect_timeout_ms = terms.connect_timeout_ms;
+  if (terms.send_timeout_ms) to.send_timeout_ms = terms.send_timeout_ms;
+  if (terms.read_timeout_ms) to.read_timeout_ms = terms.read_timeout_ms;
   to.keep = {choice.keepalive_ms, choice.keepalive_requests};
 }
 
@@ -179,6 +182,12 @@ Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target,
 // What a failed try's $upstream_status says: nothing where the client failed, in its body, before the peer answered.
 uint16_t status_for_log(const Error& error) { return error.side == Side::client ? uint16_t{0} : Retry::status_of(error); }
 
+void note_outcome(TryRecord& record, const Outcome& outcome) {
+  record.status = outcome.error.fault == Fault::none ? outcome.status : status_for_log(outcome.error);
+  record.error = outcome.error;
+  record.reason = Retry::reason_of(outcome);
+}
+
 // `passed`: the body that is kept as it passes; nullptr: it was read ahead, or there is none.
 Outcome outcome_of(const Result<Unit>& ran, const Attempt& attempt, const AttemptRequest& what, const ReplayBody* passed) {
   Outcome outcome;
@@ -231,11 +240,53 @@ struct Forwarding {
   const ForwardPlan& plan;
   Target target;
   AttemptRequest what;
+  const Body* source = nullptr;  // the body that what.body is, or was made of
   ReplayBody* passed = nullptr;  // what.body, where it is kept as it passes
 };
 
 // The client's leaving ends it: a reply that is to be stored is worth having all the same.
 static bool may_abort(const ForwardPlan& plan) { return !plan.conf.ignore_client_abort && plan.conf.store.mode == StorePath::Mode::off; }
+
+static bool passes_body(const Request& request, const ForwardPlan& plan) { return request.head.has_body() && plan.conf.pass_request_body; }
+
+// One that the module made: it is in memory as a whole, or a translation of the client's, which is not made twice.
+static void keep_made_body(Request& request, Forwarding& work) {
+  uint64_t kept_max = work.plan.has_own_body ? UINT64_MAX : work.plan.conf.replay_buffer_size.bytes;
+  work.what.body = work.passed = request.arena().make<ReplayBody>(*work.what.body, kept_max);
+}
+
+// When nothing has to be waited for any more before the first try.
+static void prepare_tries(Request& request, Forwarding& work) {
+  const ForwardPlan& plan = work.plan;
+  work.passed = nullptr;
+  // An upstream before an error_page or X-Accel-Redirect that led here may have been sent it.
+  if (request.spooled_body) rewind_body(request);
+  else if (passes_body(request, plan)) work.passed = &pass_body(request, plan.conf.replay_buffer_size.bytes);
+  work.what.body = &request.body();
+  work.source = work.what.body;
+  plan.build(request, work.what, plan.module_plan);
+  if (work.what.has_body && work.what.body != work.source) keep_made_body(request, work);
+}
+
+// The chooser asks for the request to be made anew, or gave it another body. The body that there was is sent again as it is: a translation
+// of it may have been read in part.
+static void follow_choice(Request& request, Forwarding& work, const PeerChoice& choice) {
+  const ForwardPlan& plan = work.plan;
+  Body& source = request.body();
+  bool has_other_body = &source != work.source;
+  if (!choice.rebuilds && !has_other_body) return;
+  AttemptRequest before = std::exchange(work.what, AttemptRequest());
+  work.what.is_again = true;
+  if (has_other_body) {
+    prepare_tries(request, work);
+    return;
+  }
+  work.what.body = &source;
+  plan.build(request, work.what, plan.module_plan);
+  if (!work.what.has_body || work.what.body == work.source) return;
+  if (plan.has_own_body || !before.has_body) keep_made_body(request, work);
+  else work.what.body = before.body;
+}
 
 static constexpr Error access_denied{Fault::denied, Side::upstream, 0, "access to the upstream is denied"};
 
@@ -248,7 +299,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
   Picker picker(request, target, plan.conf.next_upstream_tries);
   QueueStay stay;
   Pick pick = picker.pick_first();
-  if (target.queue && pick.status != PickStatus::picked) pick = co_await picker.wait_in_queue(stay);
+  if (target.queue && pick.status != PickStatus::picked && picker.refused_status() == 0) pick = co_await picker.wait_in_queue(stay);
   Random& random = request.worker().state<Upstreams>().random();
   Retry retry(plan.conf, request.method, target.peers->try_count(), request.loop().now_ms());
   LastTry last;
@@ -257,6 +308,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     if (picker.refused_status() != 0) co_return Verdict::status(picker.refused_status());
     if (pick.status != PickStatus::picked) co_return no_peer(request, plan, target, stay);
     retry.allow_more(picker.more_tries(pick));
+    if (const PeerChoice* choice = picker.choice()) follow_choice(request, work, *choice);
     Try one(request, plan, target, std::move(pick.lease), picker.choice());
     if (first) {
       one.record.new_group = request.tries != &one.record;
@@ -278,9 +330,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     Outcome outcome = outcome_of(ran, one.attempt, work.what, work.passed);
     if (!allowed) outcome.condition = Next::denied;
     if (ran && plan.judge) outcome.condition = co_await condition_of_reply(plan, one.attempt, retry.has_tries());
-    one.record.status = ran ? outcome.status : status_for_log(outcome.error);
-    one.record.error = outcome.error;
-    one.record.reason = Retry::reason_of(outcome);
+    note_outcome(one.record, outcome);
     Again again = retry.again(outcome, request.loop().now_ms(), random);
     request.logger.debug("http upstream: {} status {}{}", one.record.peer, one.record.status, again == Again::no ? "" : ", another try");
     bool is_undone = again == Again::same_peer && (outcome.stale || outcome.refused);  // as if it had not been
@@ -300,9 +350,9 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
       one.finish(retry.is_failure(outcome) ? TryEnd::failed : TryEnd::unknown);
       co_return Verdict::status(Retry::status_of(outcome.error));
     }
-    last = LastTry{true, retry.is_failure(outcome), one.record.status};
+    last = LastTry{true, again != Again::same_peer && retry.is_failure(outcome), one.record.status};
     uint32_t index = one.peer().index;
-    one.finish(retry.is_failure(outcome) ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
+    one.finish(last.failed ? TryEnd::failed : again == Again::same_peer ? TryEnd::unknown : TryEnd::ok);
     if (again == Again::same_peer) picker.forget(index);
     if (again == Again::same_peer && outcome.stale) target.fresh_only = true;
     if (work.passed) work.passed->rewind();
@@ -310,8 +360,6 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
     if (retry.pause_ms() > 0) co_await Sleep(request.loop(), retry.pause_ms());
   }
 }
-
-static bool passes_body(const Request& request, const ForwardPlan& plan) { return request.head.has_body() && plan.conf.pass_request_body; }
 
 // The body has to be there as a whole before the first try. One that came with its head is kept in any case: then it can be sent again.
 static bool must_read_body(Request& request, const ForwardPlan& plan) {
@@ -327,21 +375,6 @@ static uint64_t time_of_tries(const ForwardPlan& plan) {
   uint64_t configured = plan.conf.request_timeout;
   if (configured == 0 || plan.time_ms == 0) return std::max(configured, plan.time_ms);
   return std::min(configured, plan.time_ms);
-}
-
-// When nothing has to be waited for any more before the first try.
-static void prepare_tries(Request& request, Forwarding& work) {
-  const ForwardPlan& plan = work.plan;
-  uint64_t kept_max = plan.conf.replay_buffer_size.bytes;
-  // An upstream before an error_page or X-Accel-Redirect that led here may have been sent it.
-  if (request.spooled_body) rewind_body(request);
-  else if (passes_body(request, plan)) work.passed = &pass_body(request, kept_max);
-  work.what.body = &request.body();
-  const Body* own = work.what.body;
-  plan.build(request, work.what, plan.module_plan);
-  // One that the module made: it is in memory as a whole, or a translation of the client's, which is not made twice.
-  if (work.what.has_body && work.what.body != own)
-    work.what.body = work.passed = request.arena().make<ReplayBody>(*work.what.body, plan.has_own_body ? UINT64_MAX : kept_max);
 }
 
 static Task<Verdict> find_and_try(Request& request, Forwarding& work) {

@@ -40,7 +40,8 @@ struct ForwardPlan {
   std::string_view url_scheme = "http://"; // for the log and $upstream_addr's error lines
   std::string_view url_path;
   std::string_view greeting;               // sent ahead on a new connection; connections with another one are not shared
-  // Makes the head of the request into `what`, whose body and framing are set; called when the body's length is settled.
+  // Makes the head of the request into `what`, whose body and framing are set; called when the body's length is settled, and again before
+  // a try for which a chooser wants the request made anew.
   void (*build)(Request& request, AttemptRequest& what, const void* module_plan) = nullptr;
   // Edits the reply's fields before they become the response's (redirects, cookies).
   void (*edit_reply)(Request& request, ResponseHead& reply, const void* module_plan) = nullptr;

@@ -31,7 +31,8 @@ Pick Picker::pick_first() {
 }
 
 Pick Picker::pick(const LastTry& last) {
-  if (chooser_) return choose(last);
+  if (chooser_ && !choose(last)) return Pick();
+  if (is_named()) return pick_named();
   Random& random = upstreams_.random();
   uint64_t now_ms = request_.loop().now_ms();
   PickRequest wanted{state_, request_.arena(), random, process_clock.seconds(), key_, request_.client_addr, bound_, now_ms};
@@ -40,26 +41,32 @@ Pick Picker::pick(const LastTry& last) {
   return made;
 }
 
-Pick Picker::choose(const LastTry& last) {
-  static const RoundRobin only_one;
-  Pick made;
+bool Picker::choose(const LastTry& last) {
+  const Chosen* before = chosen_;
   chosen_ = request_.arena().make<Chosen>();
   PeerChoice& choice = chosen_->choice;
+  if (before) choice.terms = before->choice.terms;
   choice.more_tries_max = static_cast<unsigned>(tries_max_ - tries_allowed_);
-  if (!chooser_->choose(request_, last, choice)) return made;
+  chosen_->is_refused = !chooser_->choose(request_, last, choice);
+  if (chosen_->is_refused) return false;
+  if (!choice.address.valid()) return true;
   tries_allowed_ += std::min(choice.more_tries, choice.more_tries_max);
   std::vector<PeerSpec> one(1);
   one[0].address = choice.address;
   one[0].name = one[0].server = choice.address.text();
   one[0].max_fails = 0;
   chosen_->set.emplace(std::move(one));
+  return true;
+}
+
+Pick Picker::pick_named() {
+  static const RoundRobin only_one;
   PickState state;
-  made = only_one.pick(*chosen_->set, PickRequest{state, request_.arena(), upstreams_.random(), process_clock.seconds()});
-  return made;
+  return only_one.pick(*chosen_->set, PickRequest{state, request_.arena(), upstreams_.random(), process_clock.seconds()});
 }
 
 size_t Picker::more_tries(const Pick& pick) const {
-  if (chosen_) return chosen_->choice.more_tries;
+  if (is_named()) return chosen_->choice.more_tries;
   return pick.lease->spec.drain ? 1 : 0;  // it is not counted among the peers to try
 }
 

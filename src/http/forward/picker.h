@@ -37,12 +37,14 @@ class Picker {
 
   // Of the last pick; nullptr: there is no chooser. Lies in the request's arena.
   const PeerChoice* choice() const { return chosen_ ? &chosen_->choice : nullptr; }
-  // The chooser chose nothing; else 0.
-  uint16_t refused_status() const { return chosen_ && !chosen_->set ? chosen_->choice.refused_status : uint16_t{0}; }
+  // The chooser wants this answer instead of a peer; else 0.
+  uint16_t refused_status() const { return chosen_ && chosen_->is_refused ? chosen_->choice.refused_status : uint16_t{0}; }
   // How many tries this pick adds to those that the peers of the set allow.
   size_t more_tries(const Pick& pick) const;
   // That peer may be picked again.
-  void forget(uint32_t peer_index) { state_.tried.remove(peer_index); }
+  void forget(uint32_t peer_index) {
+    if (!is_named()) state_.tried.remove(peer_index);
+  }
 
   // What became of the try on `peer`, for whoever ties sessions to peers: its reply is the answer, and has been passed on.
   void note_reply(const Headers& fields, const Peer& peer);
@@ -54,9 +56,14 @@ class Picker {
   // A chooser's answer for one try, in the request's arena: the lease of the try points into the set.
   struct Chosen {
     PeerChoice choice;
-    std::optional<PeerSet> set;  // of the one peer; none: refused
+    std::optional<PeerSet> set;  // of the one peer; none: refused, or one of the group's
+    bool is_refused = false;
   };
-  Pick choose(const LastTry& last);
+  // The peer of the last pick was named by the chooser.
+  bool is_named() const { return chosen_ && chosen_->set; }
+  // False: refused.
+  bool choose(const LastTry& last);
+  Pick pick_named();
   // The peers as they are now, none of them tried.
   void refresh();
 

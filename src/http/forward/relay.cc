@@ -24,6 +24,31 @@ namespace fairlead::http {
 
 namespace {
 
+// A message has one value of these at most. As in nginx the first counts, for us and for whoever gets the reply.
+constexpr KnownHeaderSet single_valued(KnownHeader::content_type, KnownHeader::content_encoding, KnownHeader::date, KnownHeader::server,
+                                       KnownHeader::last_modified, KnownHeader::etag, KnownHeader::expires, KnownHeader::accept_ranges,
+                                       KnownHeader::location, KnownHeader::refresh, KnownHeader::x_accel_redirect,
+                                       KnownHeader::x_accel_expires, KnownHeader::x_accel_limit_rate, KnownHeader::x_accel_buffering,
+                                       KnownHeader::x_accel_charset);
+
+[[gnu::cold]] void drop_repeated(Request& request, Headers& headers) {
+  While doing(request, "reading response header from upstream");
+  for (const Headers::Field& field : headers) {
+    if (!single_valued.holds(field.known)) continue;
+    const Headers::Field* first = headers.find(field.known);
+    if (first == &field) continue;
+    request.logger.warn("upstream sent duplicate header line: \"{}: {}\", previous value: \"{}: {}\", ignored", field.name, field.value,
+                        first->name, first->value);
+  }
+  KnownHeaderSet seen;
+  headers.remove_if([&seen](const Headers::Field& field) {
+    if (!single_valued.holds(field.known)) return false;
+    bool repeats = seen.holds(field.known);
+    seen.add(field.known);
+    return repeats;
+  });
+}
+
 // What a redirected X-Accel response keeps of the reply.
 constexpr KnownHeaderSet kept_by_accel(KnownHeader::content_type, KnownHeader::set_cookie, KnownHeader::cache_control, KnownHeader::expires,
                                        KnownHeader::accept_ranges, KnownHeader::content_disposition);
@@ -240,6 +265,7 @@ bool try_relay(Relay& relay) {
   relay.attempt.note_times(relay.record);
   Response& response = request.response;
   request.upstream_headers = &reply.headers;
+  if (reply.headers.may_repeat()) [[unlikely]] drop_repeated(request, reply.headers);
   if (opens_tunnel(relay)) return false;
   if (is_intercepted(request, relay.plan, reply.status)) {
     keep_challenges(request, reply);
@@ -256,7 +282,8 @@ bool try_relay(Relay& relay) {
   response.head.framing.content_length = reply.framing.content_length;
   if (lacks_body(relay)) announce_no_body(request);
   response.reads_ahead = is_buffered(conf, reply.headers);
-  response.foreign_location = true;
+  response.is_reply = response.foreign_location = true;
+  if (conf.passes_server) response.adds_server = reply.headers.has(KnownHeader::server);
   std::optional<FilePlace> place = store_place(request, conf, reply);
   if (relay.plan.edit_reply) relay.plan.edit_reply(request, reply, relay.plan.module_plan);
   response.head.headers.take_over(reply.headers, [&](const Headers::Field& field) { return conf.dropped.holds(field); });

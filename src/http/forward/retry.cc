@@ -4,7 +4,12 @@
 
 #include <algorithm>
 
+#include "http/request/client_failure.h"
+
 namespace fairlead::http {
+
+// How often a refused stream is sent again to the same peer: once for a limit of streams that was not known, once for one that has changed.
+static constexpr unsigned refusals_max = 2;
 
 Retry::Retry(const ForwardConf& conf, Method method, size_t tries, uint64_t now_ms)
     : conf_(conf), method_(method), tries_left_(tries), started_ms_(now_ms) {
@@ -56,7 +61,7 @@ bool Retry::is_failure(const Outcome& outcome) const {
   if (is_plain_success(outcome)) return false;
   const Error& error = outcome.error;
   if (error.fault == Fault::unsupported) return false;
-  if (error.fault != Fault::none) return error.side == Side::upstream && !outcome.stale && !outcome.refused;
+  if (error.fault != Fault::none) return error.side == Side::upstream;
   return outcome.status != 403 && outcome.status != 404 && is_listed(outcome);
 }
 
@@ -66,9 +71,10 @@ Again Retry::again(const Outcome& outcome, uint64_t now_ms, Random& random) {
   if (is_plain_success(outcome)) return Again::no;
   bool replied = outcome.error.fault == Fault::none;
   if (!replied && outcome.error.side != Side::upstream) return Again::no;
-  // Once on the same peer: it may only have been about to leave, or full for a moment. Then it is an error like others, but a safe one.
-  if (outcome.refused && !outcome.body_lost && !refused_before_ && !conf_.next_upstream.has(Next::off)) {
-    refused_before_ = true;
+  // To the same peer: it may only have been about to leave, or full for a moment, and has told by then how many streams it takes. Then it
+  // is an error like others, but a safe one.
+  if (outcome.refused && !outcome.body_lost && refusals_ < refusals_max && !conf_.next_upstream.has(Next::off)) {
+    ++refusals_;
     return Again::same_peer;
   }
   // Once: a request that makes peers close is not sent over every connection that is kept.
@@ -115,12 +121,7 @@ uint64_t Retry::draw_pause(Random& random) const {
 }
 
 uint16_t Retry::status_of(const Error& error) {
-  if (error.side == Side::client) {
-    if (error.fault == Fault::too_large) return 413;
-    if (error.fault == Fault::timeout) return 408;
-    if (error.fault == Fault::malformed) return 400;
-    return 499;
-  }
+  if (error.side == Side::client) return status_of_client_failure(error);
   if (error.side == Side::local) return 500;
   if (error.fault == Fault::timeout) return 504;
   return 502;
@@ -129,7 +130,7 @@ uint16_t Retry::status_of(const Error& error) {
 std::string_view Retry::reason_of(const Outcome& outcome) {
   const Error& error = outcome.error;
   if (error.fault == Fault::none) return {};
-  if (error.side == Side::client) return "DC";
+  if (error.side == Side::client) return reason_of_client_failure(error);
   if (!outcome.connected) return error.fault == Fault::timeout ? "UT" : "UF";
   switch (error.fault) {
     case Fault::timeout: return "UT";

@@ -46,7 +46,8 @@ class Retry {
   void allow_more(size_t tries);
   // Of the last again(): milliseconds to wait before the next try: features.md 2, uniform in [0, min((2^N - 1) * base, max)).
   uint64_t pause_ms() const { return pause_ms_; }
-  // Does the outcome count as a failure of the peer (max_fails)? What it cannot do for this request it may well do for others.
+  // Does the outcome count as a failure of the peer (max_fails)? What it cannot do for this request it may well do for others. No question
+  // where it is asked again (Again::same_peer): that try is as if it had not been.
   bool is_failure(const Outcome& outcome) const;
   // The status a client gets for an outcome without reply.
   static uint16_t status_of(const Error& error);
@@ -65,7 +66,7 @@ class Retry {
   uint64_t started_ms_;
   unsigned retries_ = 0;
   uint64_t pause_ms_ = 0;
-  bool refused_before_ = false;  // the peer refused this request without looking at it
+  unsigned refusals_ = 0;        // so often this request was sent again because the peer had refused it without looking at it
   bool was_stale_ = false;       // ... and it was sent again for that: no kept connection is used any more
   std::string_view refused_;
 };

@@ -30,7 +30,7 @@ static void use_addresses(Request& request, const RuntimeTarget& where, std::spa
   std::vector<PeerSpec> specs;
   for (const Addr& address : addresses) {
     PeerSpec spec;
-    spec.address = address;
+    spec.address = address.unmapped();  // rules about addresses are written for what is reached
     spec.address.set_port(where.port);
     spec.name = spec.address.text();
     spec.server = std::string(where.host);
@@ -69,7 +69,7 @@ Task<Result<Unit>> resolve_target(Request& request, const RuntimeTarget& where, 
   }
   auto literal = parse_addr(where.host, where.port, AddrUse::connect);
   if (literal && !literal->is_name()) {
-    if (leads_back(request, literal->addr)) {
+    if (leads_back(request, literal->addr.unmapped())) {
       request.logger.error("the original destination {} is the server's own listener", literal->addr.text());
       co_return Error{Fault::unavailable, Side::upstream, 0, "forwarding would go in circles"};
     }

@@ -9,6 +9,8 @@ namespace fairlead::http::h1 {
 
 // A read with less room than this is not worth its system call.
 static constexpr size_t read_room_min = 2048;
+// Reads of one discard(), before others have their turn.
+static constexpr int discard_reads_max = 16;
 
 Coding request_coding(const Framing& framing) {
   if (framing.chunked) return Coding::chunked;
@@ -93,14 +95,14 @@ Task<Result<Unit>> ReceivedBody::ready() {
   co_return error_;
 }
 
-bool ReceivedBody::discard() {
-  Chunk chunk;
-  for (int i = 0; i < 64; ++i) {
+Poll ReceivedBody::discard() {
+  for (int reads = 0; reads <= discard_reads_max;) {
+    if (from_.unread().empty()) ++reads;  // what is in the buffer already is little work, however many chunks it is
+    Chunk chunk;                          // let go before the next read: the segment can be filled again
     Poll polled = poll(chunk);
-    if (polled == Poll::end) return true;
-    if (polled != Poll::ready) return false;
+    if (polled != Poll::ready) return polled;
   }
-  return false;
+  return Poll::ready;
 }
 
 }  // namespace fairlead::http::h1

@@ -49,8 +49,9 @@ class ReceivedBody final : public Body {
     first_wait_whom_ = whom;
     first_wait_ = call;
   }
-  // Pulls and drops what is there. True when the body is complete.
-  bool discard();
+  // Pulls and drops what is there. end: of the whole body; pending: nothing is there now; ready: a fair share was read, and there may be
+  // more at once (in buffers, too, of which the socket says nothing): go on after a Yield.
+  Poll discard();
   uint64_t received_bytes() const { return received_; }
 
  private:

@@ -7,9 +7,6 @@
 
 namespace fairlead::http::h1 {
 
-// A cap on interim responses before the answer, so that a peer cannot keep a request busy for ever.
-static constexpr int interim_max = 32;
-
 constinit const ClientProtocol client_protocol;
 
 static_assert(sizeof(ClientExchange) <= ExchangePlace::bytes);
@@ -48,16 +45,19 @@ const char* ClientExchange::end(bool uploaded) {
 }
 
 const char* ClientExchange::surplus() const {
-  if (is_tunnel_ || !body_ || !body_->is_complete() || peer_->unread().empty()) return nullptr;
-  if (head_.framing.chunked) return "upstream sent data after final chunk";
+  if (is_tunnel_ || head_.status == 101 || !body_ || !body_->is_complete() || peer_->unread().empty()) return nullptr;
+  if (method_ == Method::head) return "upstream sent a body in reply to a HEAD request";
+  if (head_.framing.chunked && has_body(head_.status)) return "upstream sent data after final chunk";
   return "upstream sent more data than specified in \"Content-Length\" header";
 }
+
+static constexpr Error too_big{Fault::too_large, Side::upstream, 0, "upstream sent too big header"};
 
 HeadPoll ClientExchange::read_more() {
   Connection& peer = *peer_;
   if (!peer.watch().is_ready(peer.transport().read_wait()) && !peer.transport().has_pending()) return HeadPoll::pending;
   if (peer.unread().size() >= target_.head_bytes_max)
-    return fail(Error{Fault::too_large, Side::upstream, 0, "upstream sent too big header"});
+    return fail(too_big);
   IoResult result = peer.fill(target_.head_bytes_max);
   switch (result.status) {
     case IoStatus::ok: answer_bytes_ = true; return HeadPoll::done;
@@ -70,7 +70,7 @@ HeadPoll ClientExchange::read_more() {
 
 HeadPoll ClientExchange::poll_head() {
   Connection& peer = *peer_;
-  for (int interim = 0; interim < interim_max;) {
+  for (;;) {
     ParseResult parsed = peer.unread().empty() ? ParseResult::need_more : parser_->parse(peer.unread());
     if (parsed == ParseResult::failed) {
       error_detail_ = parser_->error().detail;
@@ -85,11 +85,14 @@ HeadPoll ClientExchange::poll_head() {
       if (more != HeadPoll::done) return more;
       continue;
     }
+    // However much came with it at once: the limit is the head's, not that of a read.
+    if (parser_->consumed() > target_.head_bytes_max) return fail(too_big);
     // Views of the head are looked at until the log is written, when the connection may serve others or be gone.
     arena_.make<SegmentRef>(peer.segment());
     peer.consume(parser_->consumed());
     if (is_interim(head_.status)) {
-      ++interim;
+      if (++interim_seen_ > target_.interim_max)
+        return fail(Error{Fault::malformed, Side::upstream, 0, "upstream sent too many interim responses"});
       if (interim_.tell) interim_.tell(interim_.whom, head_);
       head_.headers.clear();
       head_.framing = Framing();
@@ -99,7 +102,6 @@ HeadPoll ClientExchange::poll_head() {
     begin_body();
     return HeadPoll::done;
   }
-  return fail(Error{Fault::malformed, Side::upstream, 0, "upstream sent too many interim responses"});
 }
 
 void ClientExchange::begin_headless_body() {

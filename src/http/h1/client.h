@@ -58,11 +58,13 @@ class ClientExchange final : public PeerExchange {
   BodyRules rules_;
   Sender sender_;
   ReceivedBody* body_ = nullptr;  // in the request's arena
+  uint32_t interim_seen_ = 0;
   Method method_;
-  bool reused_;
-  bool answer_bytes_ = false;
-  bool headless_ = false;
-  bool is_tunnel_ = false;
+  // Bits, for the room of an ExchangePlace.
+  bool reused_ : 1;
+  bool answer_bytes_ : 1 = false;
+  bool headless_ : 1 = false;
+  bool is_tunnel_ : 1 = false;
   InterimHook interim_;
   std::string_view error_detail_;
   Error error_;

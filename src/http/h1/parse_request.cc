@@ -379,8 +379,11 @@ bool RequestParser::finish_absolute() {
 bool RequestParser::finish_host() {
   const Headers::Field* field = head_.headers.find(KnownHeader::host);
   if (!field) {
-    bool required = head_.is_http_1_1();
-    return !required || fail(line_at_, 400, "client sent HTTP/1.1 request without \"Host\" header");
+    if (!head_.is_http_1_1()) return true;
+    if (!within_limits(line_at_)) return false;
+    HeadFault fault(400, "client sent HTTP/1.1 request without \"Host\" header");
+    fault.lacks_host = true;
+    return give_up(fault);
   }
   std::optional<Authority> authority = parse_authority(field->value, head_.headers.arena());
   if (!authority) return fail(line_at_, 400, "client sent invalid host header", field->value);

@@ -156,19 +156,6 @@ LingerRules lingering_of(const Request& request, const ServerRules& rules) {
   return {core.lingering_time, core.lingering_timeout, core.lingering_close == Lingering::always};
 }
 
-// After the answer: what the client still sends of its request is read and dropped, for a while. True: the connection may go on.
-Task<bool> drop_rest(Connection& client, ReceivedBody& body, LingerRules lingering) {
-  uint64_t ends_ms = client.loop().now_ms() + lingering.time_ms;
-  while (!body.discard()) {
-    uint64_t now_ms = client.loop().now_ms();
-    if (body.has_failed() || now_ms >= ends_ms) co_return false;
-    uint64_t deadline = std::min(ends_ms, now_ms + lingering.timeout_ms);
-    WaitStatus status = co_await client.readable(deadline);
-    if (status == WaitStatus::timeout) co_return false;
-  }
-  co_return true;
-}
-
 // Whether the client sent more than was read of it. A socket closed over such bytes is reset, and the client may lose the answer then.
 bool has_sent_more(Connection& client, const ServerRules& rules) {
   if (!client.unread().empty()) return true;
@@ -191,6 +178,29 @@ Left left_to_linger(LingerRules lingering) {
   return Left{After::linger, static_cast<uint32_t>(std::min<uint64_t>(lingering.timeout_ms, UINT32_MAX)), lingering.time_ms};
 }
 
+// After the answer: what the client still sends of its request is read and dropped, for a while. What cannot be read as a body is still
+// read, to the client's end: it may not have its answer yet.
+Task<Left> drop_rest(Connection& client, ReceivedBody& body, LingerRules lingering, uint64_t idle_ms) {
+  Loop& loop = client.loop();
+  uint64_t ends_ms = loop.now_ms() + lingering.time_ms;
+  for (;;) {
+    Poll dropped = body.discard();
+    if (dropped == Poll::end) co_return Left{After::next_request, 0, idle_ms};
+    uint64_t now_ms = loop.now_ms();
+    if (now_ms >= ends_ms) co_return Left();
+    if (dropped == Poll::failed) {
+      lingering.time_ms = ends_ms - now_ms;
+      co_return left_to_linger(lingering);
+    }
+    if (dropped == Poll::ready) {
+      co_await Yield(loop);
+      continue;
+    }
+    WaitStatus status = co_await client.readable(std::min(ends_ms, now_ms + lingering.timeout_ms));
+    if (status == WaitStatus::timeout) co_return Left();
+  }
+}
+
 // After the answer, as far as this request decides; `idle_ms`: of the connection if it goes on.
 Task<Left> after_answer(Connection& client, const ServerRules& rules, ServerExchange& exchange, LingerRules lingering, uint64_t idle_ms) {
   ReceivedBody& body = exchange.body();
@@ -199,11 +209,9 @@ Task<Left> after_answer(Connection& client, const ServerRules& rules, ServerExch
     bool lingers = lingering.always || !body.is_complete() || has_sent_more(client, rules);
     co_return lingers ? left_to_linger(lingering) : Left();
   }
-  if (!body.is_complete()) {
-    bool complete = co_await drop_rest(client, body, lingering);
-    if (!complete) co_return Left();
-  }
-  co_return Left{After::next_request, 0, idle_ms};
+  if (body.is_complete()) co_return Left{After::next_request, 0, idle_ms};
+  exchange.lift_body_limit();
+  co_return co_await drop_rest(client, body, lingering, idle_ms);
 }
 
 // While the rest of a head is waited for the sink knows of it, however that ends.

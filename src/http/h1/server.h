@@ -43,6 +43,8 @@ class ServerExchange final : public Exchange {
   Connection* take_connection() override;
   void reset_on_close() override { client_.reset_on_close(); }
 
+  // Nobody takes the body any more: however large it is, it may come.
+  void lift_body_limit() { rules_.bytes_max = UINT64_MAX; }
   // After the response: whether another request may follow, as far as this exchange is concerned.
   bool keeps_alive() const { return finished_ && keep_alive_ && !client_.is_broken(); }
   ReceivedBody& body() { return body_; }

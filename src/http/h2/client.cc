@@ -90,7 +90,7 @@ void ClientExchange::take_status(std::string_view value) {
   block_status_ = static_cast<uint16_t>(*status);
   if (block_status_ == 101) return fail_head(Fault::malformed, "upstream sent unexpected 101 response");
   if (!is_interim(block_status_)) return;
-  if (++interim_ > interim_max) return fail_head(Fault::malformed, "upstream sent too many interim responses");
+  if (++interim_ > target_.interim_max) return fail_head(Fault::malformed, "upstream sent too many interim responses");
   interim_head_ = interim_hook_.tell ? arena_.make<ResponseHead>(arena_) : nullptr;
   block_ = interim_head_ ? &interim_head_->headers : nullptr;
   if (interim_head_) interim_head_->status = block_status_;
@@ -211,8 +211,10 @@ Task<Result<PeerExchange*>> ClientProtocol::open(PeerCall call, uint64_t deadlin
   }
   if (!call.what.fields->protocol.empty() || call.target.is_fresh) lease = pool.try_lease(call.target);
   if (!lease) {
-    bool is_room = co_await find_room(call);
-    if (!is_room) co_return no_room;
+    // Without room for another connection one may still wait for a stream of those that are there.
+    bool is_room = true;
+    if (pool.lacks_connection(call.target)) is_room = co_await find_room(call);
+    if (!is_room && !pool.has_connection(call.target)) co_return no_room;
     auto leased = co_await pool.lease(call.target, deadline_ms);
     if (!leased) co_return leased.error();
     lease = std::move(*leased);

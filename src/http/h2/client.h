@@ -13,8 +13,6 @@
 
 namespace fairlead::http::h2 {
 
-// A cap on interim responses before the answer, so that a peer cannot keep a request busy for ever.
-constexpr int interim_max = 32;
 
 struct HeldLease {
   StreamLease lease;
@@ -71,7 +69,7 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   size_t head_bytes_ = 0;             // as RFC 9113 section 6.5.2 counts, of the block in work
   Event head_event_;
   uint16_t block_status_ = 0;
-  int interim_ = 0;
+  uint64_t interim_ = 0;
   bool reused_;
   bool opened_ = false;
   bool open_failed_ = false;

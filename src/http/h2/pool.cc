@@ -15,8 +15,11 @@ namespace fairlead::http::h2 {
 static constexpr size_t turn_bytes_max = 256 * 1024;
 // How long the last frames of a connection that ends may take.
 static constexpr uint64_t farewell_ms = 1000;
-// Streams that a connection on its way may be expected to bring: RFC 9113 section 6.5.2 asks peers to allow no fewer.
+// Streams that a connection may be expected to bring while nothing is known of the peer: RFC 9113 section 6.5.2 asks it to allow no fewer.
 static constexpr uint64_t expected_streams = 100;
+// How many of them are opened at once; the others wait for the SETTINGS, which come within a round trip. What is opened beyond the peer's
+// limit costs a refusal.
+static constexpr uint64_t early_streams = 10;
 
 // One connection at work. Lives in the frame of its runner, which waits for the last lease.
 class PeerLink final : public Link, private SessionEvents {
@@ -46,9 +49,9 @@ class PeerLink final : public Link, private SessionEvents {
   Session& session() { return session_; }
   Event& settled() { return settled_; }
   bool has_settings() const { return has_settings_; }
-  bool has_room(uint64_t streams_max) const {
-    return !leaving_ && leases_ < streams_max && session_.room() + session_.stream_count() > leases_;
-  }
+  bool has_room(uint64_t streams_max) const;
+  // How many of `streams`, which a connection is expected to bring, this one may still turn out to have room for.
+  uint64_t streams_to_come(uint64_t streams) const { return has_settings_ || streams <= leases_ ? 0 : streams - leases_; }
   // The peer allows no stream at all, for now.
   bool is_shut() const { return has_settings_ && leases_ == 0 && session_.room() == 0; }
   // Gives whether there was one before.
@@ -83,6 +86,7 @@ class PeerLink final : public Link, private SessionEvents {
   uint64_t made_ms_, idle_since_ms_, heard_ms_;
   uint64_t ping_sent_ms_ = 0;  // 0: none is unanswered
   bool has_settings_ = false;
+  bool has_new_settings_ = false;  // those that wait have not had their turn yet
   bool leaving_ = false;
   bool unanswered_ = false;    // a PING was not answered in time
 };
@@ -122,13 +126,24 @@ class PeerGroup {
   bool has_waiters() const { return !waiters_.empty(); }
   // `waiter` is decided now or later; until then it stands in line.
   void enqueue(LeaseWaiter& waiter);
-  // Makes a connection if those that wait are too many for those that are there. Not from inside nghttp2.
+  // Makes connections if those that wait are too many for those that are there. Not from inside nghttp2. May end the group, unless called
+  // by one of its runners.
   void connect_if_needed();
+  // How many more connections those that wait, and `more` like them, need.
+  uint64_t missing_connections(const PeerLimits& limits, uint64_t more) const;
   // Room was made on some connection.
   void serve_waiters();
   // `connection` is one more. The first lease on it; empty if it has ended at once.
   StreamLease adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection);
   bool is_full(const PeerLimits& limits) const { return limits.connections_max && connection_count() >= limits.connections_max; }
+  // There is one, or one is on its way.
+  bool has_connection() const { return !links_.empty() || !plans_.empty(); }
+  // The peer's settings are not known on some connection that stands: it may turn out to have more room.
+  bool is_settling() const;
+  // The peer has said on one of the connections how many streams it allows. It is likely to say so on the next one, too.
+  void learn_streams_max(uint32_t streams) { streams_max_ = streams; }
+  // Streams on a connection whose settings are not known yet.
+  uint64_t early_streams_max() const { return streams_max_.value_or(early_streams); }
   // Some connection shows that the peer allows no streams: another one would have no more room.
   bool is_shut() const;
   // Some connection stands whose handshake has not ended.
@@ -149,10 +164,16 @@ class PeerGroup {
   List<PeerLink> links_;  // that take streams
   List<LeaseWaiter> waiters_;
   List<LinkPlan> plans_;  // of connections on their way
+  std::optional<uint32_t> streams_max_;  // what the peer allowed when it was last heard of
   size_t runners_ = 0;    // tasks of make_link and run_link
 };
 
 // -- the connection --
+
+bool PeerLink::has_room(uint64_t streams_max) const {
+  if (!has_settings_) streams_max = std::min(streams_max, group_.early_streams_max());
+  return !leaving_ && leases_ < streams_max && session_.room() + session_.stream_count() > leases_;
+}
 
 bool PeerLink::take_stream() {
   if (leases_++ == 0) {
@@ -189,9 +210,9 @@ void PeerLink::goes_away(int32_t, ErrorCode code) {
 }
 
 void PeerLink::settings_changed() {
-  has_settings_ = true;
+  has_settings_ = has_new_settings_ = true;
+  group_.learn_streams_max(session_.peer_setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS));
   settled_.set();
-  if (!leaving_) group_.serve_waiters();
 }
 
 // One lazy timer for idleness and pings: it may fire early, and then looks again.
@@ -240,7 +261,9 @@ Task<Unit> PeerLink::run() {
       ping_sent_ms_ = 0;
       if (rules_.ping_interval_ms) arm_tick();  // the next ping is due before the time-out of the last one would have been
     }
-    if (leaving_) group_.connect_if_needed();
+    bool has_changed = std::exchange(has_new_settings_, false);  // by one frame or several: the last one says what holds
+    if (has_changed && !leaving_) group_.serve_waiters();
+    if (has_changed || leaving_) group_.connect_if_needed();
     if (end == Session::ReadEnd::more) {
       co_await Yield(loop);
       continue;
@@ -299,17 +322,35 @@ void PeerGroup::enqueue(LeaseWaiter& waiter) {
   connect_if_needed();  // may decide the waiter, and end this group
 }
 
+uint64_t PeerGroup::missing_connections(const PeerLimits& limits, uint64_t more) const {
+  if (is_full(limits) || is_shut()) return 0;
+  uint64_t streams = std::clamp<uint64_t>(streams_max_.value_or(expected_streams), 1, limits.streams_max);
+  uint64_t waiting = more, coming = 0;
+  for (const LeaseWaiter* one = waiters_.front(); one; one = waiters_.next(*one)) ++waiting;
+  for (const LinkPlan* plan = plans_.front(); plan; plan = plans_.next(*plan)) coming += streams;
+  for (const PeerLink* link = links_.front(); link; link = links_.next(*link)) coming += link->streams_to_come(streams);
+  if (waiting <= coming) return 0;
+  uint64_t missing = (waiting - coming + streams - 1) / streams;
+  return limits.connections_max ? std::min<uint64_t>(missing, limits.connections_max - connection_count()) : missing;
+}
+
 void PeerGroup::connect_if_needed() {
-  const LeaseWaiter* first = waiters_.front();
-  if (!first) return;
-  uint64_t waiting = 0, connecting = 0;
-  for (LeaseWaiter* one = waiters_.front(); one; one = waiters_.next(*one)) ++waiting;
-  for (LinkPlan* plan = plans_.front(); plan; plan = plans_.next(*plan)) ++connecting;
-  const PeerLimits& limits = *first->target.limits;
-  if (is_full(limits) || is_shut()) return;
-  if (waiting <= connecting * std::min(limits.streams_max, expected_streams)) return;
-  ++runners_;
-  pool_.links_.spawn(make_link(first->target));
+  if (waiters_.empty()) return;
+  uint64_t missing = missing_connections(*waiters_.front()->target.limits, 0);
+  ++runners_;  // a connection that fails at once ends nothing here
+  // The worker's last places are not for further connections. That there is room for the first was seen to by who asks for it.
+  for (; missing > 0 && !waiters_.empty() && (pool_.worker_.has_room() || !has_connection()); --missing) {
+    ++runners_;
+    pool_.links_.spawn(make_link(waiters_.front()->target));
+  }
+  --runners_;
+  forget_if_empty();
+}
+
+bool PeerGroup::is_settling() const {
+  for (const PeerLink* link = links_.front(); link; link = links_.next(*link))
+    if (!link->has_settings()) return true;
+  return false;
 }
 
 bool PeerGroup::is_shut() const {
@@ -348,7 +389,8 @@ LinkPlan::LinkPlan(const AttemptTarget& target)
   if (connect.tls) connect.tls = connect.tls->copy_to(*arena);
 }
 
-// A connection for those that wait; none: they have been told why, unless another one may come.
+// A connection for those that wait; none: they have been told why, unless another one may come. A connection that is there is not waited
+// for then: its streams may last, while another peer may be free.
 Task<std::unique_ptr<PooledConnection>> PeerGroup::open_link(LinkPlan& plan) {
   Worker& worker = pool_.worker_;
   uint64_t deadline = worker.loop().deadline(plan.connect_timeout_ms);
@@ -360,7 +402,7 @@ Task<std::unique_ptr<PooledConnection>> PeerGroup::open_link(LinkPlan& plan) {
     (*connected)->slot = std::move(slot);
     co_return std::move(*connected);
   }
-  if (plans_.empty() && links_.empty()) fail_waiters(connected.error(), plan.connect.tls);
+  if (plans_.empty()) fail_waiters(connected.error(), plan.connect.tls);
   co_return nullptr;
 }
 
@@ -444,9 +486,29 @@ StreamLease PeerPool::adopt(const AttemptTarget& target, std::unique_ptr<PooledC
   return group_of(target.key).adopt(target, std::move(connection));
 }
 
-bool PeerPool::is_full(const AttemptTarget& target) const {
+const PeerGroup* PeerPool::find_group(const AttemptTarget& target) const {
   auto found = groups_.find(target.key.text);
-  return found != groups_.end() && found->second->is_full(*target.limits);
+  return found == groups_.end() ? nullptr : found->second.get();
+}
+
+bool PeerPool::is_full(const AttemptTarget& target) const {
+  const PeerGroup* group = find_group(target);
+  return group && group->is_full(*target.limits);
+}
+
+bool PeerPool::is_settling(const AttemptTarget& target) const {
+  const PeerGroup* group = find_group(target);
+  return group && group->is_settling();
+}
+
+bool PeerPool::has_connection(const AttemptTarget& target) const {
+  const PeerGroup* group = find_group(target);
+  return group && group->has_connection();
+}
+
+bool PeerPool::lacks_connection(const AttemptTarget& target) const {
+  const PeerGroup* group = find_group(target);
+  return !group || group->missing_connections(*target.limits, 1) > 0;
 }
 
 Error unasked_error() {

@@ -73,12 +73,19 @@ class PeerPool {
   StreamLease adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection);
   // There are as many connections to it as there may be.
   bool is_full(const AttemptTarget& target) const;
+  // There is a connection to it whose SETTINGS are not known yet, so that it may turn out to have room.
+  bool is_settling(const AttemptTarget& target) const;
+  // There is a connection to it, or one is on its way.
+  bool has_connection(const AttemptTarget& target) const;
+  // One more that waits for a lease would need a further connection.
+  bool lacks_connection(const AttemptTarget& target) const;
 
   size_t connection_count() const { return links_.count(); }
 
  private:
   friend class PeerGroup;
   PeerGroup& group_of(const PoolKey& key);
+  const PeerGroup* find_group(const AttemptTarget& target) const;  // nullptr: none
 
   Worker& worker_;
   struct KeyHash {

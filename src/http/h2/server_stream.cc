@@ -85,23 +85,23 @@ void ServerStream::send_interim(uint16_t status, const Headers* headers) {
   session().send();
 }
 
-// RFC 8441 section 5: a WebSocket is opened by 200, so any other success must not say that.
-static uint16_t connect_status(uint16_t status) {
-  if (status == 101) return 200;
-  return status / 100 == 2 ? 501 : status;
+// RFC 8441 section 5: a WebSocket is opened by 200, so any other success must not say that, neither here nor in the log.
+static uint16_t settle_connect(ResponseHead& answer) {
+  if (answer.status == 101) return 200;
+  if (answer.status / 100 == 2) answer.status = 501;
+  return answer.status;
 }
 
 void ServerStream::submit_head(Outgoing& response) {
   head_submitted_ = true;
-  const ResponseHead& answer = response.head;
-  bool opens = answer.status == 101;
-  uint16_t status = head_.is_extended_connect ? connect_status(answer.status) : answer.status;
+  ResponseHead& answer = response.head;
+  bool opens = answer.status == 101, bodiless = !has_body(answer.status) && !opens;
+  uint16_t status = head_.is_extended_connect ? settle_connect(answer) : answer.status;
   FieldList fields;
   fields.add(":status", status_text(arena_, status));
   for (const Headers::Field& field : answer.headers)
     if (!of_connection.holds(field.known) && field.known != KnownHeader::sec_websocket_accept) fields.add(field.name, field.value);
   int64_t length = answer.framing.content_length;
-  bool bodiless = !has_body(answer.status) && !opens;
   if (length != no_length && (!bodiless || answer.status == 304)) fields.add("content-length", arena_.copy(format("{}", length)));
   sends_body_ = !response.head_only && !bodiless && length != 0;
   if (request_) set_chunk_bytes(static_cast<uint32_t>(conf<H2Conf>(*request_).chunk_size.bytes));

@@ -38,6 +38,7 @@ struct HeadFault {
 
   uint16_t status = 0;           // what the client gets, 414 and 494 included; 502 for responses
   bool in_request_line = false;  // else in the fields
+  bool lacks_host = false;       // no Host is there, and that is the fault
   int sys = 0;                   // errno, or 0
   const char* what = "";         // for the log, e.g. "client sent invalid method"
   std::string_view detail;       // the text in question, unescaped, or empty; valid as long as the buffer and the head

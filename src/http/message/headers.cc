@@ -145,6 +145,7 @@ void Headers::adopt(Headers& other) {
   size_ = other.size_;
   room_ = other.room_;
   std::memcpy(slots_, other.slots_, sizeof slots_);
+  may_repeat_ = may_repeat_ || other.may_repeat_;
   other.fields_ = nullptr;
   other.size_ = other.room_ = 0;
   std::memset(other.slots_, 0, sizeof other.slots_);

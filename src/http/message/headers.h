@@ -96,6 +96,8 @@ class Headers {
   const Field* next_same(const Field& field) const;
   bool has(KnownHeader known) const { return slots_[static_cast<unsigned>(known)] != 0; }
   size_t count(KnownHeader known) const;
+  // False: no known name has been added twice since this list was made.
+  bool may_repeat() const { return may_repeat_; }
   // The first value; empty if there is none (or if it is empty).
   std::string_view value(KnownHeader known) const {
     const Field* field = find(known);
@@ -159,6 +161,7 @@ class Headers {
   void note_slot(KnownHeader known, uint32_t index) {
     uint8_t& slot = slots_[static_cast<unsigned>(known)];
     if (slot == 0) slot = index + 1 < slot_overflow ? static_cast<uint8_t>(index + 1) : slot_overflow;
+    else may_repeat_ = true;
   }
   const Field* find_from(size_t index, KnownHeader known) const;
   std::string_view join_from(const Field* first) const;
@@ -173,6 +176,7 @@ class Headers {
   uint32_t room_ = 0;
   uint32_t room_first_;
   uint8_t slots_[(known_header_count + 15) / 16 * 16] = {};  // index + 1 of the first; 0: none. In whole words, cleared by a few stores
+  bool may_repeat_ = false;
 };
 
 }  // namespace fairlead::http

@@ -116,6 +116,7 @@ Detached::Detached(Request& from, DetachedPlan plan, Watch* watch)
   what.body = what.body_bytes ? body : nullptr;
   head_ = arena_->make<RequestHead>(*arena_);
   fill_subrequest_head(*head_, from.head, what);
+  if (!what.body && from.head.framing.content_length == 0) head_->framing.content_length = 0;  // it says so, and so does its copy
   copy_head(from.head, plan.host);
   Capture* capture = arena_->make<Capture>(connection_, *body, uint64_t{0}, false);
   request_ = arena_->make<Request>(*arena_, *head_, *capture, facts_);

@@ -32,6 +32,7 @@ std::optional<Verdict> take_error_page(Request& request, unsigned status) {
   if (!page) return std::nullopt;
   if (ends_connection(status)) request.response.keep_alive = false;
   request.in_error_page = !conf<CoreConf>(request).recursive_error_pages;
+  request.led_by_error_page = true;
   std::string_view uri = page->uri.evaluate(request);
   if (uri.empty()) return std::nullopt;
   request.error_status = static_cast<uint16_t>(page->overwrite >= 0 ? page->overwrite : static_cast<int>(wire_status(status)));

@@ -65,9 +65,10 @@ static bool take_uri(Request& request) {
   return true;
 }
 
-void begin_refused(Request& request) {
+void begin_refused(Request& request, const HeadFault& fault) {
   const ListenAddress& listen = request.facts.listen;
-  enter_server(request, listen.is_secure ? listen.hosts.default_server : listen.hosts.find(request.head.host, &request));
+  bool is_named = !listen.is_secure && (fault.lacks_host || !request.head.host.empty());
+  enter_server(request, is_named ? listen.hosts.find(request.head.host, &request) : listen.hosts.default_server);
   if (!request.head.request_uri.empty()) take_uri(request);
 }
 
@@ -86,7 +87,8 @@ Verdict prepare(Request& request) {
     request.uri = "*";
     return Verdict::status(400);
   }
-  if (!take_uri(request)) {
+  if (!take_uri(request)) {  // a fault of the request line: which server is named was not asked yet
+    enter_server(request, request.facts.listen.hosts.default_server);
     While doing(request, "reading client request line");
     request.logger.info("client sent invalid request");
     return Verdict::status(400);
@@ -114,6 +116,8 @@ static void redirect(Request& request, const Verdict& to) {
   response.content_type = {};
   response.last_modified = -1;
   response.etag = {};
+  response.is_reply = false;
+  response.adds_server = true;
 }
 
 static Location* find_named(Request& request, std::string_view name) {
@@ -190,8 +194,12 @@ static Task<Verdict> follow(Request& request, Verdict verdict) {
 // Its stream was reset for what the client sent on it, not given up by the client.
 static bool is_broken_by_client(const Request& request) { return request.exchange.error().fault == Fault::malformed; }
 
+const char* how_client_left(const Request& request) {
+  return is_broken_by_client(request) ? "client sent invalid frames" : "client prematurely closed connection";
+}
+
 static void log_abort(Request& request) {
-  const char* what = is_broken_by_client(request) ? "client sent invalid frames" : "client prematurely closed connection";
+  const char* what = how_client_left(request);
   const TryRecord* record = request.last_try();
   if (!record) {
     request.logger.info("{}", what);
@@ -203,16 +211,44 @@ static void log_abort(Request& request) {
   request.logger.info("{}, so upstream connection is closed too", what);
 }
 
+namespace {
+
+// The end of a subrequest, also where it is broken off. Made first: what waits in it ends before, and completes the records of its tries.
+class SubrequestEnd {
+ public:
+  // `place`: whose log phase it is told to; nullptr: that of the location it has come to.
+  explicit SubrequestEnd(Request& request, const Location* place = nullptr) : request_(request), place_(place) {}
+  ~SubrequestEnd() {
+    if (!is_logged_) note_subrequest(request_, place_ ? *place_ : *request_.location);
+  }
+  SubrequestEnd(const SubrequestEnd&) = delete;
+  SubrequestEnd& operator=(const SubrequestEnd&) = delete;
+  void log() {
+    is_logged_ = true;
+    run_log_phase(request_);
+  }
+
+ private:
+  Request& request_;
+  const Location* place_;
+  bool is_logged_ = false;
+};
+
+}  // namespace
+
 Task<Unit> handle_subrequest(Request& request) {
+  SubrequestEnd end(request);
   Verdict verdict = Verdict::next();
   Task<Verdict> content;
   if (!try_phases(request, nullptr, verdict, content)) verdict = co_await content;
   if (!is_end(verdict)) (void)co_await follow(request, verdict);
-  if (conf<CoreConf>(request).log_subrequest) run_log_phase(request);
+  if (conf<CoreConf>(request).log_subrequest) end.log();
   co_return Unit();
 }
 
+// It has no location of its own, but that of its parent is told of it.
 Task<Unit> answer_subrequest(Request& request, Content content) {
+  SubrequestEnd end(request, as_request(*request.parent).location);
   Verdict verdict = co_await content(request);
   if (verdict.kind() == Verdict::Kind::respond && !try_send(request, verdict)) verdict = co_await finish_send(request);
   if (!verdict.is_status() || request.exchange.head_sent()) co_return Unit();
@@ -238,9 +274,11 @@ Handling::Handling(Request& request) : Resumable(&Handling::on_gone), request_(r
 
 // What waits ends first: it completes the records of tries that the log tells of.
 Handling::~Handling() {
+  bool is_cut = frame_ && !is_done_;  // the worker's time to drain is over
   if (frame_) stop_watching();
   rest_.reset();
   if (has_left_) end_abandoned(request_);
+  else if (is_cut) request_.exchange.abandon();
   run_log_phase(request_);
   take_from(request_.worker().row().writing);
 }

@@ -14,8 +14,9 @@ namespace fairlead::http {
 // Chooses the server, normalises the URI. next(), or what the request ends with at once.
 Verdict prepare(Request& request);
 // The same for a request whose head is malformed, as far as it is known: the server for its error pages and its log, and what the log says
-// of it. On a TLS address that is the default server: whether this client may name another one is not asked any more.
-void begin_refused(Request& request);
+// of it. That is the default server where the name of one was not read, and on a TLS address: whether this client may name another one is
+// not asked any more.
+void begin_refused(Request& request, const HeadFault& fault);
 
 // The whole life of a request, without a frame of its own:
 //   Handling handling(request);
@@ -67,6 +68,9 @@ class Handling final : public Resumable, public Completion {
   bool has_left_ = false;         // the client did: the rest was destroyed
   Verdict verdict_;
 };
+
+// Of one whose client has gone, in the words of the log. Where an AbortScope lives a Handling logs it.
+const char* how_client_left(const Request& request);
 
 // The request of a subrequest, prepared by it: all phases but post_read and access; then the log, if log_subrequest says so.
 Task<Unit> handle_subrequest(Request& request);

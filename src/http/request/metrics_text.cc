@@ -3,6 +3,8 @@
 #include "http/request/metrics_text.h"
 
 #include <cstdlib>
+#include <map>
+#include <utility>
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
@@ -89,22 +91,27 @@ void add_connections(const ConnectionCounts& counts, std::vector<FamilySamples>&
   }
 }
 
+// One series for all peers of an upstream with the same address: listed twice, or found under two names. Up if one of them is.
 void add_peers(const Upstreams& upstreams, std::vector<FamilySamples>& to) {
   FamilySamples up, tries;
   up.family = &peer_up_family;
   tries.family = &peer_tries_family;
+  std::map<std::pair<std::string_view, std::string_view>, size_t> known;
   for (const auto& upstream : upstreams.all()) {
     if (!upstream) continue;
     upstream->take_edits();
     auto set = upstream->peers.use();
     PeerGuard guard(*set);
     for (const Peer& peer : set->all()) {
-      SeriesSample sample;
-      sample.label_values = {upstream->spec.name, peer.spec.name};
-      sample.value = peer.can_serve(process_clock.seconds()) ? 1 : 0;
-      up.series.push_back(sample);
-      sample.value = peer.state->conns;
-      tries.series.push_back(std::move(sample));
+      auto [found, is_new] = known.try_emplace({upstream->spec.name, peer.spec.name}, up.series.size());
+      if (is_new) {
+        SeriesSample sample;
+        sample.label_values = {upstream->spec.name, peer.spec.name};
+        up.series.push_back(sample);
+        tries.series.push_back(std::move(sample));
+      }
+      if (peer.can_serve(process_clock.seconds())) up.series[found->second].value = 1;
+      tries.series[found->second].value += static_cast<double>(peer.state->conns);
     }
   }
   if (up.series.empty()) return;

@@ -42,6 +42,7 @@ struct AttemptTarget {
   uint64_t read_timeout_ms = 60'000;
   uint64_t try_timeout_ms = 0;  // of the whole try until the head of the reply
   size_t head_bytes_max = 4096;
+  uint64_t interim_max = 32;  // heads ahead of the reply's
   bool needs_head = false;  // an answer without a head (HTTP/0.9) is malformed
   const ForwardConf* hints = nullptr;  // a 103 is passed on by these rules; nullptr: dropped
 };
@@ -64,6 +65,7 @@ struct AttemptRequest {
   const HeaderNames* trailers_but = nullptr;  // the body's trailers are sent, except of these names; nullptr: none of them
   Method method = Method::get;            // as sent: a reply to HEAD has no body
   bool asks_upgrade = false;              // the head has an Upgrade field: a 101 is an answer
+  bool is_again = false;                  // given to build(): it was called before, the request's URI may have changed since
 };
 
 // co_await: until a descriptor or an event is ready, or its deadline (absolute, 0 for none) passes. No frame.

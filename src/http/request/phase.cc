@@ -82,7 +82,8 @@ static Task<Verdict> run_entries(Request& request, Phase phase) {
 // features.md 14. `all`: the first denial ends; `any`: the first allowance suffices, else the last denial holds.
 class AccessSum {
  public:
-  explicit AccessSum(Request& request) : request_(request), any_(conf<CoreConf>(request).satisfy == Satisfy::any) {
+  explicit AccessSum(Request& request)
+      : request_(request), any_(conf<CoreConf>(request).satisfy == Satisfy::any), reason_before_(request.fail_reason) {
     if (any_) denials_.emplace(request);
   }
   // True: that settles it, with sum().
@@ -103,13 +104,15 @@ class AccessSum {
     if (any_ && sum_.is_status() && sum_.status() >= 400) denials_->refuse();
     denials_.reset();
     if (any_ && sum_.is_status() && sum_.status() == 403) request_.logger.error("access forbidden by rule");
-    if (sum_.is_status() && sum_.status() >= 400) request_.fail_reason = "UAEX";
+    bool has_own_reason = request_.fail_reason != reason_before_;  // a client that left its body unfinished was not denied
+    if (sum_.is_status() && sum_.status() >= 400 && !has_own_reason) request_.fail_reason = "UAEX";
     return sum_;
   }
 
  private:
   Request& request_;
   bool any_;
+  std::string_view reason_before_;
   std::optional<HeldDenials> denials_;  // with any_
   Verdict sum_ = Verdict::next();
 };
@@ -148,16 +151,17 @@ static Task<Verdict> run_access(Request& request) {
 // What follows from the location alone, before its rewrite phase: internal locations, the size of the body, the missing slash.
 static Verdict enter_location(Request& request) {
   Found found = find_location(*request.server->root, request.uri, request);
-  if (found.add_slash) return redirect_with_slash(request);
   request.enter(*found.location);
   request.logger.debug("using configuration \"{}\"", request.location->name);
   if (request.location->is_internal && !request.is_internal) return Verdict::status(404);
-  return apply_location_limits(request);
+  Verdict verdict = apply_location_limits(request);
+  return found.add_slash && verdict.is_next() ? redirect_with_slash(request) : verdict;
 }
 
 // The URI was rewritten: on to its location, so many times.
 static Verdict follow_rewrite(Request& request) {
   request.wants_location = false;
+  ++request.rewrites;
   if (++request.redirects > internal_redirects_max) {
     request.logger.error("rewrite or internal redirection cycle while processing \"{}\"", request.uri);
     return Verdict::status(500);
@@ -200,15 +204,15 @@ static Verdict run_server_script(Request& request) {
 
 static bool wants_post_read(const Request& request) { return request.redirects == 0 && !request.is_subrequest; }
 
+// As in nginx, where the script's module is the last of the phase: what checks requests has its say before a `return`.
 static Verdict check_server_phases(Request& request) {
   if (!request.location->plan.has_server_entries) return run_server_script(request);
   if (wants_post_read(request)) {
     Verdict verdict = check_entries(request, Phase::post_read);
     if (!verdict.is_next()) return verdict;
   }
-  Verdict verdict = run_server_script(request);
-  if (!verdict.is_next()) return verdict;
-  return check_entries(request, Phase::server_rewrite);
+  Verdict verdict = check_entries(request, Phase::server_rewrite);
+  return verdict.is_next() ? run_server_script(request) : verdict;
 }
 
 static Task<Verdict> run_server_phases(Request& request) {
@@ -216,9 +220,8 @@ static Task<Verdict> run_server_phases(Request& request) {
     Verdict verdict = co_await run_entries(request, Phase::post_read);
     if (!verdict.is_next()) co_return verdict;
   }
-  Verdict verdict = run_server_script(request);
-  if (!verdict.is_next()) co_return verdict;
-  co_return co_await run_entries(request, Phase::server_rewrite);
+  Verdict verdict = co_await run_entries(request, Phase::server_rewrite);
+  co_return verdict.is_next() ? run_server_script(request) : verdict;
 }
 
 static Verdict check_location_phases(Request& request) {
@@ -318,6 +321,11 @@ bool try_phases(Request& request, Location* named, Verdict& verdict, Task<Verdic
 void run_log_phase(Request& request) {
   if (!request.location) return;
   for (const PhaseEntry* entry : entries_of(request, Phase::log)) entry->check(request);
+}
+
+void note_subrequest(Request& request, const Location& place) {
+  for (const PhaseEntry* entry : place.plan.phases[static_cast<size_t>(Phase::log)])
+    if (entry->sees_subrequests) entry->check(request);
 }
 
 }  // namespace fairlead::http

@@ -17,6 +17,8 @@ namespace fairlead::http {
 bool try_phases(Request& request, Location* named, Verdict& verdict, Task<Verdict>& rest);
 // The log phase; plain.
 void run_log_phase(Request& request);
+// Of a subrequest that is not logged: the entries of `place` that see it all the same; plain.
+void note_subrequest(Request& request, const Location& place);
 
 // Compiles the plan of each location of all servers. When the configuration is complete.
 void compile_plan(Location& location);

@@ -7,6 +7,7 @@
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/request/client_facts.h"
+#include "http/request/client_failure.h"
 #include "http/request/found_file.h"
 #include "http/request/replay.h"
 #include "http/request/spool.h"
@@ -38,17 +39,17 @@ void log_body_failure(Request& request, const Error& error) {
     request.logger.crit(Errno{error.sys}, "{}", error.what);
     return;
   }
-  uint64_t most = conf<CoreConf>(request).client_max_body_size;
+  uint64_t most = request.body_bytes_max;
+  bool has_limit = most > 0 && most < UINT64_MAX;
   bool is_too_large = error.fault == Fault::too_large;
-  if (is_too_large && most > 0) request.logger.error("client intended to send too large chunked body: more than {} bytes", most);
+  if (is_too_large && has_limit) request.logger.error("client intended to send too large chunked body: more than {} bytes", most);
   else request.logger.write(is_too_large || error.fault == Fault::malformed ? LogLevel::error : LogLevel::info, Errno{error.sys}, "{}",
                             error.what);
 }
 
 uint16_t status_of_body_failure(const Error& error) {
-  if (error.side != Side::client) return error.side == Side::upstream ? 502 : 500;
-  if (error.fault == Fault::too_large) return 413;
-  return error.fault == Fault::timeout ? 408 : 400;
+  if (error.side == Side::client) return status_of_client_failure(error);
+  return error.side == Side::upstream ? 502 : 500;
 }
 
 // The next reader would get what is left of it.
@@ -75,6 +76,7 @@ Task<Result<Unit>> read_body(Request& request) {
   if (!filled) {
     log_body_failure(request, filled.error());
     lose_body(request, source, filled.error());
+    if (filled.error().side == Side::client) request.fail_reason = reason_of_client_failure(filled.error());
     co_return filled.error();
   }
   if (spool->file_bytes() > 0) request.logger.warn("a client request body is buffered to a temporary file {}", file->file.name());

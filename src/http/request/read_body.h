@@ -11,7 +11,7 @@
 namespace fairlead::http {
 
 // Reads the whole body; request.body() is then the kept one. Errors have side client (cut short, too large, timed out), local (the file) or
-// upstream (one has it: is_body_lost). Nothing if it was read already.
+// upstream (one has it: is_body_lost); the client's are noted in fail_reason. Nothing if it was read already.
 Task<Result<Unit>> read_body(Request& request);
 // The line that the error log gets for such an error.
 void log_body_failure(Request& request, const Error& error);

@@ -55,6 +55,8 @@ struct Response : Outgoing {
   // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
   int64_t last_modified_of_reply = -1;
   std::string_view content_type_of_reply;
+  bool is_reply = false;               // a peer's, relayed
+  bool adds_server = true;             // says by whom it was made, if it says nothing else
   bool foreign_location = false;       // Location is a peer's own: a relative one stays what it is
   bool allow_ranges = false;           // byte ranges of this body make sense
   bool one_range_only = false;         // ... and it can be cut in one place: several ranges get the whole
@@ -105,8 +107,11 @@ class Request : public Session, public LogContext {
   bool is_subrequest = false;    // made by Subrequest: no access phase, and its response goes to whoever asked
   bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
   bool in_error_page = false;
+  bool led_by_error_page = false;  // once one was taken, to the end
   uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
-  int redirects = 0;             // internal ones, bounded
+  int redirects = 0;             // internal ones, and changes of the location by rewrites: bounded together
+  int rewrites = 0;              // ... of them the latter, with which a request goes on as it is
+  uint64_t body_bytes_max = 0;   // what the places on the way here allow its body (client_max_body_size); 0: not in a location yet
   bool body_is_dropped = false;  // what the client sends of it is nobody's any more (drop_body)
   bool logged = false;
   bool is_pipelined = false;     // its first bytes came before the answer to the request before it was sent

@@ -26,7 +26,7 @@ namespace fairlead::http {
 // "http://host:port" or "https://host:port" of this request, for redirects that are written as paths.
 static std::string_view own_origin(Request& request) {
   const CoreConf& core = conf<CoreConf>(request);
-  std::string_view host = core.server_name_in_redirect && request.server ? request.server->name : request.host();
+  std::string_view host = core.server_name_in_redirect && request.server ? request.server->name : request.head.host;
   char text[Addr::text_max];
   Addr local = local_address(request.client().watch().fd());
   if (host.empty() && local.is_ip()) host = request.arena().copy({text, static_cast<size_t>(local.write_host(text) - text)});
@@ -57,7 +57,8 @@ static void add_dates(Request& request) {
   Response& response = request.response;
   Headers& headers = response.head.headers;
   bool ours = !request.is_subrequest;
-  if (ours && !headers.has(KnownHeader::server)) headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
+  if (ours && response.adds_server && !headers.has(KnownHeader::server))
+    headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
   if (ours && !headers.has(KnownHeader::date)) headers.add(KnownHeader::date, date_of_now(request.arena()));
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
   if (response.last_modified >= 0 && has_last_modified(response.head.status)) {
@@ -156,6 +157,8 @@ static Verdict drop_refused(Request& request) {
   response.content_type = {};
   response.last_modified = response.last_modified_of_reply = -1;
   response.etag = {};
+  response.is_reply = false;
+  response.adds_server = true;
   response.allow_ranges = false;
   return status == refused_in_silence ? Verdict::close() : Verdict::status(status);
 }
@@ -238,14 +241,20 @@ Verdict redirect_with_slash(Request& request) {
 
 Verdict apply_location_limits(Request& request) {
   Location& place = *request.location;
+  bool is_named = place.match == Location::Match::named;
   if (place.otherwise && !(place.allowed_methods & method_bit(request.method))) request.enter(*place.otherwise);
   const CoreConf& core = conf<CoreConf>(request);
   request.logger = request.logger.with(*conf<ErrorLogConf>(request).log);
-  request.exchange.limit_body(core.client_max_body_size ? core.client_max_body_size : UINT64_MAX, core.client_body_timeout);
-  if (core.client_max_body_size && request.head.framing.content_length > static_cast<int64_t>(core.client_max_body_size) &&
-      !request.in_error_page) {
-    request.logger.error("client intended to send too large body: {} bytes", request.head.framing.content_length);
+  int64_t announced = request.head.framing.content_length;
+  // A place that answers in place of another, which has let the body in. As in nginx a named one still judges a body of unknown length.
+  bool was_let_in = request.led_by_error_page || (is_named && announced != no_length);
+  uint64_t bytes_max = core.client_max_body_size ? core.client_max_body_size : UINT64_MAX;
+  request.body_bytes_max = was_let_in ? std::max(request.body_bytes_max, bytes_max) : bytes_max;
+  request.exchange.limit_body(request.body_bytes_max, core.client_body_timeout);
+  if (announced > 0 && static_cast<uint64_t>(announced) > request.body_bytes_max && !request.led_by_error_page) {
+    request.logger.error("client intended to send too large body: {} bytes", announced);
     drop_body(request);
+    request.fail_reason = "DPE";
     return Verdict::status(413);
   }
   return Verdict::next();

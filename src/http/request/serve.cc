@@ -52,7 +52,7 @@ class Sink final : public RequestSink {
     return !verdict.is_next() || try_phases(request, nullptr, verdict, rest);
   }
   bool refuse(Request& request, const HeadFault& error, Verdict& verdict, Task<Verdict>&) override {
-    begin_refused(request);
+    begin_refused(request, error);
     log_fault(request, error);
     request.fail_reason = error.sys == ETIMEDOUT ? "SI" : "DPE";
     verdict = Verdict::status(error.status);
@@ -98,16 +98,17 @@ class Sink final : public RequestSink {
 
 enum class Protocol : uint8_t { h1, h2 };
 
-// Which protocol a client begins with on an address that takes both in the clear. A connection that sends nothing is left to HTTP/1.
-Task<Protocol> begun_protocol(Connection& client, const h1::ServerRules& rules, RequestSink& sink) {
+// Which protocol a client begins with on an address that takes both in the clear, within client_header_timeout. Nothing: it did not, and
+// the connection is over.
+Task<std::optional<Protocol>> begun_protocol(Connection& client, const h1::ServerRules& rules, RequestSink& sink) {
+  uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
   if (client.unread().empty()) {
     sink.idle(true);
-    uint64_t idle_deadline = std::min(client.loop().deadline(rules.header_timeout_ms), sink.idle_deadline_ms());
-    WaitStatus status = co_await client.readable(idle_deadline);
+    WaitStatus status = co_await client.readable(std::min(deadline, sink.idle_deadline_ms()));
     sink.idle(false);
-    if (status == WaitStatus::timeout) co_return Protocol::h1;
+    // What came in the same turn as the end of the wait is still looked at.
+    if (status == WaitStatus::timeout && client.fill(rules.header_buffer_bytes).status != IoStatus::ok) co_return std::nullopt;
   }
-  uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
   for (;;) {
     std::string_view begin = client.unread().substr(0, h2::client_preface.size());
     if (begin == h2::client_preface) co_return Protocol::h2;
@@ -116,7 +117,9 @@ Task<Protocol> begun_protocol(Connection& client, const h1::ServerRules& rules, 
     if (result.status == IoStatus::ok) continue;
     if (result.status != IoStatus::again) co_return Protocol::h1;
     WaitStatus status = co_await client.readable(deadline);
-    if (status == WaitStatus::timeout) co_return Protocol::h1;
+    if (status == WaitStatus::ready) continue;
+    if (!begin.empty()) sink.broken("client timed out", "reading client request line");
+    co_return std::nullopt;
   }
 }
 
@@ -161,8 +164,7 @@ static Task<std::optional<Protocol>> open_client(ClientFacts& facts, Sink& sink,
   }
   if (facts.alpn == "h2") co_return Protocol::h2;
   if (address.is_secure || !address.speaks_h2()) co_return Protocol::h1;
-  Protocol begun = co_await begun_protocol(client, address.hosts.default_server->h1_rules, sink);
-  co_return begun;
+  co_return co_await begun_protocol(client, address.hosts.default_server->h1_rules, sink);
 }
 
 static bool needs_opening(const ListenAddress& address) { return !address.hooks.empty() || address.is_secure || address.speaks_h2(); }

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <numeric>
+
 #include "core/base/format.h"
 
 namespace fairlead {
@@ -228,6 +230,77 @@ TEST(ListenSet, BecomesReuseportOverAReload) {
   int client = connected_to(place);
   EXPECT_GE(client, 0);
   close(client);
+}
+
+// How many of 64 clients each slot of the first listener gets.
+std::vector<int> spread(const ListenSet& set, const Addr& place) {
+  std::vector<int> clients, counts;
+  for (int i = 0; i < 64; ++i) clients.push_back(connected_to(place));
+  for (auto& socket : set.listeners()[0].sockets) {
+    int count = 0;
+    for (int got; (got = accept(socket->descriptor(), nullptr, nullptr)) >= 0; ++count) close(got);
+    counts.push_back(count);
+  }
+  for (int client : clients) close(client);
+  return counts;
+}
+
+TEST(ListenSet, EachSlotIsServedAfterATimeWithoutReuseport) {
+  Addr place = free_place();
+  ListenSet sets[4];
+  const unsigned slots[4] = {3, 1, 3, 3};
+  for (int i = 0; i < 4; ++i) {
+    ListenSpec spec = spec_of(place);
+    spec.reuseport = slots[i] > 1;
+    sets[i].add(spec);
+    ASSERT_TRUE(open_set(sets[i], i ? &sets[i - 1] : nullptr, slots[i]));
+    sets[i].commit(i ? &sets[i - 1] : nullptr, true, Logger());
+    std::vector<int> counts = spread(sets[i], place);
+    EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 64) << i;
+    for (int count : counts) EXPECT_GT(count, 0) << i;
+  }
+}
+
+TEST(ListenSet, EachSlotIsServedWhateverAnotherBinaryLeft) {
+  Addr place = free_place();
+  ListenSpec spec = spec_of(place);
+  spec.reuseport = true;
+  ListenSet first, old, next, last;
+  first.add(spec);
+  ASSERT_TRUE(open_set(first, nullptr, 4));
+  first.commit(nullptr, true, Logger());
+  old.add(spec);
+  ASSERT_TRUE(open_set(old, &first, 2));
+  old.commit(&first, true, Logger());
+  InheritedSockets inherited;
+  for (auto sockets : {std::span<const std::shared_ptr<ListenSocket>>(old.listeners()[0].sockets), old.retired()})
+    for (auto& socket : sockets) inherited.add(dup(socket->descriptor()), ListenSocket::Origin::inherited, Logger());
+  next.add(spec);
+  ASSERT_TRUE(next.open({.workers = 4, .inherited = &inherited}, Logger()).ok());
+  next.commit(nullptr, true, Logger());
+  for (int count : spread(next, place)) EXPECT_GT(count, 0);
+  last.add(spec);
+  ASSERT_TRUE(open_set(last, &next, 4));
+  last.commit(&next, true, Logger());
+  for (int count : spread(last, place)) EXPECT_GT(count, 0);
+  // And the way back.
+  old.steer_again(Logger());
+  std::vector<int> counts = spread(old, place);
+  EXPECT_EQ(counts[0] + counts[1], 64);
+}
+
+TEST(ListenSet, BecomesTransparentOverAReloadAndBack) {
+  Addr place = free_place(), six = *Addr::parse_ip("::1");
+  if (!ListenSocket::open({.addr = place, .transparent = true}, Logger())) GTEST_SKIP() << "no capability for it";
+  ListenSet sets[3];
+  for (int i = 0; i < 3; ++i) {
+    sets[i].add({.addr = place, .transparent = i == 1});
+    sets[i].add({.addr = six, .transparent = i == 1});
+    ASSERT_TRUE(open_set(sets[i], i ? &sets[i - 1] : nullptr));
+    sets[i].commit(i ? &sets[i - 1] : nullptr, true, Logger());
+    EXPECT_EQ(option_of(sets[i].listeners()[0].descriptor(0), SOL_IP, IP_TRANSPARENT), i == 1);
+    EXPECT_EQ(option_of(sets[i].listeners()[1].descriptor(0), SOL_IPV6, IPV6_TRANSPARENT), i == 1);
+  }
 }
 
 TEST(InheritedSockets, AreFoundByAddressWithBothSeparators) {

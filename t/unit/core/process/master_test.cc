@@ -111,6 +111,18 @@ TEST(Master, AFailedReloadKeepsTheOldGenerationAndSaysWhy) {
   EXPECT_EQ(ask(server.ip).generation, 2u);
 }
 
+TEST(Master, AReloadWithoutRoomForItsWorkersIsRefused) {
+  RunningServer server;
+  server.serve(server.listen() + "workers 2\n");
+  pid_t before = eventually([&] { return ask(server.ip); }).pid;
+  server.write_conf(format("{}workers {}\n", server.listen(), live_workers_max - 1));
+  EXPECT_EQ(server.tell("reload"), 1);
+  EXPECT_NE(server.output().find("reload failed: there is no room for 1022 workers beside 2 that have not ended yet: at most 1023 in all"),
+            std::string::npos) << server.output();
+  EXPECT_EQ(ask(server.ip).generation, 1u);
+  EXPECT_FALSE(RunningServer::gone(before, 0));
+}
+
 TEST(Master, ReloadOpensAndClosesAddresses) {
   RunningServer server;
   std::string path = server.folder + "sock";

@@ -12,40 +12,38 @@ namespace {
 
 TEST(WorkerSlots, SlotsAreClaimedAndReused) {
   WorkerSlots board = std::move(*WorkerSlots::create());
-  BoardSlot one = board.claim(1), two = board.claim(1);
+  EXPECT_EQ(board.slots_used(), 1u);
+  BoardSlot one = board.claim(1, 1234), two = board.claim(1, 1235);
   EXPECT_NE(one, master_slot);
   EXPECT_NE(one, two);
   EXPECT_EQ(board.row(one).state, WorkerState::starting);
-  board.set_pid(one, 1234);
   EXPECT_EQ(board.find(1234), one);
   EXPECT_EQ(board.find(1), no_slot);
   EXPECT_EQ(board.find(0), no_slot);
   board.release(one);
   EXPECT_EQ(board.find(1234), no_slot);
-  EXPECT_EQ(board.claim(2), one);
+  EXPECT_EQ(board.count(WorkerState::free), 1u);
+  EXPECT_EQ(board.claim(2, 1236), one);
   EXPECT_EQ(board.row(one).generation, 2u);
   EXPECT_EQ(board.count(WorkerState::starting), 2u);
-  EXPECT_EQ(board.count(WorkerState::free), worker_slots_max - 3u);
+  EXPECT_EQ(board.slots_used(), 3u);
 }
 
 TEST(WorkerSlots, AllTaken) {
   WorkerSlots board = std::move(*WorkerSlots::create());
-  for (BoardSlot i = 1; i < worker_slots_max; ++i) ASSERT_NE(board.claim(1), no_slot);
-  EXPECT_EQ(board.claim(1), no_slot);
+  for (BoardSlot i = 1; i < worker_slots_max; ++i) ASSERT_EQ(board.claim(1, static_cast<pid_t>(1000 + i)), i);
+  EXPECT_EQ(board.claim(1, 5000), no_slot);
   board.release(7);
-  EXPECT_EQ(board.claim(1), 7u);
+  EXPECT_EQ(board.claim(1, 5000), 7u);
 }
 
 TEST(WorkerSlots, AKilledWorkerLeavesItsTotalsAndNothingElse) {
   WorkerSlots board = std::move(*WorkerSlots::create());
   BoardSlot first = 0;
   for (int life = 0; life < 2; ++life) {
-    BoardSlot slot = board.claim(1);
-    if (life == 0) first = slot;
-    EXPECT_EQ(slot, first);
     pid_t pid = fork();
     if (pid == 0) {
-      WorkerRow& row = board.row(slot);
+      WorkerRow& row = board.row(board.claim(1, getpid()));
       row.state = WorkerState::serving;
       for (int i = 0; i < 5; ++i) {
         add_to(row.accepted);
@@ -58,14 +56,17 @@ TEST(WorkerSlots, AKilledWorkerLeavesItsTotalsAndNothingElse) {
       add_to(row.waiting, 2);
       raise(SIGKILL);
     }
-    board.set_pid(slot, pid);
     ASSERT_EQ(waitpid(pid, nullptr, 0), pid);
+    BoardSlot slot = board.find(pid);
+    ASSERT_NE(slot, no_slot);
+    if (life == 0) first = slot;
+    EXPECT_EQ(slot, first);
     EXPECT_EQ(board.row(slot).state, WorkerState::serving);
     ConnectionCounts counts = board.counts();
     EXPECT_EQ(counts.active, 3u);
     EXPECT_EQ(counts.reading, 1u);
     EXPECT_EQ(counts.waiting, 2u);
-    board.release(board.find(pid));
+    board.release(slot);
   }
   ConnectionCounts counts = board.counts();
   EXPECT_EQ(counts.accepted, 10u);

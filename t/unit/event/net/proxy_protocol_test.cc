@@ -136,8 +136,10 @@ TEST(ProxyProtocol, WhatIsMadeIsRead) {
     std::string inet = make_proxy_header(version, a, b), inet6 = make_proxy_header(version, c, d);
     EXPECT_EQ(say(inet), format("{} 10.0.0.1:1 10.0.0.2:65535", inet.size()));
     EXPECT_EQ(say(inet6), format("{} [2001:db8::3]:0 [::4]:4000", inet6.size()));
-    std::string mixed = make_proxy_header(version, a, d), local = make_proxy_header(version, Addr::local("/x"), b);
-    EXPECT_EQ(say(mixed), format("{}  ", mixed.size()));
+    std::string mixed = make_proxy_header(version, a, d), mixed6 = make_proxy_header(version, c, b);
+    EXPECT_EQ(say(mixed), format("{} [::ffff:10.0.0.1]:1 [::4]:4000", mixed.size()));
+    EXPECT_EQ(say(mixed6), format("{} [2001:db8::3]:0 [::ffff:10.0.0.2]:65535", mixed6.size()));
+    std::string local = make_proxy_header(version, Addr::local("/x"), b);
     EXPECT_EQ(say(local), format("{}  ", local.size()));
   }
 }

@@ -74,9 +74,10 @@ TEST(Retry, AStaleConnectionIsForgivenOnceARequest) {
   Random random(1);
   Retry retry(conf, Method::get, 2, 0);
   EXPECT_EQ(retry.again(stale(), 0, random), Again::same_peer);
-  EXPECT_FALSE(retry.is_failure(stale()));
   EXPECT_EQ(retry.again(stale(), 0, random), Again::next_peer);
+  EXPECT_TRUE(retry.is_failure(stale()));
   EXPECT_EQ(retry.again(stale(), 0, random), Again::no);
+  EXPECT_TRUE(retry.is_failure(stale()));
 }
 
 TEST(Retry, WhatAPeerMayHaveReadIsSentAgainByItsMethod) {
