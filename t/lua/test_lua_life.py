@@ -116,7 +116,7 @@ def test_timers_have_limits(server):
 def test_a_new_global_is_told(server):
     s = server(CONF.replace("VERSION", "one"))
     assert get(s.port, "/global").body == b"ok\n"
-    s.wait_for_log(r"\[warn\].*writing a global Lua variable \('made_here'\)")
+    s.wait_for_log(r"\[warn\].*writing a global Lua variable \('made_here'\).* 'local' variables\\x0Astack traceback:\\x0A")
 
 
 def test_clients_that_leave_in_the_middle(server):

@@ -54,7 +54,7 @@ registry["fairlead.guard_globals"] = function()
       local phase = get_phase()
       if phase == "init" or phase == "init_worker" then return end
       log(ngx.WARN, "writing a global Lua variable ('", tostring(key), "') which may lead to race conditions between concurrent requests, ",
-        "so prefer the use of 'local' variables\n", traceback("", 2))
+        "so prefer the use of 'local' variables", traceback("", 2))
     end,
   })
 end
