@@ -158,3 +158,15 @@ def test_the_end_of_the_server_does_not_wait_for_idle_clients(server, requests):
     # A new connection is left a moment for a request that is under way; an idle one nothing. One end in less than what a drain with a
     # successor waits shows it; one that took longer may be the machine's.
     assert any(end() < 0.8 for _ in range(10)), "the default of a drain with a successor was waited for"
+
+
+@pytest.mark.parametrize("size", [10, 4000, 100_000])
+def test_nor_for_those_that_sent_a_body(server, upstream, size):
+    """A body of known length is read to its last byte and no further: that is no head that has begun."""
+    s = server(CONF, **{**FIXED, "MIN": "client_header_timeout 1h;", "UP": upstream(up.serve(up.reply(200, "ok"))).port})
+    with Client(s.port) as client:
+        client.send(b"POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        assert client.read_reply().text == "ok"
+        s.signal(signal.SIGQUIT)
+        assert client.is_closed(), "client_header_timeout was waited for"
+    s.wait()

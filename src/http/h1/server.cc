@@ -250,10 +250,9 @@ void tell_broken(Connection& client, const RequestParser& parser, RequestSink& s
 }
 
 // One request, from its first byte to its log. Everything of it lies in its arena, gone when this frame is.
-Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink) {
+Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& sink, bool pipelined) {
   uint64_t started_ms = client.loop().now_ms();
   ClientFacts& facts = sink.facts();
-  bool pipelined = facts.requests > 0 && !client.unread().empty();
   Arena::Owner arena = Arena::open(rules.arena_bytes);
   RequestHead* head = arena->make<RequestHead>(*arena);
   RequestParser parser(*head, rules.head, facts.listen.hosts.host_rules());
@@ -297,17 +296,23 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
 Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink) {
   Left left{After::next_request, 0, rules.header_timeout_ms};
   while (left.after == After::next_request) {
+    bool pipelined = sink.facts().requests > 0 && !client.unread().empty();
     if (client.unread().empty()) {
       client.release_if_empty();
       uint64_t timeout_ms = left.time_ms == UINT64_MAX ? rules.keepalive_timeout_ms : left.time_ms;
       sink.idle(true);
       uint64_t deadline = std::min(client.loop().deadline(timeout_ms), sink.idle_deadline_ms());
       WaitStatus status = co_await client.readable(deadline);
+      // Called readable as long as no read has met the end: a body whose length is known is read without.
+      while (status == WaitStatus::ready && client.fill(rules.header_buffer_bytes).status == IoStatus::again) {
+        client.release_if_empty();
+        status = co_await client.readable(deadline);
+      }
       sink.idle(false);
       // A request that came in the same turn as the end of the wait is still answered.
       if (status == WaitStatus::timeout && client.fill(rules.header_buffer_bytes).status != IoStatus::ok) co_return Unit();
     }
-    left = co_await serve_one(client, rules, sink);
+    left = co_await serve_one(client, rules, sink, pipelined);
   }
   if (left.after == After::linger) co_await linger(client, left.time_ms, left.linger_timeout_ms);
   co_return Unit();
