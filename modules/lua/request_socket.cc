@@ -9,6 +9,9 @@
 
 namespace fairlead::lua {
 
+// The client ended its connection, or its HTTP/2 stream.
+static bool has_left(const Error& error) { return error.fault == Fault::closed || (error.fault == Fault::reset && error.sys == 0); }
+
 // More bytes in unread_, or why not.
 Task<std::string> RequestSocket::more_of_body() {
   http::Body& body = request_.exchange.request_body();
@@ -28,7 +31,7 @@ Task<std::string> RequestSocket::more_of_body() {
         co_return "closed";
       case http::Poll::failed:
         open_ = false;
-        co_return body.error().fault == Fault::closed ? "client aborted" : text_of(body.error());
+        co_return has_left(body.error()) ? "client aborted" : text_of(body.error());
       case http::Poll::pending: break;
     }
     Deadline<Result<Unit>> waiting(request_.loop(), body.ready(), deadline);

@@ -2,6 +2,9 @@
 # Copyright (C) The Fairlead authors
 """Streams that share a connection: windows, slow ones among fast ones, resets, the end of the connection in two steps."""
 
+import os
+import signal
+import socket
 import subprocess
 import threading
 
@@ -96,6 +99,54 @@ def test_a_reset_stream_ends_its_request_and_upstream_alone(server, upstream):
         s.wait_for_log("client prematurely closed connection, so upstream connection is closed too")
         assert c.get("/").status == 200
     wait_until(lambda: "/up 200 \n" in s.read("logs/facts"), 5, "its line in the log")
+
+
+def end_with_reset(c):
+    c.send(frame(HEADERS, 5, 1, c.block(path="/up")) + frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
+
+
+def end_with_connection(c):
+    c.send(frame(HEADERS, 5, 1, c.block(path="/up")))
+    c.socket.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("end", [end_with_reset, end_with_connection])
+def test_a_request_that_comes_with_its_end_is_logged_and_not_forwarded(server, upstream, end):
+    """In one segment: the server reads both before it begins anything."""
+    u = upstream([up.request(), up.send(HEAD + b"thanks")])
+    s = start(server, u.port)
+    (worker,) = s.wait_workers()
+    os.kill(worker, signal.SIGSTOP)
+    with RawH2(s.port) as c:
+        end(c)
+        os.kill(worker, signal.SIGCONT)
+        s.wait_for_log("client prematurely closed connection")
+    wait_until(lambda: s.read("logs/facts") == "/up 499 \n", 5, "its line in the log")
+    assert not u.connections
+
+
+def test_a_head_that_comes_with_the_end_of_its_connection_is_logged(server):
+    s = start(server)
+    with RawH2(s.port) as c:
+        c.send(frame(HEADERS, 1, 1, c.block(path="/x")))  # CONTINUATION does not come
+        c.socket.shutdown(socket.SHUT_WR)
+        wait_until(lambda: s.read("logs/facts") == "/x 400 \n", 5, "its line in the log")
+    s.wait_for_log("client prematurely closed connection while reading client request headers")
+
+
+@pytest.mark.parametrize("end", ["reset", "close"])
+def test_a_client_that_leaves_in_its_body_is_499(server, end):
+    s = start(server, more="mirror /copy;")
+    with H2Client(s.port) as c:
+        stream = c.start("/up", method="POST", end=False)
+        c.send(stream, b"x" * 1000)
+        c.get("/")
+        if end == "reset":
+            c.reset(stream)
+        else:
+            c.close()
+        s.wait_for_log("client prematurely closed")
+    wait_until(lambda: "/up 499 \n" in s.read("logs/facts"), 5, "its line in the log")
 
 
 def test_an_upstream_that_breaks_off_resets_the_stream_alone(server, upstream):

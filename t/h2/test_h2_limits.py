@@ -179,6 +179,22 @@ def test_streams_beyond_the_limit_are_refused_then_the_connection(server):
     assert_lives(s)
 
 
+def test_a_stream_beyond_the_announced_limit_is_refused_alone(server):
+    s = start(server, "http2_max_concurrent_streams 3;")
+    with RawH2(s.port) as c:
+        c.until(SETTINGS)
+        c.send(frame(SETTINGS, ACK))  # from here on the limit is the client's to keep
+        for i in (1, 3, 5, 7, 9):
+            c.request(i, path="/slow")
+        refused = [c.until(RST_STREAM)[2:] for _ in range(2)]
+        assert refused == [(7, REFUSED_STREAM.to_bytes(4, "big")), (9, REFUSED_STREAM.to_bytes(4, "big"))]
+        c.send(frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
+        c.request(11)
+        while (got := c.until(HEADERS))[2] != 11:
+            pass
+        assert dict(got[3])[":status"] == "200"
+
+
 def test_the_announced_limit_is_the_configured_one(server):
     s = start(server, "http2_max_concurrent_streams 3; http2_body_preread_size 8k;")
     with H2Client(s.port) as c:
@@ -203,6 +219,26 @@ def one_times_out(s):
         assert c.get("/").text == "ok"
 
 
+def test_a_window_that_opens_little_by_little_is_no_end(server):
+    """Nothing may be pulled from the response for longer than send_timeout, but bytes of it leave all the time."""
+    s = start(server, "send_timeout 1s;")
+    in_time(3, lambda: takes_little_by_little(s))
+
+
+def takes_little_by_little(s):
+    with H2Client(s.port, window=1000) as c:
+        slow = c.start("/big")
+        c.hold.add(slow)
+        for taken in range(1000, 3001, 200):
+            c.pump_until(lambda: c.replies[slow].is_over or len(c.replies[slow].body) == taken)
+            assert not c.replies[slow].is_over
+            time.sleep(0.25)
+            c.open_window(slow, 200)
+        begin = time.monotonic()
+        assert c.wait_reset(slow).reset is not None  # and then no more
+        assert 0.5 < time.monotonic() - begin < 1.9
+
+
 def test_a_client_that_reads_nothing_is_given_up(server):
     s = start(server, "send_timeout 700ms;")
     with H2Client(s.port, window=2**31 - 1) as c:
@@ -216,7 +252,8 @@ def test_a_client_that_reads_nothing_is_given_up(server):
 def test_garbage_in_place_of_frames_gets_a_goaway(server):
     s = start(server)
     for junk in (frame(SETTINGS, 0, 1), frame(DATA, 0, 0, b"x"), frame(HEADERS, END_HEADERS, 1, b"\xff\xff\xff\xff\xff\xff"),
-                 frame(PING, 0, 0, b"short"), b"\0\xff\xff\x00\0\0\0\0\1" + b"x" * 66000, frame(SETTINGS, ACK, 0, b"123456")):
+                 frame(PRIORITY, 0, 0, b"\0\0\0\1\x10"), frame(PING, 0, 0, b"short"),
+                 b"\0\xff\xff\x00\0\0\0\0\1" + b"x" * 66000, frame(SETTINGS, ACK, 0, b"123456")):
         with RawH2(s.port) as c:
             c.send(junk)
             assert c.goaway_code() not in (None, 0)

@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """proxy_http_version 2: requests as streams of shared connections, and what peers can do to them."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import h2.settings
@@ -11,7 +12,7 @@ import pytest
 from lib import upstreams as up
 from lib.client import Client, chunked, get, post, request
 from lib.h2client import END_HEADERS, HEADERS, PING, SETTINGS, H2Client, frame
-from lib.ports import wait_until
+from lib.ports import in_time, wait_until
 
 CONF = """
 events {}
@@ -447,6 +448,27 @@ def test_an_idle_connection_is_closed_with_goaway(server, h2_upstream):
     assert get(s.port, "/").status == 200
     wait_until(lambda: u.connections[0].ended == "closed", 5, "its end")
     assert u.connections[0].goaways == [0]
+
+
+def test_a_peer_that_reads_little_by_little_meets_no_send_timeout(server, h2_upstream):
+    u = h2_upstream(on_head=lambda s: s.reply(200) if s.path == "/first" else None, hold=True, settings={CODES.INITIAL_WINDOW_SIZE: 1000})
+    s = start(server, u, more="proxy_send_timeout 1s; client_max_body_size 0;")
+    assert get(s.port, "/first").status == 200  # the peer's settings are known from here on
+    with Client(s.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000)
+        stream = u.wait_requests(2)[1]
+        in_time(2, lambda: reads_little_by_little(stream))
+        stream.reply(200, "enough")
+        assert client.read_reply("POST").body == b"enough"
+
+
+def reads_little_by_little(stream):
+    begun = len(stream.body)
+    for taken in range(begun, begun + 1500, 200):
+        wait_until(lambda: stream.is_over or len(stream.body) >= max(taken, 1000), 5, "a window full")
+        assert not stream.is_over
+        time.sleep(0.25)
+        stream.connection.open_windows(stream.number, 200)
 
 
 def test_windows_that_change_in_flight(server, h2_upstream):

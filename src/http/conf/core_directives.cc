@@ -216,7 +216,8 @@ constexpr Directive core_rows[] = {
                                                          "First buffer for a request's head."),
     slot<CoreConf, &CoreConf::large_client_header_buffers>(
         "large_client_header_buffers", in_http | in_server,
-        "How much a request's head may take: the longest line, and how many times that in all."),
+        "How much a request's head may take: the longest line, and how many times that in all. Over HTTP/2 no field may be longer than "
+        "64k."),
     slot<CoreConf, &CoreConf::client_header_timeout>("client_header_timeout", in_http | in_server, "Time to receive a whole request head."),
     slot<CoreConf, &CoreConf::max_headers>("max_headers", in_http | in_server, "Most header lines of a request."),
     slot<CoreConf, &CoreConf::ignore_invalid_headers>("ignore_invalid_headers", in_http | in_server,

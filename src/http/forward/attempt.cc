@@ -183,8 +183,10 @@ Task<Result<Unit>> Attempt::send_rest(Body& body) {
       if (!waited) co_return waited.error();
       continue;
     }
+    uint64_t sent_bytes = exchange_->sent_bytes();
     WaitStatus status = co_await exchange_->writable(request_.loop().deadline(target_.send_timeout_ms));
-    if (status == WaitStatus::timeout) co_return timed_out();
+    // Over HTTP/2 a window that opens little by little lets bytes go before there is room for more.
+    if (status == WaitStatus::timeout && exchange_->sent_bytes() == sent_bytes) co_return timed_out();
   }
 }
 

@@ -154,6 +154,7 @@ void ClientExchange::take_final_head() {
 // -- what the forwarder sees --
 
 Error ClientExchange::closed_error() {
+  if (Stream::is_unsendable()) return Stream::closed_error();
   if (Stream::is_lost()) return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"};
   if (close_code() == ErrorCode::refused_stream) return refused_error();
   if (close_code() == ErrorCode::no_error) return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed stream"};

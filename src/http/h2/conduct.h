@@ -40,8 +40,12 @@ class Tokens {
 // Each gives false once the limit is passed; violation() then says which.
 class Conduct {
  public:
-  explicit Conduct(const ConductLimits& limits)
-      : resets_(limits.resets_max), control_(limits.control_frames_max), refused_left_(limits.refused_max) {}
+  // `head_bytes_max`: of a header block that is wanted; it may come in as many frames of the default size as it needs, and a few more.
+  explicit Conduct(const ConductLimits& limits, uint32_t head_bytes_max = 0)
+      : resets_(limits.resets_max),
+        control_(limits.control_frames_max),
+        refused_left_(limits.refused_max),
+        continuations_max_(16 + head_bytes_max / 16'384) {}
   bool reset(uint64_t now_ms) { return resets_.take(now_ms) || violated("too many streams were reset"); }
   bool control_frame(uint64_t now_ms) { return control_.take(now_ms) || violated("too many frames without a message"); }
   bool refused() {
@@ -50,10 +54,7 @@ class Conduct {
     return true;
   }
   // One message may come in this many pieces of a header block, empty ones included.
-  bool continuation() {
-    constexpr uint32_t continuations_max = 16;
-    return ++continuations_ <= continuations_max || violated("too many CONTINUATION frames");
-  }
+  bool continuation() { return ++continuations_ <= continuations_max_ || violated("too many CONTINUATION frames"); }
   void head_begins() { continuations_ = 0; }
   // nginx's rule: frames that are mostly frame. `payload`: fields and body bytes.
   bool bytes(uint64_t frame, uint64_t payload) {
@@ -73,7 +74,7 @@ class Conduct {
   }
   Tokens resets_, control_;
   uint32_t refused_left_;
-  uint32_t continuations_ = 0;
+  uint32_t continuations_max_, continuations_ = 0;
   uint64_t frames_ = 0, payload_ = 0;
   const char* violation_ = nullptr;
 };

@@ -5,10 +5,19 @@
 #include <algorithm>
 
 #include "core/base/format.h"
+#include "core/conf/block.h"
+#include "core/conf/generation.h"
 #include "core/conf/line.h"
 #include "http/conf/core_conf.h"
 
 namespace fairlead::http::h2 {
+
+// The head that we can take if all its fields are as long as they may be.
+static uint32_t announced_head_bytes(const CoreConf& core) {
+  uint64_t first = std::min<uint64_t>(core.client_header_buffer_size.bytes, field_bytes_max);
+  uint64_t large = std::min<uint64_t>(core.large_client_header_buffers.bytes, field_bytes_max);
+  return static_cast<uint32_t>(std::min<uint64_t>(first + core.large_client_header_buffers.count * large, UINT32_MAX));
+}
 
 ServerRules rules_of(const H2Conf& own, const CoreConf& core, const HeadRules& head) {
   ServerRules rules;
@@ -17,7 +26,7 @@ ServerRules rules_of(const H2Conf& own, const CoreConf& core, const HeadRules& h
   session.streams_max = static_cast<uint32_t>(own.max_concurrent_streams);
   session.stream_window_bytes = static_cast<uint32_t>(own.body_preread_size.bytes);
   session.chunk_bytes = static_cast<uint32_t>(own.chunk_size.bytes);
-  session.head_list_bytes_max = head.head_bytes_max;
+  session.head_list_bytes_max = announced_head_bytes(core);
   session.send_timeout_ms = core.send_timeout;
   session.connect_protocol = true;
   session.conduct.resets_max = static_cast<uint32_t>(own.max_resets);
@@ -104,12 +113,26 @@ constexpr Directive rows[] = {
     custom<ignore_push, H2Conf>("http2_max_concurrent_pushes", outer, words(1), obsolete).takes("number"),
 };
 
+// Once: http blocks say it for many servers.
+ConfResult<Unit> warn_large_fields(Generation& generation) {
+  Block* server_block = nullptr;
+  each_block(generation.root(), [&](Block& block) {
+    if (server_block || block.context() != in_server || !conf<H2Conf>(block).on) return;
+    if (conf<CoreConf>(block).large_client_header_buffers.bytes > field_bytes_max) server_block = &block;
+  });
+  if (!server_block) return Unit();
+  generation.warn(format("\"large_client_header_buffers\" above 64k serve HTTP/1 alone: a longer field ends an HTTP/2 connection{}",
+                         at_place(server_block->place())));
+  return Unit();
+}
+
 }  // namespace
 
 constinit const Module http_v2_module = {
     .name = "http_v2",
     .conf = conf_of<H2Conf>,
     .directives = rows,
+    .generation = &warn_large_fields,
 };
 
 }  // namespace fairlead::http::h2

@@ -67,26 +67,35 @@ Task<Unit> ServerConnection::serve(Arena::Owner arena, ServerStream* stream) {
   stream->set_request(*request);
   HeadFault fault = stream->head_fault();
   Handling handling(*request);
+  if (stream->is_closed() && fault.status == 0) {
+    handling.give_up();
+    co_return Unit();
+  }
   if (!handling.try_begin(sink_, fault.status ? &fault : nullptr)) co_await handling;
   if (!handling.try_answer()) co_await handling;
   co_return Unit();
 }
 
-// After bytes were taken in: requests whose heads are complete begin; those given up before are forgotten. Those that were reset for what
-// the client sent are refused, for the log: nobody is there to answer to.
+// After bytes were taken in: requests whose heads are complete begin. Those whose streams are closed by then, by the client, with the
+// connection or for what the client sent, begin for the log alone: nobody is there to answer to.
 void ServerConnection::begin_requests() {
   ServerStream::Opening* next = nullptr;
   for (ServerStream::Opening* at = opening_.front(); at; at = next) {
     next = opening_.next(*at);
     ServerStream& stream = at->stream;
-    if (!stream.is_complete() && !stream.is_closed()) continue;
+    if (!stream.may_begin()) continue;
     at->unlink();
     Arena::Owner arena(&stream.arena());
-    if (stream.is_closed() && !stream.is_violated()) continue;
     if (sink_.is_draining()) begin_shutdown();
     requests_.spawn(serve(std::move(arena), &stream));
   }
   if (opening_.empty()) head_until_ms_ = 0;
+}
+
+// The connection ends for what the client sent: a head that was under way, which nghttp2 may not have blamed, is where.
+void ServerConnection::break_heads() {
+  for (ServerStream::Opening* at = opening_.front(); at; at = opening_.next(*at))
+    if (!at->stream.may_begin()) at->stream.take_violation(session_.violation());
 }
 
 void ServerConnection::request_ended() {
@@ -167,7 +176,9 @@ Session::ReadEnd ServerConnection::take_in() {
   uint64_t requests_before = sink_.facts().requests;
   Session::ReadEnd end = session_.read(rules_.read_bytes_max);
   if (std::string complaint = session_.take_complaint(); !complaint.empty()) log("client sent invalid frames: " + complaint);
-  if (!opening_.empty() && end != Session::ReadEnd::ended && end != Session::ReadEnd::broken) begin_requests();
+  if (end == Session::ReadEnd::ended || end == Session::ReadEnd::broken) session_.lose();
+  if (session_.violation()) break_heads();
+  if (!opening_.empty()) begin_requests();
   if (sink_.facts().requests != requests_before) leave_idle();
   finish_shutdown();
   // Answered, but not yet at their end: the last of them wakes the runner.

@@ -53,6 +53,7 @@ class ServerConnection final : public SessionEvents {
   }
   Session::ReadEnd take_in();
   void begin_requests();
+  void break_heads();
   void request_ended();
   void wait_idle();
   void leave_idle();

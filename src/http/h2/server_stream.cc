@@ -47,8 +47,13 @@ void ServerStream::take_violation(std::string_view what) {
   if (!complete_) (void)reader_.finish(false);
 }
 
+void ServerStream::on_closed() {
+  if (!complete_ && violation_.empty()) (void)reader_.finish(false);
+}
+
 HeadFault ServerStream::head_fault() const {
-  if (is_violated()) return {400, "client sent a malformed request", violation_};
+  if (is_violated() || !violation_.empty()) return {400, "client sent a malformed request", violation_};
+  if (!complete_) return {400, "client prematurely closed connection"};
   return reader_.fault();
 }
 
@@ -116,7 +121,7 @@ Progress ServerStream::pump(Outgoing& response) {
   return progress;
 }
 
-Task<WaitStatus> ServerStream::writable(uint64_t timeout_ms) { co_return co_await sendable(session().loop().deadline(timeout_ms)); }
+Task<WaitStatus> ServerStream::writable(uint64_t timeout_ms) { return sendable(timeout_ms); }
 
 // What a tunnel that failed behind us is called: RFC 9113 section 8.5, and RFC 8441 section 5 for a WebSocket.
 static ErrorCode code_of_abandoned(const RequestHead& head) {

@@ -28,9 +28,9 @@ class ServerStream final : public Stream, public Exchange {
   Opening& opening() { return opening_; }
   Arena& arena() const { return arena_; }
   RequestHead& head() { return head_; }
-  // The head is complete: the request may begin.
-  bool is_complete() const { return complete_; }
-  // Of a complete head, or of a stream that was reset for what the client sent on it; status 0: none.
+  // The head is complete, or there will be no more of it.
+  bool may_begin() const { return complete_ || is_closed() || !violation_.empty(); }
+  // Of such a head; status 0: none.
   HeadFault head_fault() const;
   uint64_t started_ms() const { return started_ms_; }
   void set_request(Request& request) { request_ = &request; }
@@ -60,6 +60,7 @@ class ServerStream final : public Stream, public Exchange {
 
  private:
   void before_first_wait() override;
+  void on_closed() override;
   void submit_head(Outgoing& response);
 
   ServerConnection& owner_;

@@ -22,7 +22,7 @@ Session::Session(Role role, Connection& connection, const SessionRules& rules, S
       events_(events),
       role_(role),
       session_(Calls::make_session(role, *this)),
-      conduct_(rules.conduct),
+      conduct_(rules.conduct, rules.head_list_bytes_max),
       flush_(*this),
       flushed_(connection.loop()) {
   flushed_.set();
@@ -35,17 +35,30 @@ void Session::announce() {
   nghttp2_settings_entry entries[5];
   size_t count = 0;
   auto add = [&](nghttp2_settings_id id, uint32_t value) { entries[count++] = {id, value}; };
+  if (role_ == Role::server) add(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, INT32_MAX);  // first: announce_streams_max()
   add(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, rules_.stream_window_bytes);
   add(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, rules_.head_list_bytes_max);
   if (role_ == Role::client) {
     add(NGHTTP2_SETTINGS_ENABLE_PUSH, 0);
   } else {
-    add(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, rules_.streams_max);
     add(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1);
     if (rules_.connect_protocol) add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
   }
   nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, entries, count);
   nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, 0, window_bytes_max);
+  if (role_ == Role::server) announce_streams_max();
+}
+
+// nghttp2 would end the connection over one stream too many, where RFC 9113 section 5.1.2 has that stream refused alone. So it is told of
+// no limit, which on_begin_headers() holds, and what the client reads is written here, into the first entry of the frame.
+void Session::announce_streams_max() {
+  constexpr size_t value_at = frame_head_bytes + sizeof(uint16_t);
+  const uint8_t* bytes;
+  ssize_t size = nghttp2_session_mem_send(session_.get(), &bytes);
+  FL_ASSERT(size >= static_cast<ssize_t>(value_at + sizeof(uint32_t)));
+  std::string frame(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
+  for (size_t i = 0; i < sizeof(uint32_t); ++i) frame[value_at + i] = static_cast<char>(rules_.streams_max >> (24 - 8 * i));
+  ChainWriter(out_).write(frame);
 }
 
 // -- what comes in --
@@ -54,6 +67,10 @@ void Session::take_in(std::string_view bytes) {
   ssize_t taken = nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   conduct_.bytes(bytes.size(), 0);
   judge();
+  if (misframed_ && !violation_) {
+    violation_ = misframed_;
+    go_away(ErrorCode::protocol_error);
+  }
   if (violation_ || taken >= 0) return;
   violation_ = nghttp2_strerror(static_cast<int>(taken));
   go_away(taken == NGHTTP2_ERR_FLOODED ? ErrorCode::enhance_your_calm : ErrorCode::protocol_error);

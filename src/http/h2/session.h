@@ -119,6 +119,7 @@ class Session {
   };
 
   void announce();
+  void announce_streams_max();
   void take_in(std::string_view bytes);
   // Ends the connection if the peer's conduct calls for it.
   void judge();
@@ -142,6 +143,7 @@ class Session {
   std::unique_ptr<nghttp2_session, Delete> session_;
   Conduct conduct_;
   const char* violation_ = nullptr;
+  const char* misframed_ = nullptr; // a connection error that nghttp2 overlooks
   bool in_head_ = false;
   size_t block_bytes_ = 0;          // of the header block that is taken in, or was last
   size_t block_frames_ = 0;         // that it came in

@@ -59,6 +59,7 @@ nghttp2_session_callbacks* Session::Calls::make_callbacks() {
   nghttp2_session_callbacks_set_on_frame_recv_callback(made, &on_frame_recv);
   nghttp2_session_callbacks_set_on_stream_close_callback(made, &on_stream_close);
   nghttp2_session_callbacks_set_on_frame_send_callback(made, &on_frame_send);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(made, &on_frame_not_send);
   nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, &on_invalid_frame);
   nghttp2_session_callbacks_set_error_callback2(made, &on_error);
   // Frames of other types are seen by on_begin_frame, and ignored from there on (RFC 9113 section 5.5).
@@ -107,6 +108,9 @@ nghttp2_data_provider Session::Calls::provider_of(Stream& stream) {
   return provider;
 }
 
+// Of one head or trailer section of ours. What makes them has limits of its own far below (proxy_buffer_size, large_client_header_buffers).
+static constexpr size_t sent_block_bytes_max = 16 * 1024 * 1024;
+
 nghttp2_session* Session::Calls::make_session(Role role, Session& session) {
   static nghttp2_session_callbacks* const callbacks = make_callbacks();
   auto make_option = [](bool checks_messages) {
@@ -116,7 +120,8 @@ nghttp2_session* Session::Calls::make_session(Role role, Session& session) {
     nghttp2_option_set_no_auto_window_update(made, 1);
     nghttp2_option_set_no_closed_streams(made, 1);
     nghttp2_option_set_stream_reset_rate_limit(made, UINT32_MAX, UINT32_MAX);  // Conduct counts resets
-    nghttp2_option_set_max_continuations(made, 64);                            // and these
+    nghttp2_option_set_max_continuations(made, SIZE_MAX);                      // and these
+    nghttp2_option_set_max_send_header_block_length(made, sent_block_bytes_max);
     constexpr unsigned first_extension_type = NGHTTP2_CONTINUATION + 1, last_extension_type = 255;
     for (unsigned type = first_extension_type; type <= last_extension_type; ++type)
       nghttp2_option_set_user_recv_extension_type(made, static_cast<uint8_t>(type));
@@ -162,6 +167,10 @@ int Session::Calls::on_begin_frame(nghttp2_session* raw, const nghttp2_frame_hd*
       ++session.block_frames_;
       if (head->flags & NGHTTP2_FLAG_END_HEADERS) session.in_head_ = false;
       break;
+    case NGHTTP2_PRIORITY:
+      if (head->stream_id == 0 && !session.misframed_) session.misframed_ = "PRIORITY frame of no stream";  // RFC 9113 section 6.3
+      conduct.control_frame(now);
+      break;
     case NGHTTP2_DATA:
       if (head->length == 0 && (head->flags & NGHTTP2_FLAG_END_STREAM) == 0) conduct.control_frame(now);
       break;
@@ -173,11 +182,13 @@ int Session::Calls::on_begin_frame(nghttp2_session* raw, const nghttp2_frame_hd*
 int Session::Calls::on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* self) {
   Session& session = session_of(self);
   if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  Stream* stream = session.conduct_.violation() ? nullptr : session.events_.open();
+  bool has_room = session.stream_count_ < session.rules_.streams_max;
+  Stream* stream = session.conduct_.violation() || !has_room ? nullptr : session.events_.open();
   if (stream) {
     session.attach(*stream, frame->hd.stream_id);
     return 0;
   }
+  session.conduct_.refused();
   nghttp2_submit_rst_stream(session.session_.get(), NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
   return 0;
 }
@@ -256,11 +267,12 @@ int Session::Calls::on_error(nghttp2_session*, int, const char* text, size_t siz
 int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* frame, void* self) {
   Session& session = session_of(self);
   if (frame->hd.type == NGHTTP2_RST_STREAM) {
-    if (frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM && session.role_ == Role::server) session.conduct_.refused();
     Stream* stream = stream_of(raw, frame->hd.stream_id);  // those that we give up are unknown by now
     if (stream && !stream->is_malformed_) stream->is_violated_ = true;
     return 0;
   }
+  if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_COMPRESSION_ERROR && !session.violation_)
+    session.violation_ = "header field of more than 65536 bytes, or broken compression";  // nghttp2 does not tell which: field_bytes_max
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   session.conduct_.message_frame_sent();
   Stream* stream = stream_of(raw, frame->hd.stream_id);
@@ -268,6 +280,23 @@ int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* fra
   if (!stream) return 0;
   stream->sent_frame(frame->hd.length, frame->hd.type == NGHTTP2_DATA, ends);
   if (ends && stream->is_malformed_) nghttp2_submit_rst_stream(raw, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
+  return 0;
+}
+
+// Those of a stream that is gone, or that may not be opened any more, are no failure.
+int Session::Calls::on_frame_not_send(nghttp2_session* raw, const nghttp2_frame* frame, int code, void* self) {
+  if (frame->hd.type != NGHTTP2_HEADERS || code != NGHTTP2_ERR_FRAME_SIZE_ERROR) return 0;
+  List<Stream>& streams = session_of(self).streams_;  // nghttp2 may not know the stream of a request yet
+  Stream* stream = streams.front();
+  while (stream && stream->id_ != frame->hd.stream_id) stream = streams.next(*stream);
+  if (!stream) return 0;
+  stream->is_unsendable_ = true;
+  if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+    stream->reset(ErrorCode::internal_error);
+  } else {  // nothing of it is known to the peer, and nghttp2 drops it
+    nghttp2_session_set_stream_user_data(raw, frame->hd.stream_id, nullptr);
+    stream->closed(ErrorCode::internal_error);
+  }
   return 0;
 }
 

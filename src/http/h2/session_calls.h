@@ -19,6 +19,7 @@ struct Session::Calls {
   static int on_frame_recv(nghttp2_session*, const nghttp2_frame* frame, void* self);
   static int on_stream_close(nghttp2_session*, int32_t id, uint32_t code, void* self);
   static int on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* self);
+  static int on_frame_not_send(nghttp2_session*, const nghttp2_frame* frame, int code, void* self);
   static int on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int code, void* self);
   static int on_error(nghttp2_session*, int code, const char* text, size_t size, void* self);
 

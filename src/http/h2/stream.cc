@@ -15,6 +15,8 @@ namespace fairlead::http::h2 {
 static constexpr size_t out_bytes_max = 32 * 1024;
 // Pieces of a received body below this are copied together: a few bytes must not hold the whole segment that they came in.
 static constexpr size_t shared_bytes_min = 4096;
+// Of a header block, nghttp2 puts as much into one frame.
+static constexpr size_t block_frame_bytes = 16 * 1024;
 // Pieces below this are copied behind the head of their frame.
 static constexpr size_t copied_bytes_max = 1024;
 
@@ -122,8 +124,10 @@ Progress Stream::fail(Error error) {
 
 Error Stream::closed_error() const {
   bool upstream = side_ == Side::upstream;
+  if (is_unsendable_) return Error{Fault::too_large, Side::local, 0, "header section is too large for HTTP/2 frames"};
   if (lost_) {
-    return Error{Fault::closed, side_, 0, upstream ? "upstream prematurely closed connection" : "client prematurely closed connection"};
+    if (upstream) return Error{Fault::closed, side_, 0, "upstream prematurely closed connection"};
+    return Error{Fault::reset, side_, 0, "client prematurely closed connection"};
   }
   if (is_violated_) return Error{Fault::malformed, side_, 0, upstream ? "upstream sent invalid frames" : "client sent invalid frames"};
   return Error{Fault::reset, side_, 0, upstream ? "upstream prematurely closed stream" : "client prematurely closed stream"};
@@ -194,6 +198,16 @@ Progress Stream::pump(Body& body) {
   }
 }
 
+// A peer that opens its window little by little takes longer than one wait may last for what has to go before pump() gets further.
+Task<WaitStatus> Stream::sendable(uint64_t timeout_ms) {
+  uint64_t deadline = session_.loop().deadline(timeout_ms);
+  for (;;) {
+    WaitStatus status = co_await sendable_.wait(deadline);
+    if (status != WaitStatus::timeout || framed_ms_ + timeout_ms <= deadline) co_return status;
+    deadline = framed_ms_ + timeout_ms;
+  }
+}
+
 Progress Stream::pump_head() {
   session_.send();
   if (sent_end_) return Progress::done;
@@ -219,6 +233,8 @@ void Stream::give(size_t bytes, ChainWriter& writer, Chain& to) {
 
 void Stream::sent_frame(size_t payload_bytes, bool is_data, bool ends_stream) {
   sent_wire_bytes_ += frame_head_bytes + payload_bytes;
+  if (!is_data && payload_bytes > 0) sent_wire_bytes_ += (payload_bytes - 1) / block_frame_bytes * frame_head_bytes;  // CONTINUATION
+  framed_ms_ = session_.loop().now_ms();
   if (is_data) sent_data_bytes_ += payload_bytes;
   if (!ends_stream) return;
   sent_end_ = true;

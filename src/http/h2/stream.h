@@ -84,8 +84,8 @@ class Stream : public Link {
   Progress pump(Body& body);
   // After the head was submitted without a body: done or need_write.
   Progress pump_head();
-  // co_await stream.sendable(deadline): until a pump() may get further, or the stream is closed.
-  Event::Wait sendable(uint64_t deadline_ms) { return sendable_.wait(deadline_ms); }
+  // Until a pump() may get further, or the stream is closed. timeout: nothing of it was framed for so long (0: never).
+  Task<WaitStatus> sendable(uint64_t timeout_ms);
   Event& sendable_event() { return sendable_; }
   const Error& error() const { return error_; }
   bool has_sent_all() const { return sent_end_; }
@@ -105,6 +105,8 @@ class Stream : public Link {
   ErrorCode close_code() const { return close_code_; }
   // It was nghttp2 that reset it: the peer broke the protocol on it.
   bool is_violated() const { return is_violated_; }
+  // It was ended by us: a head or trailers of ours are larger than frames may carry.
+  bool is_unsendable() const { return is_unsendable_; }
   // fail_message() was called.
   bool is_malformed() const { return is_malformed_; }
   // Fired through the ready list when the stream is broken off. At most one; nullptr removes it.
@@ -165,6 +167,7 @@ class Stream : public Link {
   bool lost_ = false;          // closed with its connection
   bool is_violated_ = false;
   bool is_malformed_ = false;
+  bool is_unsendable_ = false;
   bool is_length_binding_ = false;
   bool body_ended_ = false;
   bool sent_end_ = false;
@@ -178,6 +181,7 @@ class Stream : public Link {
   Event arrived_, sendable_;
   std::optional<uint64_t> expected_bytes_;
   uint64_t received_bytes_ = 0, received_bytes_max_ = UINT64_MAX, receive_timeout_ms_ = 60'000;
+  uint64_t framed_ms_ = 0;     // when a frame of it was last made
   uint64_t received_data_bytes_ = 0, received_wire_bytes_ = 0, sent_wire_bytes_ = 0, sent_data_bytes_ = 0;
   uint32_t chunk_bytes_;
   size_t head_bytes_ = 0, head_wire_bytes_ = 0;
