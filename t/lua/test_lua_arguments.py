@@ -65,7 +65,7 @@ def test_a_host_that_no_client_could_send_is_an_error(server, host):
         ngx.say(pcall(require "ngx.req".add_header, "host", "{host}")) ngx.say(ngx.var.host, " ", ngx.req.get_headers().host)""")
     lines = text.splitlines()
     assert "failed to set header Host" in lines[0] and "failed to set header Host" in lines[1] and "failed to set header host" in lines[2]
-    assert lines[3].startswith("127.0.0.1 127.0.0.1:"), "it is as it was"
+    assert lines[3] == "localhost localhost", "it is as it was"
 
 
 @pytest.mark.parametrize("value, host, field", [

@@ -163,7 +163,7 @@ def test_the_end_of_the_server_does_not_wait_for_idle_clients(server, requests):
 @pytest.mark.parametrize("size", [10, 4000, 100_000])
 def test_nor_for_those_that_sent_a_body(server, upstream, size):
     """A body of known length is read to its last byte and no further: that is no head that has begun."""
-    s = server(CONF, **{**FIXED, "MIN": "client_header_timeout 1h;", "UP": upstream(up.serve(up.reply(200, "ok"))).port})
+    s = server(CONF, **{**FIXED, "MIN": "client_header_timeout 1h;", "UP": upstream(up.serve(lambda r: up.reply(200, "ok"))).port})
     with Client(s.port) as client:
         client.send(b"POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
         assert client.read_reply().text == "ok"
