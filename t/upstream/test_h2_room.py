@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import h2.settings
 import pytest
 
+from lib import upstreams as up
 from lib.client import Client, get
 from lib.ports import wait_until
 
@@ -17,10 +18,13 @@ events { worker_connections %%CONNECTIONS%%; }
 http {
     proxy_http_version 2;
     upstream app { server 127.0.0.1:%%UP%%; }
+    upstream kept { server 127.0.0.1:%%OTHER%%; keepalive 8; }
     upstream two { server 127.0.0.1:%%UP%% max_fails=0; server 127.0.0.1:%%OTHER%%; }
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location / { proxy_pass http://app; }
+        location /plain { proxy_http_version 1.1; proxy_pass http://127.0.0.1:%%OTHER%%; }
+        location /kept { proxy_http_version 1.1; proxy_pass http://kept; }
         location /two { proxy_pass http://two; proxy_connect_timeout 60s; }
     }
 }
@@ -34,6 +38,14 @@ def start(server, upstream, other=1, connections=512, **more):
 
 def request_of(target):
     return f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+NO_ROOM = dict(allow_log=["worker_connections are not enough"])
+
+
+def busy(client):
+    """Neither idle nor answered."""
+    return client.send("GET /slow HTTP/1.1\r\n")
 
 
 class Narrow:
@@ -103,8 +115,8 @@ def test_a_peer_that_is_full_and_refuses_connections_is_passed_over(server, h2_u
 
 def test_a_stream_is_waited_for_where_no_connection_is_free(server, h2_upstream):
     u = h2_upstream(on_head=lambda stream: None, settings={STREAMS_MAX: 1})
-    s = start(server, u, connections=6, allow_log=["worker_connections are not enough"])
-    others = [Client(s.port).send("GET /slow HTTP/1.1\r\n") for _ in range(3)]
+    s = start(server, u, connections=6, **NO_ROOM)
+    others = [busy(Client(s.port)) for _ in range(3)]
     first, second = Client(s.port).send(request_of("/first")), Client(s.port)
     u.wait_requests(1)
     second.send(request_of("/second"))
@@ -116,4 +128,38 @@ def test_a_stream_is_waited_for_where_no_connection_is_free(server, h2_upstream)
     assert second.read_reply().body == b"second"
     assert len(u.connections) == 1
     for client in (first, second, *others):
+        client.close()
+
+
+def test_idle_connections_to_other_peers_make_room(server, h2_upstream, upstream):
+    both = threading.Barrier(2)
+
+    def answer(request):
+        if request.target == "/kept":
+            both.wait(30)
+        return up.reply(200, request.target)
+    s = start(server, h2_upstream(), upstream(up.serve(answer)).port, connections=5, **NO_ROOM)
+    first, second, third = (Client(s.port) for _ in range(3))
+    for client in (first, second):  # at once: two connections are kept
+        client.send(request_of("/kept"))
+    for client in (first, second):
+        assert client.read_reply().text == "/kept"
+    busy(second), busy(third)
+    assert first.get("/plain").text == "/plain"
+    assert first.get("/h2").text == "/h2"
+    for client in (first, second, third):
+        client.close()
+
+
+def test_idle_connections_of_http_2_make_room(server, h2_upstream, upstream):
+    u = h2_upstream()
+    s = start(server, u, upstream(up.serve(lambda request: up.reply(200, request.target))).port, connections=4, **NO_ROOM)
+    first, second, third = (Client(s.port) for _ in range(3))
+    assert first.get("/h2").text == "/h2"
+    busy(second), busy(third)
+    assert first.get("/plain").text == "/plain"
+    wait_until(lambda: u.connections[0].ended, 5, "the end of the idle connection")
+    assert first.get("/h2").text == "/h2"
+    assert len(u.connections) == 2
+    for client in (first, second, third):
         client.close()

@@ -59,6 +59,13 @@ class PeerLink final : public Link, private SessionEvents {
   void give_back();
   // From now on: no new streams, the end with the last one.
   void leave();
+  // Since when no lease is out; UINT64_MAX: some is, or it ends.
+  uint64_t idle_since_ms() const { return leases_ > 0 || leaving_ ? UINT64_MAX : idle_since_ms_; }
+  // Of an idle one: ends without a farewell, which takes time.
+  void leave_at_once() {
+    is_hurried_ = true;
+    leave();
+  }
   Task<Unit> run();
 
  private:
@@ -88,6 +95,7 @@ class PeerLink final : public Link, private SessionEvents {
   bool has_settings_ = false;
   bool has_new_settings_ = false;  // those that wait have not had their turn yet
   bool leaving_ = false;
+  bool is_hurried_ = false;    // another connection waits for its place
   bool unanswered_ = false;    // a PING was not answered in time
 };
 
@@ -122,6 +130,13 @@ class PeerGroup {
     for (PeerLink* link = links_.front(); link; link = links_.next(*link))
       if (link->has_room(streams_max)) return link;
     return nullptr;
+  }
+  // nullptr: none is idle.
+  PeerLink* longest_idle() const {
+    PeerLink* oldest = nullptr;
+    for (PeerLink* link = links_.front(); link; link = links_.next(*link))
+      if (link->idle_since_ms() < (oldest ? oldest->idle_since_ms() : UINT64_MAX)) oldest = link;
+    return oldest;
   }
   bool has_waiters() const { return !waiters_.empty(); }
   // `waiter` is decided now or later; until then it stands in line.
@@ -275,7 +290,8 @@ Task<Unit> PeerLink::run() {
   settled_.set();
   leave();
   group_.connect_if_needed();
-  if (end == Session::ReadEnd::again || end == Session::ReadEnd::over) {
+  bool says_farewell = !is_hurried_ && (end == Session::ReadEnd::again || end == Session::ReadEnd::over);
+  if (says_farewell) {
     if (!unanswered_) session_.go_away(ErrorCode::no_error);
     session_.send();
     co_await Yield(loop);  // it is written at the end of this turn
@@ -509,6 +525,16 @@ bool PeerPool::has_connection(const AttemptTarget& target) const {
 bool PeerPool::lacks_connection(const AttemptTarget& target) const {
   const PeerGroup* group = find_group(target);
   return !group || group->missing_connections(*target.limits, 1) > 0;
+}
+
+bool PeerPool::close_oldest() {
+  PeerLink* oldest = nullptr;
+  for (const auto& [key, group] : groups_) {
+    PeerLink* link = group->longest_idle();
+    if (link && (!oldest || link->idle_since_ms() < oldest->idle_since_ms())) oldest = link;
+  }
+  if (oldest) oldest->leave_at_once();
+  return oldest != nullptr;
 }
 
 Error unasked_error() {

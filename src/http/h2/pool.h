@@ -81,6 +81,8 @@ class PeerPool {
   bool lacks_connection(const AttemptTarget& target) const;
 
   size_t connection_count() const { return links_.count(); }
+  // The connection that has been idle longest ends within this turn of the loop, to make room for another. False: none is idle.
+  bool close_oldest();
 
  private:
   friend class PeerGroup;

@@ -3,7 +3,9 @@
 #include "http/request/peer_connection.h"
 
 #include "event/net/connector.h"
+#include "event/net/upstreams.h"
 #include "event/worker.h"
+#include "http/h2/pool.h"
 #include "http/request/request.h"
 
 namespace fairlead::http {
@@ -28,10 +30,23 @@ PeerExchange* ConnectionProtocol::try_open(const PeerCall& call) const {
   return kept ? make(call, std::move(kept)) : nullptr;
 }
 
+// Ends a connection to some peer that nobody uses: of the target's pool, of the fullest one, of HTTP/2 (then its place is free soon). None:
+// there is none.
+static Room close_idle(const PeerCall& call) {
+  if (call.target.pool && call.target.pool->close_oldest()) return Room::free;
+  Upstreams& upstreams = call.worker.state<Upstreams>();
+  ConnPool* fullest = &upstreams.shared_pool();
+  for (const auto& upstream : upstreams.all())
+    if (upstream && upstream->pool.idle_count() > fullest->idle_count()) fullest = &upstream->pool;
+  if (fullest->close_oldest()) return Room::free;
+  return call.worker.state<h2::PeerPool>().close_oldest() ? Room::soon : Room::none;
+}
+
 Task<bool> find_room(const PeerCall& call) {
   constexpr int turns_max = 2;  // see Worker::make_room()
   for (int turn = 0; call.worker.make_room() != Room::free; ++turn) {
-    if (call.target.pool && call.target.pool->close_oldest()) continue;
+    while (close_idle(call) == Room::free)
+      if (call.worker.has_room()) co_return true;
     if (turn == turns_max) {
       call.logger.error("{} worker_connections are not enough while connecting to upstream", call.worker.limits().connections_max);
       co_return false;

@@ -37,7 +37,7 @@ class PeerConnection {
   uint64_t sent_before_, received_before_;  // of the connection, when it was taken
 };
 
-// Room for one more connection among the worker's (worker_connections), made if need be: of kept ones of the target, of idle clients.
+// Room for one more connection among the worker's (worker_connections), made if need be: of idle clients, of kept connections to peers.
 // False: there is none, and the log says so; the error is no_room.
 Task<bool> find_room(const PeerCall& call);
 inline constexpr Error no_room{Fault::exhausted, Side::local, 0, "no connection is free"};
