@@ -20,7 +20,8 @@ http {
         location /near { allow 127.0.0.1; deny all; try_files /none =204; }
         location /far { deny all; try_files /none =204; }
         location /none { satisfy any; deny all; auth_basic x; auth_basic_user_file users; auth_delay 1ms; try_files /none =204; }
-        location /lua { satisfy any; deny all; access_by_lua_block { ngx.exit(tonumber(ngx.var.arg_exit) or ngx.OK) } try_files /none =204; }
+        location /lua { satisfy any; deny all; try_files /none =204;
+                        access_by_lua_block { ngx.exit(tonumber(ngx.var.arg_exit) or ngx.OK) } }
         location /any { satisfy any; deny all; auth_basic x; auth_basic_user_file users; try_files /none =204; }
         location /link { secure_link $arg_sum,$arg_until; secure_link_md5 "$arg_until word"; return 200 "$secure_link$secure_link"; }
         location /word/ { secure_link_secret word; return 200 "$secure_link"; }

@@ -226,14 +226,16 @@ class Reading {
   RequestSink& sink_;
 };
 
+// The client ended instead of a head.
+void tell_ended(Connection& client, RequestSink& sink) {
+  if (const char* failure = client.transport().failure_text()) sink.broken(failure, "waiting for request");
+  else if (!client.is_broken()) sink.ended();
+}
+
 // The client ended in or before a head.
 void tell_broken(Connection& client, const RequestParser& parser, RequestSink& sink) {
+  if (!parser.started()) return tell_ended(client, sink);
   const char* failure = client.transport().failure_text();
-  if (!parser.started()) {
-    if (failure) sink.broken(failure, "waiting for request");
-    else if (!client.is_broken()) sink.ended();
-    return;
-  }
   sink.broken(failure ? failure : "client prematurely closed connection",
               parser.has_request_line() ? "reading client request headers" : "reading client request line");
 }
@@ -298,19 +300,22 @@ Task<Unit> serve(Connection& client, const ServerRules& rules, RequestSink& sink
   while (left.after == After::next_request) {
     bool pipelined = sink.facts().requests > 0 && !client.unread().empty();
     if (client.unread().empty()) {
-      client.release_if_empty();
       uint64_t timeout_ms = left.time_ms == UINT64_MAX ? rules.keepalive_timeout_ms : left.time_ms;
       sink.idle(true);
       uint64_t deadline = std::min(client.loop().deadline(timeout_ms), sink.idle_deadline_ms());
-      WaitStatus status = co_await client.readable(deadline);
+      WaitStatus status;
+      IoStatus got;  // also what came in the same turn as the end of the wait
       // Called readable as long as no read has met the end: a body whose length is known is read without.
-      while (status == WaitStatus::ready && client.fill(rules.header_buffer_bytes).status == IoStatus::again) {
+      do {
         client.release_if_empty();
         status = co_await client.readable(deadline);
-      }
+        got = client.fill(rules.header_buffer_bytes).status;
+      } while (got == IoStatus::again && status == WaitStatus::ready);
       sink.idle(false);
-      // A request that came in the same turn as the end of the wait is still answered.
-      if (status == WaitStatus::timeout && client.fill(rules.header_buffer_bytes).status != IoStatus::ok) co_return Unit();
+      if (got != IoStatus::ok) {
+        if (status == WaitStatus::ready) tell_ended(client, sink);
+        co_return Unit();
+      }
     }
     left = co_await serve_one(client, rules, sink, pipelined);
   }
