@@ -317,18 +317,6 @@ Task<Verdict> ask(Request& request) {
   co_return decide(request, own, said);
 }
 
-bool copies_to_upstream(const Block& block) { return !conf<AuthRequestConf>(block).to_upstream.empty(); }
-
-Verdict note_names(Request& request) {
-  note_client_fields(request, conf<AuthRequestConf>(request).to_upstream);
-  return Verdict::next();
-}
-
-Verdict drop_names(Request& request) {
-  drop_client_fields(request, conf<AuthRequestConf>(request).to_upstream);
-  return Verdict::next();
-}
-
 constexpr std::array rows = {
     custom<set_target, AuthRequestConf, &AuthRequestConf::is_on, &AuthRequestConf::target>(
         "auth_request", in_http_any, words(1), "The URI of a subrequest whose status decides whether a request is let in.")
@@ -364,9 +352,9 @@ constexpr std::array rows = {
 };
 
 constexpr std::string_view after[] = {"access", "http_auth_basic", "http_auth_jwt"};  // what needs nobody else decides first
-constexpr std::array phases = {PhaseEntry{.phase = Phase::access, .check = &note_names, .applies = &copies_to_upstream, .leads = true},
-                               PhaseEntry{.phase = Phase::access, .run = &ask, .applies = &is_on},
-                               PhaseEntry{.phase = Phase::precontent, .check = &drop_names, .applies = &copies_to_upstream, .leads = true}};
+using Reserved = ReservedNames<AuthRequestConf, &AuthRequestConf::to_upstream>;
+constexpr std::array phases = {Reserved::before_access, PhaseEntry{.phase = Phase::access, .run = &ask, .applies = &is_on},
+                               Reserved::behind_access};
 constexpr Hooks hooks = {.phases = phases, .filters = {}, .forward = {}};
 
 }  // namespace

@@ -121,22 +121,10 @@ Task<Verdict> check(Request& request) {
   co_return decide(request, own, read_reply(call, asked));
 }
 
-bool reserves_names(const Block& block) { return !conf<ExtAuthzConf>(block).reserved.empty(); }
-
-Verdict note_names(Request& request) {
-  note_client_fields(request, conf<ExtAuthzConf>(request).reserved);
-  return Verdict::next();
-}
-
-Verdict drop_names(Request& request) {
-  drop_client_fields(request, conf<ExtAuthzConf>(request).reserved);
-  return Verdict::next();
-}
-
 constexpr std::string_view after[] = {"access", "http_auth_basic", "http_auth_jwt"};  // what needs nobody else decides first
-constexpr PhaseEntry phases[] = {{.phase = Phase::access, .check = &note_names, .applies = &reserves_names, .leads = true},
-                                 {.phase = Phase::access, .run = &check, .applies = &is_wanted},
-                                 {.phase = Phase::precontent, .check = &drop_names, .applies = &reserves_names, .leads = true}};
+using Reserved = ReservedNames<ExtAuthzConf, &ExtAuthzConf::reserved>;
+constexpr PhaseEntry phases[] = {
+    Reserved::before_access, {.phase = Phase::access, .run = &check, .applies = &is_wanted}, Reserved::behind_access};
 constexpr Hooks hooks = {.phases = phases};
 
 }  // namespace

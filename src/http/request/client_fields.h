@@ -10,10 +10,12 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
+
+#include "http/hooks.h"
+#include "http/request/request.h"
 
 namespace fairlead::http {
-
-class Request;
 
 // Before the access phase: remembers which fields of these names are the client's. What checks of that phase and scripts in it put there
 // is not.
@@ -28,5 +30,21 @@ void drop_fields(Request& request, std::span<const std::string_view> names);
 void mark_question(Request& subrequest);
 // A copy that has no parent: what `from` has lost is not in it either.
 void take_dropped_names(Request& copy, Request& from);
+
+// The two entries of a module whose conf lists such names.
+template <class Conf, std::vector<std::string_view> Conf::*Names>
+struct ReservedNames {
+  static bool are_set(const Block& block) { return !(conf<Conf>(block).*Names).empty(); }
+  static Verdict note(Request& request) {
+    note_client_fields(request, conf<Conf>(request).*Names);
+    return Verdict::next();
+  }
+  static Verdict drop(Request& request) {
+    drop_client_fields(request, conf<Conf>(request).*Names);
+    return Verdict::next();
+  }
+  static constexpr PhaseEntry before_access = {.phase = Phase::access, .check = &note, .applies = &are_set, .leads = true};
+  static constexpr PhaseEntry behind_access = {.phase = Phase::precontent, .check = &drop, .applies = &are_set, .leads = true};
+};
 
 }  // namespace fairlead::http
