@@ -4,6 +4,10 @@
 # LuaJIT (OpenResty's branch, or the stock one), and the parts of the API that are written in Lua: prelude/*.lua become texts of a header.
 pkg_check_modules(LUAJIT REQUIRED IMPORTED_TARGET luajit)
 target_link_libraries(fairlead_modules PUBLIC PkgConfig::LUAJIT)
+# LuaJIT finds its way from an error to whoever catches it by the frames of the C functions between: those here, which call no code of other
+# rooms that calls back.
+file(GLOB raising CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/lua/*.cc)
+set_source_files_properties(${raising} PROPERTIES COMPILE_OPTIONS -fasynchronous-unwind-tables)
 target_link_options(fairlead_modules PUBLIC LINKER:--dynamic-list=${CMAKE_CURRENT_SOURCE_DIR}/lua/exported_symbols.list)
 
 file(GLOB preludes CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/lua/prelude/*.lua)
