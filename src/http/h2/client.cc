@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "core/base/text.h"
+#include "event/net/room.h"
 #include "event/tls/client.h"
 #include "http/h2/field_list.h"
 #include "http/message/status.h"
@@ -214,8 +215,11 @@ Task<Result<PeerExchange*>> ClientProtocol::open(PeerCall call, uint64_t deadlin
   if (!lease) {
     // Without room for another connection one may still wait for a stream of those that are there.
     bool is_room = true;
-    if (pool.lacks_connection(call.target)) is_room = co_await find_room(call);
-    if (!is_room && !pool.has_connection(call.target)) co_return no_room;
+    if (pool.lacks_connection(call.target)) is_room = co_await find_room(worker);
+    if (!is_room) {
+      Error told = no_room(call);
+      if (!pool.has_connection(call.target)) co_return told;
+    }
     auto leased = co_await pool.lease(call.target, deadline_ms);
     if (!leased) co_return leased.error();
     lease = std::move(*leased);
