@@ -391,7 +391,7 @@ PeerLink::Rules rules_of(const AttemptTarget& target) {
   const PeerLimits& limits = *target.limits;
   PeerLink::Rules rules;
   rules.session.stream_window_bytes = static_cast<uint32_t>(limits.window.bytes);
-  rules.session.head_list_bytes_max = static_cast<uint32_t>(target.head_bytes_max);
+  rules.session.head_list_bytes_max = std::max(static_cast<uint32_t>(target.head_bytes_max), trailer_bytes_max);
   rules.session.send_timeout_ms = target.send_timeout_ms;
   rules.idle = target.pool ? target.pool->limits() : PoolLimits{.idle_max = 0};
   if (target.keep.idle_timeout_ms) rules.idle.idle_timeout_ms = target.keep.idle_timeout_ms;
