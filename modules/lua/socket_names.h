@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "core/base/addr.h"
 #include "event/loop/task.h"
@@ -25,6 +26,9 @@ struct SocketName {
 
 // The address of a name, by the `resolver` of `place`. The reason of a failure; empty: `address` is set.
 Task<std::string> find_address(Worker& worker, const Block& place, SocketName name, Addr& address);
+
+// Where find_room() finds none.
+inline constexpr std::string_view no_room_text = "worker_connections are not enough";
 
 // "connection refused", as scripts compare it.
 std::string system_text(int error_number);

@@ -10,6 +10,7 @@
 
 #include "core/base/format.h"
 #include "event/net/connector.h"
+#include "event/net/room.h"
 #include "event/tls/peer.h"
 #include "event/worker.h"
 #include "modules/lua/counted.h"
@@ -81,11 +82,14 @@ Task<std::string> TcpSocket::open(ConnectTo to, uint64_t deadline_ms) {
   SocketName name{std::move(to.host), to.port, deadline_ms};
   std::string wrong = co_await find_address(worker_, place_, std::move(name), address);
   if (!wrong.empty()) co_return std::move(wrong);
+  bool is_room = co_await find_room(worker_);
+  if (!is_room) co_return std::string(no_room_text);
+  ConnectionSlot slot(worker_);
   PoolKey key = PoolKey::of(pool_);
   auto connected = co_await fairlead::connect(worker_.loop(), address, options, key, deadline_ms);
   if (!connected) co_return text_of(connected.error());
   connection_ = std::move(*connected);
-  connection_->slot = ConnectionSlot(worker_);
+  connection_->slot = std::move(slot);
   co_return std::string();
 }
 

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-#include "event/worker.h"
+#include "event/net/room.h"
 #include "modules/lua/if_cancelled.h"
 #include "modules/lua/socket_names.h"
 
@@ -18,6 +18,7 @@ void UdpSocket::close() {
   int fd = watch_->fd();
   worker_.loop().unwatch(std::exchange(watch_, nullptr));
   ::close(fd);
+  slot_ = ConnectionSlot();
 }
 
 // A local socket needs a name of its own to be answered: the system chooses one.
@@ -46,6 +47,7 @@ std::string UdpSocket::open(const Addr& to) {
     return system_text(watch.error().sys);
   }
   watch_ = *watch;
+  slot_ = ConnectionSlot(worker_);
   return {};
 }
 
@@ -55,7 +57,10 @@ Task<std::string> UdpSocket::set_peer(std::string host, uint16_t port) {
   Addr address;
   SocketName name{std::move(host), port, 0};
   std::string wrong = co_await find_address(worker_, place_, std::move(name), address);
-  if (wrong.empty()) wrong = open(address);
+  if (!wrong.empty()) co_return std::move(wrong);
+  bool is_room = co_await find_room(worker_);
+  if (!is_room) co_return std::string(no_room_text);
+  wrong = open(address);
   co_return std::move(wrong);
 }
 

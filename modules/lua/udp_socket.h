@@ -11,11 +11,11 @@
 
 #include "core/base/addr.h"
 #include "event/loop/loop.h"
+#include "event/worker.h"
 #include "modules/lua/request_state.h"
 
 namespace fairlead {
 class Block;
-class Worker;
 }  // namespace fairlead
 
 namespace fairlead::lua {
@@ -54,6 +54,7 @@ class UdpSocket final : public Owned, public std::enable_shared_from_this<UdpSoc
   const Block& place_;
   const void* owner_;
   Watch* watch_ = nullptr;
+  ConnectionSlot slot_;  // while it is open
 };
 
 }  // namespace fairlead::lua

@@ -69,8 +69,7 @@ void Worker::drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& 
   own_.spawn(finish_when_empty());
 }
 
-// False: nobody is idle.
-bool Worker::end_idle_clients() {
+void Worker::end_idle_clients() {
   constexpr uint64_t at_once_max = 32;
   uint64_t idle = row_.waiting.load(std::memory_order_relaxed);
   uint64_t count = std::clamp<uint64_t>(idle / 8, 1, at_once_max);
@@ -80,24 +79,36 @@ bool Worker::end_idle_clients() {
     ending_.push_back(client);
     client.watch->limit_read_wait(loop_.now_ms());
   }
-  return !ending_.empty();
+}
+
+Room Worker::end_idle_peers() {
+  while (!has_room()) {
+    IdlePeers* fullest = idle_peers_.front();
+    for (IdlePeers* pool = fullest; pool; pool = idle_peers_.next(*pool))
+      if (pool->idle_count() > fullest->idle_count()) fullest = pool;
+    Room made = fullest ? fullest->close_oldest() : Room::none;
+    if (made != Room::free) return made;
+  }
+  return Room::free;
 }
 
 Room Worker::make_room() {
   size_t left = has_room() ? limits_.connections_max - connections_in_use_ : 0;
-  if (left > limits_.connections_max / 16 || draining_) return left ? Room::free : Room::none;
-  bool some_end = end_idle_clients();
-  if ((some_end || left == 0) && loop_.now_ms() >= next_complaint_ms_) {
+  if (left > limits_.connections_max / 16) return Room::free;
+  bool may_tell = !draining_ && !idle_.empty();
+  if (may_tell) end_idle_clients();
+  Room room = left ? Room::free : may_tell ? Room::soon : end_idle_peers();
+  if (room == Room::none && !ending_.empty()) room = Room::soon;
+  bool some_end = !ending_.empty() || (left == 0 && room != Room::none);
+  if ((some_end || left == 0) && !draining_ && loop_.now_ms() >= next_complaint_ms_) {
     constexpr uint64_t complaint_interval_ms = 1000;
     next_complaint_ms_ = loop_.now_ms() + complaint_interval_ms;
     Logger logger(*conf<ErrorLogConf>(generation_.root()).log);
     if (some_end) logger.warn("{} worker_connections are not enough, reusing connections", limits_.connections_max);
     else logger.alert("{} worker_connections are not enough", limits_.connections_max);
   }
-  if (left) return Room::free;
-  return some_end ? Room::soon : Room::none;
+  return room;
 }
-
 uint64_t Worker::idle_deadline_ms(const IdleClient& client) const {
   if (client.makes_room) return loop_.now_ms();
   if (!draining_) return UINT64_MAX;

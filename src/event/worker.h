@@ -40,6 +40,17 @@ struct DrainAlert : Link {
   Resumable& resumable;
 };
 
+// A pool of connections to peers. It is told where another connection needs the place of one that is idle.
+class IdlePeers : public Link {
+ public:
+  virtual size_t idle_count() const = 0;
+  // The one that has been idle longest ends: its place is free now, or within this turn of the loop. None: there is none.
+  virtual Room close_oldest() = 0;
+
+ protected:
+  ~IdlePeers() = default;
+};
+
 class Worker {
  public:
   // `row`: where this worker counts its connections, on the board that all processes see.
@@ -70,8 +81,11 @@ class Worker {
   // Connections in use, client and upstream; the acceptor stops at the limit.
   bool has_room() const { return connections_in_use_ < limits_.connections_max; }
   // For one more connection. Where few places are left (one of sixteen, as nginx) the clients that have been idle longest are told to end:
-  // they do within two turns of the loop, but for those of HTTP/2, which get a GOAWAY first. The log is told, once a second.
+  // they do within two turns of the loop, but for those of HTTP/2, which get a GOAWAY first. Where no place is left and none of them could
+  // be told, a connection to a peer ends. The log is told, once a second.
   Room make_room();
+  // Ends connections to peers that nobody uses, of the pool that has most of them, until there is a place.
+  Room end_idle_peers();
   size_t connections_in_use() const { return connections_in_use_; }
   void connection_opened() { ++connections_in_use_; }
   void connection_closed() {
@@ -79,6 +93,8 @@ class Worker {
     if (!trim_.armed()) loop_.arm(trim_, trim_interval_ms);
   }
 
+  // A pool that may hold idle connections from now on; it leaves the list when it is destroyed.
+  void note_idle_peers(IdlePeers& pool) { idle_peers_.push_back(pool); }
   void client_idle(IdleClient& client) { idle_.push_back(client); }
   bool is_draining() const { return draining_; }
   // The server is about to end, or ends: nobody will serve here soon. False while another worker follows this one.
@@ -127,7 +143,7 @@ class Worker {
   };
   Task<Unit> finish_when_empty();
   void say_drained();
-  bool end_idle_clients();
+  void end_idle_clients();
 
   Loop& loop_;
   Generation& generation_;
@@ -136,6 +152,7 @@ class Worker {
   unsigned index_ = 0;
   AcceptLimits limits_;
   List<IdleClient> idle_, ending_;  // oldest first; ending: those that make room
+  List<IdlePeers> idle_peers_;
   uint64_t next_complaint_ms_ = 0;  // of make_room()
   List<DrainAlert> drain_alerts_;
   size_t connections_in_use_ = 0;
@@ -170,6 +187,8 @@ class ConnectionSlot {
   ~ConnectionSlot() {
     if (worker_) worker_->connection_closed();
   }
+  // nullptr: it is nobody's.
+  Worker* worker() const { return worker_; }
 
  private:
   Worker* worker_ = nullptr;

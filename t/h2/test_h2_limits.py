@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lib.h2client import (ACK, CONTINUATION, DATA, END_HEADERS, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM, SETTINGS,
+from lib.h2client import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM, SETTINGS,
                           WINDOW_UPDATE, H2Client, RawH2, frame)
 from lib.ports import TIME_SCALE, in_time
 
@@ -193,6 +193,16 @@ def test_a_stream_beyond_the_announced_limit_is_refused_alone(server):
         while (got := c.until(HEADERS))[2] != 11:
             pass
         assert dict(got[3])[":status"] == "200"
+
+
+@pytest.mark.parametrize("most, count", [(128, 250), (128, 900), (3, 300)])
+def test_requests_that_are_answered_at_once_hold_no_place(server, most, count):
+    """However many of them come in one read."""
+    s = start(server, f"http2_max_concurrent_streams {most};")
+    with RawH2(s.port) as c:
+        c.send(b"".join(frame(HEADERS, END_HEADERS | END_STREAM, i, c.block()) for i in range(1, 2 * count, 2)))
+        for i in range(1, 2 * count, 2):
+            assert dict(c.until(HEADERS)[3])[":status"] == "200", i
 
 
 def test_the_announced_limit_is_the_configured_one(server):

@@ -2,11 +2,14 @@
 # Copyright (C) The Fairlead authors
 """balancer_by_lua: a script names the peer of each try."""
 
+import threading
+import time
+
 import pytest
 
 from lib import upstreams as up
 from lib.certs import Authority
-from lib.client import get, post
+from lib.client import Client, get, post
 from lib.h2client import H2Client
 from lib.h2upstream import H2Upstream
 
@@ -320,3 +323,44 @@ def test_the_name_of_a_peer_over_tls(server, upstream, tmp_path):
     s = server(conf.replace("SCRIPT", script).replace("MORE", "proxy_ssl_name b.test;"), UP=u.port, CA=ca.path)
     assert get(s.port, "/?name=c.test").body == b"ok"
     assert names[4:] == ["b.test"]
+
+
+QUEUED = r"""
+events {}
+http {
+    upstream app {
+        server 127.0.0.1:%%UP%% max_conns=1;
+        queue 10 timeout=60s;
+        balancer_by_lua_block {
+            ngx.ctx.runs = (ngx.ctx.runs or 0) + 1
+            if ngx.var.arg_refuse then return ngx.exit(403) end
+            if ngx.var.arg_port then require("ngx.balancer").set_current_peer("127.0.0.1", tonumber(ngx.var.arg_port)) end
+        }
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { proxy_pass http://app; log_by_lua_block { ngx.log(ngx.NOTICE, ngx.var.uri, " runs: ", ngx.ctx.runs) } }
+    }
+}
+"""
+
+
+def test_the_script_runs_once_for_a_try_that_waits_in_the_queue(server, upstream):
+    gate = threading.Event()
+    u = upstream(up.serve(lambda r: gate.wait(30) and up.reply(content=r.target)))
+    other = upstream(up.serve(lambda r: up.reply(content="other")))
+    s = server(QUEUED, UP=u.port)
+    first = Client(s.port).send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n")
+    u.wait_requests(1)
+    assert get(s.port, "/none?refuse=1").status == 403
+    second = Client(s.port).send("GET /second HTTP/1.1\r\nHost: h\r\n\r\n")
+    with Client(s.port) as c:
+        for _ in range(2):  # behind one that waits, too; the second time it does for sure
+            assert c.get("/none?refuse=1").status == 403
+            assert c.get(f"/named?port={other.port}").text == "other"
+            time.sleep(0.15)  # the queue looks for a peer every 50 ms
+    gate.set()
+    for client, target in ((first, "/first"), (second, "/second")):
+        assert client.read_reply().text == target
+        client.close()
+    s.wait_for_log("/second runs: 1 while")

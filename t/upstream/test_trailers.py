@@ -3,6 +3,8 @@
 """Trailers that pass: none of a request unless they are wanted, and then none that says what the head may not say; of a reply none that
 clients do not get as a field."""
 
+import threading
+
 import pytest
 
 from lib import upstreams as up
@@ -33,6 +35,7 @@ http {
             location /on/bare { proxy_pass_request_headers off; proxy_pass http://127.0.0.1:%%UP%%; }
         }
         location /reply { proxy_pass_trailers on; proxy_hide_header X-Secret; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /reply/h2 { proxy_http_version 2; proxy_pass_trailers on; proxy_pass http://127.0.0.1:%%H2%%; }
         location /reply/server { proxy_pass_trailers on; proxy_pass_header Server; proxy_pass http://127.0.0.1:%%UP%%; }
         location /hidden { grpc_hide_header X-Secret; grpc_pass 127.0.0.1:%%H2%%; }
     }
@@ -103,3 +106,37 @@ def test_trailers_of_a_call_are_hidden_as_its_fields_are(peers):
     with H2Client(peers[0].port) as client:
         stream = client.start("/hidden", "POST", [("content-type", "application/grpc"), ("te", "trailers")])
         assert client.wait(stream).trailers == [("grpc-status", "0"), ("x-ok", "1")]
+
+
+@pytest.mark.parametrize("path", ["/reply/h2", "/grpc"])
+@pytest.mark.parametrize("apart", [True, False])
+def test_large_trailers_pass_however_they_arrive(server, h2_upstream, path, apart):
+    """Above the limit of heads. They may come with the head, before anybody has looked at that."""
+    arrived = threading.Event()
+
+    def answer(stream):
+        def act(c):
+            c.send_headers(stream.number, [(":status", "200"), ("content-type", "application/grpc")])
+            c.send_data(stream.number, b"x")
+            if apart:
+                stream.connection.flush()
+                arrived.wait(30)
+            c.send_headers(stream.number, [("grpc-status", "0"), ("x-large", "v" * 15_000), ("x-last", "1")], end_stream=True)
+        stream.connection.act(act)
+    s = server(CONF, UP=1, H2=h2_upstream(answer).port)
+    with H2Client(s.port) as client:
+        number = client.start(path)
+        if apart:
+            client.pump_until(lambda: client.replies[number].body)
+            arrived.set()
+        reply = client.wait(number)
+        assert (reply.status, reply.body) == (200, b"x")
+        assert reply.trailers == [("grpc-status", "0"), ("x-large", "v" * 15_000), ("x-last", "1")]
+
+
+def test_trailers_beyond_their_limit_are_dropped(server, h2_upstream):
+    large = [(f"x-{i}", "v" * 15_000) for i in range(6)]
+    s = server(CONF, UP=1, H2=h2_upstream(lambda s: s.reply(200, b"x", trailers=[("x-ok", "1"), *large])).port)
+    with H2Client(s.port) as client:
+        reply = client.get("/reply/h2")
+        assert (reply.status, reply.body, reply.trailers) == (200, b"x", [("x-ok", "1"), *large[:4]])

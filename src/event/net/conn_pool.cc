@@ -12,12 +12,11 @@ namespace fairlead {
 
 PoolKey PoolKey::of(std::string_view text) { return PoolKey{text, hash_bytes(text)}; }
 
-bool ConnPool::close_oldest() {
-  if (auto* link = lru_.front()) {
-    remove(link->owner);
-    return true;
-  }
-  return false;
+Room ConnPool::close_oldest() {
+  auto* link = lru_.front();
+  if (!link) return Room::none;
+  remove(link->owner);
+  return Room::free;
 }
 
 std::unique_ptr<PooledConnection> ConnPool::remove(PooledConnection* idle) {
@@ -61,6 +60,7 @@ void ConnPool::put(std::unique_ptr<PooledConnection> idle, KeepLimits own) {
     return;
   }
   if (idle_ >= limits_.idle_max) remove(lru_.front()->owner);
+  if (Worker* worker = idle->slot.worker(); worker && !linked()) worker->note_idle_peers(*this);
   idle->connection.release_if_empty();
   idle->expires_ms_ = timeout_ms ? now + timeout_ms : UINT64_MAX;
   PooledConnection* kept = idle.release();

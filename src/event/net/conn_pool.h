@@ -76,7 +76,7 @@ class PooledConnection {
   uint64_t expires_ms_ = 0;  // while idle
 };
 
-class ConnPool {
+class ConnPool final : public IdlePeers {
  public:
   ConnPool(Loop& loop, const PoolLimits& limits) : loop_(loop), limits_(limits), timer_(this) {}
   ~ConnPool() { clear(); }
@@ -89,9 +89,8 @@ class ConnPool {
   void put(std::unique_ptr<PooledConnection> idle, KeepLimits own = {});
   // Closes all idle connections (drain, changed configuration).
   void clear();
-  // Closes the longest idle one, to make room for something else. False: there is none.
-  bool close_oldest();
-  size_t idle_count() const { return idle_; }
+  Room close_oldest() override;
+  size_t idle_count() const override { return idle_; }
   const PoolLimits& limits() const { return limits_; }
   void set_limits(const PoolLimits& limits) { limits_ = limits; }
 

@@ -26,13 +26,18 @@ Picker::Picker(Request& request, Target& target, uint64_t tries_max)
 }
 
 Pick Picker::pick_first() {
+  if (chooser_ && !choose({})) return Pick();
+  if (is_named()) return pick_named();
   if (target_.queue && !target_.queue->is_empty()) return Pick();
-  return pick({});
+  return pick_of_group();
 }
 
 Pick Picker::pick(const LastTry& last) {
   if (chooser_ && !choose(last)) return Pick();
-  if (is_named()) return pick_named();
+  return is_named() ? pick_named() : pick_of_group();
+}
+
+Pick Picker::pick_of_group() {
   Random& random = upstreams_.random();
   uint64_t now_ms = request_.loop().now_ms();
   PickRequest wanted{state_, request_.arena(), random, process_clock.seconds(), key_, request_.client_addr, bound_, now_ms};
@@ -93,7 +98,7 @@ Task<Pick> Picker::wait_in_queue(QueueStay& stay) {
     stay.waited_ms = static_cast<int64_t>(loop.now_ms() - began);
     if (place.is_first()) {
       refresh();
-      Pick made = pick({});
+      Pick made = pick_of_group();
       if (made.status == PickStatus::picked) co_return made;
     }
     if (loop.now_ms() < deadline) continue;

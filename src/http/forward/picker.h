@@ -28,11 +28,12 @@ class Picker {
   Picker(const Picker&) = delete;
   Picker& operator=(const Picker&) = delete;
 
-  // For the first try. Nothing if others wait already: nobody is overtaken.
+  // For the first try. None of the group's peers if others wait for one already: nobody is overtaken.
   Pick pick_first();
   // For the one after `last`.
   Pick pick(const LastTry& last);
-  // After pick_first() gave nothing, where the target has a queue. An empty pick: `stay` says why.
+  // After pick_first() gave nothing and nothing was refused, where the target has a queue. A chooser has had its say for this try. An empty
+  // pick: `stay` says why.
   Task<Pick> wait_in_queue(QueueStay& stay);
 
   // Of the last pick; nullptr: there is no chooser. Lies in the request's arena.
@@ -64,6 +65,7 @@ class Picker {
   // False: refused.
   bool choose(const LastTry& last);
   Pick pick_named();
+  Pick pick_of_group();
   // The peers as they are now, none of them tried.
   void refresh();
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "core/base/text.h"
+#include "event/net/room.h"
 #include "event/tls/client.h"
 #include "http/h2/field_list.h"
 #include "http/message/status.h"
@@ -17,7 +18,7 @@ constinit const ClientProtocol client_protocol;
 
 // RFC 9113 section 6.5.2: what a field counts besides its texts.
 static constexpr size_t field_overhead_bytes = 32;
-static constexpr uint32_t trailers_max = 100;
+static constexpr size_t trailers_max = 100;
 
 static std::string_view name_of(ErrorCode code) {
   static constexpr std::string_view names[] = {"NO_ERROR",          "PROTOCOL_ERROR",   "INTERNAL_ERROR",    "FLOW_CONTROL_ERROR",
@@ -100,13 +101,18 @@ void ClientExchange::take_field(std::string_view name, std::string_view value) {
   has_answer_ = true;
   if (head_error_.fault != Fault::none) return;
   head_bytes_ += name.size() + value.size() + field_overhead_bytes;
+  if (head_done_) return take_trailer(name, value);
   if (head_bytes_ > target_.head_bytes_max) return fail_head(Fault::too_large, "upstream sent too big header");
   if (name == ":status") return take_status(value);
-  if (head_done_ && !trailers_) trailers_ = block_ = arena_.make<Headers>(arena_, 4u);
   if (!block_ || name.empty() || name[0] == ':') return;
-  if (head_done_ && block_->size() >= trailers_max) return;
-  Arena& arena = arena_;
-  block_->add(arena.copy(name), arena.copy(value));
+  block_->add(arena_.copy(name), arena_.copy(value));
+}
+
+// The head may not have been looked at yet: whatever is wrong with trailers must not make another answer of it.
+void ClientExchange::take_trailer(std::string_view name, std::string_view value) {
+  if (!trailers_) trailers_ = arena_.make<Headers>(arena_, 4u);
+  if (name.empty() || name[0] == ':' || head_bytes_ > trailer_bytes_max || trailers_->size() >= trailers_max) return;
+  trailers_->add(arena_.copy(name), arena_.copy(value));
 }
 
 void ClientExchange::take_invalid_field(std::string_view name) {
@@ -214,8 +220,11 @@ Task<Result<PeerExchange*>> ClientProtocol::open(PeerCall call, uint64_t deadlin
   if (!lease) {
     // Without room for another connection one may still wait for a stream of those that are there.
     bool is_room = true;
-    if (pool.lacks_connection(call.target)) is_room = co_await find_room(call);
-    if (!is_room && !pool.has_connection(call.target)) co_return no_room;
+    if (pool.lacks_connection(call.target)) is_room = co_await find_room(worker);
+    if (!is_room) {
+      Error told = no_room(call);
+      if (!pool.has_connection(call.target)) co_return told;
+    }
     auto leased = co_await pool.lease(call.target, deadline_ms);
     if (!leased) co_return leased.error();
     lease = std::move(*leased);

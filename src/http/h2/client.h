@@ -52,6 +52,7 @@ class ClientExchange final : public PeerExchange, private HeldLease, private Str
   void take_violation(std::string_view what) override;
   void on_closed() override { head_event_.set(); }
   void take_status(std::string_view value);
+  void take_trailer(std::string_view name, std::string_view value);
   void take_final_head();
   void fail_head(Fault fault, const char* what, std::string_view detail = {});
   Error closed_error();

@@ -138,6 +138,11 @@ class PeerGroup {
       if (link->idle_since_ms() < (oldest ? oldest->idle_since_ms() : UINT64_MAX)) oldest = link;
     return oldest;
   }
+  size_t idle_count() const {
+    size_t count = 0;
+    for (const PeerLink* link = links_.front(); link; link = links_.next(*link)) count += link->idle_since_ms() != UINT64_MAX;
+    return count;
+  }
   bool has_waiters() const { return !waiters_.empty(); }
   // `waiter` is decided now or later; until then it stands in line.
   void enqueue(LeaseWaiter& waiter);
@@ -386,7 +391,7 @@ PeerLink::Rules rules_of(const AttemptTarget& target) {
   const PeerLimits& limits = *target.limits;
   PeerLink::Rules rules;
   rules.session.stream_window_bytes = static_cast<uint32_t>(limits.window.bytes);
-  rules.session.head_list_bytes_max = static_cast<uint32_t>(target.head_bytes_max);
+  rules.session.head_list_bytes_max = std::max(static_cast<uint32_t>(target.head_bytes_max), trailer_bytes_max);
   rules.session.send_timeout_ms = target.send_timeout_ms;
   rules.idle = target.pool ? target.pool->limits() : PoolLimits{.idle_max = 0};
   if (target.keep.idle_timeout_ms) rules.idle.idle_timeout_ms = target.keep.idle_timeout_ms;
@@ -482,7 +487,7 @@ void StreamLease::give_back() {
   if (link_) std::exchange(link_, nullptr)->give_back();
 }
 
-PeerPool::PeerPool(Worker& worker) : worker_(worker), links_(worker.loop()) {}
+PeerPool::PeerPool(Worker& worker) : worker_(worker), links_(worker.loop()) { worker.note_idle_peers(*this); }
 PeerPool::~PeerPool() = default;
 
 PeerGroup& PeerPool::group_of(const PoolKey& key) {
@@ -527,14 +532,21 @@ bool PeerPool::lacks_connection(const AttemptTarget& target) const {
   return !group || group->missing_connections(*target.limits, 1) > 0;
 }
 
-bool PeerPool::close_oldest() {
+size_t PeerPool::idle_count() const {
+  size_t count = 0;
+  for (const auto& [key, group] : groups_) count += group->idle_count();
+  return count;
+}
+
+Room PeerPool::close_oldest() {
   PeerLink* oldest = nullptr;
   for (const auto& [key, group] : groups_) {
     PeerLink* link = group->longest_idle();
     if (link && (!oldest || link->idle_since_ms() < oldest->idle_since_ms())) oldest = link;
   }
-  if (oldest) oldest->leave_at_once();
-  return oldest != nullptr;
+  if (!oldest) return Room::none;
+  oldest->leave_at_once();
+  return Room::soon;
 }
 
 Error unasked_error() {

@@ -58,7 +58,7 @@ Error unasked_error();
 // Of a handshake in which the peer did not choose HTTP/2, though it did before (forward/alpn.h).
 Error unchosen_error();
 
-class PeerPool {
+class PeerPool final : public IdlePeers {
  public:
   explicit PeerPool(Worker& worker);
   ~PeerPool();
@@ -81,8 +81,8 @@ class PeerPool {
   bool lacks_connection(const AttemptTarget& target) const;
 
   size_t connection_count() const { return links_.count(); }
-  // The connection that has been idle longest ends within this turn of the loop, to make room for another. False: none is idle.
-  bool close_oldest();
+  size_t idle_count() const override;
+  Room close_oldest() override;
 
  private:
   friend class PeerGroup;

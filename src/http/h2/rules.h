@@ -14,6 +14,9 @@ namespace fairlead::http::h2 {
 // nghttp2 takes no name or value that is longer as it is encoded: its decompression fails, which ends the connection.
 inline constexpr uint32_t field_bytes_max = 65'536;
 
+// Of the trailers of a response, counted as RFC 9113 section 6.5.2 says; the fields behind are dropped.
+inline constexpr uint32_t trailer_bytes_max = 65'536;
+
 // What a peer may do that brings it nothing (conduct.h).
 struct ConductLimits {
   uint32_t resets_max = 1000;           // streams given up; a tenth comes back each second, one with each answered stream

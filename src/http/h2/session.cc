@@ -3,6 +3,7 @@
 #include "http/h2/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "http/h2/session_calls.h"
 
@@ -63,8 +64,19 @@ void Session::announce_streams_max() {
 
 // -- what comes in --
 
+// Where a stream takes the last place, those before it that can be answered at once are, before another one is refused for them.
+ssize_t Session::feed(std::string_view bytes) {
+  for (;;) {
+    ssize_t taken = nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+    if (taken < 0 || !std::exchange(is_paused_, false)) return taken;
+    bytes.remove_prefix(static_cast<size_t>(taken));
+    events_.filled();
+    flush();
+  }
+}
+
 void Session::take_in(std::string_view bytes) {
-  ssize_t taken = nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  ssize_t taken = feed(bytes);
   conduct_.bytes(bytes.size(), 0);
   judge();
   if (misframed_ && !violation_) {

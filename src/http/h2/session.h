@@ -31,6 +31,8 @@ class SessionEvents {
  public:
   // Server: the peer opens a stream. nullptr: refused.
   virtual Stream* open() { return nullptr; }
+  // Server: a stream took the last place there is for one. Called from outside nghttp2, while input is taken in.
+  virtual void filled() {}
   // The peer will open none above `last_stream`, and has not looked at ours above it.
   virtual void goes_away(int32_t /*last_stream*/, ErrorCode) {}
   virtual void settings_changed() {}
@@ -121,6 +123,7 @@ class Session {
   void announce();
   void announce_streams_max();
   void take_in(std::string_view bytes);
+  ssize_t feed(std::string_view bytes);
   // Ends the connection if the peer's conduct calls for it.
   void judge();
   void attach(Stream& stream, int32_t id);
@@ -145,6 +148,8 @@ class Session {
   const char* violation_ = nullptr;
   const char* misframed_ = nullptr; // a connection error that nghttp2 overlooks
   bool in_head_ = false;
+  bool is_filled_ = false;          // the head that is taken in took the last place, nothing of it is known yet
+  bool is_paused_ = false;          // nghttp2 is, for that
   size_t block_bytes_ = 0;          // of the header block that is taken in, or was last
   size_t block_frames_ = 0;         // that it came in
   bool gone_away_ = false;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/base/format.h"
 #include "core/base/pool.h"
@@ -68,8 +69,10 @@ nghttp2_session_callbacks* Session::Calls::make_callbacks() {
   nghttp2_session_callbacks_set_on_header_callback(
       made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t* value,
                size_t value_bytes, uint8_t, void* self) {
-        take_field(session_of(self), stream_of(raw, frame->hd.stream_id), text_of(name, name_bytes), text_of(value, value_bytes));
-        return 0;
+        Session& session = session_of(self);
+        take_field(session, stream_of(raw, frame->hd.stream_id), text_of(name, name_bytes), text_of(value, value_bytes));
+        session.is_paused_ = std::exchange(session.is_filled_, false);
+        return session.is_paused_ ? static_cast<int>(NGHTTP2_ERR_PAUSE) : 0;
       });
   nghttp2_session_callbacks_set_on_invalid_header_callback(
       made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t*,
@@ -186,6 +189,7 @@ int Session::Calls::on_begin_headers(nghttp2_session*, const nghttp2_frame* fram
   Stream* stream = session.conduct_.violation() || !has_room ? nullptr : session.events_.open();
   if (stream) {
     session.attach(*stream, frame->hd.stream_id);
+    session.is_filled_ = session.stream_count_ == session.rules_.streams_max;  // pauses at its first field: nowhere earlier can be paused
     return 0;
   }
   session.conduct_.refused();

@@ -3,9 +3,8 @@
 #include "http/request/peer_connection.h"
 
 #include "event/net/connector.h"
-#include "event/net/upstreams.h"
+#include "event/net/room.h"
 #include "event/worker.h"
-#include "http/h2/pool.h"
 #include "http/request/request.h"
 
 namespace fairlead::http {
@@ -30,38 +29,17 @@ PeerExchange* ConnectionProtocol::try_open(const PeerCall& call) const {
   return kept ? make(call, std::move(kept)) : nullptr;
 }
 
-// Ends a connection to some peer that nobody uses: of the target's pool, of the fullest one, of HTTP/2 (then its place is free soon). None:
-// there is none.
-static Room close_idle(const PeerCall& call) {
-  if (call.target.pool && call.target.pool->close_oldest()) return Room::free;
-  Upstreams& upstreams = call.worker.state<Upstreams>();
-  ConnPool* fullest = &upstreams.shared_pool();
-  for (const auto& upstream : upstreams.all())
-    if (upstream && upstream->pool.idle_count() > fullest->idle_count()) fullest = &upstream->pool;
-  if (fullest->close_oldest()) return Room::free;
-  return call.worker.state<h2::PeerPool>().close_oldest() ? Room::soon : Room::none;
-}
-
-Task<bool> find_room(const PeerCall& call) {
-  constexpr int turns_max = 2;  // see Worker::make_room()
-  for (int turn = 0; call.worker.make_room() != Room::free; ++turn) {
-    while (close_idle(call) == Room::free)
-      if (call.worker.has_room()) co_return true;
-    if (turn == turns_max) {
-      call.logger.error("{} worker_connections are not enough while connecting to upstream", call.worker.limits().connections_max);
-      co_return false;
-    }
-    co_await Yield(call.worker.loop());
-  }
-  co_return true;
+Error no_room(const PeerCall& call) {
+  call.logger.error("{} worker_connections are not enough while connecting to upstream", call.worker.limits().connections_max);
+  return Error{Fault::exhausted, Side::local, 0, "no connection is free"};
 }
 
 Task<Result<std::unique_ptr<PooledConnection>>> connect_peer(PeerCall call, uint64_t deadline_ms) {
   Worker& worker = call.worker;
   const AttemptTarget& target = call.target;
-  bool is_room = co_await find_room(call);
-  if (!is_room) co_return no_room;
-  ConnectionSlot slot(worker);  // before the wait: whoever looks meanwhile must see it taken
+  bool is_room = co_await find_room(worker);
+  if (!is_room) co_return no_room(call);
+  ConnectionSlot slot(worker);
   auto connected = co_await connect(worker.loop(), *target.address, target.connect, target.key, deadline_ms);
   if (!connected) co_return connected.error();
   (*connected)->slot = std::move(slot);

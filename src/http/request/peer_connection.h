@@ -37,11 +37,9 @@ class PeerConnection {
   uint64_t sent_before_, received_before_;  // of the connection, when it was taken
 };
 
-// Room for one more connection among the worker's (worker_connections), made if need be: of idle clients, of kept connections to peers.
-// False: there is none, and the log says so; the error is no_room.
-Task<bool> find_room(const PeerCall& call);
-inline constexpr Error no_room{Fault::exhausted, Side::local, 0, "no connection is free"};
-// A new connection for `call`, counted among the worker's. Errors: those of connect(), no_room.
+// The error where find_room() found none for `call`; the log is told.
+Error no_room(const PeerCall& call);
+// A new connection for `call`, counted among the worker's. Errors: those of connect(), no_room().
 Task<Result<std::unique_ptr<PooledConnection>>> connect_peer(PeerCall call, uint64_t deadline_ms);
 
 class ConnectionProtocol : public PeerProtocol {
