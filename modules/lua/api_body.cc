@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "core/base/format.h"
 #include "event/loop/child.h"
@@ -19,7 +18,6 @@
 #include "http/request/spool.h"
 #include "modules/lua/api.h"
 #include "modules/lua/body_read.h"
-#include "modules/lua/request_body.h"
 #include "modules/lua/request_state.h"
 #include "modules/lua/run.h"
 
@@ -27,37 +25,12 @@ namespace fairlead::lua {
 
 using http::Request;
 
-bool body_in_memory(Request& request, std::string_view& text) {
-  http::Spool& spool = *request.spooled_body;
-  if (!spool.is_in_memory()) return false;
-  spool.rewind();
-  auto bytes = spool.size().value_or(0);
-  char* to = static_cast<char*>(request.arena().allocate(bytes, 1));
-  size_t at = 0;
-  http::Chunk chunk;
-  bool whole = true;
-  while (spool.poll(chunk) == http::Poll::ready) {
-    if (chunk.is_file()) {
-      whole = false;
-      break;
-    }
-    if (chunk.bytes.size > bytes - at) break;
-    std::memcpy(to + at, chunk.bytes.data, chunk.bytes.size);
-    at += chunk.bytes.size;
-  }
-  spool.rewind();
-  text = {to, at};
-  return whole;
-}
-
 namespace {
 
 // What a script has made of the body, and is making of it.
 struct BodyState {
   std::string_view file;     // of set_body_file
   FileRef gathered;          // of get_body_file: the whole body
-  std::string_view memory;   // of body_in_memory, once it was put together
-  const http::Spool* of = nullptr;
   Chain building;            // init_body, append_body
   bool is_building = false;
 };
@@ -114,14 +87,9 @@ int push_nil(lua_State* L) {
 
 int get_body_data(lua_State* L) {
   Request& request = request_of(L);
-  if (!request.spooled_body || request.spooled_body->size() == 0) return push_nil(L);
-  BodyState& state = request.slot<BodyState>();
-  if (!state.file.empty()) return push_nil(L);
-  if (state.of != request.spooled_body) {
-    if (!body_in_memory(request, state.memory)) return push_nil(L);
-    state.of = request.spooled_body;
-  }
-  std::string_view text = state.memory;
+  if (!request.spooled_body || !request.slot<BodyState>().file.empty() || !request.spooled_body->is_in_memory()) return push_nil(L);
+  std::string_view text = request.spooled_body->text(request.arena());
+  if (text.empty()) return push_nil(L);
   if (lua_isnumber(L, 1)) text = text.substr(0, static_cast<size_t>(std::max<lua_Integer>(0, lua_tointeger(L, 1))));
   push_text(L, text);
   return 1;
@@ -136,12 +104,9 @@ FileRef gather_body(Request& request) {
     return FileRef();
   }
   FileRef gathered = FileRef::adopt(file);
-  http::Spool& spool = *request.spooled_body;
-  spool.rewind();
-  http::Chunk chunk;
   bool good = true;
-  while (good && spool.poll(chunk) == http::Poll::ready) {
-    if (!chunk.is_file()) good = write(file, chunk.bytes.data, chunk.bytes.size) == static_cast<ssize_t>(chunk.bytes.size);
+  for (const http::Chunk& chunk : request.spooled_body->kept()) {
+    if (good && !chunk.is_file()) good = write(file, chunk.bytes.data, chunk.bytes.size) == static_cast<ssize_t>(chunk.bytes.size);
     auto offset = static_cast<off_t>(chunk.file_offset);
     for (uint64_t left = chunk.is_file() ? chunk.file_bytes : 0; good && left > 0;) {
       ssize_t sent = sendfile(file, chunk.file.fd(), &offset, left);
@@ -149,7 +114,6 @@ FileRef gather_body(Request& request) {
       left -= good ? static_cast<uint64_t>(sent) : 0;
     }
   }
-  spool.rewind();
   return good ? gathered : FileRef();
 }
 

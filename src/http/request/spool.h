@@ -50,7 +50,8 @@ class Spool final : public Body {
 
   // All of what fill_all() read is in memory.
   bool is_in_memory() const { return is_replayable() && memory_used_ == stored_bytes_; }
-  // Then: the bytes, in one piece. They stay as long as the Spool; made in `arena` unless there is only one piece.
+  // Then: the bytes, in one piece, whatever of them was given. They stay as long as the Spool; made in `arena`, once, unless there is only
+  // one piece.
   std::string_view text(Arena& arena);
   // Makes one piece of them.
   void join();
@@ -101,6 +102,7 @@ class Spool final : public Body {
   std::string_view source_file_name_;
   std::vector<Chunk> stored_;    // in order; before next_: given already (kept only with keeps_)
   size_t next_ = 0;
+  std::string_view text_;        // all of it, once text() put it together
   uint64_t stored_left_ = 0;     // bytes from next_ on
   uint64_t stored_bytes_ = 0;    // bytes in all of stored_
   size_t memory_used_ = 0;       // of them in memory
