@@ -4,6 +4,7 @@
 it while and when it has been forwarded."""
 
 import hashlib
+import os
 import threading
 
 import pytest
@@ -233,3 +234,42 @@ def test_a_body_is_there_when_it_was_forwarded(server, upstream, path, seen, tex
     u = upstream([up.request(), up.send(up.reply(content="up")) if path != "/failed" else up.close()])
     reply = post(server(FORWARDED, UP=u.port).port, path, "given")
     assert (reply.text, reply.header("X-Body"), u.last.body.decode()) == (text, seen, seen)
+
+
+FILES = r"""
+events {}
+http {
+    client_body_temp_path %%PREFIX%%/bodies 1;
+    client_body_buffer_size 1k;
+    init_by_lua_block {
+        function show(moved)
+            local name = ngx.req.get_body_file()
+            if moved then assert(os.rename(name, moved)) end
+            ngx.say(name, " ", name == ngx.var.request_body_file, " ", #io.open(moved or name):read("*a"))
+        end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        rewrite_by_lua_block { ngx.req.read_body() }
+        location /there { content_by_lua_block { show() } }
+        location /moved { content_by_lua_block { show("%%PREFIX%%/moved") } }
+        location /on/ {
+            client_body_in_file_only on;
+            location /on/there { content_by_lua_block { show() } }
+            location /on/moved { content_by_lua_block { show("%%PREFIX%%/moved") } }
+        }
+        location /cleaned { content_by_lua_block { ngx.req.set_body_file("%%PREFIX%%/file", true) show() } }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("path, is_left", [("/there", False), ("/moved", False), ("/on/there", True), ("/on/moved", False),
+                                           ("/cleaned", False)])
+def test_a_body_in_a_file_has_a_name_to_move_it_by(server, path, is_left):
+    s = server(FILES, files={"file": "x" * 300_000})
+    reply = post(s.port, path, "x" * 300_000)
+    name, *seen = reply.text.split()
+    assert seen == ["true", "300000"] and name.startswith(s.prefix)
+    wait_until(lambda: os.path.exists(name) == is_left)
+    assert os.path.exists(s.prefix + "/moved") == ("moved" in path)
