@@ -4,10 +4,10 @@
 // Arguments: of the query and of forms, read and written.
 #include "http/message/uri.h"
 #include "http/request/request.h"
+#include "http/request/spool.h"
 #include "modules/lua/api.h"
 #include "modules/lua/arguments.h"
 #include "modules/lua/field_table.h"
-#include "modules/lua/request_body.h"
 #include "modules/lua/request_state.h"
 #include "modules/lua/vm.h"
 
@@ -136,8 +136,8 @@ int get_post_args(lua_State* L) {
     return 1;
   }
   if (!request.spooled_body) return luaL_error(L, "no request body found; maybe you should turn on lua_need_request_body?");
-  std::string_view body;
-  if (!body_in_memory(request, body)) return push_failure(L, "request body in temp file not supported");
+  if (!request.spooled_body->is_in_memory()) return push_failure(L, "request body in temp file not supported");
+  std::string_view body = request.spooled_body->text(request.arena());
   lua_newtable(L);
   return push_arguments(L, body.data(), body.size(), most);
 }

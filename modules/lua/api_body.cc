@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <string>
+#include <vector>
 
 #include "core/base/format.h"
+#include "event/file/spool_file.h"
 #include "event/loop/child.h"
 #include "http/conf/core_conf.h"
 #include "http/request/read_body.h"
@@ -19,7 +21,6 @@
 #include "http/request/spool.h"
 #include "modules/lua/api.h"
 #include "modules/lua/body_read.h"
-#include "modules/lua/request_body.h"
 #include "modules/lua/request_state.h"
 #include "modules/lua/run.h"
 
@@ -27,38 +28,12 @@ namespace fairlead::lua {
 
 using http::Request;
 
-bool body_in_memory(Request& request, std::string_view& text) {
-  http::Spool& spool = *request.spooled_body;
-  if (!spool.is_in_memory()) return false;
-  spool.rewind();
-  auto bytes = spool.size().value_or(0);
-  char* to = static_cast<char*>(request.arena().allocate(bytes, 1));
-  size_t at = 0;
-  http::Chunk chunk;
-  bool whole = true;
-  while (spool.poll(chunk) == http::Poll::ready) {
-    if (chunk.is_file()) {
-      whole = false;
-      break;
-    }
-    if (chunk.bytes.size > bytes - at) break;
-    std::memcpy(to + at, chunk.bytes.data, chunk.bytes.size);
-    at += chunk.bytes.size;
-  }
-  spool.rewind();
-  text = {to, at};
-  return whole;
-}
-
 namespace {
 
 // What a script has made of the body, and is making of it.
 struct BodyState {
-  std::string_view file;     // of set_body_file
-  FileRef gathered;          // of get_body_file: the whole body
-  std::string_view memory;   // of body_in_memory, once it was put together
-  const http::Spool* of = nullptr;
-  Chain building;            // init_body, append_body
+  std::vector<OpenedSpool> files;  // gone with the request
+  Chain building;                  // init_body, append_body
   bool is_building = false;
 };
 
@@ -114,58 +89,53 @@ int push_nil(lua_State* L) {
 
 int get_body_data(lua_State* L) {
   Request& request = request_of(L);
-  if (!request.spooled_body || request.spooled_body->size() == 0) return push_nil(L);
-  BodyState& state = request.slot<BodyState>();
-  if (!state.file.empty()) return push_nil(L);
-  if (state.of != request.spooled_body) {
-    if (!body_in_memory(request, state.memory)) return push_nil(L);
-    state.of = request.spooled_body;
-  }
-  std::string_view text = state.memory;
+  if (!request.spooled_body || !request.spooled_body->is_in_memory()) return push_nil(L);
+  std::string_view text = request.spooled_body->text(request.arena());
+  if (text.empty()) return push_nil(L);
   if (lua_isnumber(L, 1)) text = text.substr(0, static_cast<size_t>(std::max<lua_Integer>(0, lua_tointeger(L, 1))));
   push_text(L, text);
   return 1;
 }
 
-// Part of the body is in memory, the rest in a file: all of it goes to one without a name. An empty reference: that failed.
-FileRef gather_body(Request& request) {
-  const char* folder = request.arena().copy_z(conf<http::CoreConf>(request).client_body_temp_path.path);
-  int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (file < 0) {
-    request.logger.crit(Errno{errno}, "open() \"{}\" failed", folder);
-    return FileRef();
+bool write_chunk(int file, const http::Chunk& chunk) {
+  if (!chunk.is_file()) return write(file, chunk.bytes.data, chunk.bytes.size) == static_cast<ssize_t>(chunk.bytes.size);
+  auto offset = static_cast<off_t>(chunk.file_offset);
+  for (uint64_t left = chunk.file_bytes; left > 0;) {
+    ssize_t sent = sendfile(file, chunk.file.fd(), &offset, left);
+    if (sent <= 0) return false;
+    left -= static_cast<uint64_t>(sent);
   }
-  FileRef gathered = FileRef::adopt(file);
-  http::Spool& spool = *request.spooled_body;
-  spool.rewind();
-  http::Chunk chunk;
-  bool good = true;
-  while (good && spool.poll(chunk) == http::Poll::ready) {
-    if (!chunk.is_file()) good = write(file, chunk.bytes.data, chunk.bytes.size) == static_cast<ssize_t>(chunk.bytes.size);
-    auto offset = static_cast<off_t>(chunk.file_offset);
-    for (uint64_t left = chunk.is_file() ? chunk.file_bytes : 0; good && left > 0;) {
-      ssize_t sent = sendfile(file, chunk.file.fd(), &offset, left);
-      good = sent > 0;
-      left -= good ? static_cast<uint64_t>(sent) : 0;
-    }
-  }
-  spool.rewind();
-  return good ? gathered : FileRef();
+  return true;
 }
 
-// A body that was spooled to a file without a name is to be had by the descriptor.
+// The body, which may lie in part in memory, in part in files without names, in one file that a script can read, move and link. Empty: that
+// failed.
+std::string_view gather_body(Request& request) {
+  const http::TempPath& place = conf<http::CoreConf>(request).client_body_temp_path;
+  auto opened = open_spool_now(SpoolPath{std::string(place.path), {place.levels[0], place.levels[1], place.levels[2]}});
+  if (!opened) {
+    request.logger.crit(Errno{opened.error().sys}, "{}", opened.error().what);
+    return {};
+  }
+  for (const http::Chunk& chunk : request.spooled_body->kept()) {
+    if (write_chunk(opened->file.fd(), chunk)) continue;
+    request.logger.crit(Errno{errno}, "writing the request body to \"{}\" failed", opened->name);
+    return {};
+  }
+  std::string_view name = request.arena().copy(opened->name);
+  request.slot<BodyState>().files.push_back(std::move(*opened));
+  request.spooled_body->set_whole_file_name(name);
+  return name;
+}
+
 int get_body_file(lua_State* L) {
   Request& request = request_of(L);
   if (!request.spooled_body) return push_nil(L);
-  BodyState& state = request.slot<BodyState>();
-  if (!state.file.empty()) {
-    push_text(L, state.file);
-    return 1;
-  }
-  if (request.spooled_body->is_in_memory()) return push_nil(L);  // a file may also be that of the request that captures this one
-  if (!state.gathered) state.gathered = gather_body(request);
-  if (!state.gathered) return push_nil(L);
-  lua_pushfstring(L, "/proc/%d/fd/%d", static_cast<int>(getpid()), state.gathered.fd());
+  std::string_view name = request.spooled_body->whole_file_name();
+  // A file may also be that of the request that captures this one.
+  if (name.empty() && !request.spooled_body->is_in_memory()) name = gather_body(request);
+  if (name.empty()) return push_nil(L);
+  push_text(L, name);
   return 1;
 }
 
@@ -195,7 +165,6 @@ int set_body_data(lua_State* L) {
   Request& request = request_of(L);
   std::string_view text = check_text(L, 1);
   must_be_read(L, request);
-  request.slot<BodyState>().file = {};
   use_body(request, *request.arena().make<http::BytesBody>(Slice(request.arena().copy(text))), text.size());
   return 0;
 }
@@ -211,11 +180,11 @@ int set_body_file(lua_State* L) {
     if (file >= 0) close(file);
     return luaL_error(L, "stat() \"%s\" failed", path);
   }
-  if (lua_toboolean(L, 2)) unlink(path);
   auto bytes = static_cast<uint64_t>(found.st_size);
-  std::string_view name = request.slot<BodyState>().file = request.arena().copy(path);
-  use_body(request, *request.arena().make<http::FileBody>(FileRef::adopt(file), 0, bytes), bytes);
-  request.spooled_body->set_source_file_name(name);
+  FileRef opened = FileRef::adopt(file);
+  if (lua_toboolean(L, 2)) request.slot<BodyState>().files.emplace_back(opened, path, true);
+  use_body(request, *request.arena().make<http::FileBody>(std::move(opened), 0, bytes), bytes);
+  request.spooled_body->set_whole_file_name(request.arena().copy(path));
   return 0;
 }
 
@@ -244,7 +213,6 @@ int finish_body(lua_State* L) {
   BodyState& state = request.slot<BodyState>();
   if (!state.is_building) return luaL_error(L, "request_body not initialized");
   state.is_building = false;
-  state.file = {};
   uint64_t bytes = state.building.size();
   use_body(request, *request.arena().make<http::BytesBody>(std::move(state.building)), bytes);
   return 0;

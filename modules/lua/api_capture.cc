@@ -78,7 +78,7 @@ void push_header(lua_State* L, http::Subrequest& made) {
     table.add();
   }
   int64_t length = made.request().response.head.framing.content_length;
-  if (length != http::no_length) {
+  if (length != http::no_length && made.has_response()) {
     lua_pushliteral(L, "Content-Length");
     lua_pushinteger(L, static_cast<lua_Integer>(length));
     lua_tostring(L, -1);
@@ -99,7 +99,7 @@ void push_response(lua_State* L, Vm& vm, http::Subrequest& made) {
   for (size_t i = 0; i < body.count(); ++i) vm.text.append(body[i].view());
   push_text(L, vm.text);
   lua_setfield(L, -2, "body");
-  lua_pushboolean(L, made.is_cut());
+  lua_pushboolean(L, made.is_cut() || !made.has_response());
   lua_setfield(L, -2, "truncated");
 }
 
@@ -202,6 +202,7 @@ Asked* read_asked(lua_State* L, int at) {
   if (target->args.data()) asked->plan.args = copy_or_empty(parent.arena(), target->args);
   asked->plan.shares_variables = false;
   asked->plan.response_bytes_max = UINT64_MAX;
+  asked->plan.makes_pages = false;  // the script sees the status
   asked->plan.ends_with_client = false;  // whether the script does is its own matter
   int options = lua_istable(L, at + 1) ? at + 1 : 0;
   if (options) {

@@ -200,8 +200,11 @@ int set_uri(lua_State* L) {
   }
   if (jump && !jump_hooks.has(scope.hook)) return luaL_error(L, "API disabled in the context of %s", hook_name(scope.hook));
   request.uri = request.arena().copy(uri);
-  request.uri_changed = true;
-  if (!jump) return 0;
+  request.uri_changed = request.is_internal = true;
+  if (!jump) {
+    request.left_location = true;
+    return 0;
+  }
   return scope.run->end(L, Ending{Ending::Kind::located, 0, {}, {}});
 }
 

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""ngx.req.read_body: several at once, killed ones, bodies that do not come; what is made of a body, and said of its length."""
+"""ngx.req.read_body: several at once, killed ones, bodies that do not come; what is made of a body, and said of its length; what is seen of
+it while and when it has been forwarded."""
+
+import hashlib
+import os
+import threading
 
 import pytest
 
 from lib import upstreams as up
-from lib.client import Client, chunked, post, request
+from lib.client import Client, chunked, post, request, request_bytes
 from lib.ports import wait_until
 
 CONF = r"""
@@ -162,3 +167,109 @@ def test_a_length_that_is_none_changes_nothing(start, length):
         assert (reply.text, reply.header("x-set")) == ("4 body", "failed to set header Content-Length (error: -1)")
     assert post(s.port, f"/length?to={length}&raise=1", "body").status == 500
     assert request(s.port, "GET", f"/length?to={length}").text == "None "
+
+
+SENT_EARLY = r"""
+events {}
+http {
+    access_by_lua_no_postpone on;
+    client_max_body_size 30m;
+    client_body_buffer_size %%MEMORY%%;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        access_by_lua_block { if ngx.var.arg_by == "lua" then ngx.req.read_body() end }
+        header_filter_by_lua_block {
+            local data, form, name = ngx.req.get_body_data(), ngx.req.get_post_args(), ngx.req.get_body_file()
+            ngx.header.x_data, ngx.header.x_form = data and ngx.md5(data), form and ngx.md5(next(form))
+            ngx.header.x_file = name and ngx.md5(io.open(name):read("*a")) }
+        body_filter_by_lua_block { ngx.ctx.data, ngx.ctx.name = ngx.req.get_body_data(), ngx.req.get_body_file() }
+        log_by_lua_block { ngx.log(ngx.NOTICE, "body: ", ngx.req.get_body_data() and ngx.md5(ngx.req.get_body_data()), ".") }
+        location / { proxy_pass http://127.0.0.1:%%UP%%; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("memory", ("30m", "1m"))
+@pytest.mark.parametrize("by", ("lua", "proxy"))
+def test_filters_read_a_body_that_is_still_being_sent(server, upstream, memory, by):
+    relayed = threading.Event()
+    u = upstream([up.head(), up.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc"), up.wait_for(relayed), up.body(), up.send(b"def")])
+    s = server(SENT_EARLY, UP=u.port, MEMORY=memory)
+    content = b"".join(b"%08d" % i for i in range(2_500_000))  # more than the sockets on the way take
+    digest = hashlib.md5(content).hexdigest()
+    with Client(s.port) as client:
+        client.send(request_bytes("POST", f"/?by={by}", content))
+        client.reader.until(b"\r\n\r\nabc")
+        relayed.set()
+        client.reader.exactly(3)
+        head = client.received.decode()
+    assert u.last.body == content
+    in_memory = memory == "30m"
+    assert [f"x-{name}: {digest}" in head.lower() for name in ("data", "form", "file")] == [in_memory, in_memory, not in_memory]
+    s.wait_for_log(f"body: {digest if in_memory else 'nil'}\\.")
+
+
+FORWARDED = r"""
+events {}
+http {
+    access_by_lua_no_postpone on;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        header_filter_by_lua_block { ngx.header.x_body = tostring(ngx.req.get_body_data()) }
+        location /proxied { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /read { access_by_lua_block { ngx.req.read_body() } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /needed { lua_need_request_body on; access_by_lua_block { } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /set { access_by_lua_block { ngx.req.read_body() ngx.req.set_body_data("other") } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /failed { error_page 502 = @after; proxy_pass http://127.0.0.1:%%UP%%; }
+        location @after { content_by_lua_block { ngx.print("after ", ngx.req.get_body_data()) } }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("path, seen, text", [("/proxied", "given", "up"), ("/read", "given", "up"), ("/needed", "given", "up"),
+                                              ("/set", "other", "up"), ("/failed", "given", "after given")])
+def test_a_body_is_there_when_it_was_forwarded(server, upstream, path, seen, text):
+    u = upstream([up.request(), up.send(up.reply(content="up")) if path != "/failed" else up.close()])
+    reply = post(server(FORWARDED, UP=u.port).port, path, "given")
+    assert (reply.text, reply.header("X-Body"), u.last.body.decode()) == (text, seen, seen)
+
+
+FILES = r"""
+events {}
+http {
+    client_body_temp_path %%PREFIX%%/bodies 1;
+    client_body_buffer_size 1k;
+    init_by_lua_block {
+        function show(moved)
+            local name = ngx.req.get_body_file()
+            if moved then assert(os.rename(name, moved)) end
+            ngx.say(name, " ", name == ngx.var.request_body_file, " ", #io.open(moved or name):read("*a"))
+        end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        rewrite_by_lua_block { ngx.req.read_body() }
+        location /there { content_by_lua_block { show() } }
+        location /moved { content_by_lua_block { show("%%PREFIX%%/moved") } }
+        location /on/ {
+            client_body_in_file_only on;
+            location /on/there { content_by_lua_block { show() } }
+            location /on/moved { content_by_lua_block { show("%%PREFIX%%/moved") } }
+        }
+        location /cleaned { content_by_lua_block { ngx.req.set_body_file("%%PREFIX%%/file", true) show() } }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("path, is_left", [("/there", False), ("/moved", False), ("/on/there", True), ("/on/moved", False),
+                                           ("/cleaned", False)])
+def test_a_body_in_a_file_has_a_name_to_move_it_by(server, path, is_left):
+    s = server(FILES, files={"file": "x" * 300_000})
+    reply = post(s.port, path, "x" * 300_000)
+    name, *seen = reply.text.split()
+    assert seen == ["true", "300000"] and name.startswith(s.prefix)
+    wait_until(lambda: os.path.exists(name) == is_left)
+    assert os.path.exists(s.prefix + "/moved") == ("moved" in path)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""ngx.exec: where it may lead, and what is decoded on the way; what was printed before it."""
+"""ngx.exec and ngx.req.set_uri: where they may lead, and what is decoded on the way."""
 
 import pytest
 
@@ -16,6 +16,11 @@ http {
         location /show { content_by_lua_block { ngx.print(ngx.var.uri, "|", tostring(ngx.var.args)) } }
         location /go { content_by_lua_block { ngx.exec(ngx.unescape_uri(ngx.var.arg_u), ngx.var.arg_a) } }
         location /go_early { rewrite_by_lua_block { ngx.exec(ngx.unescape_uri(ngx.var.arg_u)) } }
+        location /inner { internal; content_by_lua_block { ngx.print(ngx.var.uri, "|", tostring(ngx.req.is_internal())) } }
+        location /jump { rewrite_by_lua_block { ngx.req.set_uri("/inner", true) } }
+        location /stay { content_by_lua_block { ngx.req.set_uri("/inner") ngx.print(ngx.var.uri, "|", tostring(ngx.req.is_internal())) } }
+        location /set/ { access_by_lua_block { ngx.req.set_uri(ngx.var.arg_u) } proxy_pass http://127.0.0.1:%%UP%%/base/; }
+        location /set_exec { rewrite_by_lua_block { ngx.req.set_uri("/x") ngx.exec("/show") } }
         location @show { content_by_lua_block { ngx.print("@", ngx.var.uri) } }
     }
 }
@@ -43,3 +48,14 @@ def test_what_leads_outside_is_refused(s, uri):
     ("/show&a=b%20c", "/show|b%20c")))
 def test_the_path_is_decoded_once_and_the_arguments_are_not(s, uri, seen):
     assert get(s.port, f"/go?u={uri}").text == seen
+
+
+def test_a_uri_that_was_set_is_internal(s):
+    assert get(s.port, "/inner").status == 404
+    assert get(s.port, "/jump").text == get(s.port, "/stay").text == "/inner|true"
+
+
+def test_a_uri_that_was_set_goes_on_whole(s):
+    for uri in ("/x", "/set/x", "/a/long/one"):
+        assert get(s.port, f"/set/?u={uri}").text == f"{uri}?u={uri}"
+    assert get(s.port, "/set_exec").text == "/show|nil"

@@ -51,20 +51,7 @@ int make_levels(const std::string& directory, const std::string& file) {
   return 0;
 }
 
-// An open file that still has a name loses it with this object, unless its taker clears `unlink_at_end`: the call may be orphaned.
-struct OpenedSpool {
-  OpenedSpool(FileRef f, std::string n, bool unlink_later) : file(std::move(f)), name(std::move(n)), unlink_at_end(unlink_later) {}
-  OpenedSpool(OpenedSpool&& other) noexcept
-      : file(std::move(other.file)), name(std::move(other.name)), unlink_at_end(std::exchange(other.unlink_at_end, false)) {}
-  ~OpenedSpool() {
-    if (unlink_at_end) unlink(name.c_str());
-  }
-  FileRef file;
-  std::string name;
-  bool unlink_at_end;
-};
-
-// A call for a file thread: it owns all it reads.
+// A call for a file thread: it owns all it reads. It may be orphaned: then the file goes with what it gave.
 struct OpenSpool {
   SpoolPath path;
   bool nameless;
@@ -220,6 +207,12 @@ struct MoveSpool {
 };
 
 }  // namespace
+
+OpenedSpool::~OpenedSpool() {
+  if (unlink_at_end) unlink(name.c_str());
+}
+
+Result<OpenedSpool> open_spool_now(const SpoolPath& path) { return OpenSpool{path, false}(); }
 
 SpoolFile::~SpoolFile() {
   if (file_ && keep_ == SpoolKeep::until_closed) unlink(name_.c_str());

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "core/base/buffer.h"
 #include "core/base/error.h"
@@ -41,6 +42,20 @@ struct FilePlace {
   int64_t modified_s = -1;    // its modification time, seconds since 1970; -1: now
 };
 
+// An open file that loses its name with this object, unless its taker clears `unlink_at_end`.
+struct OpenedSpool {
+  OpenedSpool(FileRef f, std::string n, bool unlink_later) : file(std::move(f)), name(std::move(n)), unlink_at_end(unlink_later) {}
+  OpenedSpool(OpenedSpool&& other) noexcept
+      : file(std::move(other.file)), name(std::move(other.name)), unlink_at_end(std::exchange(other.unlink_at_end, false)) {}
+  ~OpenedSpool();
+  FileRef file;
+  std::string name;
+  bool unlink_at_end;
+};
+
+// An empty one, made at once, for whoever cannot wait for a file thread.
+Result<OpenedSpool> open_spool_now(const SpoolPath& path);
+
 class SpoolFile {
  public:
   // `pool` and `path` outlive it. Nothing is opened before the first append() or open().
@@ -67,6 +82,7 @@ class SpoolFile {
   const FileRef& file() const { return file_; }
   // Where it is, for $request_body_file and the log; empty before it was opened. With SpoolKeep::none nothing is there any more.
   const std::string& name() const { return name_; }
+  bool has_name() const { return is_open() && keep_ != SpoolKeep::none; }
 
  private:
   BlockingPool& pool_;

@@ -7,6 +7,7 @@
 #include "http/message/status.h"
 #include "http/message/uri.h"
 #include "http/request/browser.h"
+#include "http/request/content_type.h"
 #include "http/request/identity.h"
 #include "http/request/response.h"
 
@@ -87,18 +88,32 @@ static bool set_refresh_page(Request& request, unsigned status) {
   return true;
 }
 
-void set_built_in_page(Request& request, unsigned status) {
-  Response& response = request.response;
+// It says nothing any more of the content that it would have had.
+static void set_status(Response& response, unsigned status) {
   if (ends_connection(status)) response.keep_alive = false;
-  unsigned shown = wire_status(status);
-  std::string_view line = status_line(shown);
-  response.head.status = static_cast<uint16_t>(shown);
+  response.head.status = static_cast<uint16_t>(wire_status(status));
   response.last_modified = -1;
   response.etag = {};
   response.allow_ranges = false;
   response.is_error_page = true;
   response.head.headers.remove(KnownHeader::accept_ranges);
   response.head.headers.remove(KnownHeader::content_encoding);
+}
+
+void set_status_alone(Request& request, unsigned status) {
+  Response& response = request.response;
+  set_status(response, status);
+  response.head.framing.content_length = no_length;
+  response.content_type = content_type_of(request);
+  response.head_only = true;
+  response.body = request.arena().make<EmptyBody>();
+}
+
+void set_built_in_page(Request& request, unsigned status) {
+  Response& response = request.response;
+  set_status(response, status);
+  unsigned shown = response.head.status;
+  std::string_view line = status_line(shown);
   if (shown < 300 || shown == 304 || line.size() < 11) {  // no page: the codes without a phrase, and those that carry none
     response.head.framing.content_length = shown == 304 || shown == 204 ? no_length : 0;
     response.content_type = {};

@@ -16,5 +16,7 @@ std::optional<Verdict> take_error_page(Request& request, unsigned status);
 
 // Fills the response with the built-in page.
 void set_built_in_page(Request& request, unsigned status);
+// Or with nothing: the status and the fields that there are say all.
+void set_status_alone(Request& request, unsigned status);
 
 }  // namespace fairlead::http

@@ -127,8 +127,8 @@ static Location* find_named(Request& request, std::string_view name) {
   return nullptr;
 }
 
-// A status that nobody made a response for: an error_page leads on (then it gives that verdict), or the built-in page is sent.
-static Task<Verdict> answer_status(Request& request, unsigned status) {
+// A status that nobody made a response for: an error_page leads on (then it gives that verdict), or the built-in page is sent; or neither.
+static Task<Verdict> answer_status(Request& request, unsigned status, bool makes_pages) {
   if (request.exchange.head_sent()) {
     request.exchange.abandon();
     co_return Verdict::done();
@@ -138,6 +138,10 @@ static Task<Verdict> answer_status(Request& request, unsigned status) {
   if (status == 444 || status == 499) co_return Verdict::close();
   request.response.content_type_given = {};  // of what would have been sent instead
   if (request.exchange.request_body().error().fault == Fault::too_large) drop_body(request);
+  if (!makes_pages) {
+    set_status_alone(request, status);
+    co_return co_await send(request);
+  }
   if (auto page = take_error_page(request, status)) {
     if (!page->is_status()) co_return *page;
     status = page->status();
@@ -155,12 +159,12 @@ static bool is_end(const Verdict& verdict) {
 }
 
 // What follows from the verdict of the phases: an answer, or the phases again for another URI or location.
-static Task<Verdict> follow(Request& request, Verdict verdict) {
+static Task<Verdict> follow(Request& request, Verdict verdict, bool makes_pages = true) {
   Location* named = nullptr;
   for (;;) {
     switch (verdict.kind()) {
       case Verdict::Kind::status: {
-        verdict = co_await answer_status(request, verdict.status());
+        verdict = co_await answer_status(request, verdict.status(), makes_pages);
         continue;
       }
       case Verdict::Kind::redirect:
@@ -236,12 +240,12 @@ class SubrequestEnd {
 
 }  // namespace
 
-Task<Unit> handle_subrequest(Request& request) {
+Task<Unit> handle_subrequest(Request& request, bool makes_pages) {
   SubrequestEnd end(request);
   Verdict verdict = Verdict::next();
   Task<Verdict> content;
   if (!try_phases(request, nullptr, verdict, content)) verdict = co_await content;
-  if (!is_end(verdict)) (void)co_await follow(request, verdict);
+  if (!is_end(verdict)) (void)co_await follow(request, verdict, makes_pages);
   if (conf<CoreConf>(request).log_subrequest) end.log();
   co_return Unit();
 }

@@ -77,8 +77,9 @@ class Handling final : public Resumable, public Completion {
 // Of one whose client has gone, in the words of the log. Where an AbortScope lives a Handling logs it.
 const char* how_client_left(const Request& request);
 
-// The request of a subrequest, prepared by it: all phases but post_read and access; then the log, if log_subrequest says so.
-Task<Unit> handle_subrequest(Request& request);
+// The request of a subrequest, prepared by it: all phases but post_read and access; then the log, if log_subrequest says so. `makes_pages`:
+// see SubrequestPlan.
+Task<Unit> handle_subrequest(Request& request, bool makes_pages = true);
 // The same for one that `content` answers in place of a location. A status that it gives becomes a built-in page.
 Task<Unit> answer_subrequest(Request& request, Content content);
 

@@ -113,7 +113,7 @@ static bool settle_head(Request& request) {
     filter->apply(request);
     if (response.refused_status) return false;
   }
-  make_location_absolute(request);
+  if (!request.is_subrequest) make_location_absolute(request);
   if (response.head.status == 204) drop_content(response);
   if (response.head.status == 204 && had_content) response.head.headers.remove(KnownHeader::content_type);
   add_dates(request);

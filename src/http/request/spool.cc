@@ -123,10 +123,11 @@ std::string_view Spool::text(Arena& arena) {
   FL_ASSERT(is_in_memory());
   if (stored_.empty()) return {};
   if (stored_.size() == 1) return stored_[0].bytes.view();
+  if (!text_.empty()) return text_;
   char* to = static_cast<char*>(arena.allocate(stored_bytes_, 1));
   char* at = to;
   for (const Chunk& chunk : stored_) at = std::copy_n(chunk.bytes.data, chunk.bytes.size, at);
-  return {to, static_cast<size_t>(stored_bytes_)};
+  return text_ = {to, static_cast<size_t>(stored_bytes_)};
 }
 
 void Spool::join() {

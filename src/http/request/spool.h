@@ -50,14 +50,22 @@ class Spool final : public Body {
 
   // All of what fill_all() read is in memory.
   bool is_in_memory() const { return is_replayable() && memory_used_ == stored_bytes_; }
-  // Then: the bytes, in one piece. They stay as long as the Spool; made in `arena` unless there is only one piece.
+  // Then: the bytes, in one piece, whatever of them was given. They stay as long as the Spool; made in `arena`, once, unless there is only
+  // one piece.
   std::string_view text(Arena& arena);
   // Makes one piece of them.
   void join();
-  // The name of the file that it lies in, in part or whole; empty if there is none.
-  std::string_view file_name() const { return file_ && file_->is_open() ? std::string_view(file_->name()) : source_file_name_; }
-  // The source is a file of somebody's, which has this name; it outlives the Spool.
-  void set_source_file_name(std::string_view name) { source_file_name_ = name; }
+  // The name that the file has, or had, in which it lies in part or whole; empty if there is none.
+  std::string_view file_name() const {
+    return whole_file_name_.empty() && file_ && file_->is_open() ? std::string_view(file_->name()) : whole_file_name_;
+  }
+  // That of a file which is there and holds all of it, and nothing else; empty if there is none.
+  std::string_view whole_file_name() const {
+    bool is_whole = file_ && file_->has_name() && is_replayable() && memory_used_ == 0 && file_->size() == stored_bytes_;
+    return whole_file_name_.empty() && is_whole ? std::string_view(file_->name()) : whole_file_name_;
+  }
+  // Somebody has such a file. The name outlives the Spool.
+  void set_whole_file_name(std::string_view name) { whole_file_name_ = name; }
 
   // -- reading while the bytes are used --
 
@@ -98,9 +106,10 @@ class Spool final : public Body {
   Body& source_;
   SpoolLimits limits_;
   SpoolFile* file_;
-  std::string_view source_file_name_;
+  std::string_view whole_file_name_;  // of a file of somebody else's
   std::vector<Chunk> stored_;    // in order; before next_: given already (kept only with keeps_)
   size_t next_ = 0;
+  std::string_view text_;        // all of it, once text() put it together
   uint64_t stored_left_ = 0;     // bytes from next_ on
   uint64_t stored_bytes_ = 0;    // bytes in all of stored_
   size_t memory_used_ = 0;       // of them in memory

@@ -31,6 +31,7 @@ static void enter_bare(Request& request, const Location& location) {
 Subrequest::Subrequest(Request& parent, const SubrequestPlan& plan)
     : parent_(parent),
       ends_with_client_(plan.ends_with_client),
+      makes_pages_(plan.makes_pages),
       content_(plan.content),
       arena_(Arena::open(arena_bytes)) {
   head_ = arena_->make<RequestHead>(*arena_);
@@ -93,7 +94,7 @@ Task<Unit> Subrequest::run() {
   std::optional<AbortScope> abortable;
   if (ends_with_client_) abortable.emplace(parent_);
   if (content_) co_await answer_subrequest(*request_, content_);
-  else co_await handle_subrequest(*request_);
+  else co_await handle_subrequest(*request_, makes_pages_);
   co_return Unit();
 }
 

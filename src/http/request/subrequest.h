@@ -31,6 +31,8 @@ struct SubrequestPlan {
   bool shares_variables = true;         // what is assigned in one is seen in the other, as in nginx
   uint64_t response_bytes_max = 0;      // of the body that is kept; what is more is cut, see is_cut()
   bool fails_if_longer = false;         // a longer body is an error of the response rather than cut short quietly
+  // A status that nobody made a response for becomes an error page, as for a client. Else it is the whole answer: see has_response().
+  bool makes_pages = true;
   bool ends_with_client = true;         // while it runs, a client that leaves destroys the parent, and it with that
   // What answers it in place of a location: no phases, filters or error pages; the values of the parent's location hold.
   Content content = nullptr;
@@ -51,6 +53,8 @@ class Subrequest {
   // -- after run() --
   // 0: there is no response (the location closed the connection, or the requests are nested too deeply).
   unsigned status() const;
+  // False: there is nothing but that, an error page if the plan lets one be made.
+  bool has_response() const { return !request_->response.is_error_page; }
   const Headers& fields() const { return request_->response.head.headers; }
   std::string_view content_type() const { return request_->response.content_type; }
   // What is kept of the response's body.
@@ -61,6 +65,7 @@ class Subrequest {
  private:
   Request& parent_;
   bool ends_with_client_;
+  bool makes_pages_;
   Content content_;
   Arena::Owner arena_;
   RequestHead* head_;

@@ -317,6 +317,24 @@ TEST_F(SpoolTest, WithoutMemoryTheWholeBodyIsInTheFile) {
   EXPECT_EQ(spool.file_bytes(), 400u);
 }
 
+TEST_F(SpoolTest, ItsTextIsTheWholeAndMovesNothing) {
+  Arena::Owner arena = Arena::open(512);
+  for (int i = 0; i < 3; ++i) source->give(40);
+  Spool spool(*loop, *source, SpoolLimits{1000, 0}, nullptr);
+  Result<Unit> result = Unit();
+  run(fill(spool, result));
+  Chunk chunk;
+  ASSERT_EQ(spool.poll(chunk), Poll::ready);
+  std::string text = text_of(chunk);
+  std::string_view whole = spool.text(*arena);
+  EXPECT_EQ(whole, expected_text(120));
+  EXPECT_EQ(spool.text(*arena).data(), whole.data());
+  Poll ended;
+  run(pull_all(spool, text, ended));
+  EXPECT_EQ(text, expected_text(120));
+  EXPECT_EQ(spool.text(*arena), expected_text(120));
+}
+
 TEST_F(SpoolTest, CancelledInTheMiddleItLeavesNothing) {
   for (int i = 0; i < 50; ++i) source->give(40);
   for (int turn_count = 0; turn_count < 8; ++turn_count) {
