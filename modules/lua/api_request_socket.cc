@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // ngx.req.socket for scripts.
+#include "http/request/read_body.h"
 #include "http/request/request.h"
 #include "modules/lua/api.h"
 #include "modules/lua/body_read.h"
@@ -50,6 +51,7 @@ int body_socket(lua_State* L, Scope& scope) {
   if (is_elsewhere) return push_failure(L, "request body already exists");
   if (!request.head.has_body()) return push_failure(L, "no body");
   state.body_is_taken = true;
+  http::lose_body(request, Error{Fault::unavailable, Side::local, 0, "client request body was taken by ngx.req.socket and not replaced"});
   return push_request_socket(L, scope, nullptr);
 }
 

@@ -124,6 +124,9 @@ bool is_led_on(const Verdict& verdict) { return verdict.kind() == Verdict::Kind:
 // Another response takes the place of the script's.
 bool is_replaced(const Verdict& verdict) { return verdict.is_status() || is_led_on(verdict); }
 
+// Nobody goes on with it as it came.
+bool is_refused(Request& request, Hook hook, const Verdict& verdict) { return verdict.is_status() && !may_be_overruled(request, hook); }
+
 // What was held back for its length to be known (HTTP/1.0), or refused by a filter, is no part of it.
 void drop_output(Request& request) {
   RequestState& state = request.slot<RequestState>();
@@ -165,6 +168,7 @@ Task<Verdict> run_hook(Request& request, Hook hook, const Script& script) {
   Verdict verdict = Verdict::done();
   if (!try_conclude(request, hook, run.ending(), verdict)) verdict = co_await conclude(request, hook, run.ending());
   if (run.body_read && !run.body_read->has_succeeded()) verdict = co_await settle_body(request, hook, *run.body_read, verdict);
+  if (is_refused(request, hook, verdict) && http::is_body_lost(request)) http::drop_body(request);
   if (is_replaced(verdict)) drop_output(request);
   co_return verdict;
 }

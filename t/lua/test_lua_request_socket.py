@@ -79,6 +79,7 @@ def test_what_gives_no_socket(server):
 FILTER = r"""
 events {}
 http {
+    access_by_lua_no_postpone on;
     init_by_lua_block {
         function upper(socket)
             ngx.req.init_body(128)
@@ -112,6 +113,30 @@ http {
             access_by_lua_block { ngx.req.socket():receive("*a") ngx.req.read_body() ngx.req.set_body_data("one") }
             content_by_lua_block { ngx.req.read_body() ngx.print(ngx.req.get_body_data(), ngx.var.content_length) }
         }
+        location /part { rewrite_by_lua_block { ngx.req.socket():receive(2) } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /part_streamed {
+            proxy_request_buffering off;
+            access_by_lua_block { ngx.req.socket():receive(2) }
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+        location /part_begun {
+            access_by_lua_block { ngx.req.socket():receive(2) ngx.req.init_body() ngx.req.append_body("abc") }
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+        location /part_and_exec { content_by_lua_block { ngx.req.socket():receive(2) ngx.exec("/part_page") } }
+        location /part_and_mirrored {
+            access_by_lua_block { ngx.req.socket():receive(2) }
+            mirror /piece;
+            content_by_lua_block { ngx.say("never") }
+        }
+        location /part_refused { error_page 403 = /part_page; access_by_lua_block { ngx.req.socket():receive(2) ngx.exit(403) } }
+        location /part_overruled {
+            satisfy any;
+            allow all;
+            access_by_lua_block { ngx.req.socket():receive(2) ngx.exit(403) }
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+        location /part_page { proxy_pass http://127.0.0.1:%%UP%%; }
         location /dropped { access_by_lua_block { ngx.req.discard_body() ngx.req.set_body_data("x") } content_by_lua_block { } }
     }
 }
@@ -137,6 +162,34 @@ def test_a_body_that_was_taken_is_replaced(server, upstream, path, size, seen):
     over.send(stream, body, end=True)
     assert over.wait(stream).body == b"ok"
     assert u.last.body == seen and len(u.requests) == 3
+
+
+@pytest.mark.parametrize("place", ["part", "part_streamed", "part_begun", "part_and_exec", "part_and_mirrored", "part_overruled"])
+def test_what_a_socket_left_of_a_body_is_not_given_on(server, upstream, place):
+    """Nobody gets the rest for the whole, whether it came at once or not, and no request begins in it."""
+    u = upstream(up.serve(lambda r: up.reply(content=b"ok")))
+    s = server(FILTER, UP=u.port, allow_log=["taken by ngx.req.socket"])
+    head = f"POST /{place} HTTP/1.1\r\nHost: a\r\n".encode()
+    rest = b"345678" + b"GET /part_page HTTP/1.1\r\nHost: a\r\n\r\n" * 2
+    length = len(rest) + 2
+    in_chunks = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n12" % length + rest + b"\r\n0\r\n\r\n"
+    for bytes_of_it in (b"Content-Length: %d\r\n\r\n12" % length + rest, in_chunks):
+        for at_once in (len(bytes_of_it), bytes_of_it.index(b"345") + 3):
+            with Client(s.port) as client:
+                client.send(head + bytes_of_it[:at_once]).send(bytes_of_it[at_once:])
+                assert client.read_reply("POST").status == 500
+                assert client.read_until_close() == b""
+    assert u.requests == []
+    assert "client request body was taken by ngx.req.socket and not replaced" in s.log()
+
+
+def test_an_answer_in_place_of_a_request_whose_body_was_taken_has_none(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(content=b"page")))
+    s = server(FILTER, UP=u.port)
+    with Client(s.port) as client:
+        client.send("POST /part_refused HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n1234567890GET /none HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read_reply("POST").body == b"page" and u.last.body == b"" and u.last.all("transfer-encoding") == []
+        assert client.read_reply().status == 404
 
 
 def test_what_replaces_a_body_is_read_as_if_it_had_come(server):

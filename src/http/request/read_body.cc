@@ -31,12 +31,8 @@ static SpoolKeep keep_of(BodyInFile wish) {
 
 void log_body_failure(Request& request, const Error& error) {
   While doing(request, "reading client request body");
-  if (error.side == Side::upstream) {
-    request.logger.error("{}", error.what);
-    return;
-  }
   if (error.side != Side::client) {
-    request.logger.crit(Errno{error.sys}, "{}", error.what);
+    request.logger.write(error.sys ? LogLevel::crit : LogLevel::error, Errno{error.sys}, "{}", error.what);
     return;
   }
   uint64_t most = request.body_bytes_max;
@@ -52,9 +48,8 @@ uint16_t status_of_body_failure(const Error& error) {
   return error.side == Side::upstream ? 502 : 500;
 }
 
-// The next reader would get what is left of it.
-static void lose_body(Request& request, Body& source, const Error& why) {
-  if (!request.passed_body) request.passed_body = request.arena().make<ReplayBody>(source, 0u);
+void lose_body(Request& request, const Error& why) {
+  if (!request.passed_body) request.passed_body = request.arena().make<ReplayBody>(request.body(), 0u);
   request.passed_body->lose(why);
 }
 
@@ -75,7 +70,7 @@ Task<Result<Unit>> read_body(Request& request) {
   auto filled = co_await spool->fill_all();
   if (!filled) {
     log_body_failure(request, filled.error());
-    lose_body(request, source, filled.error());
+    lose_body(request, filled.error());
     if (filled.error().side == Side::client) request.fail_reason = reason_of_client_failure(filled.error());
     co_return filled.error();
   }

@@ -22,6 +22,8 @@ uint16_t status_of_body_failure(const Error& error);
 ReplayBody& pass_body(Request& request, uint64_t bytes_max);
 // A part of it was pulled and not kept: whoever reads it now is told so.
 bool is_body_lost(const Request& request);
+// From now on it is: somebody else pulls it, or failed to. The next reader would take what is left of it for the whole.
+void lose_body(Request& request, const Error& why);
 // From now on the request is one without a body, whoever asks: it was refused, or failed. What still comes of it goes where the rest of any
 // body goes that nobody read.
 void drop_body(Request& request);
