@@ -5,9 +5,9 @@
 pkg_check_modules(LUAJIT REQUIRED IMPORTED_TARGET luajit)
 target_link_libraries(fairlead_modules PUBLIC PkgConfig::LUAJIT)
 # LuaJIT finds its way from an error to whoever catches it by the frames of the C functions between: those here, which call no code of other
-# rooms that calls back.
+# rooms that calls back. A precompiled header would bring its own options along, tables or none.
 file(GLOB raising CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/lua/*.cc)
-set_source_files_properties(${raising} PROPERTIES COMPILE_OPTIONS -fasynchronous-unwind-tables)
+set_source_files_properties(${raising} PROPERTIES COMPILE_OPTIONS -fasynchronous-unwind-tables SKIP_PRECOMPILE_HEADERS ON)
 target_link_options(fairlead_modules PUBLIC LINKER:--dynamic-list=${CMAKE_CURRENT_SOURCE_DIR}/lua/exported_symbols.list)
 
 file(GLOB preludes CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/lua/prelude/*.lua)
