@@ -138,7 +138,7 @@ int sslhandshake(lua_State* L) {
   int count = lua_gettop(L);
   if (count > 5) return luaL_error(L, "ngx.socket sslhandshake: expecting 1 ~ 5 arguments (including the object), but seen %d", count);
   lua_settop(L, 5);
-  SSL_SESSION* resumed = lua_isnil(L, 2) || lua_isboolean(L, 2) ? nullptr : check_session(L, 2);
+  auto* resumed = static_cast<SSL_SESSION*>(pointer_at(L, 2));
   std::string_view name = lua_isnil(L, 3) ? std::string_view() : check_text(L, 3);
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
   if (const char* wrong = why_busy(socket)) return push_failure(L, wrong);

@@ -91,17 +91,24 @@ int bind(lua_State* L) {
 
 // -- TLS --
 
-// setclientcert(certificates, key): what ngx.ssl parsed; nil and nil: none.
+int push_no_pointer(lua_State* L, int index, const char* name) {
+  lua_pushnil(L);
+  lua_pushfstring(L, "bad %s arg: cdata expected, got %s", name, luaL_typename(L, index));
+  return 2;
+}
+
+// setclientcert(certificates, key): what ngx.ssl parsed; nil or false for both: none.
 int setclientcert(lua_State* L) {
   TcpSocket& socket = check_socket<TcpSocket>(L);
   lua_settop(L, 3);
-  if (lua_isnil(L, 2) != lua_isnil(L, 3)) return luaL_error(L, "client certificate must be supplied with corresponding private key");
-  if (lua_isnil(L, 2)) {
+  bool has_chain = lua_toboolean(L, 2), has_key = lua_toboolean(L, 3);
+  if (has_chain != has_key) return push_failure(L, "client certificate must be supplied with corresponding private key");
+  if (!has_chain) {
     socket.certificate = KeyPair();
   } else {
-    STACK_OF(X509)* chain = check_chain(L, 2);
-    EVP_PKEY* key = check_key(L, 3);
-    socket.certificate = pair_of(chain, key);
+    if (!pointer_at(L, 2)) return push_no_pointer(L, 2, "cert");
+    if (!pointer_at(L, 3)) return push_no_pointer(L, 3, "pkey");
+    socket.certificate = pair_of(check_chain(L, 2), check_key(L, 3));
   }
   lua_pushboolean(L, 1);
   return 1;
@@ -111,11 +118,7 @@ int setclientcert(lua_State* L) {
 int settrustedstore(lua_State* L) {
   TcpSocket& socket = check_socket<TcpSocket>(L);
   auto* store = static_cast<X509_STORE*>(pointer_at(L, 2));
-  if (!store) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "bad store arg: cdata expected, got %s", luaL_typename(L, 2));
-    return 2;
-  }
+  if (!store) return push_no_pointer(L, 2, "store");
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
   if (X509_STORE_up_ref(store) == 1) socket.trusted.reset(store);
   lua_pushboolean(L, 1);

@@ -13,52 +13,48 @@ constexpr int type_cdata = LUA_TTHREAD + 2;
 
 void free_chain(STACK_OF(X509)* chain) { sk_X509_pop_free(chain, X509_free); }
 
-// An object in a userdata that frees it.
+// A pointer of FFI that frees what it points at.
 template <class T, void (*Free)(T*)>
 struct Held {
   static int collect(lua_State* L) {
-    Free(*static_cast<T**>(lua_touserdata(L, 1)));
+    Free(static_cast<T*>(pointer_at(L, 1)));
     return 0;
   }
-  static void push(lua_State* L, const char* type, T* object) {
-    *static_cast<T**>(lua_newuserdata(L, sizeof(T*))) = object;
-    if (luaL_newmetatable(L, type)) {
-      lua_pushcfunction(L, &Held::collect);
-      lua_setfield(L, -2, "__gc");
-      hide_metatable(L);
-    }
-    lua_setmetatable(L, -2);
+  // The prelude left a function for it: the C API makes no object of FFI.
+  static void push(lua_State* L, T* object) {
+    lua_getfield(L, LUA_REGISTRYINDEX, "fairlead.held_pointer");
+    lua_pushlightuserdata(L, object);
+    lua_pushcfunction(L, &Held::collect);
+    lua_call(L, 2, 1);
   }
-  static T* check(lua_State* L, const char* type, int index) {
-    if (void* pointer = pointer_at(L, index)) return static_cast<T*>(pointer);
-    return *static_cast<T**>(luaL_checkudata(L, index, type));
+  static T* check(lua_State* L, int index) {
+    void* pointer = pointer_at(L, index);
+    if (!pointer) luaL_argerror(L, index, lua_pushfstring(L, "cdata expected, got %s", luaL_typename(L, index)));
+    return static_cast<T*>(pointer);
   }
 };
 using Chain = Held<STACK_OF(X509), free_chain>;
 using Key = Held<EVP_PKEY, EVP_PKEY_free>;
 using Session = Held<SSL_SESSION, SSL_SESSION_free>;
 
-constexpr char chain_type[] = "fairlead.certificates", key_type[] = "fairlead.key", session_type[] = "fairlead.tls_session";
-
 }  // namespace
 
-void push_chain(lua_State* L, STACK_OF(X509)* chain) { Chain::push(L, chain_type, chain); }
-void push_key(lua_State* L, KeyPtr key) { Key::push(L, key_type, key.release()); }
+void push_chain(lua_State* L, STACK_OF(X509)* chain) { Chain::push(L, chain); }
+void push_key(lua_State* L, KeyPtr key) { Key::push(L, key.release()); }
 void push_session(lua_State* L, SslSessionPtr session) {
-  if (session) Session::push(L, session_type, session.release());
+  if (session) Session::push(L, session.release());
   else lua_pushnil(L);
 }
 
-STACK_OF(X509)* check_chain(lua_State* L, int index) { return Chain::check(L, chain_type, index); }
-EVP_PKEY* check_key(lua_State* L, int index) { return Key::check(L, key_type, index); }
-SSL_SESSION* check_session(lua_State* L, int index) { return Session::check(L, session_type, index); }
+STACK_OF(X509)* check_chain(lua_State* L, int index) { return Chain::check(L, index); }
+EVP_PKEY* check_key(lua_State* L, int index) { return Key::check(L, index); }
 
 void* pointer_at(lua_State* L, int index) {
   if (lua_type(L, index) != type_cdata) return nullptr;
   return *static_cast<void* const*>(lua_topointer(L, index));
 }
 
-// The prelude left a function for it: the C API makes no object of FFI.
+// As above.
 void push_pointer(lua_State* L, const void* pointer) {
   lua_getfield(L, LUA_REGISTRYINDEX, "fairlead.pointer");
   lua_pushlightuserdata(L, const_cast<void*>(pointer));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// OpenSSL's objects as scripts hold them: certificates, keys and sessions in userdata of ours, which share them by count; and bare
-// pointers, as libraries over FFI have and want them.
+// OpenSSL's objects as scripts hold them: certificates, keys and sessions as pointers of FFI (void*), which libraries cast and give back;
+// those made here free what they point at when they are collected.
 #pragma once
 
 #include <lua.hpp>
@@ -22,10 +22,9 @@ class Run;
 void push_chain(lua_State* L, STACK_OF(X509)* chain);  // takes it
 void push_key(lua_State* L, KeyPtr key);
 void push_session(lua_State* L, SslSessionPtr session);  // nil for nullptr
-// Raise unless it is such an object, or a pointer to one out of FFI.
+// Raise unless it is a pointer of FFI. What it points at they take on trust, as FFI does.
 STACK_OF(X509)* check_chain(lua_State* L, int index);
 EVP_PKEY* check_key(lua_State* L, int index);
-SSL_SESSION* check_session(lua_State* L, int index);
 // As FFI has it: void*.
 void push_pointer(lua_State* L, const void* pointer);
 // A pointer out of FFI; nullptr: it is none.

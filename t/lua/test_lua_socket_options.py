@@ -198,7 +198,7 @@ def test_a_store_of_the_scripts_own_is_trusted_once(server, upstream, tmp_path):
         ngx.say(s:settrustedstore(store_of("%%CA%%")))
         s = connected()
         ngx.say((s:sslhandshake(false, "a.test", true)))""", CA=ca.path)
-    assert text == "nilbad store arg: cdata expected, got string\ntrue\ntrue\nuserdata nil\nnilclosed\nnil\n"
+    assert text == "nilbad store arg: cdata expected, got string\ntrue\ntrue\ncdata nil\nnilclosed\nnil\n"
 
 
 def test_a_timeout_of_nothing_is_the_configured_one(server, upstream):

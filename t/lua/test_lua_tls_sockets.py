@@ -61,7 +61,7 @@ def test_a_verified_peer_is_spoken_to(server, upstream, authority):
         ngx.say(type(s:sslhandshake(nil, "a.test", true)), " ", s:getsslpointer() ~= nil)
         s:send("GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n") ngx.say(s:receive())
         ngx.say(s:sslhandshake(false)) ngx.say(connected():sslhandshake(false, "a.test", true))""")
-    assert text == "userdata true\nHTTP/1.1 200 X\ntrue\ntrue\n"
+    assert text == "cdata true\nHTTP/1.1 200 X\ntrue\ntrue\n"
 
 
 def test_what_does_not_verify(server, upstream, authority, tmp_path):
@@ -83,9 +83,8 @@ def test_no_tls_and_no_answer(server, upstream, authority):
     u = upstream([up.read(10), up.send(b"plainly not TLS\r\n"), up.close()], [up.read_to_end()])
     s, text = run(server, u, authority, """
         ngx.say(connected():sslhandshake()) local s = connected() s:settimeout(50) ngx.say(s:sslhandshake())
-        ngx.say(pcall(s.sslhandshake, s, "no session"))""")
-    lines = text.splitlines()
-    assert lines[:2] == ["nilhandshake failed", "niltimeout"] and "fairlead.tls_session expected" in lines[2]
+        ngx.say(s:sslhandshake("no session"))""")
+    assert text.splitlines() == ["nilhandshake failed", "niltimeout", "nilclosed"]
     s.wait_for_log("lua ssl handshake timed out")
 
 
@@ -157,8 +156,28 @@ def test_a_certificate_for_the_peer(server, upstream, authority):
     everywhere = "lua_ssl_certificate %%CERT%%; lua_ssl_certificate_key %%KEY%%; "
     assert run(server, u, authority, script.replace("SET", ""), everywhere, **names)[1] == "HTTP/1.1 200 X\n"
     _, text = run(server, u, authority, """
-        local s = connected() ngx.say(pcall(s.setclientcert, s, 1, 2)) ngx.say(pcall(s.setclientcert, s, nil, 2))""")
-    assert "fairlead.certificates expected" in text and "must be supplied with corresponding private key" in text
+        local s, chain = connected(), ssl.parse_pem_cert(read("%%CERT%%"))
+        for _, pair in ipairs{{"x", "y"}, {chain, "y"}, {nil, chain}, {chain, false}, {nil, nil}} do
+            ngx.say(tostring(s:setclientcert(pair[1], pair[2])), " ", (select(2, s:setclientcert(pair[1], pair[2]))))
+        end""", **names)
+    assert text == ("nil bad cert arg: cdata expected, got string\nnil bad pkey arg: cdata expected, got string\n"
+                    + "nil client certificate must be supplied with corresponding private key\n" * 2 + "true nil\n")
+
+
+def test_certificates_keys_and_sessions_are_pointers_to_those_of_openssl(server, upstream, authority):
+    u = secure(upstream, authority)
+    certificate, key = authority.leaf("client.test", client=True)
+    _, text = run(server, u, authority, """
+        local ffi = require "ffi"
+        ffi.cdef [[ int OPENSSL_sk_num(const void *); int EVP_PKEY_get_bits(const void *); int SSL_SESSION_is_resumable(const void *);
+                    int X509_up_ref(void *); void *OPENSSL_sk_value(const void *, int); ]]
+        local chain, key = ssl.parse_pem_cert(read("%%CERT%%")), ssl.parse_pem_priv_key(read("%%KEY%%"))
+        local session = connected():sslhandshake(nil, "a.test", true)
+        for _, held in ipairs{chain, key, session} do ngx.print(tostring(held):match("^[^:]+"), " ") end
+        ngx.say(ffi.C.OPENSSL_sk_num(chain), " ", ffi.C.EVP_PKEY_get_bits(key) > 0, " ", ffi.C.SSL_SESSION_is_resumable(session))
+        chain, key, session = nil, nil, nil collectgarbage() collectgarbage() ngx.say(connected() ~= nil)
+        """, CERT=certificate, KEY=key)
+    assert text.split("\n")[0].startswith("cdata<void *> cdata<void *> cdata<void *> 1 true ") and text.endswith("\ntrue\n")
 
 
 def test_versions_are_those_of_the_configuration(server, upstream, authority):

@@ -8,7 +8,9 @@ ngx._tls = nil
 
 local ffi = require "ffi"
 local voidp = ffi.typeof("void *")
-debug.getregistry()["fairlead.pointer"] = function(pointer) return ffi.cast(voidp, pointer) end
+local registry = debug.getregistry()
+registry["fairlead.pointer"] = function(pointer) return ffi.cast(voidp, pointer) end
+registry["fairlead.held_pointer"] = function(pointer, free) return ffi.gc(ffi.cast(voidp, pointer), free) end
 
 local function preload(name, made)
   made.version = "0.1.28"
