@@ -31,6 +31,7 @@ struct SubrequestPlan {
   bool shares_variables = true;         // what is assigned in one is seen in the other, as in nginx
   uint64_t response_bytes_max = 0;      // of the body that is kept; what is more is cut, see is_cut()
   bool fails_if_longer = false;         // a longer body is an error of the response rather than cut short quietly
+  bool (*keeps_body)(unsigned status) = nullptr;  // whether the body is kept, by the status; nullptr: yes. Nobody waits for another
   bool ends_with_client = true;         // while it runs, a client that leaves destroys the parent, and it with that
   // What answers it in place of a location: no phases, filters or error pages; the values of the parent's location hold.
   Content content = nullptr;
