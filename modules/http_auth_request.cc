@@ -143,6 +143,8 @@ ConfResult<Unit> set_cache(Line& line, AuthRequestConf& own) {
 
 bool is_on(const Block& block) { return conf<AuthRequestConf>(block).is_on; }
 
+bool is_denial(unsigned status) { return status >= 300 && status < 500; }
+
 // What the service said, of now or of an earlier request alike.
 struct Said {
   unsigned status = 0;
@@ -186,8 +188,7 @@ void copy_to_client(Request& request, std::string_view name, const Said& said) {
 
 // The service's own denial, with its body; `satisfy any` may still outweigh a denial, so it must be a status then.
 bool passes_denial(const Request& request, const AuthRequestConf& own, const Said& said) {
-  bool is_denial = said.status >= 300 && said.status < 500;
-  return own.denial_bytes > 0 && is_denial && !said.is_cut && conf<CoreConf>(request).satisfy == Satisfy::all;
+  return own.denial_bytes > 0 && is_denial(said.status) && !said.is_cut && conf<CoreConf>(request).satisfy == Satisfy::all;
 }
 
 // Of its own message, or said anew.
@@ -302,6 +303,7 @@ Task<Verdict> ask(Request& request) {
   plan.args = own.target.args;
   plan.copies_fields = own.passed_fields.empty();
   plan.response_bytes_max = own.denial_bytes;
+  plan.keeps_body = &is_denial;
   Subrequest asked(request, plan);
   mark_question(asked.request());
   pass_fields(request, own, asked.request(), body_is_cut);
@@ -325,8 +327,10 @@ constexpr std::array rows = {
         "auth_request_set", in_http_any, words(2), "Sets a variable after the subrequest, to what its own variables say.")
         .many()
         .takes("$variable value"),
-    slot<AuthRequestConf, &AuthRequestConf::timeout>("auth_request_timeout", in_http_any,
-                                                     "Time of the whole subrequest, 0: only the limits of its location."),
+    slot<AuthRequestConf, &AuthRequestConf::timeout>(
+        "auth_request_timeout", in_http_any,
+        "Time until the subrequest's response has begun (a denial that is passed on: until its body is there), 0: only the limits of its "
+        "location."),
     custom<set_on_failure, AuthRequestConf, &AuthRequestConf::on_failure>(
         "auth_request_fail", in_http_any, words(1), "What a failed subrequest means: the request is let in, or gets 500 or another status.")
         .takes("open | close | code").usual("close"),

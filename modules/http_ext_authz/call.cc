@@ -188,10 +188,12 @@ Answer consent_of(const ExtAuthzConf& conf, const Headers& fields) {
   return answer;
 }
 
+bool is_denial(unsigned status) { return status > 200 && status < 500; }
+
 Answer read_http(const Call& call, Subrequest& asked) {
   unsigned status = asked.status();
   if (status == 200) return consent_of(call.conf, asked.fields());
-  if (status < 200 || status >= 500) return failed(format("the service gave status {}", status));
+  if (!is_denial(status)) return failed(format("the service gave status {}", status));
   Answer answer;
   answer.kind = Answer::Kind::denied;
   if (status >= 300) answer.status = static_cast<uint16_t>(status);
@@ -246,6 +248,7 @@ SubrequestPlan plan_call(Call& call) {
   plan.copies_fields = false;
   plan.shares_variables = false;
   plan.response_bytes_max = call.conf.response_bytes_max;
+  if (!call.conf.service.speaks_grpc) plan.keeps_body = &is_denial;
   plan.content = &ask_service;
   return plan;
 }

@@ -291,3 +291,37 @@ def test_a_client_that_leaves_ends_the_subrequest(s, service):
     s.wait_for_log("client prematurely closed connection")
     service.hold.set()
     assert get(s.port, "/x").status == 200
+
+
+@pytest.mark.parametrize("head, path, want", [
+    ("200 X\r\nContent-Length: 9", "/timed", 200), ("200 X\r\nTransfer-Encoding: chunked", "/timed", 200),
+    ("403 X\r\nContent-Length: 9", "/timed", 403), ("200 X\r\nContent-Length: 9", "/denial", 200)])
+def test_nobody_waits_for_a_body_that_is_not_read(server, upstream, head, path, want):
+    later = threading.Event()
+    auth = upstream([up.request(), up.send(f"HTTP/1.1 {head}\r\n\r\n".encode()), up.wait_for(later)])
+    s = server(CONF, AUTH=auth.port, UP=upstream(up.serve(echo)).port)
+    try:
+        assert get(s.port, path).status == want, "the body has not come"
+    finally:
+        later.set()
+
+
+def test_a_denial_that_is_passed_on_is_waited_for(server, upstream):
+    later = threading.Event()
+    auth = upstream([up.request(), up.send(b"HTTP/1.1 403 X\r\nContent-Length: 3\r\n\r\n"), up.wait_for(later), up.send(b"why")])
+    s = server(CONF, AUTH=auth.port, UP=upstream(up.serve(echo)).port)
+    with Client(s.port) as client:
+        client.send(b"GET /denial HTTP/1.1\r\nHost: a\r\n\r\n")
+        auth.wait_requests(1)
+        later.set()
+        reply = client.read_reply()
+        assert (reply.status, reply.text) == (403, "why")
+
+
+def test_a_body_right_behind_its_head_leaves_the_connection_to_the_next_request(server, upstream):
+    two_packets = [up.request(), up.send(b"HTTP/1.1 200 X\r\nContent-Length: 3\r\n\r\n"), up.send(b"yes")]
+    auth = upstream(two_packets * 20)
+    s = server(CONF, AUTH=auth.port, UP=upstream(up.serve(echo)).port)
+    for _ in range(20):
+        assert get(s.port, "/x").status == 200
+    assert len(auth.connections) < 20

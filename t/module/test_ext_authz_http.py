@@ -266,3 +266,13 @@ def test_connections_to_the_service_are_kept_and_decisions_counted(w):
     text = get(w.port, "/metrics").text
     for rule, decision, count in (("service", "allowed", 2), ("service", "denied", 1), ("error", "failed", 1)):
         assert f'fairlead_http_authorization_decisions_total{{check="ext_authz",rule="{rule}",decision="{decision}"}} {count}\n' in text
+
+
+def test_nobody_waits_for_the_body_of_a_consent(server, upstream):
+    later = threading.Event()
+    auth = upstream([up.request(), up.send(b"HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\n"), up.wait_for(later)])
+    s = server(CONF, AUTH=auth.port, UP=upstream(up.serve(lambda r: up.reply(200, b"let in"))).port)
+    try:
+        assert get(s.port, "/timed").text == "let in", "the body has not come"
+    finally:
+        later.set()

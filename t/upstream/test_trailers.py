@@ -37,6 +37,9 @@ http {
         location /reply { proxy_pass_trailers on; proxy_hide_header X-Secret; proxy_pass http://127.0.0.1:%%UP%%; }
         location /reply/h2 { proxy_http_version 2; proxy_pass_trailers on; proxy_pass http://127.0.0.1:%%H2%%; }
         location /reply/server { proxy_pass_trailers on; proxy_pass_header Server; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /told { add_trailer X-Seen $upstream_trailer_x_ok; proxy_hide_header X-Ok; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /told/grpc { grpc_pass 127.0.0.1:%%H2%%; grpc_hide_header X-Ok;
+                              add_trailer X-Seen "$upstream_trailer_x_ok $grpc_status $grpc_message"; }
         location /hidden { grpc_hide_header X-Secret; grpc_pass 127.0.0.1:%%H2%%; }
     }
 }
@@ -140,3 +143,13 @@ def test_trailers_beyond_their_limit_are_dropped(server, h2_upstream):
     with H2Client(s.port) as client:
         reply = client.get("/reply/h2")
         assert (reply.status, reply.body, reply.trailers) == (200, b"x", [("x-ok", "1"), *large[:4]])
+
+
+def test_trailers_of_ours_may_say_what_those_of_the_reply_are(server, upstream, h2_upstream):
+    u = upstream(up.serve(lambda r: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", trailers=b"X-Ok: 1\r\n")))
+    h2 = h2_upstream(lambda s: s.reply(200, b"x", trailers=[("grpc-status", "5"), ("grpc-message", "none"), ("x-ok", "1")]))
+    s = server(CONF, UP=u.port, H2=h2.port)
+    assert get(s.port, "/told").trailers == [("X-Seen", "1")]
+    with H2Client(s.port) as client:
+        stream = client.start("/told/grpc", "POST", [("content-type", "application/grpc"), ("te", "trailers")])
+        assert client.wait(stream).trailers == [("grpc-status", "5"), ("grpc-message", "none"), ("x-seen", "1 5 none")]

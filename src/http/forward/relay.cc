@@ -224,6 +224,8 @@ class ReplyBody final : public Body {
 
  private:
   void end() {
+    // Here already, not only when the response has been sent: its own trailers and the filters at its end may say what the peer's are.
+    relay_.request.upstream_trailers = source_.trailers();
     const Headers* all = relay_.plan.conf.pass_trailers ? source_.trailers() : nullptr;
     const HeaderNames& dropped = relay_.plan.conf.dropped;
     if (all && !trailers_)

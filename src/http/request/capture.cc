@@ -7,11 +7,15 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "event/loop/child.h"
+
 namespace fairlead::http {
 
 static constexpr size_t file_piece_bytes = 32 * 1024;
-// What is not kept is still read for a while: an upstream connection whose reply was read whole can be used again.
+// What is not kept is still read for a while: an upstream connection whose reply was read whole can be used again. The time is that in
+// which the packets behind a head arrive if they were sent with it: a peer that makes its body slowly holds nobody up.
 static constexpr uint64_t drained_bytes_max = 64 * 1024;
+static constexpr uint64_t drained_ms_max = 5;
 
 bool Capture::take_bytes(Slice bytes) {
   seen_bytes_ += bytes.size;
@@ -46,17 +50,33 @@ bool Capture::take_file(const Chunk& chunk) {
 
 bool Capture::take(Chunk& chunk) { return chunk.is_file() ? take_file(chunk) : take_bytes(std::move(chunk.bytes)); }
 
-// Never asked for: pump() writes nothing that could be full.
-Task<WaitStatus> Capture::writable(uint64_t) { co_return WaitStatus::ready; }
+// Nothing is written that could be full: asked for to wait a moment for what is not kept.
+Task<WaitStatus> Capture::writable(uint64_t) {
+  Task<Result<Unit>> arriving = rest_->ready();
+  Deadline<Result<Unit>> bounded(client_.loop(), std::move(arriving), drained_until_ms_);
+  (void)co_await bounded;
+  co_return WaitStatus::ready;
+}
+
+Progress Capture::wait_for_more(Body& body) {
+  if (!is_full()) return Progress::need_body;
+  uint64_t now_ms = client_.loop().now_ms();
+  if (!rest_) drained_until_ms_ = now_ms + drained_ms_max;
+  rest_ = &body;
+  if (now_ms < drained_until_ms_) return Progress::need_write;
+  is_cut_ = true;
+  return Progress::done;
+}
 
 Progress Capture::pump(Outgoing& response) {
+  if (keeps_body_ && !keeps_body_(response.head.status)) bytes_max_ = 0;
   head_sent_ = true;
   if (response.head_only) return Progress::done;
   for (;;) {
     Chunk chunk;
     switch (response.body->poll(chunk)) {
       case Poll::end: return Progress::done;
-      case Poll::pending: return Progress::need_body;
+      case Poll::pending: return wait_for_more(*response.body);
       case Poll::failed: error_ = response.body->error(); return Progress::failed;
       case Poll::ready:
         if (take(chunk)) continue;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Capture: takes the response of a request that no client waits for: keeps the beginning of its body in memory. In the request's arena.
+// Capture: takes the response of a request that no client waits for: keeps the beginning of its body in memory. What of it is not kept
+// is not waited for, but for a moment. In the request's arena.
 #pragma once
 
 #include "http/request/exchange.h"
@@ -13,6 +14,9 @@ class Capture final : public Exchange {
   // `client`: what the request's log and loop go by. `bytes_max`: of the body that is kept; a longer one is cut, or fails.
   Capture(Connection& client, Body& body, uint64_t bytes_max, bool fails_if_longer)
       : client_(client), body_(body), bytes_max_(bytes_max), fails_if_longer_(fails_if_longer) {}
+
+  // Nothing of a body is kept whose response has a status that `keeps_body` refuses.
+  void keep_only(bool (*keeps_body)(unsigned status)) { keeps_body_ = keeps_body; }
 
   Connection& connection() override { return client_; }
   Body& request_body() override { return body_; }
@@ -38,14 +42,20 @@ class Capture final : public Exchange {
   bool take(Chunk& chunk);
   bool take_file(const Chunk& chunk);
   bool take_bytes(Slice bytes);
+  // The body has nothing at present.
+  Progress wait_for_more(Body& body);
+  bool is_full() const { return !fails_if_longer_ && (bytes_max_ == 0 || is_cut_); }
 
   Connection& client_;
   Body& body_;
   uint64_t bytes_max_;
   bool fails_if_longer_;
+  bool (*keeps_body_)(unsigned status) = nullptr;
   bool head_sent_ = false;
   bool is_cut_ = false;
   uint64_t seen_bytes_ = 0;
+  Body* rest_ = nullptr;          // of which nothing is kept: polled until drained_until_ms_
+  uint64_t drained_until_ms_ = 0;
   Chain kept_;
   Error error_;
 };

@@ -38,6 +38,7 @@ Subrequest::Subrequest(Request& parent, const SubrequestPlan& plan)
   fill_subrequest_head(*head_, parent.head, plan);
   Body* body = plan.body ? plan.body : arena_->make<EmptyBody>();
   capture_ = arena_->make<Capture>(parent.client(), *body, plan.response_bytes_max, plan.fails_if_longer);
+  if (plan.keeps_body) capture_->keep_only(plan.keeps_body);
   request_ = arena_->make<Request>(*arena_, *head_, *capture_, parent.facts);
   request_->parent = &parent;
   aim_subrequest(*request_, *parent.server, plan, parent.logger.connection());

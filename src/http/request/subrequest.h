@@ -33,6 +33,7 @@ struct SubrequestPlan {
   bool fails_if_longer = false;         // a longer body is an error of the response rather than cut short quietly
   // A status that nobody made a response for becomes an error page, as for a client. Else it is the whole answer: see has_response().
   bool makes_pages = true;
+  bool (*keeps_body)(unsigned status) = nullptr;  // whether the body is kept, by the status; nullptr: yes. Nobody waits for another
   bool ends_with_client = true;         // while it runs, a client that leaves destroys the parent, and it with that
   // What answers it in place of a location: no phases, filters or error pages; the values of the parent's location hold.
   Content content = nullptr;
