@@ -66,6 +66,7 @@ bool Output::commit() {
 Output::Sent Output::print(std::string_view text) {
   if (body_.has_ended()) return Sent::ended;
   if (failed_) return Sent::failed;
+  begun_ = true;
   if (!buffered_ && !commit()) return Sent::failed;
   if (!request_.response.head_only) body_.push(text);
   if (!buffered_ && body_.waiting() >= worth_a_write_bytes) pump();
@@ -73,6 +74,7 @@ Output::Sent Output::print(std::string_view text) {
 }
 
 Output::Sent Output::send_head() {
+  begun_ = true;
   if (buffered_) return Sent::ok;
   return commit() ? Sent::ok : Sent::failed;
 }
@@ -94,6 +96,7 @@ void Output::flush() {
 
 Output::Sent Output::end() {
   if (body_.has_ended()) return Sent::ended;
+  begun_ = true;
   if (buffered_) {
     buffered_ = false;
     request_.response.head.framing.content_length = static_cast<int64_t>(body_.waiting());

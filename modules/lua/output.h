@@ -57,7 +57,8 @@ class Output {
   bool is_committed() const { return committed_; }
   // Whether all is held back for its length to be known (lua_http10_buffering).
   bool is_buffered() const { return buffered_; }
-  bool has_printed() const { return committed_ || body_.waiting() > 0; }
+  // Whether the script has begun to answer: its output stands for what ngx.exit() says later, held back or not.
+  bool has_begun() const { return begun_; }
   // A filter refused the response: how the request goes on.
   const std::optional<http::Verdict>& refused() const { return refused_; }
 
@@ -78,6 +79,7 @@ class Output {
   http::Request& request_;
   PushBody body_;
   bool buffered_;
+  bool begun_ = false;
   bool committed_ = false;
   bool failed_ = false;
   bool sent_ = false;  // all of the response
