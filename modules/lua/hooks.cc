@@ -73,7 +73,7 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
   bool is_abort = code < 0 || is_terminal_exit(code);
   switch (ending.kind) {
     case Ending::Kind::failed:
-      if (!committed) co_return Verdict::status(500);
+      if (!committed) co_return code ? refuse(request, hook, code) : Verdict::status(500);
       output->abandon();
       co_return Verdict::done();
     case Ending::Kind::redirected:
