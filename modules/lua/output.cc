@@ -42,6 +42,7 @@ Output::Output(http::Request& request) : request_(request), body_(request.loop()
   bool knows_length = request.response.head.framing.content_length != http::no_length;
   buffered_ = !request.head.is_http_1_1() && request.head.version_major == 1 && conf<LuaConf>(request).http10_buffering && !knows_length &&
               !state.is_raw;
+  if (!buffered_ && conf<LuaConf>(request).body_filter) body_.keep_apart();
 }
 
 void complete_head(http::Request& request) {

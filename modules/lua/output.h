@@ -16,8 +16,11 @@ namespace fairlead::lua {
 class PushBody final : public http::Body {
  public:
   explicit PushBody(Loop& loop) : writer_(bytes_, segment_bytes), filled_(loop) {}
+  // From now on each text is a chunk of its own, for a filter that is to see what was printed at once.
+  void keep_apart() { apart_ = true; }
   void push(std::string_view text) {
-    writer_.write(text);
+    if (!apart_) writer_.write(text);
+    else if (!text.empty()) bytes_.push_back(Slice::copy_of(text));
     waiting_ += text.size();
     filled_.set();
   }
@@ -37,6 +40,7 @@ class PushBody final : public http::Body {
   Chain bytes_;
   ChainWriter writer_;
   size_t waiting_ = 0;
+  bool apart_ = false;
   bool ended_ = false;
   Event filled_;
 };
