@@ -53,7 +53,7 @@ Wait wait_body(Run& run) {
   BodyRead& read = *run.body_read;
   co_await read.end();
   if (read.failure().fault == Fault::none) co_return 0;
-  run.end_from_wait(Ending{Ending::Kind::exited, http::status_of_body_failure(read.failure()), {}, {}});
+  run.end_from_wait(Ending{Ending::Kind::failed, http::status_of_body_failure(read.failure()), {}, {}});
   co_return 0;
 }
 

@@ -81,7 +81,6 @@ void push_header(lua_State* L, http::Subrequest& made) {
   if (length != http::no_length && made.has_response()) {
     lua_pushliteral(L, "Content-Length");
     lua_pushinteger(L, static_cast<lua_Integer>(length));
-    lua_tostring(L, -1);
     table.add();
   }
   set_fields_metatable(L);

@@ -90,6 +90,11 @@ bool is_committed(Request& request) {
   return (output && output->is_committed()) || request.exchange.head_sent();
 }
 
+bool has_begun(Request& request) {
+  Output* output = request.slot<RequestState>().output;
+  return (output && output->has_begun()) || request.exchange.head_sent();
+}
+
 constexpr HookSet exit_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content, Hook::timer,
                              Hook::header_filter, Hook::balancer, Hook::ssl_client_hello, Hook::ssl_certificate,
                              Hook::ssl_session_fetch, Hook::ssl_session_store, Hook::proxy_ssl_certificate, Hook::proxy_ssl_verify);
@@ -112,10 +117,9 @@ int exit(lua_State* L) {
     scope.exit_code = code;
     return 0;
   }
-  if (scope.request && code >= 300 && !is_terminal_exit(code) && is_committed(*scope.request) &&
-      code != scope.request->response.status()) {
-    scope.logger.error("attempt to set status {} via ngx.exit after sending out the response status {}", code,
-                       scope.request->response.status());
+  if (scope.request && code >= 300 && !is_terminal_exit(code) && has_begun(*scope.request)) {
+    int said = scope.request->response.head.status ? scope.request->response.head.status : 200;
+    if (code != said) scope.logger.error("attempt to set status {} via ngx.exit after sending out the response status {}", code, said);
   }
   return scope.run->end(L, Ending{Ending::Kind::exited, code, {}, {}});
 }
@@ -157,6 +161,7 @@ int redirect(lua_State* L) {
                                    "ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed");
   if (is_committed(request)) return luaL_error(L, "attempt to call ngx.redirect after sending out the headers");
   http::set_location(request, request.arena().copy(uri));
+  if (has_begun(request)) request.response.head.status = static_cast<uint16_t>(status);  // its body is what was held back
   request.response.foreign_location = true;
   return scope.run->end(L, Ending{Ending::Kind::exited, status, {}, {}});
 }

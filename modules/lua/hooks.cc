@@ -63,15 +63,17 @@ void recall_status(Request& request) {
 }
 
 // The script left nothing to send in a content hook: 200 and an empty body.
-bool must_answer(Hook hook, const Output* output) { return hook == Hook::content || (output && output->has_printed()); }
+bool must_answer(Hook hook, const Output* output) { return hook == Hook::content || (output && output->has_begun()); }
 
 Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
   Output* output = request.slot<RequestState>().output;
   bool committed = output && output->is_committed();
+  bool begun = output && output->has_begun();
   int code = ending.code;
+  bool is_abort = code < 0 || is_terminal_exit(code);
   switch (ending.kind) {
     case Ending::Kind::failed:
-      if (!committed) co_return Verdict::status(500);
+      if (!committed) co_return code ? refuse(request, hook, code) : Verdict::status(500);
       output->abandon();
       co_return Verdict::done();
     case Ending::Kind::redirected:
@@ -82,14 +84,14 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
       request.wants_location = hook != Hook::server_rewrite;
       co_return Verdict::next();
     case Ending::Kind::exited:
-      if (committed && (code < 0 || is_terminal_exit(code))) {
+      if (committed && is_abort) {
         output->abandon();
         co_return Verdict::done();
       }
       if (code == 0 && !must_answer(hook, output)) co_return after_return(hook);
       if (is_declined(hook, code) && !must_answer(hook, output)) co_return Verdict::next();
-      if (code != 0 && !committed && !is_empty_success(code)) co_return refuse(request, hook, code);
-      if (code != 0 && !committed && request.response.head.status == 0) request.response.head.status = static_cast<uint16_t>(code);
+      if (is_abort || (code != 0 && !begun && !is_empty_success(code))) co_return refuse(request, hook, code);
+      if (code != 0 && !begun && request.response.head.status == 0) request.response.head.status = static_cast<uint16_t>(code);
       break;
     case Ending::Kind::returned:
       if (!must_answer(hook, output)) co_return after_return(hook);

@@ -94,7 +94,7 @@ constexpr std::string_view runs_after[] = {"access", "realip", "http_auth_basic"
                                            "limit_conn", "http_rewrite", "http_try_files", "http_mirror"};
 
 constexpr Directive rows[] = {
-    FL_HOOK(init, in_http, "Lua run in the master when a configuration is loaded."),
+    FL_HOOK(init, in_http, "Lua run in the master when a configuration is loaded, but not to test one (`-t`)."),
     FL_HOOK(init_worker, in_http, "Lua run when a worker starts."),
     FL_HOOK(exit_worker, in_http, "Lua run when a worker leaves in an orderly way."),
     FL_HOOK(server_rewrite, in_http | in_server,

@@ -42,6 +42,7 @@ Output::Output(http::Request& request) : request_(request), body_(request.loop()
   bool knows_length = request.response.head.framing.content_length != http::no_length;
   buffered_ = !request.head.is_http_1_1() && request.head.version_major == 1 && conf<LuaConf>(request).http10_buffering && !knows_length &&
               !state.is_raw;
+  if (!buffered_ && conf<LuaConf>(request).body_filter) body_.keep_apart();
 }
 
 void complete_head(http::Request& request) {
@@ -66,6 +67,7 @@ bool Output::commit() {
 Output::Sent Output::print(std::string_view text) {
   if (body_.has_ended()) return Sent::ended;
   if (failed_) return Sent::failed;
+  begun_ = true;
   if (!buffered_ && !commit()) return Sent::failed;
   if (!request_.response.head_only) body_.push(text);
   if (!buffered_ && body_.waiting() >= worth_a_write_bytes) pump();
@@ -73,6 +75,7 @@ Output::Sent Output::print(std::string_view text) {
 }
 
 Output::Sent Output::send_head() {
+  begun_ = true;
   if (buffered_) return Sent::ok;
   return commit() ? Sent::ok : Sent::failed;
 }
@@ -94,6 +97,7 @@ void Output::flush() {
 
 Output::Sent Output::end() {
   if (body_.has_ended()) return Sent::ended;
+  begun_ = true;
   if (buffered_) {
     buffered_ = false;
     request_.response.head.framing.content_length = static_cast<int64_t>(body_.waiting());

@@ -16,8 +16,11 @@ namespace fairlead::lua {
 class PushBody final : public http::Body {
  public:
   explicit PushBody(Loop& loop) : writer_(bytes_, segment_bytes), filled_(loop) {}
+  // From now on each text is a chunk of its own, for a filter that is to see what was printed at once.
+  void keep_apart() { apart_ = true; }
   void push(std::string_view text) {
-    writer_.write(text);
+    if (!apart_) writer_.write(text);
+    else if (!text.empty()) bytes_.push_back(Slice::copy_of(text));
     waiting_ += text.size();
     filled_.set();
   }
@@ -37,6 +40,7 @@ class PushBody final : public http::Body {
   Chain bytes_;
   ChainWriter writer_;
   size_t waiting_ = 0;
+  bool apart_ = false;
   bool ended_ = false;
   Event filled_;
 };
@@ -57,7 +61,8 @@ class Output {
   bool is_committed() const { return committed_; }
   // Whether all is held back for its length to be known (lua_http10_buffering).
   bool is_buffered() const { return buffered_; }
-  bool has_printed() const { return committed_ || body_.waiting() > 0; }
+  // Whether the script has begun to answer: its output stands for what ngx.exit() says later, held back or not.
+  bool has_begun() const { return begun_; }
   // A filter refused the response: how the request goes on.
   const std::optional<http::Verdict>& refused() const { return refused_; }
 
@@ -78,6 +83,7 @@ class Output {
   http::Request& request_;
   PushBody body_;
   bool buffered_;
+  bool begun_ = false;
   bool committed_ = false;
   bool failed_ = false;
   bool sent_ = false;  // all of the response

@@ -27,10 +27,10 @@ Task<std::string> RequestSocket::more_of_body() {
         unread_.append(chunk.bytes.view());
         co_return std::string();
       case http::Poll::end:
-        open_ = false;
+        has_read_all = true;
         co_return "closed";
       case http::Poll::failed:
-        open_ = false;
+        has_read_all = true;
         co_return has_left(body.error()) ? "client aborted" : text_of(body.error());
       case http::Poll::pending: break;
     }
@@ -48,7 +48,7 @@ Task<std::string> RequestSocket::receive_body(ReadStep& step) {
     if (complete) co_return std::string();
     std::string wrong = co_await more_of_body();
     if (wrong.empty()) continue;
-    if (!open_) step.result.append(std::exchange(unread_, std::string()));
+    if (has_read_all) step.result.append(std::exchange(unread_, std::string()));
     co_return std::move(wrong);
   }
 }
@@ -63,7 +63,7 @@ Task<std::string> RequestSocket::receive(ReadStep& step) {
   }
   StreamOutcome got = co_await receive_from(*raw_, *this, step);
   cancelled.pass();
-  if (got.is_over) open_ = false;
+  has_read_all = got.is_over;
   co_return std::move(got.wrong);
 }
 

@@ -60,7 +60,7 @@ class LightThread final : public Link, public Completion {
 // How a run ended.
 struct Ending {
   enum class Kind : uint8_t { returned, failed, exited, redirected, located } kind = Kind::returned;
-  int code = 0;             // of exited
+  int code = 0;             // of exited; of failed: the status if nothing was sent, 0: 500
   std::string_view uri;     // of redirected (ngx.exec): in the request's arena
   std::string_view args;
 };

@@ -96,6 +96,33 @@ def test_what_it_returns_may_cut_the_response(server, value, is_cut):
     assert "[error]" not in s.log()
 
 
+PRINTED = r"""
+events {}
+http {
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /one_by_one {
+            body_filter_by_lua_block { ngx.arg[1] = "<" .. #ngx.arg[1] .. (ngx.arg[2] and " end>" or ">") }
+            content_by_lua_block { ngx.print("a", "b") ngx.print("") ngx.say(("x"):rep(5000)) ngx.print({"c", {"d"}}) ngx.say() }
+        }
+        location /documented {
+            body_filter_by_lua_block {
+                if ngx.arg[1]:match("hello") then ngx.arg[2] = true return end
+                ngx.arg[1] = nil
+            }
+            content_by_lua_block { ngx.say("hello world") ngx.say("hiya globe") }
+        }
+    }
+}
+"""
+
+
+def test_it_sees_what_a_script_prints_print_by_print(server):
+    s = server(PRINTED)
+    assert get(s.port, "/one_by_one").text == "<2><5001><2><1><0 end>"
+    assert get(s.port, "/documented").text == "hello world\n"
+
+
 RANGE_CONF = r"""
 events {}
 http {

@@ -49,6 +49,7 @@ http {
             ngx.say(tostring(socket), " ", why, " ", tostring(raw), " ", why_raw, " ", result(t)) } }
         location /read { content_by_lua_block { ngx.req.read_body() ngx.say(ngx.req.get_body_data()) } }
         location /needed { lua_need_request_body on; content_by_lua_block { ngx.say(ngx.req.get_body_data()) } }
+        location /begun { content_by_lua_block { ngx.say("begun") ngx.flush(true) ngx.req.read_body() ngx.say("whole") } }
         location /limited { client_max_body_size 100; content_by_lua_block { ngx.req.read_body() } }
         location /unlimited { client_max_body_size 0; content_by_lua_block { ngx.req.read_body() } }
         location /file { content_by_lua_block {
@@ -135,6 +136,23 @@ def test_a_body_that_breaks_off_is_a_400(start):
         client.send("POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n012")
         client.half_close()
         assert client.read_reply().status == 400
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 10\r\n\r\n012", "Transfer-Encoding: chunked\r\n\r\nzz\r\n"])
+def test_a_body_that_breaks_off_cuts_the_answer_that_has_begun(start, framing):
+    s = start(allow_log=("invalid chunked",))
+    with Client(s.port) as client:
+        client.send("POST /begun HTTP/1.1\r\nHost: a\r\n" + framing).reader.until(b"begun\n\r\n")
+        client.half_close()
+        assert client.read_until_close() == b""
+
+
+def test_a_body_that_breaks_off_is_a_400_while_the_answer_is_held_back(start):
+    s = start()
+    with Client(s.port) as client:
+        client.send("POST /begun HTTP/1.0\r\nHost: a\r\nContent-Length: 10\r\n\r\n012").half_close()
+        reply = client.read_reply()
+    assert reply.status == 400 and b"begun" not in reply.body
 
 
 def test_the_log_says_what_a_chunked_body_exceeds(start):

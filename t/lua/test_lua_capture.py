@@ -210,6 +210,16 @@ def test_nested_and_head(server, upstream):
     assert text == "200 3210\n200 0 5\n200 a file true\n"
 
 
+def test_a_length_is_a_number(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(content=b"four")))
+    _, text = ask(server, """
+        for _, at in ipairs {"/up", "/file.txt"} do
+            local length = ngx.location.capture(at).header["Content-Length"]
+            ngx.say(type(length), " ", length + 1)
+        end""", UP=u.port)
+    assert text == "number 5\nnumber 7\n"
+
+
 def test_options_that_make_no_sense(server):
     _, text = ask(server, """
         for _, o in ipairs{{method = 77}, {args = true}, {vars = {none = 1}}, {vars = 1}} do

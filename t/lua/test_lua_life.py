@@ -50,6 +50,18 @@ http {
 """
 
 
+def test_a_test_of_the_configuration_does_not_run_what_a_start_runs(idle_server):
+    """It looks whether a text is Lua, no more: files may be there later."""
+    conf = "events {}\nhttp { init_by_lua%s }\n"
+    for script, at_start in (("_block { io.open('%%PREFIX%%/made', 'w'):close() error('ran') }", "ran"), ("_file none.lua;", "none.lua"),
+                             ("_block { x = = }", "unexpected symbol")):
+        s = idle_server(conf % script)
+        tested, started = s.run("-t"), s.run()
+        assert (tested.returncode == 0) == (at_start != "unexpected symbol") and started.returncode == 1
+        assert at_start in started.stderr and "init_by_lua error" in started.stderr
+        assert "init_by_lua" not in tested.stderr or at_start == "unexpected symbol"
+
+
 def test_a_reload_makes_a_new_machine_and_keeps_dictionaries(server):
     s = server(CONF.replace("VERSION", "one"))
     assert get(s.port, "/version").body == b"one 1\n"

@@ -234,6 +234,19 @@ def test_an_upgrade_speaks_both_ways(server):
     s.wait_for_log("ended: closed")
 
 
+@pytest.mark.parametrize("form", ["*a", "*l", "10"])
+def test_a_client_that_ended_its_part_still_gets_its_answer(server, form):
+    s = start(server, """
+        local s = assert(ngx.req.socket(true)) s:settimeout(30000)
+        local all, why, part = s:receive("FORM")
+        ngx.log(ngx.NOTICE, "again: ", select(2, s:receive(1)))
+        assert(s:send("got " .. (all or part .. " " .. why))) assert(s:send("!"))""".replace("FORM", form))
+    client = Client(s.port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\nhello")
+    client.half_close()
+    assert client.read_until_close() == (b"got hello!" if form == "*a" else b"got hello closed!")
+    s.wait_for_log("again: closed")
+
+
 def test_an_abort_calls_the_function(server, upstream):
     left = threading.Event()
     u = upstream([up.request(), up.wait_for(left), up.send(up.reply(content=b"late"))])
