@@ -59,8 +59,8 @@ IN_CONTENT = (
 SSL = "return require('ngx.ssl')."
 SESSION = "return require('ngx.ssl.session')."
 EVERYWHERE = (
-    *[SSL + call for call in ("clear_certs()", "server_name()", "server_port()", "raw_server_addr()", "raw_client_addr()", "get_tls1_version()",
-                              "set_der_cert('x')", "set_der_priv_key('x')")],
+    *[SSL + call for call in ("clear_certs()", "server_name()", "server_port()", "raw_server_addr()", "raw_client_addr()",
+                              "get_tls1_version()", "set_der_cert('x')", "set_der_priv_key('x')")],
     *[SESSION + call for call in ("get_session_id()", "get_serialized_session()", "set_serialized_session('x')")],
     "return require('ngx.process').enable_privileged_agent()", "return require('ngx.balancer').get_last_failure()",
     "return ngx.on_abort(function() end)",
