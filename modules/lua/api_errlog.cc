@@ -31,7 +31,9 @@ int get_sys_filter_level(lua_State* L) {
 }
 
 int set_filter_level(lua_State* L) {
-  Scope& scope = allowed_scope(L, HookSet(Hook::init));
+  Scope& scope = Scope::current();
+  if (!lua_toboolean(L, 1)) return push_failure(L, "missing \"level\" argument");
+  if (scope.hook != Hook::init) return push_failure(L, "API disabled in the current context");
   LogLevel level = check_level(L, "set_filter_level");
   if (!scope.vm.captured_log) return push_failure(L, "not found \"lua_capture_error_log\" directive");
   scope.vm.captured_log->set_filter(level);

@@ -130,6 +130,7 @@ int exec(lua_State* L) {
   std::string_view uri = check_text(L, 1);
   if (uri.empty()) return luaL_error(L, "The uri argument is empty");
   bool is_named = uri[0] == '@';
+  if (is_named) uri = uri.substr(0, uri.find('?'));  // arguments are not for these
   http::InternalUri to;
   if (!is_named) {
     auto parsed = http::parse_internal_uri(uri, request.arena());

@@ -48,7 +48,7 @@ int signal_graceful_exit(lua_State* L) {
 // connections it may have; the argument of the original is checked only.
 int enable_privileged_agent(lua_State* L) {
   Scope& scope = Scope::current();
-  if (scope.hook != Hook::init) return luaL_error(L, "API disabled in the current context");
+  if (scope.hook != Hook::init) return push_failure(L, "API disabled in the current context");
   if (!lua_isnoneornil(L, 1) && (lua_type(L, 1) != LUA_TNUMBER || lua_tonumber(L, 1) < 0))
     return luaL_error(L, "bad 'connections' argument: number expected and greater than 0");
   conf<ProcessConf>(scope.vm.generation().root()).settings.privileged_agent = true;

@@ -274,16 +274,27 @@ bool read_reference(std::string_view& rest, int& group, const char*& wrong) {
   return true;
 }
 
-// A malformed one is appended as far as it is understood; then it gives what is the matter, else nullptr.
-const char* append_replacement(std::string& to, std::string_view form, const Groups& groups, std::string_view subject) {
+// What is the matter with a replacement; nullptr: nothing.
+const char* check_replacement(std::string_view form) {
+  int group;
+  const char* wrong = nullptr;
+  for (size_t dollar; (dollar = form.find('$')) != std::string_view::npos;) {
+    form.remove_prefix(dollar + 1);
+    if (!read_reference(form, group, wrong)) return wrong;
+  }
+  return nullptr;
+}
+
+// One that was checked.
+void append_replacement(std::string& to, std::string_view form, const Groups& groups, std::string_view subject) {
   while (!form.empty()) {
     size_t dollar = form.find('$');
     to.append(form.substr(0, dollar));
-    if (dollar == std::string_view::npos) return nullptr;
+    if (dollar == std::string_view::npos) return;
     form.remove_prefix(dollar + 1);
     int group;
-    const char* reason;
-    if (!read_reference(form, group, reason)) return reason;
+    const char* wrong;
+    read_reference(form, group, wrong);
     if (group < 0) {
       to += '$';
       continue;
@@ -291,7 +302,6 @@ const char* append_replacement(std::string& to, std::string_view form, const Gro
     auto number = static_cast<uint32_t>(group);
     if (groups.took_part(number)) to.append(subject.substr(groups.begin(number), groups.end(number) - groups.begin(number)));
   }
-  return nullptr;
 }
 
 // For functions as replacements: step(subject, pattern, options, at) gives the groups, where the match begins and ends, and where to look
@@ -339,7 +349,7 @@ int substitute(lua_State* L, bool global) {
   lua_settop(L, 4);
   std::string_view subject = to_text(L, 1);
   check_text(L, 2);
-  std::string_view form = check_text(L, 3);
+  std::string_view form = to_text(L, 3);
   lua_insert(L, 3);  // use_pattern() looks for the options at 3
   Pattern* pattern = use_pattern(L);
   if (!pattern) {
@@ -353,13 +363,12 @@ int substitute(lua_State* L, bool global) {
   lua_Integer count = 0;
   size_t copied = 0;
   int found = 0;
-  const char* wrong = nullptr;
-  for (size_t from = 0; from <= subject.size();) {
+  const char* wrong = check_replacement(form);
+  for (size_t from = 0; !wrong && from <= subject.size();) {
     found = groups.match(*pattern, subject, from);
     if (found < 0) break;
     text.append(subject.substr(copied, groups.begin(0) - copied));
-    wrong = append_replacement(text, form, groups, subject);
-    if (wrong) break;
+    append_replacement(text, form, groups, subject);
     ++count;
     copied = groups.end(0);
     from = pattern->next_start(subject);

@@ -80,10 +80,12 @@ bool value_of(lua_State* L, int index, DictValue& value) {
   }
 }
 
+int64_t in_milliseconds(double seconds) { return static_cast<int64_t>(std::llround(seconds * 1000)); }
+
 int64_t milliseconds(lua_State* L, int index, const char* name) {
   double seconds = luaL_optnumber(L, index, 0);
   if (seconds < 0) luaL_error(L, "bad \"%s\" argument", name);
-  return static_cast<int64_t>(std::llround(seconds * 1000));
+  return in_milliseconds(seconds);
 }
 
 // Its text's room is to be given back when the value is with Lua.
@@ -265,7 +267,8 @@ int expire(lua_State* L) {
   std::string_view key = key_of(L, wrong);
   if (wrong) return push_failure(L, wrong);
   if (lua_isnoneornil(L, 3)) return luaL_error(L, "bad \"exptime\" argument");
-  if (!dict.expire(key, milliseconds(L, 3, "exptime"), now())) return push_failure(L, "not found");
+  double seconds = luaL_checknumber(L, 3);  // below zero: for ever, as 0
+  if (!dict.expire(key, in_milliseconds(seconds), now())) return push_failure(L, "not found");
   lua_pushboolean(L, 1);
   return 1;
 }

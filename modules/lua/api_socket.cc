@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // ngx.socket.tcp for scripts: what such a socket has besides reading and writing (byte_methods.h).
+#include <cmath>
 #include <utility>
 
 #include "core/base/format.h"
@@ -162,11 +163,13 @@ int sslhandshake(lua_State* L) {
 int setkeepalive(lua_State* L) {
   TcpSocket& socket = check_socket<TcpSocket>(L);
   const LuaConf& own = conf<LuaConf>(place_of(Scope::current()));
-  uint64_t idle_ms = lua_isnoneornil(L, 2) ? uint64_t{own.socket_keepalive_timeout} : check_milliseconds(L, 2);
+  double wanted_ms = luaL_optnumber(L, 2, static_cast<double>(own.socket_keepalive_timeout));
+  uint64_t idle_ms = wanted_ms < 0 ? 1 : static_cast<uint64_t>(std::fmin(wanted_ms, 1e12));
   lua_Integer size = lua_isnoneornil(L, 3) ? static_cast<lua_Integer>(own.socket_pool_size) : luaL_checkinteger(L, 3);
-  if (size < 1) return luaL_argerror(L, 3, "bad \"pool_size\" option value");
   if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
   if (const char* wrong = why_busy(socket)) return push_failure(L, wrong);
+  if (size < 1 && !socket.has_pool())
+    return luaL_argerror(L, 3, lua_pushfstring(L, "bad \"pool_size\" option value: %d", static_cast<int>(size)));
   std::string& wrong = Scope::current().vm.text;
   wrong = socket.keep(idle_ms, static_cast<size_t>(size));
   if (!wrong.empty()) return push_failure(L, wrong);

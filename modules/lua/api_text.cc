@@ -6,6 +6,7 @@
 #include <openssl/hmac.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/base/encoding.h"
 #include "core/base/escape.h"
@@ -32,14 +33,15 @@ int push_scratch(lua_State* L) {
 // Any value as a text; nil and false are empty.
 std::string_view text_of(lua_State* L, int index) { return lua_toboolean(L, index) ? to_text(L, index) : std::string_view(); }
 
-// 2: a component of a URI, 0: a whole URI (what may stand in one stays).
+// The kinds are nginx's: 0 a whole URI (what may stand in one stays), 2 a component of one, ...
 int escape_uri(lua_State* L) {
+  constexpr void (*kinds[])(std::string&, std::string_view) = {append_uri, append_uri_and_plus, append_component, append_uri_for_html,
+                              append_uri_for_refresh, append_memcached_key, append_memcached_key};
   std::string_view text = text_of(L, 1);
-  int kind = static_cast<int>(luaL_optinteger(L, 2, 2));
-  if (kind != 0 && kind != 2) return luaL_error(L, "\"type\" %d out of range", kind);
-  std::string& to = scratch();
-  if (kind == 2) append_component(to, text);
-  else append_uri(to, text);
+  lua_Integer kind = luaL_optinteger(L, 2, 2);
+  if (kind < 0 || kind >= static_cast<lua_Integer>(std::size(kinds)))
+    return luaL_error(L, "\"type\" %d out of range", static_cast<int>(kind));
+  kinds[kind](scratch(), text);
   return push_scratch(L);
 }
 
@@ -61,6 +63,7 @@ int push_base64(lua_State* L, std::string_view text, Base64 alphabet, bool padde
 }
 
 int encode_base64(lua_State* L) {
+  if (!lua_isnoneornil(L, 2) && !lua_isboolean(L, 2)) return luaL_error(L, "bad no_padding: boolean expected, got %s", luaL_typename(L, 2));
   bool padded = !lua_toboolean(L, 2);
   return push_base64(L, text_of(L, 1), Base64::standard, padded);
 }

@@ -33,8 +33,9 @@ int sleep(lua_State* L) {
 }
 
 int on_abort(lua_State* L) {
-  Scope& scope = allowed_scope(L, output_hooks);
+  Scope& scope = allowed_scope(L, request_hooks);
   if (!conf<LuaConf>(*scope.request).check_client_abort) return push_failure(L, "lua_check_client_abort is off");
+  allowed_scope(L, output_hooks);
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   if (!scope.run->call_when_gone(L)) return push_failure(L, "duplicate call");

@@ -22,13 +22,14 @@
 namespace fairlead::lua {
 
 SSL* current_ssl(lua_State* L) {
-  Scope& scope = request_scope(L);
+  Scope& scope = Scope::current();
+  if (scope.hook == Hook::init) request_scope(L);
   if (scope.handshake) return &scope.handshake->ssl;
-  const http::SecureClient* secure = scope.request->facts.secure;
+  const http::SecureClient* secure = scope.request ? scope.request->facts.secure : nullptr;
   return secure ? &secure->ssl() : nullptr;
 }
 
-int push_no_ssl(lua_State* L) { return push_failure(L, "bad ssl conn"); }
+int push_no_ssl(lua_State* L) { return push_failure(L, "bad request"); }
 
 TlsHandshake& handshake_in(lua_State* L, HookSet where) {
   Scope& scope = Scope::current();
@@ -287,6 +288,7 @@ int server_name(lua_State* L) {
 }
 
 int server_port(lua_State* L) {
+  if (!current_ssl(L)) return push_no_ssl(L);
   const Addr& local = *request_of(L).local_addr;
   if (local.family() == Addr::Family::local) return push_failure(L, "unix domain has no port");
   lua_pushinteger(L, local.port());
@@ -313,8 +315,13 @@ int push_address(lua_State* L, const Addr& address) {
   return 2;
 }
 
-int raw_server_addr(lua_State* L) { return push_address(L, *request_of(L).local_addr); }
-int raw_client_addr(lua_State* L) { return push_address(L, *request_of(L).client_addr); }
+int push_no_address(lua_State* L) {
+  lua_pushnil(L);
+  return 1 + push_no_ssl(L);
+}
+
+int raw_server_addr(lua_State* L) { return current_ssl(L) ? push_address(L, *request_of(L).local_addr) : push_no_address(L); }
+int raw_client_addr(lua_State* L) { return current_ssl(L) ? push_address(L, *request_of(L).client_addr) : push_no_address(L); }
 
 int get_tls1_version(lua_State* L) {
   SSL* ssl = current_ssl(L);

@@ -10,7 +10,8 @@
 
 namespace fairlead::lua {
 
-// The TLS of the handshake whose hook runs, else of the client's connection. nullptr: it is in the clear (push "bad ssl conn").
+// The TLS of the handshake whose hook runs, else of the client's connection. nullptr: there is none, or it is in the clear
+// (push_no_ssl()). Raises in init_by_lua.
 SSL* current_ssl(lua_State* L);
 int push_no_ssl(lua_State* L);
 // The handshake; raises in other hooks than these.

@@ -105,8 +105,17 @@ int set_protocols(lua_State* L) {
 
 // -- sessions --
 
+// nullptr in other hooks than these: there is no session to speak of (push_no_ssl()).
+TlsHandshake* session_handshake(lua_State* L, HookSet where) {
+  current_ssl(L);  // raises where there is no connection at all
+  Scope& scope = Scope::current();
+  return where.has(scope.hook) ? scope.handshake : nullptr;
+}
+
 int get_session_id(lua_State* L) {
-  TlsHandshake& handshake = handshake_in(L, HookSet(Hook::ssl_session_fetch, Hook::ssl_session_store));
+  TlsHandshake* known = session_handshake(L, HookSet(Hook::ssl_session_fetch, Hook::ssl_session_store));
+  if (!known) return push_no_ssl(L);
+  TlsHandshake& handshake = *known;
   const unsigned char* bytes = nullptr;
   size_t count = 0;
   if (handshake.made) {
@@ -123,19 +132,21 @@ int get_session_id(lua_State* L) {
 }
 
 int get_serialized_session(lua_State* L) {
-  TlsHandshake& handshake = handshake_in(L, HookSet(Hook::ssl_session_store));
-  int bytes = i2d_SSL_SESSION(handshake.made, nullptr);
+  TlsHandshake* handshake = session_handshake(L, HookSet(Hook::ssl_session_store));
+  if (!handshake) return push_no_ssl(L);
+  int bytes = i2d_SSL_SESSION(handshake->made, nullptr);
   if (bytes <= 0) return push_openssl_failure(L, "i2d_SSL_SESSION()");
   std::string& text = Scope::current().vm.text;
   text.resize(static_cast<size_t>(bytes));
   auto* at = reinterpret_cast<unsigned char*>(text.data());
-  i2d_SSL_SESSION(handshake.made, &at);
+  i2d_SSL_SESSION(handshake->made, &at);
   push_text(L, text);
   return 1;
 }
 
 int set_serialized_session(lua_State* L) {
-  TlsHandshake& handshake = handshake_in(L, HookSet(Hook::ssl_session_fetch));
+  TlsHandshake* handshake = session_handshake(L, HookSet(Hook::ssl_session_fetch));
+  if (!handshake) return push_no_ssl(L);
   std::string_view der = check_text(L, 1);
   const auto* at = reinterpret_cast<const unsigned char*>(der.data());
   SSL_SESSION* found = d2i_SSL_SESSION(nullptr, &at, static_cast<long>(der.size()));
@@ -143,7 +154,7 @@ int set_serialized_session(lua_State* L) {
     ERR_clear_error();
     return push_failure(L, "failed to de-serialize session");
   }
-  handshake.found.reset(found);
+  handshake->found.reset(found);
   return push_true(L);
 }
 

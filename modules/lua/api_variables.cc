@@ -43,14 +43,8 @@ int set_variable(lua_State* L) {
   Request& request = *scope.request;
   if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "bad variable name");
   const char* name = luaL_checkstring(L, 2);
-  const VariableRef& ref = scope.vm.variable(check_text(L, 2));
-  std::string_view text;
-  switch (lua_type(L, 3)) {
-    case LUA_TNIL: break;
-    case LUA_TNUMBER:
-    case LUA_TSTRING: text = copy_or_empty(request.arena(), check_text(L, 3)); break;
-    default: return luaL_error(L, "attempt to use a non-string/number/nil value (a %s value) to set nginx variable", luaL_typename(L, 3));
-  }
+  std::string_view text = lua_isnil(L, 3) ? std::string_view() : copy_or_empty(request.arena(), to_text(L, 3));
+  const VariableRef& ref = scope.vm.variable(check_text(L, 2));  // behind to_text(), which may run a script that looks up others
   if (!ref.exists) return not_writable(L, name);
   if (ref.def) {
     if (!ref.def->set && (ref.def->flags & (variable_changeable | variable_prefix))) return not_writable(L, name);

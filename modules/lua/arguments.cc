@@ -16,6 +16,11 @@ static bool is_control(char byte) { return static_cast<unsigned char>(byte) < 0x
 static bool is_kept_in_uri(char byte) {
   return !is_control(byte) && static_cast<unsigned char>(byte) < 0x80 && std::string_view(" #%?").find(byte) == std::string_view::npos;
 }
+static bool is_kept_with_plus(char byte) { return is_kept_in_uri(byte) && byte != '+'; }
+static bool is_ascii_text(char byte) { return !is_control(byte) && static_cast<unsigned char>(byte) < 0x80; }
+static bool is_kept_for_html(char byte) { return is_ascii_text(byte) && std::string_view(" \"#%'").find(byte) == std::string_view::npos; }
+static bool is_kept_for_refresh(char byte) { return is_ascii_text(byte) && std::string_view(" \"'").find(byte) == std::string_view::npos; }
+static bool is_kept_in_key(char byte) { return static_cast<unsigned char>(byte) > 0x20 && byte != '%'; }
 static bool is_no_control(char byte) { return !is_control(byte); }
 
 template <bool (*is_kept)(char)>
@@ -34,6 +39,10 @@ static void append_escaped(std::string& to, std::string_view text) {
 
 void append_component(std::string& to, std::string_view text) { append_escaped<is_kept_in_component>(to, text); }
 void append_uri(std::string& to, std::string_view text) { append_escaped<is_kept_in_uri>(to, text); }
+void append_uri_and_plus(std::string& to, std::string_view text) { append_escaped<is_kept_with_plus>(to, text); }
+void append_uri_for_html(std::string& to, std::string_view text) { append_escaped<is_kept_for_html>(to, text); }
+void append_uri_for_refresh(std::string& to, std::string_view text) { append_escaped<is_kept_for_refresh>(to, text); }
+void append_memcached_key(std::string& to, std::string_view text) { append_escaped<is_kept_in_key>(to, text); }
 void append_controls_escaped(std::string& to, std::string_view text) { append_escaped<is_no_control>(to, text); }
 
 std::string_view decode_argument(std::string_view text, std::string& room) {

@@ -13,6 +13,13 @@ namespace fairlead::lua {
 void append_component(std::string& to, std::string_view text);
 // Of a whole URI: spaces, # % ?, control characters and bytes beyond ASCII as %XX, all else stays.
 void append_uri(std::string& to, std::string_view text);
+// As that, and + too.
+void append_uri_and_plus(std::string& to, std::string_view text);
+// A URI into an attribute of HTML: it may have a ? but neither quote; into a Refresh field: it is escaped already, so % and # stay.
+void append_uri_for_html(std::string& to, std::string_view text);
+void append_uri_for_refresh(std::string& to, std::string_view text);
+// Control characters, spaces and % alone.
+void append_memcached_key(std::string& to, std::string_view text);
 // Control characters alone, which would end a line of a head.
 void append_controls_escaped(std::string& to, std::string_view text);
 

@@ -55,12 +55,13 @@ bool LuaChooser::choose(Session& session, const LastTry& last, PeerChoice& choic
 // Only within in_balancer().
 Choosing& now(lua_State*) { return *choosing; }
 
-// Outside of balancer_by_lua a function gives nil and a text, and raises only where there can be no request at all.
-template <lua_CFunction function>
+// Outside of balancer_by_lua a function gives so many times nil and a text, and raises only where there can be no request at all.
+template <lua_CFunction function, int nils = 1>
 int in_balancer(lua_State* L) {
   if (Scope::current().hook == Hook::init) request_scope(L);
-  if (Scope::current().hook != Hook::balancer) return push_failure(L, "no upstream found");
-  return function(L);
+  if (Scope::current().hook == Hook::balancer) return function(L);
+  for (int i = 1; i < nils; ++i) lua_pushnil(L);
+  return nils - 1 + push_failure(L, "no upstream found");
 }
 
 // An address, maybe with a port of its own, which wins: "127.0.0.1", "127.0.0.1:80", "::1", "[::1]", "[::1]:80".
@@ -187,7 +188,7 @@ int recreate_request(lua_State* L) {
 constexpr luaL_Reg functions[] = {
     {"set_current_peer", in_balancer<set_current_peer>},
     {"set_more_tries", in_balancer<set_more_tries>},
-    {"get_last_failure", in_balancer<get_last_failure>},
+    {"get_last_failure", in_balancer<get_last_failure, 2>},
     {"set_timeouts", in_balancer<set_timeouts>},
     {"enable_keepalive", in_balancer<enable_keepalive>},
     {"recreate_request", in_balancer<recreate_request>},

@@ -14,6 +14,10 @@ static std::string_view chunk_name(const Line& line, Hook hook) {
   return line.arena().copy(format("={}({}:{})", directive_name(hook), file, line.place().line));
 }
 
+constexpr HookSet must_say_something(Hook::init, Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content,
+                                     Hook::header_filter, Hook::body_filter, Hook::log);
+static std::string no_code() { return "invalid location config: no runnable Lua code"; }
+
 ConfResult<Unit> read_script(Line& line, Hook hook, Script*& script) {
   if (script) return line.directive_reason("is duplicate");
   size_t at = hook == Hook::set ? 2 : 1;
@@ -23,10 +27,12 @@ ConfResult<Unit> read_script(Line& line, Hook hook, Script*& script) {
     script->is_file = true;
     auto path = compile_word(line, at);
     if (!path) return path.error();
+    if (path->source().empty() && must_say_something.has(hook)) return no_code();
     script->path = std::move(*path);
     return Unit();
   }
   script->code = line.words()[at];
+  if (script->code.empty() && !line.name().ends_with("_block") && must_say_something.has(hook)) return no_code();
   script->chunk_name = chunk_name(line, hook);
   return Unit();
 }

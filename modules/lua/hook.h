@@ -34,6 +34,9 @@ class HookSet {
 
 // Where output, redirects and subrequests make sense.
 constexpr HookSet output_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content);
+// Where there is a request of a client.
+constexpr HookSet request_hooks(Hook::set, Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content,
+                                Hook::header_filter, Hook::body_filter, Hook::log, Hook::balancer);
 constexpr HookSet yielding_hooks(Hook::server_rewrite, Hook::rewrite, Hook::access, Hook::precontent, Hook::content, Hook::timer,
                                  Hook::ssl_client_hello, Hook::ssl_certificate, Hook::ssl_session_fetch, Hook::proxy_ssl_certificate,
                                  Hook::proxy_ssl_verify);

@@ -36,7 +36,9 @@ ScriptStep SetByLua::run(Request& request, Verdict& verdict) const {
   Scope scope(vm, Hook::set, &request, request.logger);
   scope.arg_ref = vm.push_arg_table(L);
   for (size_t i = 0; i < arguments_.size(); ++i) {
-    push_text(L, arguments_[i].evaluate(request));
+    std::string_view text = arguments_[i].evaluate(request);
+    if (text.empty()) continue;  // nil
+    push_text(L, text);
     lua_rawseti(L, -2, static_cast<int>(i) + 1);
   }
   lua_pop(L, 1);

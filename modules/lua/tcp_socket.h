@@ -107,6 +107,8 @@ class TcpSocket final : public ByteSocket {
   Task<std::string> secure(TlsClient& tls, SecureWith with);
   Task<std::string> receive(ReadStep& step) override;
   Task<std::string> send(Chain bytes) override;
+  // Whether its pool is there already, whose shape no longer changes.
+  bool has_pool() const { return worker_.state<SocketPools>().find(pool_) != nullptr; }
   // Into its pool; empty: done.
   std::string keep(uint64_t idle_ms, size_t size);
 

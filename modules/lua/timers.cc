@@ -142,8 +142,9 @@ Timers& timers_of(lua_State* L) {
 int add_any(lua_State* L, bool repeats) {
   if (lua_gettop(L) < 2) return luaL_error(L, "expecting at least 2 arguments but got %d", lua_gettop(L));
   double delay = luaL_checknumber(L, 1);
+  if (repeats && delay == 0) return luaL_error(L, "delay cannot be zero");
   luaL_argcheck(L, lua_isfunction(L, 2) && !lua_iscfunction(L, 2), 2, "Lua function expected");
-  if (repeats && !(delay > 0)) return luaL_error(L, delay == 0 ? "delay cannot be zero" : "bad delay");
+  if (repeats && !(delay > 0)) return luaL_error(L, "bad delay");
   if (delay < 0) return luaL_argerror(L, 1, "delay cannot be negative");
   Timers& timers = timers_of(L);
   if (timers.are_over()) return luaL_error(L, "API disabled in the context of %s", hook_name(Scope::current().hook));

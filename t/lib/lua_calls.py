@@ -126,8 +126,8 @@ def _request():
 
 
 def _texts():
-    yield Call("escape_uri", "anywhere", "ngx.escape_uri('a b')", "a%20b", "ngx.escape_uri('a', 3)",
-              'raises: "type" 3 out of range')
+    yield Call("escape_uri", "anywhere", "ngx.escape_uri('a b')", "a%20b", "ngx.escape_uri('a', 7)",
+              'raises: "type" 7 out of range')
     yield Call("unescape_uri", "anywhere", "ngx.unescape_uri('a%20b%')", "a b%")
     yield Call("encode_args", "anywhere", "ngx.encode_args{a = 1}", "a=1", "ngx.encode_args{a = {b = {}}}",
               "raises: attempt to use table as query arg value")
@@ -271,7 +271,9 @@ def _worker():
                        ("set_timeouts", "1, 1, 1"), ("enable_keepalive", ""), ("recreate_request", ""),
                        ("bind_to_local_addr", "'127.0.0.1'"), ("set_upstream_tls", "true")):
         expression = f"require('ngx.balancer').{call}({more})"
-        yield Call(f"ngx.balancer.{call}", "balancer", expression, "nil" if call == "get_last_failure" else "true", expression, disabled)
+        is_question = call == "get_last_failure"
+        yield Call(f"ngx.balancer.{call}", "balancer", expression, "nil" if is_question else "true", expression,
+                   ("nil, " if is_question else "") + disabled)
 
 
 CALLS = [*_output(), *_request(), *_texts(), *_dictionaries(), *_threads(), *_sockets(), *_worker()]

@@ -31,7 +31,7 @@ http {
         listen 127.0.0.1:%%PORT_0%% reuseport;
         location /agent { content_by_lua_block { ngx.print(ngx.shared.told:get("agent")) } }
         location /who { content_by_lua_block { ngx.print(require("ngx.process").type(), " ", #ngx.worker.pids(), " ", ngx.worker.pid()) } }
-        location /late { content_by_lua_block { ngx.print(select(2, pcall(require("ngx.process").enable_privileged_agent))) } }
+        location /late { content_by_lua_block { ngx.print(select(2, require("ngx.process").enable_privileged_agent())) } }
     }
 }
 """

@@ -40,6 +40,10 @@ http {
             log_by_lua_block { ngx.var.order = ngx.var.order .. "log" }
         }
         location /set { set_by_lua $sum 'return tonumber(ngx.arg[1]) + ngx.arg[2]' 40 2; return 200 $sum; }
+        location /set_nothing {
+            set_by_lua $x 'return tostring(ngx.arg[1]) .. tostring(ngx.arg[2]) .. ngx.arg[3]' $http_none "" c;
+            return 200 $x;
+        }
         location /set_fails { set_by_lua_block $x { error("no") } return 200 ok; }
         location /fails { content_by_lua_block { local x = nil
             ngx.say(x.y) } }
@@ -103,6 +107,7 @@ def test_each_hook_runs_in_its_place(server, upstream):
     assert r.header("x-order") == "set,rewrite,access,ctx,precontent,content,header,"
     wait_until(lambda: "set,rewrite,access,ctx,precontent,content,header,log 200" in s.read("logs/access.log"))
     assert get(s.port, "/set").body == b"42"
+    assert get(s.port, "/set_nothing").body == b"nilnilc"
 
 
 def test_failures_become_statuses_with_a_traceback(server, upstream):

@@ -97,7 +97,8 @@ struct Reader {
     t.tm_sec = number(2);
   }
   void zone() {
-    if (rest.starts_with(" GMT")) rest.remove_prefix(4);
+    for (std::string_view name : {" GMT", " +0000"})
+      if (rest.starts_with(name)) return rest.remove_prefix(name.size());
   }
 };
 
@@ -267,14 +268,15 @@ std::optional<int64_t> parse_http_date(std::string_view text, int64_t now) {
   bool short_name = at != std::string_view::npos && at % 3 == 0;
   bool long_name = std::find(std::begin(long_days), std::end(long_days), name) != std::end(long_days);
   Reader read{text.substr(name_size)};
+  bool has_dashes = long_name || (short_name && read.rest.substr(0, 5).ends_with('-'));  // in cookies the name is short
   tm t = {};
-  if (long_name) {  // Sunday, 06-Nov-94 08:49:37 GMT
+  if (has_dashes) {  // Sunday, 06-Nov-94 08:49:37 GMT
     read.text(", ");
     t.tm_mday = read.number(2);
     read.text("-");
     t.tm_mon = read.month();
     read.text("-");
-    int latest = year_of(now) + 50;
+    int latest = short_name ? 2069 : year_of(now) + 50;  // RFC 6265 section 5.1.1
     t.tm_year = latest - ((latest - read.number(2)) % 100 + 100) % 100;
     read.text(" ");
     read.time(t);

@@ -102,6 +102,13 @@ TEST(HttpDate, RoundTrip) {
   for (int64_t at = 0; at < 4102444800; at += 86400 * 13 + 12345) EXPECT_EQ(parse_http_date(http_date_of(at), year_2026), at);
 }
 
+TEST(HttpDate, CookiesAndMail) {
+  for (const char* text : {"Sun, 06-Nov-94 08:49:37 GMT", "Sun, 06-Nov-94 08:49:37", "Sun, 06 Nov 1994 08:49:37 +0000"})
+    EXPECT_EQ(parse_http_date(text, year_2026), example) << text;
+  EXPECT_EQ(parse_http_date("Thu, 01-Jan-70 00:00:01 GMT", year_2026), 1);
+  EXPECT_EQ(parse_http_date("Tue, 01-Jan-69 00:00:00 GMT", year_2026), parse_http_date("Tue, 01 Jan 2069 00:00:00 GMT"));
+}
+
 TEST(HttpDate, OldBrowsers) {
   for (const char* text :
        {"Sun, 06 Nov 1994 08:49:37", "Sunday, 06-Nov-94 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT; length=5",
@@ -131,7 +138,9 @@ TEST(HttpDate, Refused) {
                           "Sun, 00 Nov 1994 08:49:37 GMT",
                           "Sun, -6 Nov 1994 08:49:37 GMT",
                           "Sunday, 06-Nov-1994 08:49:37 GMT",
-                          "Sun, 06-Nov-94 08:49:37 GMT",
+                          "Sun, 06-Nov-1994 08:49:37 GMT",
+                          "Sun, 06 Nov 1994 08:49:37 +0100",
+                          "Sun-",
                           "Sun Nov 6 08:49:37 1994",
                           "Sun Nov  6 08:49:37 1994 GMT",
                           "Sun, 06 Nov 1994  8:49:37 GMT",
