@@ -82,8 +82,9 @@ def test_floods_of_frames_without_a_message_end_the_connection(server, kind):
 def test_a_flood_of_heads_behind_the_end_of_a_stream_ends_the_connection(server):
     s = start(server, "http2_max_control_frames 100;")
     with RawH2(s.port) as c:
-        c.request(3)
-        assert dict(c.until(HEADERS)[3])[":status"] == "200"
+        for i in (1, 3):
+            c.request(i)
+            assert dict(c.until(HEADERS)[3])[":status"] == "200"
         for i in range(500):
             if not c.request(1 if i % 2 else 3):
                 break
@@ -257,6 +258,16 @@ def test_a_client_that_reads_nothing_is_given_up(server):
         for _ in range(20):
             c.start("/big")
         s.wait_for_log("sending timed out", seconds=10)
+
+
+@pytest.mark.parametrize("order", [(3, 1), (1, 9, 11, 5)])
+def test_a_stream_that_was_passed_over_is_not_opened_any_more(server, order):
+    s = start(server)
+    with RawH2(s.port) as c:
+        for i in order:
+            c.request(i)
+        assert c.goaway_code() == PROTOCOL_ERROR
+    s.wait_for_log("HEADERS frame of a stream that was passed over")
 
 
 def test_garbage_in_place_of_frames_gets_a_goaway(server):

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace fairlead {
 
@@ -54,6 +55,20 @@ class DnsChannel::Socket : public Resumable {
 DnsChannel::OwnTimer::OwnTimer(DnsChannel* owner)
     : Timer([](Timer& timer) { static_cast<OwnTimer&>(timer).channel->process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); }), channel(owner) {}
 
+// A call into c-ares, which must not be told to cancel from inside a callback.
+class DnsChannel::Call {
+ public:
+  explicit Call(DnsChannel& channel) : channel_(channel) { ++channel.depth_; }
+  ~Call() {
+    if (--channel_.depth_ == 0) channel_.settle();
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+ private:
+  DnsChannel& channel_;
+};
+
 DnsChannel::DnsChannel(Loop& loop) : loop_(loop), timer_(this) {}
 
 static ares_addr_port_node server_node(const Addr& server) {
@@ -99,16 +114,16 @@ DnsChannel::~DnsChannel() {
 }
 
 void DnsChannel::ask(const char* name, int type, ares_callback callback, void* argument) {
+  Call call(*this);
   ares_query(channel_, name, ns_c_in, type, callback, argument);
-  arm();
 }
 
 void DnsChannel::ask_system(const char* name, int family, ares_addrinfo_callback callback, void* argument) {
   ares_addrinfo_hints hints = {};
   hints.ai_flags = ARES_AI_NOSORT;
   hints.ai_family = family;
+  Call call(*this);
   ares_getaddrinfo(channel_, name, nullptr, &hints, callback, argument);
-  arm();
 }
 
 void DnsChannel::on_socket_state(void* self, ares_socket_t fd, int readable, int writable) {
@@ -126,7 +141,14 @@ void DnsChannel::set_interest(int fd, bool readable, bool writable) {
 }
 
 void DnsChannel::process(int readable_fd, int writable_fd) {
+  Call call(*this);
   ares_process_fd(channel_, readable_fd, writable_fd);
+}
+
+void DnsChannel::settle() {
+  ++depth_;  // what is cancelled may ask again
+  while (std::exchange(drops_asked_, false)) ares_cancel(channel_);
+  --depth_;
   arm();
 }
 

@@ -29,6 +29,12 @@ class DnsChannel {
   void ask(const char* name, int type, ares_callback callback, void* argument);
   // Asks as the system would: hosts file, search domains.
   void ask_system(const char* name, int family, ares_addrinfo_callback callback, void* argument);
+  // All that is asked by now is called back with ARES_ECANCELLED, soon: c-ares would wait for each until its time is over. Also from inside
+  // a callback.
+  void drop_asked() {
+    drops_asked_ = true;
+    if (depth_ == 0) settle();
+  }
 
  private:
   class Socket;
@@ -36,6 +42,8 @@ class DnsChannel {
   static void on_socket_state(void* self, ares_socket_t fd, int readable, int writable);
   void set_interest(int fd, bool readable, bool writable);
   void process(int readable_fd, int writable_fd);
+  class Call;
+  void settle();
   void arm();
 
   struct OwnTimer : Timer {
@@ -46,6 +54,8 @@ class DnsChannel {
   ares_channel channel_ = nullptr;
   std::vector<std::unique_ptr<Socket>> sockets_;
   OwnTimer timer_;
+  unsigned depth_ = 0;        // of calls into c-ares
+  bool drops_asked_ = false;  // once the outermost one has returned
 };
 
 }  // namespace fairlead

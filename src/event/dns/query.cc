@@ -78,6 +78,9 @@ bool DnsQuery::has_addresses() const {
 // Nobody is kept waiting for the second family longer than one round of the servers.
 bool DnsQuery::ask_again(Part& part, int status) {
   DnsServers& servers = owner_->servers();
+  // Nobody listens there: nothing else that it is asked will be answered, of which c-ares need not hear.
+  if (status == ARES_ECONNREFUSED && !question_.by_system) servers.channel(part.server).drop_asked();
+  if (status == ARES_ECANCELLED) status = ARES_ECONNREFUSED;
   bool silent = status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED;
   bool refused = status == ARES_ESERVFAIL || status == ARES_EREFUSED || status == ARES_ENOTIMP;
   if (silent) servers.note_silent(part.server);

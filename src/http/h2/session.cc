@@ -136,6 +136,16 @@ void Session::lose() {
 
 // -- streams --
 
+bool Session::is_passed_over(int32_t id) {
+  if (id <= last_id_) return id >= passed_over_from_ && id < passed_over_to_;
+  if (id > last_id_ + 2) {
+    passed_over_from_ = last_id_ + 1;
+    passed_over_to_ = id;
+  }
+  last_id_ = id;
+  return false;
+}
+
 void Session::attach(Stream& stream, int32_t id) {
   stream.id_ = id;
   streams_.push_back(stream);

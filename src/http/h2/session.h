@@ -126,6 +126,8 @@ class Session {
   ssize_t feed(std::string_view bytes);
   // Ends the connection if the peer's conduct calls for it.
   void judge();
+  // Of a client's stream whose head begins: a later one was opened before it, and it never was. Only the last such gap is known.
+  bool is_passed_over(int32_t id);
   void attach(Stream& stream, int32_t id);
   // nghttp2 no longer knows it.
   void forget(Stream& stream);
@@ -146,6 +148,7 @@ class Session {
   std::unique_ptr<nghttp2_session, Delete> session_;
   Conduct conduct_;
   const char* violation_ = nullptr;
+  int32_t last_id_ = -1, passed_over_from_ = 0, passed_over_to_ = 0;  // see is_passed_over()
   const char* misframed_ = nullptr; // a connection error that nghttp2 overlooks
   bool in_head_ = false;
   bool is_filled_ = false;          // the head that is taken in took the last place, nothing of it is known yet

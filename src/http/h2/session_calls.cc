@@ -158,6 +158,8 @@ int Session::Calls::on_begin_frame(nghttp2_session* raw, const nghttp2_frame_hd*
   uint64_t now = session.loop().now_ms();
   switch (head->type) {
     case NGHTTP2_HEADERS:
+      if (session.role_ == Role::server && session.is_passed_over(head->stream_id) && !session.misframed_)
+        session.misframed_ = "HEADERS frame of a stream that was passed over";  // RFC 9113 section 5.1.1
       if (is_late(raw, session.role_, head->stream_id)) conduct.control_frame(now);
       conduct.head_begins();
       session.block_bytes_ = head->length;

@@ -313,14 +313,29 @@ TEST(Resolver, OneOfTwoServersThatIsGoneDelaysOneLookup) {
   EXPECT_EQ(bad.asked().size(), 2u);  // A and AAAA of the second lookup
 }
 
-TEST(Resolver, KeepsAskingAServerThatIsNotThereYet) {
-  uint16_t port;
-  {
-    ScriptedServer gone([](const Asked&) { return Scripted(); });
-    port = gone.address().port();
-  }
+Addr address_without_server() {
+  ScriptedServer gone([](const Asked&) { return Scripted(); });
+  return gone.address();
+}
+
+TEST(Resolver, WhereNobodyListensNeitherFamilyIsWaitedFor) {
+  ScriptedServer good([](const Asked& asked) { return one_address(asked, 0); });
   ResolverOptions options;
-  options.servers = {Addr::inet(0x7f000001, port)};
+  options.servers = {address_without_server(), good.address()};
+  options.try_timeout_ms = 60'000;
+  Scene scene([](const Asked&) { return Scripted(); }, options);
+  Scene::Lookup others[3];
+  for (Scene::Lookup& other : others) scene.start(other, "same.test", {});
+  EXPECT_EQ(scene.look_up("some.test", {}), "10.0.0.1");
+  for (Scene::Lookup& other : others) {
+    scene.run_until_done(other);
+    EXPECT_EQ(Scene::text("same.test", other.take()), "10.0.0.1");
+  }
+}
+
+TEST(Resolver, KeepsAskingAServerThatIsNotThereYet) {
+  ResolverOptions options;
+  options.servers = {address_without_server()};
   options.try_timeout_ms = 100;
   Scene scene([](const Asked&) { return Scripted(); }, options);
   EXPECT_EQ(scene.look_up("lost.test", v4_only, 350), "lost.test could not be resolved (110: Operation timed out)");
