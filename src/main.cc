@@ -27,8 +27,10 @@
 
 namespace fairlead {
 
-static void show_build() {
+static void show_version(const CommandLine& line) {
   std::fprintf(stderr, "fairlead version: fairlead/%s\n", FAIRLEAD_VERSION);
+  if (line.show_help) std::fputs(usage_text().c_str(), stderr);
+  if (!line.show_build) return;
   std::fprintf(stderr, "compatible with nginx version: nginx/%s\n", std::string(http::compatible_version).c_str());
   std::fprintf(stderr, "built by %s\nbuilt with %s\n", build_config::compiler, OpenSSL_version(OPENSSL_VERSION));
   std::fputs("TLS SNI support enabled\n", stderr);
@@ -114,8 +116,8 @@ static int run(const CommandLine& line, std::vector<std::string> arguments) {
   StartPaths paths = start_paths(line, folder);
   LoadRequest request = request_of(line, paths);
   open_start_log(request);
+  if (line.test) return test_configuration(line, request);  // whatever else is asked for, the running server is left alone
   if (!line.signal.empty()) return signal_master(line, request);
-  if (line.test) return test_configuration(line, request);
   auto board = WorkerSlots::create();
   if (!board) {
     Logger().emerg(Errno{board.error().sys}, "{}", board.error().what);
@@ -144,15 +146,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "fairlead: [emerg] %s\n", assigned.error().c_str());
     return 1;
   }
-  if (line->show_build) {
-    show_build();
-    return 0;
-  }
-  if (line->show_version) {
-    std::fprintf(stderr, "fairlead version: fairlead/%s\n", FAIRLEAD_VERSION);
-    if (line->show_help) std::fputs(usage_text().c_str(), stderr);
-    return 0;
-  }
+  if (line->show_version) show_version(*line);
+  if (line->show_version && !line->test) return 0;
   if (line->list_directives) {
     std::fputs((directive_reference(modules()) + left_out_reference()).c_str(), stdout);
     return 0;
