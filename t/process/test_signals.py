@@ -132,6 +132,42 @@ def test_reopen(running):
     assert "exit" in running.log() and "reopening logs" in running.read("logs/error.log.1")
 
 
+def held(s):
+    """Files without a name that some process of the server has open."""
+    found = []
+    for pid in [s.process.pid, *s.workers()]:
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                link = os.readlink(f"/proc/{pid}/fd/{number}")
+            except OSError:
+                continue
+            found += [(pid, link)] if link.endswith("(deleted)") else []
+    return found
+
+
+def rotate(s):
+    for name in ("access.log", "error.log"):
+        os.rename(f"{s.prefix}/logs/{name}", f"{s.prefix}/logs/{name}.1")
+        os.unlink(f"{s.prefix}/logs/{name}.1")
+    s.signal(signal.SIGUSR1)
+    wait_until(lambda: not held(s), 5, "the end of the old files")
+
+
+@pytest.mark.parametrize("mode", ["off", "on"])
+def test_a_rotation_gives_the_disk_back(daemon, server, mode):
+    s = (daemon if mode == "on" else server)(f"daemon {mode};" + CONF, **FIXED, allow_log=[r"exited on signal 9"])
+    s.wait_workers(2)
+    rotate(s)
+    for _ in range(2):
+        s.reload()
+    wait_until(lambda: len(s.workers()) == 2, 10, "the end of the old workers")
+    rotate(s)
+    killed = s.workers()[0]
+    s.signal(signal.SIGKILL, killed)
+    wait_until(lambda: len(s.workers()) == 2 and killed not in s.workers(), 5, "another worker")
+    rotate(s)
+
+
 def test_the_error_log_is_there_from_the_start(running):
     assert re.search(r"\[notice\] \d+#\d+: start worker processes", running.log())
 
