@@ -11,8 +11,6 @@
 #include "build_config.h"
 #include "core/base/clock.h"
 #include "core/base/format.h"
-#include "core/base/log_sinks.h"
-#include "core/conf/error_log.h"
 #include "core/conf/reference.h"
 #include "core/process/build_options.h"
 #include "core/process/cmdline.h"
@@ -27,40 +25,15 @@
 
 namespace fairlead {
 
-static void show_build() {
+static void show_version(const CommandLine& line) {
   std::fprintf(stderr, "fairlead version: fairlead/%s\n", FAIRLEAD_VERSION);
+  if (line.show_help) std::fputs(usage_text().c_str(), stderr);
+  if (!line.show_build) return;
   std::fprintf(stderr, "compatible with nginx version: nginx/%s\n", std::string(http::compatible_version).c_str());
   std::fprintf(stderr, "built by %s\nbuilt with %s\n", build_config::compiler, OpenSSL_version(OPENSSL_VERSION));
   std::fputs("TLS SNI support enabled\n", stderr);
   std::string options = configure_options();
   std::fprintf(stderr, "configure arguments:%s%s\n", options.empty() ? "" : " ", options.c_str());
-}
-
-namespace {
-// Where there is no file: the copy for standard error still happens.
-class NowhereSink final : public LogSink {
-  void write(LogLevel, std::string_view) override {}
-};
-}  // namespace
-
-// Until a configuration says where messages go: the compiled (or -e) error log, which so exists from the start; what an operator must see
-// goes to standard error as well.
-static void open_start_log(const LoadRequest& request) {
-  if (request.error_log_path == "stderr") {
-    default_log().clear();
-    default_log().add(standard_error(), LogLevel::notice);
-    return;
-  }
-  static FileSink start_log(request.error_log_path);
-  auto opened = start_log.open();
-  default_log().clear();
-  if (opened) {
-    default_log().add(start_log, LogLevel::notice);
-    return;
-  }
-  static NowhereSink nowhere;
-  default_log().add(nowhere, LogLevel::notice);
-  std::fprintf(stderr, "fairlead: [alert] could not open error log file: %s\n", opened.error().c_str());
 }
 
 static LoadRequest request_of(const CommandLine& line, const StartPaths& paths) {
@@ -113,9 +86,10 @@ static int run(const CommandLine& line, std::vector<std::string> arguments) {
   if (!getcwd(folder, sizeof folder)) folder[0] = '\0';
   StartPaths paths = start_paths(line, folder);
   LoadRequest request = request_of(line, paths);
-  open_start_log(request);
+  auto opened = open_start_log(request);
+  if (!opened) std::fprintf(stderr, "fairlead: [alert] could not open error log file: %s\n", opened.error().c_str());
+  if (line.test) return test_configuration(line, request);  // whatever else is asked for, the running server is left alone
   if (!line.signal.empty()) return signal_master(line, request);
-  if (line.test) return test_configuration(line, request);
   auto board = WorkerSlots::create();
   if (!board) {
     Logger().emerg(Errno{board.error().sys}, "{}", board.error().what);
@@ -144,15 +118,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "fairlead: [emerg] %s\n", assigned.error().c_str());
     return 1;
   }
-  if (line->show_build) {
-    show_build();
-    return 0;
-  }
-  if (line->show_version) {
-    std::fprintf(stderr, "fairlead version: fairlead/%s\n", FAIRLEAD_VERSION);
-    if (line->show_help) std::fputs(usage_text().c_str(), stderr);
-    return 0;
-  }
+  if (line->show_version) show_version(*line);
+  if (line->show_version && !line->test) return 0;
   if (line->list_directives) {
     std::fputs((directive_reference(modules()) + left_out_reference()).c_str(), stdout);
     return 0;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "build_config.h"
 #include "core/base/format.h"
@@ -45,6 +46,31 @@
 #include "module_list.h"
 
 namespace fairlead {
+
+namespace {
+
+// Where there is no file: the copy for standard error still happens.
+class NowhereSink final : public LogSink {
+  void write(LogLevel, std::string_view) override {}
+};
+
+// Until a configuration has logs of its own; none that follows would open this again after a rename.
+FileSink* start_log = nullptr;
+
+}  // namespace
+
+ConfResult<Unit> open_start_log(const LoadRequest& request) {
+  default_log().clear();
+  if (request.error_log_path == "stderr") {
+    default_log().add(standard_error(), LogLevel::notice);
+    return Unit();
+  }
+  start_log = new FileSink(request.error_log_path);  // never destroyed at exit, like default_log()
+  auto opened = start_log->open();
+  static NowhereSink nowhere;
+  default_log().add(opened ? static_cast<LogSink&>(*start_log) : nowhere, LogLevel::notice);
+  return opened;
+}
 
 ConfResult<Unit> assign_modules() {
   std::vector<const Module*> all = {&error_log_module,
@@ -113,6 +139,7 @@ const Log& LoadedConfiguration::log() const { return *conf<ErrorLogConf>(generat
 
 void LoadedConfiguration::commit() {
   default_log() = log();
+  delete std::exchange(start_log, nullptr);
   settle_standard_error();
 }
 
@@ -131,6 +158,15 @@ void LoadedConfiguration::settle_standard_error() {
 void LoadedConfiguration::reopen_logs() {
   for (FileSink* file : generation_->log_files()) reopen_log_file(*file, settings_.user, Logger(log()));
   settle_standard_error();
+}
+
+// What still refers to one of them writes to nowhere, not to a file that has its number by then.
+void LoadedConfiguration::close_logs() {
+  int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  for (FileSink* file : generation_->log_files()) {
+    if (nowhere >= 0 && file->descriptor() >= 0) dup3(nowhere, file->descriptor(), O_CLOEXEC);
+  }
+  if (nowhere >= 0) close(nowhere);
 }
 
 ConfResult<std::unique_ptr<Configuration>> Server::load(Configuration* previous) {

@@ -21,6 +21,10 @@ struct ListenGroup;
 // Numbers all modules of this program: the built-in ones and those linked in. Before anything is loaded.
 ConfResult<Unit> assign_modules();
 
+// Where messages go until a configuration says it: the compiled (or -e) error log, which so exists from the start, or nowhere; what an
+// operator must see goes to standard error as well. The error says why it is nowhere.
+ConfResult<Unit> open_start_log(const LoadRequest& request);
+
 class LoadedConfiguration final : public Configuration {
  public:
   // Reads, checks, opens log files and attaches zones. Nothing that destroying it does not undo.
@@ -36,6 +40,7 @@ class LoadedConfiguration final : public Configuration {
   const Log& log() const override;
   void commit() override;
   void reopen_logs() override;
+  void close_logs() override;
   // In a daemon: what is written to standard error from now on goes to the error log's file, as in nginx, or nowhere if that is none; so
   // the starter's terminal or pipe is let go. Left alone where the log is standard error itself.
   void settle_standard_error();

@@ -63,7 +63,7 @@ class Worker {
   Generation& generation() { return generation_; }
   WorkerRow& row() { return row_; }
   // The board that the row is part of; it outlives the worker.
-  void use_board(const WorkerSlots& board) { board_ = &board; }
+  void use_board(WorkerSlots& board) { board_ = &board; }
   // nullptr: there is none.
   const WorkerSlots* board() const { return board_; }
   // The number of its slot among the workers of the configuration, from 0.
@@ -77,7 +77,11 @@ class Worker {
   // Background work: bounded by drain, cancelled by it.
   Nursery& background() { return background_; }
 
-  uint64_t next_connection_number() { return next_number_++; }
+  // Unique on the board.
+  uint64_t next_connection_number() {
+    if (board_ && next_number_ % numbers_at_once == 1) next_number_ = board_->take_numbers(numbers_at_once);
+    return next_number_++;
+  }
   // Connections in use, client and upstream; the acceptor stops at the limit.
   bool has_room() const { return connections_in_use_ < limits_.connections_max; }
   // For one more connection. Where few places are left (one of sixteen, as nginx) the clients that have been idle longest are told to end:
@@ -133,6 +137,8 @@ class Worker {
  private:
   // How often memory that a burst left behind is looked at. The timer runs only while there is any.
   static constexpr uint64_t trim_interval_ms = 20'000;
+  // Of connections: so many are taken from the board in one step, which all workers share.
+  static constexpr uint64_t numbers_at_once = 64;
   struct HolderBase {
     virtual ~HolderBase() = default;
   };
@@ -148,7 +154,7 @@ class Worker {
   Loop& loop_;
   Generation& generation_;
   WorkerRow& row_;
-  const WorkerSlots* board_ = nullptr;
+  WorkerSlots* board_ = nullptr;
   unsigned index_ = 0;
   AcceptLimits limits_;
   List<IdleClient> idle_, ending_;  // oldest first; ending: those that make room

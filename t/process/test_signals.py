@@ -132,6 +132,42 @@ def test_reopen(running):
     assert "exit" in running.log() and "reopening logs" in running.read("logs/error.log.1")
 
 
+def held(s):
+    """Files without a name that some process of the server has open."""
+    found = []
+    for pid in [s.process.pid, *s.workers()]:
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                link = os.readlink(f"/proc/{pid}/fd/{number}")
+            except OSError:
+                continue
+            found += [(pid, link)] if link.endswith("(deleted)") else []
+    return found
+
+
+def rotate(s):
+    for name in ("access.log", "error.log"):
+        os.rename(f"{s.prefix}/logs/{name}", f"{s.prefix}/logs/{name}.1")
+        os.unlink(f"{s.prefix}/logs/{name}.1")
+    s.signal(signal.SIGUSR1)
+    wait_until(lambda: not held(s), 5, "the end of the old files")
+
+
+@pytest.mark.parametrize("mode", ["off", "on"])
+def test_a_rotation_gives_the_disk_back(daemon, server, mode):
+    s = (daemon if mode == "on" else server)(f"daemon {mode};" + CONF, **FIXED, allow_log=[r"exited on signal 9"])
+    s.wait_workers(2)
+    rotate(s)
+    for _ in range(2):
+        s.reload()
+    wait_until(lambda: len(s.workers()) == 2, 10, "the end of the old workers")
+    rotate(s)
+    killed = s.workers()[0]
+    s.signal(signal.SIGKILL, killed)
+    wait_until(lambda: len(s.workers()) == 2 and killed not in s.workers(), 5, "another worker")
+    rotate(s)
+
+
 def test_the_error_log_is_there_from_the_start(running):
     assert re.search(r"\[notice\] \d+#\d+: start worker processes", running.log())
 
@@ -240,6 +276,20 @@ def test_what_v_says(idle_server):
     assert " --without-http-cache" in shown
 
 
+def test_t_leaves_the_running_server_alone(running):
+    """Whatever stands beside it, as in nginx: of -s nothing comes, -v is answered first."""
+    told = running.run("-t", "-s", "stop")
+    assert told.returncode == 0 and "test is successful" in told.stderr
+    assert running.run("-s", "quit", "-T").returncode == 0
+    assert "fairlead version: " not in told.stderr
+    assert get(running.port).text == "one\n"
+    assert running.process.poll() is None
+    assert not re.search(r"signal \d+ \(SIG(TERM|QUIT)\)", running.log())
+    told = running.run("-v", "-t")
+    assert told.returncode == 0
+    assert re.match(r"fairlead version: fairlead/\S+\n(.*\n)*.*test is successful\n", told.stderr)
+
+
 @pytest.mark.parametrize("words, said", [
     (["-s", "reboot"], 'fairlead: invalid option: "-s reboot"'), (["-s"], 'fairlead: option "-s" requires parameter'),
     (["-x"], 'fairlead: invalid option: "x"'), (["word"], 'fairlead: invalid option: "word"')])
@@ -277,6 +327,30 @@ def test_the_pid_file_moves_with_the_prefix_and_is_found_in_included_files(inclu
     s.pid_name = pid_name
     with s:
         assert s.pid() == s.process.pid
+        told = s.run("-s", "quit")
+        assert (told.returncode, told.stderr) == (0, "")
+        s.wait()
+
+
+LUA = """
+init_by_lua_block { local braces = { '}', "{" } -- don't
+    --[[ } pid logs/none; ' ]] }
+server {
+    listen 127.0.0.1:%%PORT_0%%;
+    location / { content_by_lua_block { ngx.say("it's {") } }
+}
+"""
+
+
+def test_the_pid_file_is_found_behind_another_language(idle_server):
+    if "--without-lua" in idle_server(CONF, **FIXED).run("-V").stderr:
+        pytest.skip("no Lua in this build")
+    s = Bare("events {}\nhttp {" + LUA + "}\npid logs/late.pid;\n")
+    s.pid_name = "logs/late.pid"
+    with s:
+        assert s.pid() == s.process.pid
+        told = s.run("-s", "reload")
+        assert (told.returncode, told.stderr) == (0, "")
         told = s.run("-s", "quit")
         assert (told.returncode, told.stderr) == (0, "")
         s.wait()

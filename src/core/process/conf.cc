@@ -197,6 +197,7 @@ class PidScan {
  private:
   static constexpr int depth_max = 8;
   void follow(std::string_view pattern);
+  static bool skip_raw(Lexer& lexer, const Statement& statement);
   std::string folder_;  // that relative includes start from, with its slash
   Arena::Owner arena_;
   std::string& found_;
@@ -217,6 +218,17 @@ void PidScan::follow(std::string_view pattern) {
   --depth_;
 }
 
+// A block in another language, whose braces and quotes mean nothing here.
+bool PidScan::skip_raw(Lexer& lexer, const Statement& statement) {
+  for (const ModuleList::Row& row : modules().rows(statement.words.empty() ? std::string_view() : statement.words[0])) {
+    if (!row.directive->raw_block_end) continue;
+    auto bytes = row.directive->raw_block_end(lexer.rest());
+    lexer.skip(bytes ? *bytes : lexer.rest().size());
+    return true;
+  }
+  return false;
+}
+
 void PidScan::scan(std::string_view text) {
   text = arena_->copy(text);
   Lexer lexer(text, *arena_);
@@ -224,8 +236,9 @@ void PidScan::scan(std::string_view text) {
   Statement statement;
   while (lexer.next(statement)) {
     if (statement.end == StatementEnd::text_end) return;
-    if (statement.end == StatementEnd::block_start) ++depth;
-    else if (statement.end == StatementEnd::block_end) --depth;
+    if (statement.end == StatementEnd::block_start) {
+      if (!skip_raw(lexer, statement)) ++depth;
+    } else if (statement.end == StatementEnd::block_end) --depth;
     else if (depth != 0 || statement.words.size() != 2) continue;
     else if (statement.words[0] == "pid") found_ = std::string(statement.words[1]);
     else if (statement.words[0] == "include") follow(statement.words[1]);

@@ -53,10 +53,10 @@ ConfResult<> Generations::load_next(size_t live) {
   auto loaded = program_.load(&current());
   watch_.follow(program_.inputs());
   if (!loaded) return std::move(loaded.error());
-  return take_over(std::move(*loaded), live);
+  return open_next(std::move(*loaded), live);
 }
 
-ConfResult<> Generations::take_over(std::unique_ptr<Configuration> next, size_t live) {
+ConfResult<> Generations::open_next(std::unique_ptr<Configuration> next, size_t live) {
   unsigned wanted = next->settings().slot_count();
   if (live + wanted > live_workers_max) {
     return format("there is no room for {} workers beside {} that have not ended yet: at most {} in all", wanted, live, live_workers_max);
@@ -64,10 +64,8 @@ ConfResult<> Generations::take_over(std::unique_ptr<Configuration> next, size_t 
   ListenSet& before = current().listeners();
   ListenPlan plan{.mode = ListenPlan::Mode::reload, .workers = slots_of(next->settings()), .previous = &before};
   FL_TRY(next->listeners().open(plan, Logger(next->log())));
-  FL_TRY(pid_file_.move(next->settings().pid_path, status_));
-  next->listeners().commit(&before, sole_owner(), Logger(next->log()));
-  next->commit();
-  alive_.push_back({std::move(next), number() + 1});
+  if (next->settings().pid_path != pid_file_.path()) FL_TRY(PidFile(next->settings().pid_path).check());
+  next_ = Alive{std::move(next), ++last_number_};
   return Unit();
 }
 
@@ -76,14 +74,39 @@ bool Generations::reload(size_t live) {
   notice_.reloading();
   pid_file_.write_status(status_, log());
   auto done = load_next(live);
-  status_.ok = done.ok();
+  if (!done) tell_failure(done.error());
+  return done.ok();
+}
+
+bool Generations::accept_next() {
+  Configuration& next = *next_->configuration;
+  auto moved = pid_file_.move(next.settings().pid_path, status_);
+  if (!moved) {
+    refuse_next(moved.error());
+    return false;
+  }
+  next.listeners().commit(&current().listeners(), sole_owner(), Logger(next.log()));
+  next.commit();
+  alive_.push_back(std::move(*next_));
+  next_.reset();
+  status_.ok = true;
   status_.generation = number();
   status_.reason.clear();
-  if (done) return true;
-  log().emerg("{}", done.error());
-  status_.reason = done.error();
+  return true;
+}
+
+void Generations::refuse_next(std::string reason) {
+  next_->configuration->listeners().close_unshared(current().listeners(), true, log());  // the next try may want the same addresses
+  alive_.insert(alive_.begin(), std::move(*next_));
+  next_.reset();
+  tell_failure(std::move(reason));
+}
+
+void Generations::tell_failure(std::string reason) {
+  log().emerg("{}", reason);
+  status_.ok = false;
+  status_.reason = std::move(reason);
   finish_reload();
-  return false;
 }
 
 void Generations::finish_reload() {
@@ -96,6 +119,12 @@ void Generations::become_ready() {
   status_.state = ServerState::serving;
   pid_file_.write_status(status_, log());
   notice_.ready(getpid());
+}
+
+void Generations::become_unready() {
+  if (status_.state != ServerState::serving) return;
+  status_.state = ServerState::starting;
+  pid_file_.write_status(status_, log());
 }
 
 void Generations::begin_leave() {
@@ -129,8 +158,19 @@ void Generations::release(Configuration& replaced) {
   std::erase_if(alive_, [&](const Alive& one) { return one.configuration.get() == &replaced && one.number != number(); });
 }
 
+void Generations::close_others(Configuration& mine) {
+  auto close = [&](Alive& one) {
+    if (one.configuration.get() == &mine) return;
+    one.configuration->listeners().close_unshared(mine.listeners(), false, Logger(mine.log()));
+    one.configuration->close_logs();
+  };
+  std::for_each(alive_.begin(), alive_.end(), close);
+  if (next_) close(*next_);
+}
+
 void Generations::reopen_logs() {
   for (Alive& one : alive_) one.configuration->reopen_logs();
+  if (next_) next_->configuration->reopen_logs();
 }
 
 void Generations::return_to_name() {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// The configurations that are alive, the newest last, and the way from one to the next: load, open, commit or leave everything as it was.
-// Shared by the master and the single process.
+// The configurations that are alive, and the way from one to the next: load, open, let its workers show that they serve, then commit or
+// leave everything as it was. Shared by the master and the single process.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,20 +19,32 @@ namespace fairlead {
 
 class Generations {
  public:
+  struct Alive {
+    std::unique_ptr<Configuration> configuration;
+    uint64_t number;
+  };
   Generations(Program& program, InheritedSockets inherited);
 
   // The first configuration with its sockets listening, not committed. The error is logged.
   bool start();
   // Behind the fork of a daemon: the pid file, then the point of no return. False is logged.
   bool commit_start();
-  // The next one, committed; not while a new binary has the pid file. False is logged, everything is as before. The verdict is told by
-  // finish_reload(). `live`: workers of all generations, beside which those of the next one must find slots.
+  // Makes next(), whose sockets listen; not while a new binary has the pid file. False is logged and told to whoever waits for a verdict,
+  // everything is as before. `live`: workers of all generations, beside which those of the next one must find slots.
   bool reload(size_t live);
+  // What was loaded and is not in use yet; null: nothing.
+  const Alive* next() const { return next_ ? &*next_ : nullptr; }
+  // It is the one in use from now on; the verdict is to be told by finish_reload(). False: as by refuse_next().
+  bool accept_next();
+  // The one in use stays it, which is logged and told; the other is destroyed as soon as no worker of it lives.
+  void refuse_next(std::string reason);
   // Tells the verdict to whoever waits for it, once the new workers serve.
   void finish_reload();
 
   // The workers serve: the status file and the service manager hear of it.
   void become_ready();
+  // None does any more.
+  void become_unready();
   // The end has begun. Silent while another binary serves on.
   void begin_leave();
   // Whether look() may ever wish for something, and that: once every ConfWatch::look_every_ms.
@@ -40,7 +53,8 @@ class Generations {
 
   Configuration& current() { return *alive_.back().configuration; }
   const Configuration& current() const { return *alive_.back().configuration; }
-  uint64_t number() const { return alive_.back().number; }
+  const Alive& in_use() const { return alive_.back(); }
+  uint64_t number() const { return in_use().number; }
   Logger log() { return Logger(current().log()); }
   // Destroys those before the current one of which `in_use(number)` says no.
   template <class InUse>
@@ -48,6 +62,8 @@ class Generations {
     std::erase_if(alive_, [&](const Alive& one) { return one.number != number() && !in_use(one.number); });
   }
   void release(Configuration& replaced);
+  // In a new worker of `mine`: closes what is the others' alone, so that it does not outlive them.
+  void close_others(Configuration& mine);
   void reopen_logs();
 
   // The new binary has the pid file now, or it is ours again.
@@ -65,17 +81,16 @@ class Generations {
   bool sole_owner() const { return !(from_old_binary() && parent_is_there()); }
 
  private:
-  struct Alive {
-    std::unique_ptr<Configuration> configuration;
-    uint64_t number;
-  };
   ConfResult<> load_next(size_t live);
-  ConfResult<> take_over(std::unique_ptr<Configuration> next, size_t live);
+  ConfResult<> open_next(std::unique_ptr<Configuration> next, size_t live);
+  void tell_failure(std::string reason);
   unsigned slots_of(const ProcessSettings& settings) const;
 
   Program& program_;
   InheritedSockets inherited_;
-  std::vector<Alive> alive_;
+  std::vector<Alive> alive_;  // the one in use last
+  std::optional<Alive> next_;
+  uint64_t last_number_ = 1;
   PidFile pid_file_{""};
   bool gave_way_ = false;
   ConfWatch watch_;

@@ -208,6 +208,7 @@ ConfResult<> ListenSet::open(const ListenPlan& plan, const Logger& log) {
     bool in_use = false;
     FL_TRY(open_once(plan, log, in_use));
     if (!in_use) {
+      if (plan.previous) retire_surplus(*plan.previous);
       for (auto& socket : plan.inherited ? plan.inherited->take_activated() : decltype(retired_)()) retired_.push_back(std::move(socket));
       return start_listening(plan, log);
     }
@@ -222,22 +223,7 @@ ConfResult<> ListenSet::open(const ListenPlan& plan, const Logger& log) {
 void ListenSet::commit(ListenSet* previous, bool unlink_files, const Logger& log) {
   committed_ = true;
   opened_.clear();
-  for (Listener& old : previous ? std::span(previous->listeners_) : std::span<Listener>()) {
-    if (find(old.spec)) {
-      retire_unused(old);
-      continue;
-    }
-    for (auto& socket : old.sockets) {
-      if (is_activated(*socket)) {
-        retired_.push_back(std::move(socket));
-        continue;
-      }
-      socket->close();
-      if (unlink_files) socket->unlink_file(log);
-    }
-    std::erase(old.sockets, nullptr);
-  }
-  if (previous) carry_retired(*previous);
+  if (previous) previous->close_unshared(*this, unlink_files, log);
   for (Listener& listener : listeners_) {
     const Listener* old = previous ? previous->find(listener.spec) : nullptr;
     if (old) listener.steered = old->steered;
@@ -263,23 +249,34 @@ void ListenSet::steer_again(const Logger& log) {
   }
 }
 
-// What was retired before and still is, while its address is listened to: closing it would renumber the kernel's group. And what is the
-// service manager's: it listens on whether we do or not, so that no other socket could be bound there.
-void ListenSet::carry_retired(ListenSet& previous) {
-  for (auto& socket : previous.retired_) {
+// What this set has no slot for, now or since an earlier set, while its address is listened to: closing it would renumber the kernel's
+// group. And what is the service manager's: it listens on whether we do or not, so that no other socket could be bound there.
+void ListenSet::retire_surplus(const ListenSet& previous) {
+  auto retire = [&](const std::shared_ptr<ListenSocket>& socket) {
     auto same_place = [&](const Listener& listener) { return at_place(*socket, listener.spec); };
     bool is_kept = is_activated(*socket) || std::any_of(listeners_.begin(), listeners_.end(), same_place);
-    if (is_kept && !uses(socket.get())) retired_.push_back(socket);
-  }
-  previous.retired_.clear();
+    if (is_kept && socket->descriptor() >= 0 && !uses(socket.get())) retired_.push_back(socket);
+  };
+  for (const Listener& listener : previous.listeners_) std::for_each(listener.sockets.begin(), listener.sockets.end(), retire);
+  std::for_each(previous.retired_.begin(), previous.retired_.end(), retire);
 }
 
-// Sockets of `old`, of the configuration before, that this set has no slot for are taken out of it.
-void ListenSet::retire_unused(Listener& old) {
-  for (auto& socket : old.sockets) {
-    if (socket->descriptor() >= 0 && !uses(socket.get())) retired_.push_back(std::move(socket));
+void ListenSet::close_unshared(const ListenSet& other, bool unlink_files, const Logger& log) {
+  auto is_retired = [&](auto& socket) { return std::find(other.retired_.begin(), other.retired_.end(), socket) != other.retired_.end(); };
+  auto close_unless_shared = [&](auto& socket) {
+    if (other.uses(socket.get()) || is_retired(socket) || socket->descriptor() < 0) return;
+    socket->close();
+    if (unlink_files) socket->unlink_file(log);
+  };
+  for (Listener& listener : listeners_) {
+    std::for_each(listener.sockets.begin(), listener.sockets.end(), close_unless_shared);
+    std::erase_if(listener.sockets, [&](auto& socket) { return !other.uses(socket.get()); });
   }
-  std::erase(old.sockets, nullptr);
+  for (auto& socket : retired_) {
+    if (!other.uses(socket.get()) && !is_retired(socket)) socket->close();
+  }
+  retired_.clear();
+  opened_.clear();
 }
 
 // Slots are opened in order, so that the live sockets are the first of the kernel's group. It keeps the program: more slots need a new one.

@@ -81,11 +81,12 @@ class ListenSet {
   // Before open(); no two at one place (FL_ASSERT): who reads `listen` lines merges them. Gives its index.
   size_t add(ListenSpec spec);
 
-  // All or nothing; the error is the line for the log, written nowhere yet (except for the tries at start). Reversible until commit().
+  // All or nothing; the error is the line for the log, written nowhere yet (except for the tries at start). Reversible until commit(), also
+  // when workers accept from it already. Sockets of slots that are gone (or that an old binary had more of) become retired(); so do those
+  // of the service manager, which stay open for a later set.
   ConfResult<> open(const ListenPlan& plan, const Logger& log);
   // The point of no return. Closes the sockets of `previous` that this set did not adopt and, if `unlink_files`, removes their files.
-  // Sockets of slots that are gone (or that an old binary had more of) get no new connections from here on and become retired(); so do
-  // those of the service manager, which stay open for a later set.
+  // What is retired() gets no new connections from here on.
   void commit(ListenSet* previous, bool unlink_files, const Logger& log);
 
   // Another binary that had the same sockets is gone: what arrives goes to the sockets of this set again, wherever that one had it go.
@@ -99,6 +100,8 @@ class ListenSet {
 
   // In a new worker: closes the sockets of the other slots.
   void keep_slot(unsigned slot);
+  // Closes what `other` has no part in and, if `unlink_files`, removes the files.
+  void close_unshared(const ListenSet& other, bool unlink_files, const Logger& log);
   // In the master when it leaves or stops listening. Files stay if another binary serves the same sockets.
   void close_all(bool unlink_files, const Logger& log);
 
@@ -115,8 +118,7 @@ class ListenSet {
   const Listener* find(const ListenSpec& spec) const;
   void adopt(Listener& listener, const ListenPlan& plan, const Logger& log);
   bool uses(const ListenSocket* socket) const;
-  void retire_unused(Listener& old);
-  void carry_retired(ListenSet& previous);
+  void retire_surplus(const ListenSet& previous);
   bool has_retired(const Listener& listener) const;
   bool must_steer(const Listener& listener) const;
   void steer(Listener& listener, const Logger& log);

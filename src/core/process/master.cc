@@ -33,8 +33,9 @@ constexpr uint64_t last_term_pause_ms = 4000;  // the look for leaks is part of 
 #else
 constexpr uint64_t last_term_pause_ms = 1000;
 #endif
-constexpr uint64_t ready_wait_ms = 100;   // for new workers to serve before the old ones leave
+constexpr uint64_t ready_wait_ms = 100;   // for all new workers to serve before the old ones leave; then one is enough
 constexpr uint64_t ready_look_ms = 10;    // how often to see whether they do, until it has been announced
+constexpr uint64_t start_limit_ms = 60'000;  // for the first of them to serve; after that the reload has failed
 constexpr uint64_t drain_wait_ms = 1000;  // at most, for the old ones to have stopped accepting before the caller hears of it
 
 std::string joined(const std::vector<std::string>& words) {
@@ -58,7 +59,7 @@ class Alone final : public SingleProcess {
 
   Configuration* reload() override {
     generations_.log().notice("reconfiguring");
-    if (!generations_.reload(0)) return nullptr;
+    if (!generations_.reload(0) || !generations_.accept_next()) return nullptr;
     generations_.finish_reload();
     return &generations_.current();
   }
@@ -98,18 +99,24 @@ class Master {
   void note(Signal signal);
   void act();
   int wait_ms();
+  void announce_ready();
   void look_around();
 
   void start_workers();
-  const char* name_of(unsigned slot);
-  void spawn(unsigned slot);
-  [[noreturn]] void become_worker(unsigned slot, int channel);
+  void fill_slots();
+  void respawn(unsigned slot);
+  bool spawn(const Generations::Alive& of, unsigned slot);
+  [[noreturn]] void become_worker(const Generations::Alive& of, unsigned slot, int channel);
   void reap();
   void child_ended(pid_t pid, int status);
   void worker_ended(const WorkerChild& worker, int status);
   void new_binary_ended(pid_t pid, int status);
 
   void reload();
+  bool is_reloading() const { return generations_.next() != nullptr; }
+  void judge_reload();
+  void replace_workers();
+  void refuse_reload(std::string reason);
   void reopen();
   void upgrade();
   [[noreturn]] void become_new_binary();
@@ -132,6 +139,7 @@ class Master {
   bool not_accepting_ = false;  // after WINCH: slots stay empty
   pid_t new_binary_ = 0;
   bool announced_ = false;       // that the workers serve
+  uint64_t start_end_ms_ = 0;    // of start_limit_ms, while reloading
   uint64_t leave_at_ms_ = 0;     // while leaving
   uint64_t look_at_ms_ = 0;
   uint64_t term_pause_ms_ = 0;
@@ -192,8 +200,9 @@ int Master::supervise() {
     release_code_pages();  // what comes next may be hours away
     take_signals(wait_ms());
     // Before a successor's end is seen, which would undo it: in the other order it would leave us without workers.
-    if (std::exchange(asked_.stop_accepting, false) && state_ == State::serving) stop_accepting();
+    if (!is_reloading() && std::exchange(asked_.stop_accepting, false) && state_ == State::serving) stop_accepting();
     if (asked_.child) reap();
+    judge_reload();
     look_around();
     act();
     if (!serves() && workers_.empty()) return leave();
@@ -216,20 +225,24 @@ int Master::wait_ms() {
   if (state_ == State::leaving) next = leave_at_ms_;
   if (serves()) {
     next = std::min(next, workers_.next_due_ms());
-    if (!announced_ && state_ == State::serving) next = std::min(next, now + ready_look_ms);
+    bool awaits_ready = !announced_ && state_ == State::serving && workers_.any_starting(generations_.number());
+    if (awaits_ready || is_reloading()) next = std::min(next, now + ready_look_ms);
     if (generations_.look_every_ms() != 0) next = std::min(next, look_at_ms_);
   }
   if (next == UINT64_MAX) return -1;
   return static_cast<int>(std::min<uint64_t>(std::max(next, now) - now, INT_MAX));
 }
 
+void Master::announce_ready() {
+  if (announced_ || state_ != State::serving) return;
+  if (workers_.count_ready(generations_.number()) < generations_.current().settings().slot_count()) return;
+  announced_ = true;
+  generations_.become_ready();
+}
+
 void Master::look_around() {
   if (!serves()) return;
-  bool awaits_ready = state_ == State::serving && !announced_;
-  if (awaits_ready && workers_.all_ready(generations_.number(), generations_.current().settings().slot_count())) {
-    announced_ = true;
-    generations_.become_ready();
-  }
+  announce_ready();
   uint64_t every_ms = generations_.look_every_ms();
   if (every_ms == 0 || clock().now_ms() < look_at_ms_) return;
   look_at_ms_ = clock().now_ms() + every_ms;
@@ -299,11 +312,12 @@ void Master::act() {
     return;
   }
   if (std::exchange(asked_.reopen, false)) reopen();
+  if (is_reloading() && state_ == State::leaving) refuse_reload("the server is leaving");
   bool leaves = state_ == State::leaving;
-  if (std::exchange(asked_.reload, false) && !leaves) reload();
-  if (std::exchange(asked_.upgrade, false) && !leaves) upgrade();
+  if (!is_reloading() && std::exchange(asked_.reload, false) && !leaves) reload();
+  if (!is_reloading() && std::exchange(asked_.upgrade, false) && !leaves) upgrade();
   for (unsigned slot : workers_.due(clock().now_ms())) {
-    if (slot < generations_.current().settings().slot_count() && !workers_.serves(slot, generations_.number())) spawn(slot);
+    if (slot < generations_.current().settings().slot_count() && !workers_.serves(slot, generations_.number())) respawn(slot);
   }
 }
 
@@ -311,59 +325,68 @@ void Master::act() {
 
 void Master::start_workers() {
   log().notice("start worker processes");
+  fill_slots();
+}
+
+void Master::fill_slots() {
   workers_.forget_plans();
   for (unsigned slot = 0; slot < generations_.current().settings().slot_count(); ++slot) {
-    if (!workers_.serves(slot, generations_.number())) spawn(slot);
+    if (!workers_.serves(slot, generations_.number())) respawn(slot);
   }
 }
 
-// As the process list and the log name who fills it.
-const char* Master::name_of(unsigned slot) {
-  return generations_.current().settings().is_agent(slot) ? "privileged agent process" : "worker process";
+void Master::respawn(unsigned slot) {
+  if (!spawn(generations_.in_use(), slot)) workers_.plan_respawn(slot, clock().now_ms() + RespawnPace::pause_max_ms);
 }
 
-void Master::spawn(unsigned slot) {
-  const char* what = name_of(slot);
+// As the process list and the log name who fills the slot.
+const char* name_of(const Generations::Alive& of, unsigned slot) {
+  return of.configuration->settings().is_agent(slot) ? "privileged agent process" : "worker process";
+}
+
+// False is logged.
+bool Master::spawn(const Generations::Alive& of, unsigned slot) {
+  const char* what = name_of(of, slot);
   clock().update();
   // A reload sees to it beforehand; not so those who come back after another binary.
   if (workers_.size() >= live_workers_max) {
     log().alert("no more than {} workers can live while spawning \"{}\"", live_workers_max, what);
-    workers_.plan_respawn(slot, clock().now_ms() + RespawnPace::pause_max_ms);
-    return;
+    return false;
   }
   auto ends = open_channel();
   if (!ends) {
     log().alert("{} while spawning \"{}\"", ends.error(), what);
-    workers_.plan_respawn(slot, clock().now_ms() + RespawnPace::pause_max_ms);
-    return;
+    return false;
   }
   pid_t pid = fork();
   if (pid == 0) {
     close(ends->master);
-    become_worker(slot, ends->worker);
+    become_worker(of, slot, ends->worker);
   }
   int err = errno;
   close(ends->worker);
   if (pid < 0) {
     close(ends->master);
     log().alert(Errno{err}, "fork() failed while spawning \"{}\"", what);
-    workers_.plan_respawn(slot, clock().now_ms() + RespawnPace::pause_max_ms);
-    return;
+    return false;
   }
-  workers_.add({pid, slot, generations_.number(), clock().now_ms(), ends->master, false});
+  workers_.add({pid, slot, of.number, clock().now_ms(), ends->master, false});
   log().notice("start {} {}", what, pid);
+  return true;
 }
 
-void Master::become_worker(unsigned slot, int channel) {
+void Master::become_worker(const Generations::Alive& of, unsigned slot, int channel) {
   workers_.close_channels();
-  set_process_title(format("fairlead: {}", name_of(slot)));
-  Configuration& configuration = generations_.current();
+  set_process_title(format("fairlead: {}", name_of(of, slot)));
+  Configuration& configuration = *of.configuration;
   const ProcessSettings& settings = configuration.settings();
-  if (!enter_worker(settings, slot, log())) exit(fatal_exit);
+  configuration.commit();
   bool is_agent = settings.is_agent(slot);
   if (is_agent) configuration.listeners().close_all(false, log());
   else configuration.listeners().keep_slot(slot);
-  exit(program_.run_worker(configuration, {slot, settings.worker_processes, generations_.number(), channel, nullptr, is_agent}));
+  generations_.close_others(configuration);
+  if (!enter_worker(settings, slot, Logger(configuration.log()))) exit(fatal_exit);
+  exit(program_.run_worker(configuration, {slot, settings.worker_processes, of.number, channel, nullptr, is_agent}));
 }
 
 void Master::reap() {
@@ -393,14 +416,17 @@ void Master::worker_ended(const WorkerChild& worker, int status) {
     log().notice("worker process {} exited with code {}", worker.pid, WEXITSTATUS(status));
   }
   program_.worker_exited(worker.slot, worker.pid, status);
-  if (!serves() || not_accepting_ || worker.leaving || worker.generation != generations_.number()) return;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == fatal_exit) {
-    log().alert("worker process {} exited with fatal code {} and cannot be respawned", worker.pid, fatal_exit);
-    return;
-  }
-  uint64_t pause_ms = workers_.pace(worker.slot).died(clock().now_ms() - worker.started_ms);
-  if (pause_ms == 0) spawn(worker.slot);
-  else workers_.plan_respawn(worker.slot, clock().now_ms() + pause_ms);
+  bool is_next = is_reloading() && worker.generation == generations_.next()->number;  // none is started again before the verdict
+  if (!serves() || worker.leaving || !(is_next || worker.generation == generations_.number())) return;
+  bool is_fatal = WIFEXITED(status) && WEXITSTATUS(status) == fatal_exit;
+  if (is_fatal) log().alert("worker process {} exited with fatal code {} and cannot be respawned", worker.pid, fatal_exit);
+  if (is_next || not_accepting_) return;
+  uint64_t pause_ms = is_fatal ? 0 : workers_.pace(worker.slot).died(clock().now_ms() - worker.started_ms);
+  if (pause_ms != 0) workers_.plan_respawn(worker.slot, clock().now_ms() + pause_ms);
+  else if (!is_fatal) respawn(worker.slot);
+  if (workers_.any_of(generations_.number())) return;
+  announced_ = false;
+  generations_.become_unready();
 }
 
 // ---- reload, log files
@@ -412,14 +438,41 @@ void Master::reload() {
     return;
   }
   log().notice("reconfiguring");
-  uint64_t before = generations_.number();
   if (!generations_.reload(workers_.size())) return;
+  log().notice("start worker processes");
+  const Generations::Alive& next = *generations_.next();
+  for (unsigned slot = 0; slot < next.configuration->settings().slot_count() && spawn(next, slot); ++slot) continue;
+  start_end_ms_ = clock().now_ms() + start_limit_ms;
+  workers_.await(WorkerReport::ready, next.number, ready_wait_ms);
+  judge_reload();
+}
+
+// Until a worker of the new configuration serves, those of the old one do, and are started again if they die.
+void Master::judge_reload() {
+  if (!is_reloading() || !serves()) return;
+  uint64_t number = generations_.next()->number;
+  if (workers_.count_ready(number) != 0) return replace_workers();
+  if (!workers_.any_of(number)) return refuse_reload("no worker process of the new configuration began to serve");
+  if (clock().now_ms() < start_end_ms_) return;
+  refuse_reload(format("no worker process of the new configuration began to serve within {} ms", start_limit_ms));
+  workers_.kill_all(SIGKILL, number);  // they hear nothing
+}
+
+void Master::replace_workers() {
+  uint64_t before = generations_.number(), refused = generations_.next()->number;
+  if (!generations_.accept_next()) return workers_.tell(WorkerCommand::quit, SIGQUIT, refused);
   not_accepting_ = false;
-  start_workers();
-  workers_.await(WorkerReport::ready, generations_.number(), ready_wait_ms);
+  fill_slots();
   workers_.tell(WorkerCommand::quit, SIGQUIT, before);
   workers_.await(WorkerReport::drained, before, drain_wait_ms);
   generations_.finish_reload();
+  announce_ready();
+  generations_.retire([&](uint64_t number) { return workers_.any_of(number); });
+}
+
+void Master::refuse_reload(std::string reason) {
+  workers_.tell(WorkerCommand::terminate, SIGTERM, generations_.next()->number);
+  generations_.refuse_next(std::move(reason));
   generations_.retire([&](uint64_t number) { return workers_.any_of(number); });
 }
 

@@ -26,10 +26,13 @@ class Configuration {
   // Filled with what is to be opened, not open yet.
   virtual ListenSet& listeners() = 0;
   virtual const Log& log() const = 0;
-  // The sockets listen, nothing can fail any more: make it the one in use (standard error to the error log, ...).
+  // Makes it the one in use in this process (standard error to the error log, ...): in the master when nothing can fail any more, and in
+  // each of its workers.
   virtual void commit() = 0;
   // Opens the log files again and gives them to the workers' user: reopen_log_file().
   virtual void reopen_logs() = 0;
+  // In a worker of another one: lets go of its log files.
+  virtual void close_logs() = 0;
 };
 
 // What the world around asks for without a signal: files that changed, a parent that is gone.

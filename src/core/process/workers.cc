@@ -58,8 +58,10 @@ void WorkerTable::tell(WorkerCommand command, int signal, uint64_t generation) {
   }
 }
 
-void WorkerTable::kill_all(int signal) {
-  for (const WorkerChild& worker : workers_) kill(worker.pid, signal);
+void WorkerTable::kill_all(int signal, uint64_t generation) {
+  for (const WorkerChild& worker : workers_) {
+    if (generation == 0 || worker.generation == generation) kill(worker.pid, signal);
+  }
 }
 
 void WorkerTable::await(WorkerReport report, uint64_t generation, uint64_t limit_ms) {
@@ -89,7 +91,7 @@ void WorkerTable::mark_ready(int channel) {
   for (WorkerChild& worker : workers_) worker.ready = worker.ready || worker.channel == channel;
 }
 
-bool WorkerTable::all_ready(uint64_t generation, unsigned count) {
+unsigned WorkerTable::count_ready(uint64_t generation) {
   unsigned ready = 0;
   for (WorkerChild& worker : workers_) {
     if (worker.generation != generation || worker.channel < 0) continue;
@@ -97,7 +99,13 @@ bool WorkerTable::all_ready(uint64_t generation, unsigned count) {
     while (auto said = receive_report(worker.channel, closed)) worker.ready = worker.ready || *said == WorkerReport::ready;
     ready += worker.ready;
   }
-  return ready >= count;
+  return ready;
+}
+
+bool WorkerTable::any_starting(uint64_t generation) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerChild& worker) {
+    return worker.generation == generation && worker.channel >= 0 && !worker.ready && !worker.leaving;
+  });
 }
 
 void WorkerTable::plan_respawn(unsigned slot, uint64_t at_ms) { plans_.push_back({slot, at_ms}); }

@@ -61,11 +61,13 @@ class WorkerTable {
 
   // By the channel, else by `signal`. Workers of `generation` only, unless 0.
   void tell(WorkerCommand command, int signal, uint64_t generation = 0);
-  void kill_all(int signal);
+  void kill_all(int signal, uint64_t generation = 0);
   // Waits until each worker of `generation` has reported this or is gone, at most `limit_ms`.
   void await(WorkerReport report, uint64_t generation, uint64_t limit_ms);
-  // Hears what the workers say, without waiting: whether `count` of this generation have reported ready.
-  bool all_ready(uint64_t generation, unsigned count);
+  // Hears what the workers say, without waiting: how many of this generation have reported ready.
+  unsigned count_ready(uint64_t generation);
+  // Whether another one may be about to.
+  bool any_starting(uint64_t generation) const;
 
   // Slots to be filled later.
   void plan_respawn(unsigned slot, uint64_t at_ms);

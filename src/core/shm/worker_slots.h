@@ -35,6 +35,7 @@ struct alignas(64) WorkerRow {
   // In the master's row.
   std::atomic<bool> server_leaves{false};  // the end of the whole server has been announced
   std::atomic<BoardSlot> slots_used{0};    // those from here on were never in use
+  std::atomic<uint64_t> numbers_taken{0};  // of clients' connections
   // When its loop last began a turn (Clock::now_ms()), for a watchdog.
   std::atomic<uint64_t> turn_ms{0};
 
@@ -76,6 +77,9 @@ class WorkerSlots {
   BoardSlot find(pid_t pid) const;
   // All that are in use are below; at least 1, the master's.
   BoardSlot slots_used() const { return row(master_slot).slots_used.load(std::memory_order_relaxed); }
+
+  // The first of the next `count` numbers for clients' connections. No two processes get the same, whatever became of those before.
+  uint64_t take_numbers(uint64_t count) { return row(master_slot).numbers_taken.fetch_add(count, std::memory_order_relaxed) + 1; }
 
   // The whole server is about to end, and its workers still serve; not taken back.
   void announce_leave() { row(master_slot).server_leaves.store(true, std::memory_order_relaxed); }

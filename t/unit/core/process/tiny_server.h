@@ -8,6 +8,7 @@
 #pragma once
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -55,6 +56,7 @@ class TinyConfiguration final : public Configuration {
   ListenSet& listeners() override { return listeners_; }
   const Log& log() const override { return log_; }
   void commit() override { dup2(file_.descriptor(), STDERR_FILENO); }
+  void close_logs() override { dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), file_.descriptor()); }
   void reopen_logs() override { reopen_log_file(file_, settings_.user, Logger(log_)); }
 
   bool stuck = false;
