@@ -17,6 +17,7 @@ from lib.ports import TIME_SCALE, wait_until
 CONF = """
 events {}
 http {
+    log_format end '$status [$request_completion]';
     upstream pool { server 127.0.0.1:%%UP%%; {pool} }
     client_max_body_size 0;
     server {
@@ -469,6 +470,30 @@ def test_an_idle_tunnel_ends_after_read_timeout(server, upstream):
     s = server(conf(location=UPGRADE + "proxy_read_timeout 1s;"), UP=u.port)
     got = raw(s.port, b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
     assert re.match(rb"HTTP/1.1 101 .*\r\n\r\n$", got, re.S)
+
+
+@pytest.mark.parametrize("how, want", [
+    ("peer resets", r"\[error\] .* recv\(\) failed \(104: Connection reset by peer\) while proxying upgraded connection"),
+    ("client resets", r"\[info\] .* recv\(\) failed \(104: Connection reset by peer\) while proxying upgraded connection"),
+    ("idle", r"\[info\] .* upstream timed out \(110: Connection timed out\) while proxying upgraded connection"),
+    ("closed", None)])
+def test_what_the_logs_say_of_the_end_of_a_tunnel(server, upstream, how, want):
+    """As in nginx; of the two messages that began it the client has all."""
+    client_is_there = threading.Event()
+    end = {"peer resets": up.reset(), "closed": up.close()}.get(how, up.hold())
+    u = upstream([up.head(), up.send(SWITCH), up.wait_for(client_is_there), end])
+    s = server(conf(location=UPGRADE + f"proxy_read_timeout {'300ms' if how == 'idle' else '60s'};",
+                    server="access_log logs/end.log end;"), UP=u.port)
+    with Client(s.port) as c:
+        c.send(b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+        assert c.read_reply().status == 101
+        client_is_there.set()
+        if how == "client resets":
+            c.reset()
+        else:
+            assert c.read_until_close() == b""
+    wait_until(lambda: s.read("logs/end.log") == "101 [OK]\n", 5, "the access log")
+    assert s.wait_for_log(want) if want else "while proxying" not in s.log()
 
 
 def test_a_refused_upgrade_is_an_ordinary_reply(server, upstream):

@@ -23,7 +23,7 @@ Task<Result<Unit>> pump(Connection& from, Connection& to, PumpRules rules) {
       uint64_t deadline = rules.idle_timeout_ms ? *rules.last_byte_ms + rules.idle_timeout_ms : 0;
       WaitStatus status = co_await from.readable(deadline);
       bool both_idle = rules.idle_timeout_ms && loop.now_ms() >= *rules.last_byte_ms + rules.idle_timeout_ms;
-      if (status == WaitStatus::timeout && both_idle) co_return Error{Fault::timeout, from.side(), ETIMEDOUT, "timed out"};
+      if (status == WaitStatus::timeout && both_idle) co_return Error{Fault::timeout, Side::upstream, ETIMEDOUT, "upstream timed out"};
     }
     *rules.last_byte_ms = loop.now_ms();
     out.push_back(from.take_slice(from.unread().size()));

@@ -17,7 +17,7 @@ struct PumpRules {
   size_t buffer_bytes = 16 * 1024;   // of one read
 };
 
-// What is unread in `from` goes first. Errors: of either side; timeout when both directions were idle.
+// What is unread in `from` goes first. Errors: of either side; timeout, of the upstream, when both directions were idle.
 Task<Result<Unit>> pump(Connection& from, Connection& to, PumpRules rules);
 
 }  // namespace fairlead

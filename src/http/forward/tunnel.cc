@@ -205,6 +205,16 @@ std::string_view settle_response(Request& request, const ForwardPlan& plan, Atte
   return protocol;
 }
 
+// An end that is none of its owner's wishes. Nothing is said of one without a text: it stands in the log already.
+void log_half(Request& request, const Result<Unit>& half) {
+  if (half || !*half.error().what) return;
+  const Error& error = half.error();
+  While doing(request, "proxying upgraded connection");
+  bool is_clients = error.side == Side::client;
+  if (error.fault == Fault::timeout) request.logger.info(Errno{ETIMEDOUT}, "{} timed out", is_clients ? "client" : "upstream");
+  else request.logger.write(is_clients ? LogLevel::info : LogLevel::error, Errno{error.sys}, "{}", error.what);
+}
+
 }  // namespace
 
 Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& attempt) {
@@ -233,10 +243,12 @@ Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& att
   down.start(send_downward(ends));
   co_await AnyOf(up, down);
   // One side ended its sending; the other may still finish. A failure or idleness ends both. A stream is over with its response.
-  bool ended_well = up.is_done() ? static_cast<bool>(up.take()) : static_cast<bool>(down.take());
+  Result<Unit> ended = up.is_done() ? up.take() : down.take();
+  bool ended_well = static_cast<bool>(ended);
   bool peer_is_through = in_stream || (ends.of_peer && ends.of_peer->was_closed());
-  if (ended_well && !up.is_done() && !peer_is_through) (void)co_await up;
-  else if (ended_well && !down.is_done()) (void)co_await down;
+  log_half(request, ended);
+  if (ended_well && !up.is_done() && !peer_is_through) log_half(request, co_await up);
+  else if (ended_well && !down.is_done()) log_half(request, co_await down);
   if (ends.client || !down.is_done()) request.exchange.abandon();
   co_return Verdict::done();
 }

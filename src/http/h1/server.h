@@ -39,7 +39,8 @@ class ServerExchange final : public Exchange {
   bool is_gone() const override { return client_.watch().has_hung_up(); }
   void alert_gone(Resumable* resumable) override { client_.watch().alert(resumable); }
   void abandon() override { client_.mark_broken(); }
-  bool is_broken() const override { return client_.is_broken(); }
+  // Behind the head of a tunnel there is no message that could be cut.
+  bool is_broken() const override { return client_.is_broken() && !(opens_tunnel_ && finished_); }
   Connection* take_connection() override;
   void reset_on_close() override { client_.reset_on_close(); }
 
