@@ -126,7 +126,7 @@ class Rewrite final : public http::ScriptStatement {
       request.args = args;
       whole = whole.substr(0, args_at);
     } else if (!rule_.keeps_args) {
-      request.args = {};
+      request.args = request.args.substr(0, 0);  // where there were none they stay missing
     }
     request.uri = whole;
     if (conf<RewriteConf>(request).rewrite_log) request.logger.notice("rewritten data: \"{}\", args: \"{}\"", request.uri, request.args);

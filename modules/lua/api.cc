@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "modules/lua/api.h"
 
+#include <initializer_list>
+
 #include "core/base/format.h"
 #include "lua_prelude.h"
 #include "modules/lua/ffi_symbols.h"
@@ -38,6 +40,7 @@ void open_api(lua_State* L, Vm& vm) {
   add_output(L);
   add_log(L);
   add_variables(L);
+  add_phase(L);
   add_response(L);
   add_request(L);
   add_body(L);
@@ -64,20 +67,36 @@ void open_api(lua_State* L, Vm& vm) {
   publish(L);
 }
 
-// No clock, no log, no request: these belong to the loop's thread.
+// Into the table below, under its name: the functions of the table on top that other threads may have.
+static void keep_some(lua_State* L, const char* name, std::initializer_list<const char*> functions) {
+  lua_createtable(L, 0, 4);
+  lua_getfield(L, -2, name);
+  for (const char* each : functions) {
+    lua_getfield(L, -1, each);
+    lua_setfield(L, -3, each);
+  }
+  lua_pop(L, 1);
+  lua_setfield(L, -2, name);
+}
+
+// No log, no request, nothing of the loop: these belong to its thread. Zones are for any thread.
 void open_thread_api(lua_State* L, Vm& vm) {
-  lua_createtable(L, 0, 64);
+  lua_createtable(L, 0, 128);
   lua_createtable(L, 0, 4);
   lua_setfield(L, -2, "req");
   add_text(L);
+  add_time(L);
+  add_regex(L);
+  add_shared(L, vm);
+  add_phase(L);
   add_arguments(L);
   add_worker(L, vm);
-  for (const char* name : {"req", "worker"}) {
-    lua_pushnil(L);
-    lua_setfield(L, -2, name);
-  }
+  lua_pushnil(L);
+  lua_setfield(L, -2, "req");
+  keep_some(L, "worker", {"id", "pid", "count"});
   for (const prelude::Part& part : prelude::parts)
-    if (part.name == "any") run_prelude(L, part);
+    for (std::string_view name : {"any", "core", "regex"})
+      if (part.name == name) run_prelude(L, part);
   publish(L);
 }
 

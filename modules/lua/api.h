@@ -7,6 +7,10 @@
 
 #include <lua.hpp>
 
+namespace fairlead {
+class Clock;
+}
+
 namespace fairlead::lua {
 
 class Vm;
@@ -18,7 +22,8 @@ void open_thread_api(lua_State* L, Vm& vm);
 
 void add_output(lua_State* L);     // say, print, flush, exit, exec, redirect, status, headers_sent, ...
 void add_log(lua_State* L);        // log, print
-void add_variables(lua_State* L);  // var, ctx, arg, get_phase
+void add_variables(lua_State* L);  // var, ctx, arg
+void add_phase(lua_State* L);      // get_phase
 void add_response(lua_State* L);   // header, resp
 void add_request(lua_State* L);    // req: method, URI, fields, ...
 void add_body(lua_State* L);       // req: the body
@@ -45,6 +50,8 @@ void add_worker(lua_State* L, Vm& vm);  // worker, config, constants
 
 // -- shared by parts --
 
+// The clock of this thread: the process's, or one of its own that is updated with each call.
+Clock& clock_here();
 // For functions that make a table of fields (get_headers): gives it the metatable by which any spelling of a name is found.
 void set_fields_metatable(lua_State* L);
 // Appends key=value&... of the table at `index`; raises for what cannot be written.

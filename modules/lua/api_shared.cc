@@ -26,7 +26,7 @@ SharedDict& dict_of(lua_State* L) {
   return *dict;
 }
 
-int64_t now() { return process_clock.wall_ms(); }
+int64_t now() { return clock_here().wall_ms(); }
 
 // The key, or an empty one with what is wrong with it. Numbers count as texts, as elsewhere in Lua.
 std::string_view key_of(lua_State* L, const char*& wrong) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Time, cached once per turn of the loop, and its texts.
+// Time, cached once per turn of the loop, and its texts. On other threads it is the time of the call.
 #include <algorithm>
 #include <ctime>
 
@@ -10,36 +10,44 @@
 #include "modules/lua/scope.h"
 
 namespace fairlead::lua {
+
+Clock& clock_here() {
+  if (Scope::current().hook != Hook::worker_thread) return process_clock;
+  static thread_local Clock own;
+  own.update();
+  return own;
+}
+
 namespace {
 
 int now(lua_State* L) {
-  lua_pushnumber(L, static_cast<double>(process_clock.wall_ms()) / 1000);
+  lua_pushnumber(L, static_cast<double>(clock_here().wall_ms()) / 1000);
   return 1;
 }
 
 int time_seconds(lua_State* L) {
-  lua_pushnumber(L, static_cast<double>(process_clock.seconds()));
+  lua_pushnumber(L, static_cast<double>(clock_here().seconds()));
   return 1;
 }
 
 // Since an arbitrary start, whatever becomes of wall time.
 int monotonic_msec(lua_State* L) {
-  lua_pushnumber(L, static_cast<double>(process_clock.now_ms()));
+  lua_pushnumber(L, static_cast<double>(clock_here().now_ms()));
   return 1;
 }
 
 int monotonic_time(lua_State* L) {
-  lua_pushnumber(L, static_cast<double>(process_clock.now_ms()) / 1000);
+  lua_pushnumber(L, static_cast<double>(clock_here().now_ms()) / 1000);
   return 1;
 }
 
 int update_time(lua_State*) {
-  process_clock.update();
+  clock_here().update();
   return 0;
 }
 
 int push_time(lua_State* L, bool local, const char* form) {
-  time_t seconds = static_cast<time_t>(process_clock.seconds());
+  time_t seconds = static_cast<time_t>(clock_here().seconds());
   tm parts;
   if (local) localtime_r(&seconds, &parts);
   else gmtime_r(&seconds, &parts);
@@ -79,7 +87,7 @@ int cookie_time(lua_State* L) {
 
 int parse_http_time(lua_State* L) {
   if (lua_type(L, 1) != LUA_TSTRING) return luaL_error(L, "string argument only");
-  auto seconds = parse_http_date(check_text(L, 1));
+  auto seconds = parse_http_date(check_text(L, 1), clock_here().seconds());
   if (seconds) lua_pushnumber(L, static_cast<double>(*seconds));
   else lua_pushnil(L);
   return 1;

@@ -206,9 +206,14 @@ void set_proxy(lua_State* L, const char* name, lua_CFunction get, lua_CFunction 
 }
 
 constexpr luaL_Reg functions[] = {
-    {"get_phase", get_phase}, {"_get_ctx", get_ctx}, {"_set_ctx", set_ctx}, {"_get_request", get_request}, {nullptr, nullptr}};
+    {"_get_ctx", get_ctx}, {"_set_ctx", set_ctx}, {"_get_request", get_request}, {nullptr, nullptr}};
 
 }  // namespace
+
+void add_phase(lua_State* L) {
+  lua_pushcfunction(L, get_phase);
+  lua_setfield(L, -2, "get_phase");
+}
 
 void add_variables(lua_State* L) {
   set_functions(L, functions);

@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "core/base/escape.h"
+#include "core/base/hash.h"
 #include "core/base/text.h"
 #include "modules/lua/ffi_symbols.h"
 
@@ -47,6 +48,10 @@ FL_EXPORTED uintptr_t ngx_escape_uri(unsigned char* to, const unsigned char* fro
   if (is_known) return reinterpret_cast<uintptr_t>(fairlead::escape_to(sets[type], reinterpret_cast<char*>(to), text));
   std::memcpy(to, from, count);
   return reinterpret_cast<uintptr_t>(to + count);
+}
+
+FL_EXPORTED uint32_t ngx_murmur_hash2(const unsigned char* data, size_t count) {
+  return fairlead::murmur2({reinterpret_cast<const char*>(data), count});
 }
 
 namespace {

@@ -32,7 +32,7 @@ constexpr Names names[] = {
     {"ssl_session_store_by_lua", "ssl_session_store_by_lua*", "ssl_session_store"},
     {"proxy_ssl_certificate_by_lua", "proxy_ssl_certificate_by_lua*", "proxy_ssl_cert"},
     {"proxy_ssl_verify_by_lua", "proxy_ssl_verify_by_lua*", "proxy_ssl_verify"},
-    {"ngx.run_worker_thread", "ngx.run_worker_thread", "worker_thread"},
+    {"ngx.run_worker_thread", "ngx.run_worker_thread", "init"},  // where there is no request, and nothing may wait
 };
 const Names& of(Hook hook) { return names[static_cast<unsigned>(hook)]; }
 

@@ -23,16 +23,18 @@ struct SharedDict::Element {
   char* text() { return reinterpret_cast<char*>(this + 1); }
 };
 
-// Followed by the key and the value's text.
+struct SharedDict::List {
+  Element* first;
+  Element* last;
+  uint32_t elements;
+};
+
+// Followed by the value (a text, a double or a List; a boolean is in here) and the key. What is small here lets more items into a zone.
 struct SharedDict::Item {
   Item* bucket_next;
   Item* older;
   Item* newer;
   int64_t expires_ms;  // 0: never; 1: flushed
-  double number;
-  Element* first;
-  Element* last;
-  uint32_t elements;
   uint32_t hash;
   uint32_t flags;
   uint32_t value_bytes;
@@ -40,9 +42,12 @@ struct SharedDict::Item {
   DictType type;
   bool boolean;
 
-  char* key_at() { return reinterpret_cast<char*>(this + 1); }
+  char* value_at() { return reinterpret_cast<char*>(this + 1); }
+  char* key_at() { return value_at() + value_bytes; }
   std::string_view key() { return {key_at(), key_bytes}; }
-  std::string_view value() const { return {const_cast<Item*>(this)->key_at() + key_bytes, value_bytes}; }
+  std::string_view text() { return {value_at(), value_bytes}; }
+  double& number() { return *reinterpret_cast<double*>(value_at()); }
+  List& list() { return *reinterpret_cast<List*>(value_at()); }
   bool is_expired(int64_t now_ms) const { return expires_ms != 0 && expires_ms <= now_ms; }
 };
 
@@ -60,6 +65,10 @@ static char owner_of_dicts;
 
 ConfResult<Zone*> declare_dict(Generation& generation, std::string_view name, size_t bytes) {
   return generation.zones.declare(name, std::max(bytes, zone_bytes_min), &owner_of_dicts);
+}
+
+static size_t bytes_of(const DictValue& value) {
+  return value.type == DictType::text ? value.text.size() : value.type == DictType::number ? sizeof(double) : 0;
 }
 
 static int64_t expiry(int64_t ttl_ms, int64_t now_ms) { return ttl_ms > 0 ? now_ms + ttl_ms : 0; }
@@ -115,13 +124,13 @@ void SharedDict::touch(Root& root, Item& item) {
 }
 
 void SharedDict::free_elements(Item& item) {
-  Slab& slab = zone_.slab();
-  while (Element* element = item.first) {
-    item.first = element->next;
-    slab.release(element);
+  if (item.type != DictType::list) return;
+  List& list = item.list();
+  while (Element* element = list.first) {
+    list.first = element->next;
+    zone_.slab().release(element);
   }
-  item.last = nullptr;
-  item.elements = 0;
+  list = List();
 }
 
 void SharedDict::remove(Root& root, Item& item) {
@@ -157,6 +166,7 @@ void* SharedDict::allocate(Root& root, size_t bytes, const Item* kept, Room& roo
 }
 
 SharedDict::Item* SharedDict::insert(Root& root, std::string_view key, size_t value_bytes, Room& room) {
+  static_assert(sizeof(Item) % alignof(List) == 0 && sizeof(Item) % alignof(double) == 0, "the value lies behind it");
   drop_expired(root, 2, room.now_ms);
   void* memory = allocate(root, sizeof(Item) + key.size() + value_bytes, nullptr, room);
   if (!memory) return nullptr;
@@ -174,16 +184,16 @@ SharedDict::Item* SharedDict::insert(Root& root, std::string_view key, size_t va
 void SharedDict::set_value(Item& item, const DictValue& value) {
   item.type = value.type;
   item.boolean = value.boolean;
-  item.number = value.number;
-  if (value.type == DictType::text) std::memcpy(item.key_at() + item.key_bytes, value.text.data(), value.text.size());
+  if (value.type == DictType::number) item.number() = value.number;
+  if (value.type == DictType::text) std::memcpy(item.value_at(), value.text.data(), value.text.size());
 }
 
-void SharedDict::read(const Item& item, DictFound& found) {
+void SharedDict::read(Item& item, DictFound& found) {
   found.type = item.type;
   found.boolean = item.boolean;
-  found.number = item.number;
   found.flags = item.flags;
-  if (item.type == DictType::text) found.text.assign(item.value());
+  if (item.type == DictType::number) found.number = item.number();
+  if (item.type == DictType::text) found.text.assign(item.text());
 }
 
 void SharedDict::get(std::string_view key, int64_t now_ms, bool stale, DictFound& found) {
@@ -208,7 +218,7 @@ SharedDict::Stored SharedDict::store(std::string_view key, const DictValue& valu
   if (how.mode == Mode::add && valid) stored.error = DictError::exists;
   if (how.mode == Mode::replace && !valid) stored.error = DictError::not_found;
   if (stored.error != DictError::none) return stored;
-  size_t bytes = value.type == DictType::text ? value.text.size() : 0;
+  size_t bytes = bytes_of(value);
   if (item && (value.type == DictType::none || item->value_bytes != bytes)) {
     remove(table, *item);
     item = nullptr;
@@ -241,7 +251,7 @@ SharedDict::Stored SharedDict::increment(std::string_view key, const Step& step,
       stored.error = DictError::not_a_number;
       return stored;
     }
-    result = item->number += step.by;
+    result = item->number() += step.by;
     return stored;
   }
   if (!step.init) {
@@ -250,12 +260,12 @@ SharedDict::Stored SharedDict::increment(std::string_view key, const Step& step,
   }
   if (item) remove(table, *item);
   Room room{now_ms, false};
-  item = insert(table, key, 0, room);
+  item = insert(table, key, sizeof(double), room);
   stored.forcible = room.forcible;
   if (!item) stored.error = DictError::no_memory;
   if (!item) return stored;
   item->type = DictType::number;
-  result = item->number = *step.init + step.by;
+  result = item->number() = *step.init + step.by;
   item->expires_ms = expiry(step.init_ttl_ms, now_ms);
   return stored;
 }
@@ -273,9 +283,10 @@ DictError SharedDict::push(std::string_view key, const DictValue& value, bool fr
   bool fresh = !item;
   Room room{now_ms, true};
   if (fresh) {
-    item = insert(table, key, 0, room);
+    item = insert(table, key, sizeof(List), room);
     if (!item) return DictError::no_memory;
     item->type = DictType::list;
+    item->list() = List();
   }
   size_t bytes = value.type == DictType::text ? value.text.size() : 0;
   void* memory = allocate(table, sizeof(Element) + bytes, item, room);
@@ -285,11 +296,12 @@ DictError SharedDict::push(std::string_view key, const DictValue& value, bool fr
   }
   Element* element = new (memory) Element{nullptr, nullptr, value.number, static_cast<uint32_t>(bytes), value.type};
   if (bytes) std::memcpy(element->text(), value.text.data(), bytes);
-  element->next = front ? item->first : nullptr;
-  element->before = front ? nullptr : item->last;
-  (element->next ? element->next->before : item->last) = element;
-  (element->before ? element->before->next : item->first) = element;
-  length = ++item->elements;
+  List& list = item->list();
+  element->next = front ? list.first : nullptr;
+  element->before = front ? nullptr : list.last;
+  (element->next ? element->next->before : list.last) = element;
+  (element->before ? element->before->next : list.first) = element;
+  length = ++list.elements;
   return DictError::none;
 }
 
@@ -301,14 +313,15 @@ DictError SharedDict::pop(std::string_view key, bool front, int64_t now_ms, Dict
   if (!item) return DictError::none;
   touch(table, *item);
   if (item->type != DictType::list) return DictError::not_a_list;
-  Element* element = front ? item->first : item->last;
+  List& list = item->list();
+  Element* element = front ? list.first : list.last;
   found.type = element->type;
   found.number = element->number;
   found.text.assign(element->text(), element->bytes);
-  (element->next ? element->next->before : item->last) = element->before;
-  (element->before ? element->before->next : item->first) = element->next;
+  (element->next ? element->next->before : list.last) = element->before;
+  (element->before ? element->before->next : list.first) = element->next;
   zone_.slab().release(element);
-  if (--item->elements == 0) remove(table, *item);
+  if (--list.elements == 0) remove(table, *item);
   return DictError::none;
 }
 
@@ -317,8 +330,10 @@ DictError SharedDict::length(std::string_view key, int64_t now_ms, uint32_t& len
   Root& table = root();
   Item* item = find_valid(table, key, now_ms);
   if (item) touch(table, *item);
-  length = item ? item->elements : 0;
-  return item && item->type != DictType::list ? DictError::not_a_list : DictError::none;
+  length = 0;
+  if (item && item->type != DictType::list) return DictError::not_a_list;
+  if (item) length = item->list().elements;
+  return DictError::none;
 }
 
 int64_t SharedDict::ttl_ms(std::string_view key, int64_t now_ms) {

@@ -97,6 +97,7 @@ class SharedDict {
 
  private:
   struct Element;
+  struct List;
   struct Item;
   struct Root;
 
@@ -116,7 +117,7 @@ class SharedDict {
   void* allocate(Root& root, size_t bytes, const Item* kept, Room& room);
   Item* insert(Root& root, std::string_view key, size_t value_bytes, Room& room);
   static void set_value(Item& item, const DictValue& value);
-  static void read(const Item& item, DictFound& found);
+  static void read(Item& item, DictFound& found);
   static void touch(Root& root, Item& item);
   static void link(Root& root, Item& item);
   static void unlink(Root& root, Item& item);

@@ -99,7 +99,8 @@ ThreadOutcome ThreadMachine::run(const ThreadCall& call) {
   }
   lua_State* L = vm_.main();
   {
-    Scope scope(vm_, Hook::worker_thread, nullptr, Logger());
+    static const Log none;  // logs are written by the loop's thread alone
+    Scope scope(vm_, Hook::worker_thread, nullptr, Logger(none));
     Job job{call, outcome};
     vm_.make_room();
     lua_pushcfunction(L, call_module);
@@ -158,8 +159,7 @@ std::unique_ptr<ThreadMachines::Lease> ThreadMachines::lease(std::string& wrong)
     wrong = "no available Lua vm";
     return nullptr;
   } else {
-    Vm& vm = *conf<LuaConf>(worker_.generation().root()).vm;
-    machine = std::make_unique<ThreadMachine>(vm.generation(), vm.http_block());
+    machine = std::make_unique<ThreadMachine>(worker_, conf<LuaConf>(worker_.generation().root()).vm->http_block());
     auto opened = machine->open();
     if (!opened) {
       wrong = opened.error();

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "event/loop/loop.h"
+#include "event/worker.h"
 #include "modules/lua/plain_value.h"
 #include "modules/lua/vm.h"
 
@@ -33,7 +34,7 @@ struct ThreadOutcome {
 
 class ThreadMachine {
  public:
-  ThreadMachine(Generation& generation, const Block& http) : vm_(generation, http) {}
+  ThreadMachine(Worker& worker, const Block& http) : vm_(worker.generation(), http) { vm_.enter_worker(worker); }
   ThreadMachine(const ThreadMachine&) = delete;
   ThreadMachine& operator=(const ThreadMachine&) = delete;
 

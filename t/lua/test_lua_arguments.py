@@ -16,6 +16,7 @@ http {
             local function show() ngx.say(tostring(ngx.var.args), "|", ngx.var.is_args, "|", tostring(ngx.var.query_string)) end
             SCRIPT
         } }
+        location /rewritten { rewrite ^ /show?; }
         location /show { content_by_lua_block { ngx.print(tostring(ngx.var.args)) } }
         location ~ ^/groups/(a)?(b)?(c)?$ { content_by_lua_block {
             ngx.print(tostring(ngx.var[1]), "|", tostring(ngx.var[2]), "|", tostring(ngx.var[3]), "|", tostring(ngx.var[4])) } }
@@ -49,6 +50,11 @@ def test_those_of_a_request_line_are_missing_where_empty(server):
         end"""))
     for target in ("/", "/?"):
         assert get(s.port, target).text == "nil||nil\nnil\n\nnil\na\n"
+
+
+def test_those_that_a_rewrite_drops_are_empty(server):
+    s = server(CONF.replace("SCRIPT", ""))
+    assert get(s.port, "/rewritten?a=1").text == "" and get(s.port, "/rewritten").text == "nil"
 
 
 @pytest.mark.parametrize("path, groups", [("", "nil|nil|nil|nil"), ("a", "a|nil|nil|nil"), ("b", "|b|nil|nil"), ("ac", "a||c|nil"),

@@ -40,6 +40,8 @@ http {
                 ngx.print(tostring(ffi.C.ngx_parse_time(time, 1)), " ", tostring(ffi.C.ngx_parse_time(time, 0)), " ")
             end
             ngx.say()
+            ffi.cdef "uint32_t ngx_murmur_hash2(const unsigned char *data, size_t len);"
+            ngx.say(ffi.C.ngx_murmur_hash2("", 0), " ", ffi.C.ngx_murmur_hash2("fairlead", 8))
             local digest = ffi.new("unsigned char[32]")
             ffi.C.SHA256("", 0, digest)
             ngx.say(digest[0], " ", pcall(function() return ffi.C.lua_newstate_of_nobody end))
@@ -56,4 +58,5 @@ def test_functions_of_the_program(server):
     assert lines[2:9] == ["6 /a%20b%25c%3F%00%FF&;%7F", "8 /a%20b%25c%3F%00%FF%26%3B%7F", "9 %2Fa%20b%25c%3F%00%FF%26%3B%7F",
                           "5 /a%20b%25c?%00%FF&;%7F", "4 /a%20b%c?%00%FF&;%7F"] + ["3 /a%20b%25c?%00\udcff&;\x7f"] * 2
     assert lines[9] == ("3600LL 3600000LL 30LL 30000LL -1LL 500LL 2592000LL -1LL 31708800LL -1LL -1LL -1LL -1LL -1LL -1LL -1LL -1LL -1LL ")
-    assert lines[10].startswith("227 false")
+    assert lines[10] == "0 19157411"
+    assert lines[11].startswith("227 false")

@@ -17,6 +17,7 @@ events {}
 http {
     lua_package_path "%%PREFIX%%/?.lua;;";
     lua_worker_thread_vm_pool_size 2;
+    lua_shared_dict d 1m;
     lua_run_time_limit LIMIT;
     lua_check_client_abort on;
     server {
@@ -39,6 +40,16 @@ return {
     tools = function()
         return ngx.md5("a"), ngx.encode_base64("a"), ngx.encode_args({ a = 1 }), ngx.config.subsystem, ngx.null, ngx.say, ngx.var,
             require("ngx.base64").encode_base64url("\255"), table.nkeys({ 1, 2 })
+    end,
+    patterns = function()
+        return ngx.re.match("ab", "(b)", "jo")[1], (ngx.re.gsub("abab", "b", function(m) return m[0]:upper() end)), ngx.re.find("ab", "b"),
+            (ngx.re.sub("a", "a", "$")), require("ngx.re").split("a,b", ",")[2], require("resty.core.regex").re_match_compile("a", "jo")
+    end,
+    add = function(n) local d = ngx.shared.d for i = 1, n do d:incr("n", 1, 0) d:set(i % 100, ("x"):rep(i % 50), 10) end return n end,
+    time = function() return ngx.now(), ngx.time(), #ngx.today(), ngx.http_time(0), ngx.parse_http_time("Thu, 01-Jan-70 00:00:01 GMT") end,
+    who = function()
+        return ngx.get_phase(), ngx.worker.id(), ngx.worker.pid(), ngx.worker.exiting, tostring(require("resty.core.base").get_request()),
+            require("resty.core.base").get_string_buf(8) ~= nil, pcall(require, "resty.core.request")
     end,
     spin = function() jit.off() jit.flush() while true do pcall(function() while true do end end) end end,
     compiled = function(path) io.open(path, "w"):close() local i = 0 while true do i = i + 1 end end,
@@ -69,6 +80,34 @@ def test_what_goes_in_comes_out(server):
 def test_the_machine_has_what_needs_no_request(server):
     text = run(server, 'ngx.say(ngx.run_worker_thread("small", "work", "tools"))')
     assert text == "true0cc175b9c0f1b6a831c399e269772661YQ==a=1httpnullnilnil_w2\n"
+
+
+def test_patterns_and_time(server):
+    text = run(server, """
+        local function call(...) return ngx.run_worker_thread("small", "work", ...) end
+        ngx.say(call("patterns"))
+        local before = ngx.now() local ok, now, time, today, zero, one = call("time") ngx.update_time()
+        ngx.say(ok, now >= before - 0.1, now <= ngx.now() + 0.1, now - time < 1.1, today, zero, one)
+        local _, phase, id, pid, exiting, request, has_buffer, needs_request = call("who")
+        ngx.say(phase, " ", id, " ", pid == ngx.worker.pid(), " ", exiting, " ", request, " ", has_buffer, " ", needs_request)""")
+    lines = text.split("\n")
+    assert lines[0] == "truebaBaB2nilbtrue"
+    assert lines[1] == "truetruetruetrue10Thu, 01 Jan 1970 00:00:00 GMT1"
+    assert lines[2] == "init 0 true nil nil true false"
+
+
+def test_dictionaries_are_shared_with_threads(server):
+    """Both threads and the worker itself change one at the same time."""
+    text = run(server, """
+        local function add() return ngx.run_worker_thread("small", "work", "add", 100000) end
+        local a, b = ngx.thread.spawn(add), ngx.thread.spawn(add)
+        local d, n = ngx.shared.d, 0
+        while (d:get("n") or 0) < 150000 do
+            for i = 1, 1000 do d:incr("n", 1, 0) d:get(i % 100) n = n + 1 end
+            ngx.sleep(0)
+        end
+        ngx.thread.wait(a) ngx.thread.wait(b) ngx.say(d:get("n") - n)""")
+    assert text == "200000\n"
 
 
 def test_failures(server):

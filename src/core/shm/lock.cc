@@ -89,7 +89,8 @@ bool ShmLock::lock() {
 
 void ShmLock::lock_slowly() {
   uint32_t own = process_id();
-  FL_ASSERT(static_cast<uint32_t>(holder()) != own);  // one thread per process takes locks: this would wait for itself
+  // Another thread of this process may hold it (ngx.run_worker_thread), but not this one: it would wait for itself.
+  FL_ASSERT(static_cast<uint32_t>(holder()) != own || locks_held == 0);
   for (int i = 0; i < spins_max; ++i) {
     uint32_t seen = word_.load(std::memory_order_relaxed);
     if (seen == 0 && word_.compare_exchange_weak(seen, own, std::memory_order_acquire, std::memory_order_relaxed)) return;

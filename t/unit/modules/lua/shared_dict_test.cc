@@ -31,6 +31,42 @@ class SharedDictTest : public testing::Test {
   std::optional<SharedDict> dict_;
 };
 
+TEST_F(SharedDictTest, AnItemOfFiftyBytesFitsABlockOf128) {
+  SharedDict::Store safe;
+  safe.safe = true;
+  int count = 0;
+  while (set("key:" + std::to_string(1000 + count), std::string(50, 'x'), safe).error == DictError::none) ++count;
+  EXPECT_GT(count, 1700);
+  EXPECT_EQ(get("key:1000"), std::string(50, 'x'));
+}
+
+TEST_F(SharedDictTest, AValueOfAnyTypeTakesThePlaceOfOneOfAnyOther) {
+  uint32_t length = 0;
+  double result = 0;
+  auto list = [&] {
+    dict_->store("k", DictValue(), {}, 1000);
+    dict_->push("k", DictValue{DictType::text, false, 0, "element"}, true, 1000, length);
+  };
+  auto number = [&] { dict_->store("k", DictValue{DictType::number, false, 41, {}}, {}, 1000); };
+  size_t free_before = (list(), dict_->store("k", DictValue(), {}, 1000), dict_->free_space());
+  for (int round = 0; round < 1000; ++round) {
+    list();
+    set("k", std::string(24, 't'));
+    EXPECT_EQ(get("k"), std::string(24, 't'));
+    number();
+    EXPECT_EQ(dict_->increment("k", {.by = 1}, 1000, result).error, DictError::none);
+    EXPECT_EQ(result, 42);
+    set("k", "12345678");
+    EXPECT_EQ(get("k"), "12345678");
+    list();
+    EXPECT_EQ(length, 1u);
+    number();
+    EXPECT_EQ(dict_->push("k", DictValue{DictType::number, false, 1, {}}, true, 1000, length), DictError::not_a_list);
+  }
+  dict_->store("k", DictValue(), {}, 1000);
+  EXPECT_EQ(dict_->free_space(), free_before);
+}
+
 TEST_F(SharedDictTest, KeepsWhatIsStored) {
   set("a", "one");
   set("b", "");
