@@ -14,7 +14,6 @@
 
 #include "core/base/format.h"
 #include "event/file/spool_file.h"
-#include "event/loop/child.h"
 #include "http/conf/core_conf.h"
 #include "http/request/read_body.h"
 #include "http/request/request.h"
@@ -37,17 +36,6 @@ struct BodyState {
   bool is_building = false;
 };
 
-// One that holds all of `body`, of which nothing has to be waited for.
-http::Spool* spool_of(Request& request, http::Body& body) {
-  http::SpoolLimits limits;
-  limits.memory_bytes = SIZE_MAX;
-  http::Spool* spool = request.arena().make<http::Spool>(request.loop(), body, limits, nullptr);
-  Child<Result<Unit>> filling;
-  filling.start(spool->fill_all());
-  FL_ASSERT(filling.is_done());
-  return spool;
-}
-
 Wait wait_body(Run& run) {
   if (!run.body_read) run.body_read = std::make_unique<BodyRead>(*run.request());
   BodyRead& read = *run.body_read;
@@ -64,7 +52,7 @@ int read_body(lua_State* L) {
   Request& request = *scope.request;
   if (request.spooled_body) return 0;
   const RequestState& state = request.slot<RequestState>();
-  if (state.body_is_dropped) request.spooled_body = spool_of(request, *request.arena().make<http::EmptyBody>());
+  if (state.body_is_dropped) http::give_body(request, *request.arena().make<http::EmptyBody>());
   if (state.body_is_taken) return 0;
   Run& run = *scope.run;
   return run.wait_for(L, [&] { return wait_body(run); });
@@ -141,7 +129,7 @@ int get_body_file(lua_State* L) {
 
 // From now on this is the body, of which nothing has to be waited for.
 void use_body(Request& request, http::Body& body, uint64_t bytes) {
-  request.spooled_body = spool_of(request, body);
+  http::give_body(request, body);
   http::RequestHead& head = request.head;
   head.framing.chunked = false;
   head.framing.content_length = static_cast<int64_t>(bytes);

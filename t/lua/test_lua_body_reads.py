@@ -291,3 +291,51 @@ def test_a_body_in_a_file_has_a_name_to_move_it_by(server, path, is_left):
     assert seen == ["true", "300000"] and name.startswith(s.prefix)
     wait_until(lambda: os.path.exists(name) == is_left)
     assert os.path.exists(s.prefix + "/moved") == ("moved" in path)
+
+
+GIVEN = r"""
+events {}
+http {
+    access_by_lua_no_postpone on;
+    client_body_buffer_size 4k;
+    init_by_lua_block {
+        function seen()
+            local data, name, var = ngx.req.get_body_data(), ngx.req.get_body_file(), ngx.var.request_body
+            local ok, form, why = pcall(ngx.req.get_post_args)
+            return table.concat({tostring(data), name and "file" or "-", tostring(var),
+                                 tostring(not ok and "raised" or form and form.a or why)}, " ")
+        end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /seen { content_by_lua_block { ngx.print(seen()) } }
+        location /set { content_by_lua_block { ngx.req.set_body_data("set") ngx.print(ngx.req.get_body_data()) } }
+        location /own { content_by_lua_block {
+            ngx.print(ngx.location.capture("/seen", {method = ngx.HTTP_POST, body = "a=own"}).body, ", ",
+                      ngx.location.capture("/set", {method = ngx.HTTP_POST, body = "a=own"}).body) } }
+        location /parents { content_by_lua_block {
+            ngx.req.read_body() ngx.print(ngx.location.capture("/seen", {method = ngx.HTTP_PUT}).body) } }
+        location /none { content_by_lua_block {
+            ngx.req.read_body() ngx.print(ngx.location.capture("/seen").body, ", ", ngx.location.capture("/set").body) } }
+        location /copied { mirror /copy; content_by_lua_block { ngx.exit(204) } }
+        location /copy { internal; content_by_lua_block { ngx.log(ngx.NOTICE, "copy: ", seen(), ".") } }
+        location /asks { auth_request /asked; auth_request_body 1k; content_by_lua_block { ngx.exit(204) } }
+        location /asked { internal; content_by_lua_block { ngx.log(ngx.NOTICE, "asked: ", seen(), ".") } }
+    }
+}
+"""
+
+
+def test_a_body_that_a_part_is_given_was_read(server):
+    s = server(GIVEN)
+    assert request(s.port, "GET", "/own").text == "a=own - a=own own, set"
+    assert post(s.port, "/parents", "a=parents").text == "a=parents - a=parents parents"
+    assert post(s.port, "/parents", "a" * 5000).text == "nil file nil request body in temp file not supported"
+    assert request(s.port, "GET", "/none").text == "nil - nil nil, set"
+
+
+@pytest.mark.parametrize("path, what", [("/copied", "copy"), ("/asks", "asked")])
+def test_a_body_that_a_copy_is_given_was_read(server, path, what):
+    s = server(GIVEN)
+    post(s.port, path, "a=1")
+    s.wait_for_log(f"{what}: a=1 - a=1 1\\.")

@@ -14,6 +14,7 @@
 #include "http/request/client_fields.h"
 #include "http/request/handle.h"
 #include "http/request/id.h"
+#include "http/request/read_body.h"
 #include "http/request/secure.h"
 #include "http/request/tcp_facts.h"
 
@@ -124,6 +125,7 @@ Detached::Detached(Request& from, DetachedPlan plan, Watch* watch)
   request_->client_addr = &client_addr_;
   request_->client_fd = -1;
   request_->take_assigned(from);
+  give_body(*request_, *body);
   take_dropped_names(*request_, from);
   request_->slot<FramingFields>() = {arena_->copy(from.head.headers.value(KnownHeader::content_length)),
                                      arena_->copy(from.head.headers.joined(KnownHeader::transfer_encoding))};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "event/loop/child.h"
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
 #include "http/request/client_facts.h"
@@ -78,6 +79,15 @@ Task<Result<Unit>> read_body(Request& request) {
   if (core.client_body_in_single_buffer && spool->is_in_memory()) spool->join();
   request.spooled_body = spool;
   co_return Unit();
+}
+
+void give_body(Request& request, Body& body) {
+  SpoolLimits limits;
+  limits.memory_bytes = SIZE_MAX;
+  request.spooled_body = request.arena().make<Spool>(request.loop(), body, limits, nullptr);
+  Child<Result<Unit>> filling;
+  filling.start(request.spooled_body->fill_all());
+  FL_ASSERT(filling.is_done());
 }
 
 void drop_body(Request& request) {

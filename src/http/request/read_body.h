@@ -13,6 +13,8 @@ namespace fairlead::http {
 // Reads the whole body; request.body() is then the kept one. Errors have side client (cut short, too large, timed out), local (the file) or
 // upstream (one has it: is_body_lost); the client's are noted in fail_reason. Nothing if it was read already.
 Task<Result<Unit>> read_body(Request& request);
+// Gives it this body, all of which is there, as the one that was read.
+void give_body(Request& request, Body& body);
 // The line that the error log gets for such an error.
 void log_body_failure(Request& request, const Error& error);
 // What the request ends with after it: 413, 408 or 400 for the client's, 500 for ours, 502 if an upstream has the body.

@@ -8,6 +8,7 @@
 #include "http/request/capture.h"
 #include "http/request/client_facts.h"
 #include "http/request/handle.h"
+#include "http/request/read_body.h"
 
 namespace fairlead::http {
 
@@ -46,6 +47,7 @@ Subrequest::Subrequest(Request& parent, const SubrequestPlan& plan)
   request_->local_addr = parent.local_addr;
   if (plan.shares_variables) request_->share_assigned(parent);
   if (content_) enter_bare(*request_, *parent.location);
+  if (plan.body || parent.spooled_body) give_body(*request_, *body);
 }
 
 Subrequest::~Subrequest() = default;

@@ -19,7 +19,8 @@ class Capture;
 // Subrequests of subrequests, counted from the client's request. More is taken for a cycle.
 constexpr int subrequest_depth_max = 50;
 
-// What is asked. Texts and the body live as long as the subrequest.
+// What is asked. Texts and the body live as long as the subrequest, which nobody has to read that body for: all of it is there. One without
+// a body has read that as soon as its parent has read its own.
 struct SubrequestPlan {
   std::string_view uri;                 // decoded, beginning with '/'
   std::string_view args;
