@@ -44,12 +44,7 @@ struct OwnPid {
   pid_t pid;
 };
 
-// limit_conn_zone, or the mention of one that stands further down.
-struct ConnZone {
-  Zone* zone = nullptr;
-  Template key;
-  bool is_declared = false;
-};
+using ConnZone = KeyedZone;  // limit_conn_zone
 
 struct Limit {
   const ConnZone* zone;
@@ -248,6 +243,14 @@ constexpr std::array rows = {
     slot<LimitConnConf, &LimitConnConf::dry_run>("limit_conn_dry_run", in_http_any, "Requests are counted and logged but not refused."),
 };
 
+ConfResult<Unit> check_keys(Generation& generation) {
+  if (!generation.previous()) return Unit();
+  for (const ConnZone* before : conf<LimitConnConf>(generation.previous()->root()).zones) {
+    for (const ConnZone* now : conf<LimitConnConf>(generation.root()).zones) FL_TRY(check_same_key(*now, *before, "limit_conn_zone"));
+  }
+  return Unit();
+}
+
 constexpr VariableDef variables[] = {{"limit_conn_status", get_status, variable_volatile, http_variable}};
 constexpr std::string_view after[] = {"http_limit_req", "realip"};  // what is refused or waits is not at work
 constexpr std::array phases = {PhaseEntry{.phase = Phase::preaccess, .check = &check, .applies = &is_limited}};
@@ -260,6 +263,7 @@ extern constinit const Module http_limit_conn_module = {.name = "http_limit_conn
                                                         .directives = rows,
                                                         .variables = variables,
                                                         .after = after,
+                                                        .generation = check_keys,
                                                         .http = &hooks};
 
 }  // namespace fairlead

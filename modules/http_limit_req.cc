@@ -29,12 +29,9 @@ struct Bucket {
 };
 using Buckets = ShmTable<Bucket>;
 
-// limit_req_zone, or the mention of one that stands further down.
-struct ReqZone {
-  Zone* zone = nullptr;
-  Template key;
+// limit_req_zone.
+struct ReqZone : KeyedZone {
   uint64_t rate = 0;  // thousandths a second
-  bool is_declared = false;
 };
 
 constexpr uint64_t never_delayed = UINT64_MAX / 2;
@@ -298,6 +295,14 @@ constexpr std::array rows = {
     slot<LimitReqConf, &LimitReqConf::dry_run>("limit_req_dry_run", in_http_any, "Requests are only counted and logged."),
 };
 
+ConfResult<Unit> check_keys(Generation& generation) {
+  if (!generation.previous()) return Unit();
+  for (const ReqZone* before : conf<LimitReqConf>(generation.previous()->root()).zones) {
+    for (const ReqZone* now : conf<LimitReqConf>(generation.root()).zones) FL_TRY(check_same_key(*now, *before, "limit_req"));
+  }
+  return Unit();
+}
+
 constexpr VariableDef variables[] = {{"limit_req_status", get_status, variable_volatile, http_variable}};
 constexpr std::string_view after[] = {"realip"};
 constexpr std::array phases = {PhaseEntry{.phase = Phase::preaccess, .check = &check, .applies = &never_waits},
@@ -311,6 +316,7 @@ extern constinit const Module http_limit_req_module = {.name = "http_limit_req",
                                                        .directives = rows,
                                                        .variables = variables,
                                                        .after = after,
+                                                       .generation = check_keys,
                                                        .http = &hooks};
 
 }  // namespace fairlead

@@ -51,7 +51,7 @@ def s(server, upstream, gate):
             gate.wait(60)
         return up.reply(200, b"")
     peer = upstream(up.serve(answer))
-    s = server(CONF, UP=peer.port, allow_log=("exited on signal 9",))
+    s = server(CONF, UP=peer.port, allow_log=("exited on signal 9", r'limit_conn_zone "keys" uses the'))
     s.peer = peer
     return s
 
@@ -100,6 +100,13 @@ def test_a_killed_worker_gives_its_places_back_and_no_others(s):
     for client in clients:
         client.close()
     wait_until(lambda: all(get(s.port, f"/who?k={n}").status == 200 for n in range(12)), 10, "room for all")
+
+
+def test_a_zone_keeps_its_key(s):
+    s.set_conf(CONF.replace("$arg_k zone", "$arg_j zone"))
+    told = s.run("-s", "reload")
+    assert told.returncode == 1
+    assert 'reload failed: limit_conn_zone "keys" uses the "$arg_j" key while previously it used the "$arg_k" key' in told.stderr
 
 
 def test_status_level_and_dry_run(s):

@@ -45,7 +45,7 @@ http {
 
 @pytest.fixture
 def s(server):
-    return server(CONF)
+    return server(CONF, allow_log=[r'limit_req "slow" uses the'])
 
 
 def statuses(s, target, count):
@@ -115,6 +115,20 @@ def test_buckets_survive_a_reload(s):
     assert statuses(s, "/none?k=r", 2) == [204, 503]
     s.reload(CONF.replace("worker_processes 2", "worker_processes 1"))
     assert statuses(s, "/none?k=r", 1) == [503]
+
+
+def test_a_zone_keeps_its_key(s):
+    """What it holds is by that key; with another size it begins anew."""
+    assert statuses(s, "/none?k=r", 2) == [204, 503]
+    s.set_conf(CONF.replace("$arg_k zone=slow:64k", "$arg_j zone=slow:64k"))
+    told = s.run("-s", "reload")
+    assert told.returncode == 1
+    assert 'reload failed: limit_req "slow" uses the "$arg_j" key while previously it used the "$arg_k" key' in told.stderr
+    assert statuses(s, "/none?k=r&j=x", 1) == [503]
+    s.set_conf(CONF.replace("$arg_k zone=slow:64k", "$arg_j zone=slow:128k"))
+    told = s.run("-s", "reload")
+    assert told.returncode == 0, told.stderr
+    assert statuses(s, "/none?k=r&j=x", 2) == [204, 503]
 
 
 def test_a_full_zone_forgets_the_oldest(s):

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/format.h"
@@ -46,6 +47,8 @@ std::optional<pid_t> read_pid(const std::string& path, const Logger& log) {
   return std::nullopt;
 }
 
+bool is_there(const std::string& path) { return access(path.c_str(), F_OK) == 0 || errno != ENOENT; }
+
 // Until the master has finished a reload that it began after `before` was read.
 int wait_for_verdict(const ServerStatus& before, const std::string& pid_path, uint64_t wait_ms, const Logger& log) {
   clock().update();
@@ -63,6 +66,10 @@ int wait_for_verdict(const ServerStatus& before, const std::string& pid_path, ui
     }
     if (kill(before.pid, 0) < 0 && errno == ESRCH) {
       log.error("process {} exited before it answered", before.pid);
+      return 1;
+    }
+    if (!now && !is_there(pid_path + ".status")) {
+      log.error("process {} was signalled, the result is unknown: it cannot write \"{}.status\"", before.pid, pid_path);
       return 1;
     }
     clock().update();

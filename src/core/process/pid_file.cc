@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,6 +64,12 @@ static std::string open_failed(const std::string& path, int err) {
   return format("open() \"{}\" failed ({}: {})", path, err, strerror_r(err, buffer, sizeof(buffer)));
 }
 
+// A device is no file that one could be found by, nor one to rename or remove.
+PidFile::PidFile(std::string path) : path_(std::move(path)) {
+  struct stat now;
+  if (!path_.empty() && stat(path_.c_str(), &now) == 0 && (S_ISCHR(now.st_mode) || S_ISBLK(now.st_mode))) path_.clear();
+}
+
 ConfResult<> PidFile::check() const {
   if (path_.empty() || can_replace_file(path_)) return Unit();
   return open_failed(path_, errno);
@@ -71,9 +78,10 @@ ConfResult<> PidFile::check() const {
 ConfResult<> PidFile::create(const ServerStatus& status) const {
   if (path_.empty()) return Unit();
   std::string status_path = path_ + ".status";
-  if (replace_file(status_path, format_status(status)) && replace_file(path_, format("{}\n", getpid()))) return Unit();
+  bool has_status = replace_file(status_path, format_status(status));  // without one it still serves
+  if (replace_file(path_, format("{}\n", getpid()))) return Unit();
   int err = errno;
-  unlink(status_path.c_str());
+  if (has_status) unlink(status_path.c_str());
   return open_failed(path_, err);
 }
 
@@ -109,14 +117,16 @@ void PidFile::return_to_name(const Logger& log) {
 void PidFile::remove(const Logger& log) {
   if (path_.empty()) return;
   std::string own = own_path();
-  if (unlink(own.c_str()) < 0) log.alert(Errno{errno}, "unlink() \"{}\" failed", own);
+  if (!remove_or_empty_file(own)) log.alert(Errno{errno}, "unlink() \"{}\" failed", own);
   if (!gave_way_) unlink((path_ + ".status").c_str());  // may never have been written
 }
 
 void PidFile::write_status(const ServerStatus& status, const Logger& log) const {
   if (path_.empty() || gave_way_) return;
   std::string path = path_ + ".status";
-  if (!replace_file(path, format_status(status))) log.error(Errno{errno}, "cannot write \"{}\"", path);
+  if (replace_file(path, format_status(status))) return;
+  log.error(Errno{errno}, "cannot write \"{}\"", path);
+  unlink(path.c_str());  // what it says is over; nobody waits for more
 }
 
 }  // namespace fairlead

@@ -33,15 +33,15 @@ std::string format_status(const ServerStatus& status);
 std::optional<ServerStatus> parse_status(std::string_view text);
 std::optional<ServerStatus> read_status(const std::string& pid_path);
 
-// The master's hold on its pid file. Nothing happens for an empty path.
+// The master's hold on its pid file. Nothing happens for an empty path, or one that leads to a device.
 class PidFile {
  public:
-  explicit PidFile(std::string path) : path_(std::move(path)) {}
+  explicit PidFile(std::string path);
 
   // Whether create() would find its place; leaves nothing behind.
   ConfResult<> check() const;
-  // Complete the moment it appears, and then the status file is there, too: who finds the one may read the other. The error is the line
-  // for the log.
+  // Complete the moment it appears, and then the status file is there, too, if it can be written at all: who finds the one may read the
+  // other. The error is the line for the log.
   ConfResult<> create(const ServerStatus& status) const;
   // Moves to another path: creates that first, so that a failure changes nothing.
   ConfResult<> move(const std::string& path, const ServerStatus& status);

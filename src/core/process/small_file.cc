@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/format.h"
@@ -31,27 +32,64 @@ static std::string fresh_name(const std::string& path) { return format("{}.{}.tm
 
 static int open_fresh(const std::string& name) { return open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644); }
 
-bool can_replace_file(const std::string& path) {
-  std::string fresh = fresh_name(path);
-  int file = open_fresh(fresh);
-  if (file < 0) return false;
-  close(file);
-  unlink(fresh.c_str());
-  return true;
+static bool is_link(const std::string& path) {
+  struct stat now;
+  return lstat(path.c_str(), &now) == 0 && S_ISLNK(now.st_mode);
 }
 
-bool replace_file(const std::string& path, std::string_view content) {
+// Without O_TRUNC: on a full disk the room that a file has is worth keeping.
+static int open_in_place(const std::string& path) {
+  return open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (is_link(path) ? O_CREAT : 0), 0644);
+}
+
+static bool write_whole(int file, std::string_view content) {
+  ssize_t written = pwrite(file, content.data(), content.size(), 0);
+  if (written >= 0 && static_cast<size_t>(written) < content.size()) errno = ENOSPC;
+  bool whole = written == static_cast<ssize_t>(content.size()) && ftruncate(file, written) == 0;
+  return close(file) == 0 && whole;
+}
+
+static bool replace_whole(const std::string& path, std::string_view content) {
   std::string fresh = fresh_name(path);
   int file = open_fresh(fresh);
   if (file < 0) return false;
-  ssize_t written = write(file, content.data(), content.size());
-  if (written >= 0 && static_cast<size_t>(written) < content.size()) errno = ENOSPC;
-  bool whole = written == static_cast<ssize_t>(content.size());
-  if (close(file) < 0) whole = false;
-  if (whole && rename(fresh.c_str(), path.c_str()) == 0) return true;
+  if (write_whole(file, content) && rename(fresh.c_str(), path.c_str()) == 0) return true;
   int err = errno;
   unlink(fresh.c_str());
   errno = err;
+  return false;
+}
+
+bool can_replace_file(const std::string& path) {
+  struct stat now;
+  if (stat(path.c_str(), &now) == 0 && S_ISDIR(now.st_mode)) {
+    errno = EISDIR;
+    return false;
+  }
+  std::string fresh = fresh_name(path);
+  int file = is_link(path) ? -1 : open_fresh(fresh);
+  if (file >= 0) unlink(fresh.c_str());
+  int err = errno;
+  if (file < 0) file = open_in_place(path);
+  if (file >= 0) close(file);
+  else if (!is_link(path)) errno = err;
+  return file >= 0;
+}
+
+bool replace_file(const std::string& path, std::string_view content) {
+  if (!is_link(path) && replace_whole(path, content)) return true;
+  int err = errno;
+  int file = open_in_place(path);
+  if (file >= 0) return write_whole(file, content);
+  if (!is_link(path)) errno = err;
+  return false;
+}
+
+bool remove_or_empty_file(const std::string& path) {
+  if (!is_link(path) && unlink(path.c_str()) == 0) return true;
+  int err = errno;
+  if (truncate(path.c_str(), 0) == 0) return true;
+  if (!is_link(path)) errno = err;
   return false;
 }
 

@@ -20,6 +20,13 @@ std::string ConfValue<http::RefusalStatus>::show(const http::RefusalStatus& fiel
 
 namespace http {
 
+ConfResult<Unit> check_same_key(const KeyedZone& now, const KeyedZone& before, const char* what) {
+  bool goes_on = now.zone->name() == before.zone->name() && now.zone->bytes() == before.zone->bytes();
+  if (!goes_on || now.key.source() == before.key.source()) return Unit();
+  return format("{} \"{}\" uses the \"{}\" key while previously it used the \"{}\" key", what, now.zone->name(), now.key.source(),
+                before.key.source());
+}
+
 std::optional<std::string_view> limit_key(Request& request, const Template& key) {
   std::string_view text = key.evaluate(request);
   if (text.empty()) return std::nullopt;

@@ -8,6 +8,7 @@
 
 #include "core/conf/template.h"
 #include "core/conf/value.h"
+#include "core/shm/shm.h"
 #include "http/request/request.h"
 
 namespace fairlead {
@@ -25,6 +26,17 @@ namespace fairlead::http {
 struct RefusalStatus {
   uint16_t status = 503;
 };
+
+// A zone whose contents are by a key, or the mention of one that stands further down.
+struct KeyedZone {
+  Zone* zone = nullptr;
+  Template key;
+  bool is_declared = false;
+};
+
+// While loading: a zone that goes on with what the configuration before left in it has to have the same key. `what` takes it, in nginx's
+// words.
+ConfResult<Unit> check_same_key(const KeyedZone& now, const KeyedZone& before, const char* what);
 
 // The key of this request; nothing if it is empty or (with a line in the log) longer than 65535 bytes: then it is not limited.
 std::optional<std::string_view> limit_key(Request& request, const Template& key);
