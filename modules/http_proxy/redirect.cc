@@ -19,7 +19,7 @@ namespace {
 
 // A rule that is a regular expression replaces the whole text, whatever part of it matches. Nothing if it does not match.
 std::optional<std::string_view> apply_regex(Request& request, const Rewrite& rule, std::string_view text) {
-  if (!rule.regex->match(request, text)) return std::nullopt;
+  if (rule.regex->match(request, text) != Regex::Outcome::match) return std::nullopt;
   return rule.to.evaluate(request);
 }
 
@@ -163,7 +163,7 @@ CookieFlags evaluated(Request& request, const CookieFlags& rule) {
 
 bool apply_flags(Request& request, const ProxyConf& conf, std::vector<Attribute>& parts) {
   for (const CookieFlags& candidate : conf.cookie_flags) {
-    bool matches = candidate.regex ? candidate.regex->match(request, parts[0].name)
+    bool matches = candidate.regex ? candidate.regex->match(request, parts[0].name) == Regex::Outcome::match
                                    : equal_nocase(candidate.name.evaluate(request), parts[0].name);
     if (!matches) continue;
     CookieFlags rule = evaluated(request, candidate);
