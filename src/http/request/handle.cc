@@ -117,6 +117,7 @@ static void redirect(Request& request, const Verdict& to) {
   request.alias_takes_uri = false;
   ++request.redirects;
   Response& response = request.response;
+  if (request.error_status != 416) response.head.headers.remove(KnownHeader::content_range);
   response.head.framing.content_length = no_length;
   response.body = nullptr;
   response.content_type = {};
