@@ -17,8 +17,8 @@ namespace {
 constexpr uint32_t match_limit = 10'000'000;
 constexpr uint32_t heap_limit_kib = 64 * 1024;  // the interpreter's backtracking frames
 constexpr size_t jit_stack_min = 32 * 1024, jit_stack_max = 8 * 1024 * 1024;
-// The interpreter's frames stay with the match data: those that a longer subject may have left are given back by the next match.
-constexpr size_t kept_subject_max = 2048;
+// Stack and frames stay as large as a subject made them: behind a longer one than this the next match gives them back.
+constexpr size_t kept_subject_max = 8192;
 
 // What matching needs besides the pattern. One per thread, sized for the largest pattern seen; made at the first match.
 struct Workspace {
@@ -32,13 +32,17 @@ struct Workspace {
   Workspace() = default;
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
-  ~Workspace() {
-    pcre2_match_data_free(result);
-    pcre2_match_context_free(context);
-    pcre2_jit_stack_free(jit_stack);
+  ~Workspace() { release(); }
+  void release() {
+    pcre2_match_data_free(std::exchange(result, nullptr));
+    pcre2_match_context_free(std::exchange(context, nullptr));
+    pcre2_jit_stack_free(std::exchange(jit_stack, nullptr));
+    groups = 0;
+    has_grown = false;
   }
   // False without memory.
   bool prepare(uint32_t groups_needed) {
+    if (has_grown) release();
     if (!context) {
       context = pcre2_match_context_create(nullptr);
       if (!context) return false;
@@ -48,11 +52,10 @@ struct Workspace {
       // Without a stack of its own the JIT uses 32 KiB of the thread's.
       if (jit_stack) pcre2_jit_stack_assign(context, nullptr, jit_stack);
     }
-    if (groups < groups_needed || has_grown) {
+    if (groups < groups_needed) {
       pcre2_match_data_free(result);
-      groups = std::max({groups, groups_needed, 16u});
+      groups = std::max(groups_needed, 16u);
       result = pcre2_match_data_create(groups, nullptr);
-      has_grown = false;
       if (!result) groups = 0;
     }
     return result != nullptr;
@@ -142,7 +145,7 @@ Regex::Outcome Regex::match(std::string_view subject, RegexMatch& found, size_t 
   }
   PCRE2_SPTR text = reinterpret_cast<PCRE2_SPTR>(subject.empty() ? "" : subject.data());
   int count = pcre2_match(code_, text, subject.size(), from, 0, workspace.result, workspace.context);
-  workspace.has_grown = !jit_ && subject.size() > kept_subject_max;
+  workspace.has_grown = subject.size() > kept_subject_max;
   if (count == PCRE2_ERROR_NOMATCH) return Outcome::no_match;
   if (count < 0) {
     workspace.last_error = count;
