@@ -6,8 +6,10 @@
 #include <array>
 
 #include "core/base/escape.h"
+#include "core/base/text.h"
 #include "core/conf/module.h"
 #include "core/conf/value.h"
+#include "http/conf/variables.h"
 #include "http/hooks.h"
 #include "http/message/uri.h"
 #include "http/request/client_identity.h"
@@ -117,10 +119,14 @@ Field& field_of(Request& request) {
   return field;
 }
 
+// An upstream may read it for the field itself.
+bool is_misspelt(const Headers::Field& field) { return is_same_variable(field.name, field_name) && !equal_nocase(field.name, field_name); }
+
 Verdict make_field(Request& request) {
   bool is_copy = request.is_subrequest && !request.parent;  // of a request that it does not know: what that one added is in it
   if (is_copy && conf<ForwardedCertConf>(request).mode == Mode::append) return Verdict::next();
   Headers& headers = request.head.headers;
+  if (conf<ForwardedCertConf>(request).mode != Mode::off && headers.remove_if(is_misspelt) > 0) forget_field(request, field_name);
   Field& field = field_of(request);
   std::string_view now = headers.joined(field_name);
   if (!field.is_known || now != field.made) field.sent = now;

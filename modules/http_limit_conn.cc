@@ -129,6 +129,7 @@ ConfResult<Unit> add_zone(Line& line, LimitConnConf&) {
   if (!line.word(2).starts_with("zone=")) return line.invalid_parameter(2);
   auto word = parse_zone_word(line.word(2).substr(5));
   if (!word) return word.error();
+  if (word->name.empty()) return format("\"{}\" must have \"zone\" parameter", line.name());
   auto zone = zone_named(line, word->name, word->bytes);
   if (!zone) return zone.error();
   if ((*zone)->is_declared) return format("limit_conn_zone \"{}\" is already bound to key \"{}\"", word->name, (*zone)->key.source());

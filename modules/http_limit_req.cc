@@ -88,7 +88,7 @@ ConfResult<Unit> add_zone(Line& line, LimitReqConf&) {
       return line.invalid_parameter(i);
     }
   }
-  if (zone_word.name.empty()) return line.directive_reason("must have \"zone\" parameter");
+  if (zone_word.name.empty()) return format("\"{}\" must have \"zone\" parameter", line.name());
   auto zone = zone_named(line, zone_word.name, zone_word.bytes);
   if (!zone) return zone.error();
   if ((*zone)->is_declared) return format("limit_req_zone \"{}\" is already bound to key \"{}\"", zone_word.name, (*zone)->key.source());
@@ -125,7 +125,7 @@ ConfResult<Unit> add_limit(Line& line, LimitReqConf& own) {
       return line.invalid_parameter(i);
     }
   }
-  if (!limit.zone) return line.directive_reason("must have \"zone\" parameter");
+  if (!limit.zone) return format("\"{}\" must have \"zone\" parameter", line.name());
   for (const Limit& known : own.limits)
     if (known.zone == limit.zone) return line.directive_reason("is duplicate");
   own.limits.push_back(limit);

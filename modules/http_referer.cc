@@ -115,7 +115,7 @@ bool is_valid_host(std::string_view rest, const Referers& valid) {
     return given.starts_with(*path);
   }
   return std::any_of(valid.server_patterns.begin(), valid.server_patterns.end(),
-                     [&](const RegexRule* rule) { return rule->matches(host); }) ||
+                     [&](const RegexRule* rule) { return rule->regex().matches(host); }) ||
          std::any_of(valid.patterns.begin(), valid.patterns.end(), [&](const Regex& regex) { return regex.matches(rest); });
 }
 

@@ -158,7 +158,7 @@ void give_cookie(Request& request) {
   const UseridConf& own = conf<UseridConf>(request);
   UserState& state = request.slot<UserState>();
   read_cookie(request, own, state);
-  bool reset = wants_reset(request, own, state);
+  bool reset = state.got.is_set() && wants_reset(request, own, state);
   bool is_marked = own.mark == '\0' || (state.cookie.size() > encoded_bytes + 1 && state.cookie[encoded_bytes] == own.mark &&
                                         state.cookie[encoded_bytes + 1] == '=');
   if (state.got.is_set() && is_marked && !reset) return;

@@ -92,8 +92,11 @@ const Template* Map::find(Session& session, std::string_view text) const {
     break;
   }
   if (const Template* found = table_.find(key)) return found;
-  for (const Rule& rule : rules_)
-    if (rule.regex->match(session, text)) return &rule.value;
+  for (const Rule& rule : rules_) {
+    Regex::Outcome outcome = rule.regex->match(session, text);
+    if (outcome == Regex::Outcome::match) return &rule.value;
+    if (outcome == Regex::Outcome::error) break;  // a later rule must not get what this one may be for
+  }
   return &default_;
 }
 

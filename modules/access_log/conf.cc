@@ -63,11 +63,6 @@ ConfResult<Unit> read_option(std::string_view word, Options& options) {
   return Unit();
 }
 
-bool is_option(std::string_view word) {
-  return word.starts_with("buffer=") || word.starts_with("flush=") || word == "gzip" || word.starts_with("gzip=") ||
-         word.starts_with("if=");
-}
-
 // Where the lines go. One buffer per file: settings that differ contradict each other.
 ConfResult<Unit> set_target(Line& line, AccessLog& log, const LogFileRules& rules) {
   std::string_view target = line.word(1);
@@ -125,7 +120,7 @@ ConfResult<Unit> set_access_log(Line& line, AccessLogConf& own) {
   Options options;
   size_t at = 2;
   std::string_view name = combined_name;
-  if (line.word_count() >= 2 && !is_option(line.word(2))) name = line.word(at++);
+  if (line.word_count() >= 2) name = line.word(at++);
   else if (is_stream(line)) return std::string("log format is not specified");
   auto named = format_of(line, name);
   if (!named) return named.error();
@@ -153,9 +148,7 @@ ConfResult<Unit> set_log_format(Line& line, AccessLogConf& own) {
     else if (word != "default") return format("unknown log format escaping \"{}\"", word);
     ++at;
   }
-  std::string text;
-  for (; at <= line.word_count(); ++at) text += line.word(at);
-  auto made = LogFormat::compile(line, name, escaping, line.arena().copy(text));
+  auto made = LogFormat::compile(line, name, escaping, line.words().subspan(at));
   if (!made) return made.error();
   own.formats.push_back(*made);
   return Unit();
@@ -176,7 +169,7 @@ ConfResult<Unit> set_log_cache(Line& line, AccessLogConf& own) {
     std::string_view name = word.substr(0, equals), text = word.substr(equals + 1);
     bool is_time = name == "inactive" || name == "valid";
     auto number = is_time ? parse_time_ms(text, TimeGrain::seconds) : parse_decimal(text);
-    if (!number || (*number == 0 && name != "valid")) return format("invalid \"open_log_file_cache\" parameter \"{}\"", word);
+    if (!number) return format("invalid \"open_log_file_cache\" parameter \"{}\"", word);
     if (name == "max") rules.files_max = *number;
     else if (name == "min_uses") rules.uses_min = static_cast<uint32_t>(*number);
     else if (name == "inactive") rules.inactive_ms = *number;

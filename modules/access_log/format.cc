@@ -12,13 +12,16 @@ namespace fairlead::access_log {
 static constexpr std::string_view combined_text =
     "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\"";
 
-ConfResult<LogFormat*> LogFormat::compile(const Line& line, std::string_view name, Escaping escaping, std::string_view text) {
-  auto parts = cut_template(text, variables_of(line), line.place(), false);
-  if (!parts) return parts.error();
+ConfResult<LogFormat*> LogFormat::compile(const Line& line, std::string_view name, Escaping escaping,
+                                         std::span<const std::string_view> words) {
   LogFormat* format = line.arena().make<LogFormat>();
   format->name_ = name;
   format->escaping_ = escaping;
-  format->parts_ = std::move(*parts);
+  for (std::string_view word : words) {
+    auto parts = cut_template(word, variables_of(line), line.place(), false);
+    if (!parts) return parts.error();
+    format->parts_.insert(format->parts_.end(), parts->begin(), parts->end());
+  }
   return format;
 }
 

@@ -22,8 +22,10 @@ constexpr size_t line_max = 64 * 1024;
 
 class LogFormat {
  public:
-  // `text`: the words of the line behind name and escape, joined without anything between them; lives as long as the format.
-  static ConfResult<LogFormat*> compile(const Line& line, std::string_view name, Escaping escaping, std::string_view text);
+  // `words`: those of the line behind name and escape. One follows the other without anything between them, yet no name of a variable
+  // goes on in the next, as in nginx.
+  static ConfResult<LogFormat*> compile(const Line& line, std::string_view name, Escaping escaping,
+                                        std::span<const std::string_view> words);
   // `combined`, which belongs to no line. Made in `arena`.
   static ConfResult<LogFormat*> make_combined(VariableTable& variables, Arena& arena);
 

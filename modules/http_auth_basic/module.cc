@@ -35,13 +35,13 @@ bool is_wanted(const Block& block) {
   return own.realm.is_set() && !is_off && own.user_file.is_set();
 }
 
-// The parts of "Basic base64(user:password)"; false: it is not that.
+// The parts of "Basic base64(user:password)"; false: it is not that, or names nobody.
 bool read_credentials(std::string_view field, Login& login) {
   if (!starts_with_nocase(field, "Basic ")) return false;
   auto text = base64_decode(trim(field.substr(6)));
   if (!text) return false;
   size_t colon = text->find(':');
-  if (colon == std::string::npos) return false;
+  if (colon == std::string::npos || colon == 0) return false;
   login.user.assign(*text, 0, colon);
   login.password.assign(*text, colon + 1);
   return true;

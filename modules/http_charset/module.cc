@@ -109,12 +109,14 @@ std::string_view wanted_charset(Request& request, const CharsetConf& own, const 
   return charset == "off" ? std::string_view() : charset;
 }
 
-// The body is another one from here on.
+// The body is another one from here on. Between charsets of single bytes each stays where it is.
 void recode(Request& request, const Recoding& recoding) {
   Response& response = request.response;
-  if (recoding.map->is_utf8()) response.head.framing.content_length = no_length;
-  response.allow_ranges = false;
-  response.head.headers.remove(KnownHeader::accept_ranges);
+  if (recoding.map->is_utf8()) {
+    response.head.framing.content_length = no_length;
+    response.allow_ranges = false;
+    response.head.headers.remove(KnownHeader::accept_ranges);
+  }
   response.body = request.arena().make<RecodeBody>(*response.body, *recoding.map, recoding.way);
 }
 

@@ -29,4 +29,9 @@ Poll RecodeBody::poll(Chunk& chunk) {
   return Poll::ready;
 }
 
+http::Body* RecodeBody::part(Arena& arena, uint64_t offset, uint64_t bytes) {
+  http::Body* cut = map_.is_utf8() ? nullptr : recoded_.part(arena, offset, bytes);
+  return cut ? arena.make<RecodeBody>(*cut, map_, way_) : nullptr;
+}
+
 }  // namespace fairlead::http_charset

@@ -12,15 +12,17 @@ namespace fairlead::http_charset {
 
 class RecodeBody final : public http::Body {
  public:
-  RecodeBody(http::Body& source, const CharsetMap& map, CharsetMap::Way way) : source_(source), map_(map), way_(way) {}
+  RecodeBody(http::Body& source, const CharsetMap& map, CharsetMap::Way way) : source_(source), recoded_(source), map_(map), way_(way) {}
 
   http::Poll poll(http::Chunk& chunk) override;
   Task<Result<Unit>> ready() override { return source_.ready(); }
   Error error() const override { return source_.error(); }
+  http::Body* part(Arena& arena, uint64_t offset, uint64_t bytes) override;
   const http::Headers* trailers() const override { return source_.trailers(); }
 
  private:
   http::MemorySource source_;
+  http::Body& recoded_;  // what the source reads
   const CharsetMap& map_;
   CharsetMap::Way way_;
   std::string held_;  // the begin of a character

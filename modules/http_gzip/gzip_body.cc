@@ -25,11 +25,16 @@ void GzipBody::end_stream() {
   started_ = false;
 }
 
-// Takes the next bytes of the source into input_; ready: some are there.
+// Takes the next bytes of the source into input_. Where there are none, what came before them has to leave: ahead of the wait, and also of
+// the failure, as it would without compression.
 Poll GzipBody::pull() {
+  if (source_failed_) return Poll::failed;
   Chunk chunk;
   Poll polled = source_.poll(chunk);
   if (polled == Poll::ready) input_.push_back(std::move(chunk.bytes));
+  else if (polled == Poll::end) flush_ = Z_FINISH;
+  else if (dirty_ || !input_.empty()) flush_ = Z_SYNC_FLUSH;
+  source_failed_ = polled == Poll::failed;
   return polled;
 }
 
@@ -83,24 +88,10 @@ Poll GzipBody::poll(Chunk& chunk) {
   if (failed_) return Poll::failed;
   while (!finished_) {
     if (input_.empty() && flush_ == Z_NO_FLUSH) {
-      Poll polled = source_ended_ ? Poll::end : pull();
-      if (polled == Poll::failed) return polled;
-      if (polled == Poll::pending && !dirty_) return polled;
-      if (polled == Poll::pending) flush_ = Z_SYNC_FLUSH;
-      if (polled == Poll::end) {
-        source_ended_ = true;
-        flush_ = Z_FINISH;
-      }
-    }
-    while (!started_ && flush_ == Z_NO_FLUSH && input_.size() < strength_.postpone_bytes) {
       Poll polled = pull();
-      if (polled == Poll::failed) return polled;
-      if (polled == Poll::pending) flush_ = Z_SYNC_FLUSH;
-      if (polled == Poll::end) {
-        source_ended_ = true;
-        flush_ = Z_FINISH;
-      }
+      if (polled != Poll::ready && flush_ == Z_NO_FLUSH) return polled;
     }
+    while (!started_ && flush_ == Z_NO_FLUSH && input_.size() < strength_.postpone_bytes) (void)pull();
     if (!start_stream()) return Poll::failed;
     dirty_ = true;
     Step step = deflate_some();

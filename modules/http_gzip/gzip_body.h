@@ -56,7 +56,7 @@ class GzipBody final : public http::Body {
   int flush_ = Z_NO_FLUSH;                    // what deflate() has to be brought to before more is pulled
   bool started_ = false;
   bool dirty_ = false;                        // zlib holds input that was not flushed
-  bool source_ended_ = false;
+  bool source_failed_ = false;
   bool finished_ = false;
   bool failed_ = false;
 };

@@ -10,6 +10,7 @@
 #include "core/conf/template.h"
 #include "http/conf/core_conf.h"
 #include "http/hooks.h"
+#include "http/message/status.h"
 #include "http/request/request.h"
 #include "modules/http_headers/expires.h"
 
@@ -143,9 +144,9 @@ void add_one(Request& request, const AddedField& field) {
   Response& response = request.response;
   std::string_view value = value_of(request, field);
   if (field.known == KnownHeader::last_modified) {
-    auto date = parse_http_date(value);
-    response.last_modified = date.value_or(-1);
-    if (date || value.empty()) response.head.headers.remove(KnownHeader::last_modified);
+    response.last_modified = -1;
+    response.last_modified_of_reply = parse_http_date(value).value_or(-1);
+    if (value.empty()) response.head.headers.remove(KnownHeader::last_modified);
     else response.head.headers.set(KnownHeader::last_modified, value);
   } else if (field.known == KnownHeader::etag) {
     response.etag = value;
@@ -155,6 +156,7 @@ void add_one(Request& request, const AddedField& field) {
     response.content_type = value;
     response.head.headers.set(KnownHeader::content_type, value);
   } else if (!value.empty()) {
+    if (field.known == KnownHeader::location && !response.head.headers.has(KnownHeader::location)) response.foreign_location = true;
     response.head.headers.add(field.known, field.name, value);
   }
 }
@@ -210,7 +212,7 @@ void apply_trailers(Request& request) {
   bool plain = is_plain_status(response.head.status), wanted = false;
   for (const AddedField& field : fields) wanted |= plain || field.always;
   if (!wanted) return;
-  if (request.head.version_major == 1) {
+  if (request.head.version_major == 1 && request.method != Method::head && has_body(response.head.status)) {
     if (!conf<CoreConf>(request).chunked_transfer_encoding) return;
     response.head.framing.content_length = no_length;
   }

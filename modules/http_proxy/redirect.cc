@@ -19,7 +19,7 @@ namespace {
 
 // A rule that is a regular expression replaces the whole text, whatever part of it matches. Nothing if it does not match.
 std::optional<std::string_view> apply_regex(Request& request, const Rewrite& rule, std::string_view text) {
-  if (!rule.regex->match(request, text)) return std::nullopt;
+  if (rule.regex->match(request, text) != Regex::Outcome::match) return std::nullopt;
   return rule.to.evaluate(request);
 }
 
@@ -133,11 +133,11 @@ bool rewrite_attributes(Request& request, const ProxyConf& conf, std::vector<Att
   return changed;
 }
 
-// The first attribute of that name gets the value, as in nginx; it is added if there is none.
+// The first attribute of that name gets the value, and stays as it is written if it has it, as in nginx; it is added if there is none.
 void set_flag(std::vector<Attribute>& parts, std::string_view name, std::string_view value) {
   for (size_t i = 1; i < parts.size(); ++i) {
     if (!equal_nocase(parts[i].name, name)) continue;
-    parts[i] = Attribute{name, value, !value.empty()};
+    if (!value.empty() && !equal_nocase(parts[i].value, value)) parts[i] = Attribute{parts[i].name, value, true};
     return;
   }
   parts.push_back(Attribute{name, value, !value.empty()});
@@ -163,7 +163,7 @@ CookieFlags evaluated(Request& request, const CookieFlags& rule) {
 
 bool apply_flags(Request& request, const ProxyConf& conf, std::vector<Attribute>& parts) {
   for (const CookieFlags& candidate : conf.cookie_flags) {
-    bool matches = candidate.regex ? candidate.regex->match(request, parts[0].name)
+    bool matches = candidate.regex ? candidate.regex->match(request, parts[0].name) == Regex::Outcome::match
                                    : equal_nocase(candidate.name.evaluate(request), parts[0].name);
     if (!matches) continue;
     CookieFlags rule = evaluated(request, candidate);
@@ -183,8 +183,11 @@ void edit_cookies(Request& request, const ProxyConf& conf, Headers& headers) {
   std::vector<std::string_view> edited;
   for (const Headers::Field* field = headers.find(KnownHeader::set_cookie); field; field = headers.next_same(*field)) {
     std::vector<Attribute> parts = cut_cookie(field->value);
-    bool changed = rewrite_attributes(request, conf, parts);
-    changed = apply_flags(request, conf, parts) || changed;
+    bool changed = false;
+    if (parts[0].has_value) {  // else it is no cookie, and left alone as in nginx
+      changed = rewrite_attributes(request, conf, parts);
+      changed = apply_flags(request, conf, parts) || changed;
+    }
     edited.push_back(changed ? put_together(request, parts) : field->value);
   }
   headers.remove(KnownHeader::set_cookie);

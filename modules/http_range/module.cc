@@ -117,7 +117,8 @@ void apply_ranges(Request& request) {
   if (response.head.framing.content_length != no_length) length = static_cast<uint64_t>(response.head.framing.content_length);
   else if (auto size = response.body->size()) length = *size;
   else return;
-  if (!cut_ranges(request, length)) response.head.headers.set(KnownHeader::accept_ranges, "bytes");
+  if (cut_ranges(request, length) || response.head.headers.any_names(KnownHeader::accept_ranges, "bytes")) return;
+  response.head.headers.add(KnownHeader::accept_ranges, "bytes");
 }
 
 constexpr Directive rows[] = {

@@ -13,12 +13,14 @@ namespace fairlead {
 
 using http::Request;
 
-bool match_rule(Request& request, const RegexRule& rule, std::string_view subject) {
-  bool matched = rule.match(request, subject);
+Regex::Outcome match_rule(Request& request, const RegexRule& rule, std::string_view subject) {
+  Regex::Outcome outcome = rule.match(request, subject);
+  if (outcome == Regex::Outcome::error) return outcome;
+  bool matched = outcome == Regex::Outcome::match;
   if (!matched) request.keep_captures({}, {});
   if (conf<RewriteConf>(request).rewrite_log)
     request.logger.notice("\"{}\" {} \"{}\"", rule.regex().pattern(), matched ? "matches" : "does not match", subject);
-  return matched;
+  return outcome;
 }
 
 ConfResult<Condition> Condition::compile(Line& line) {
@@ -81,16 +83,22 @@ ConfResult<Unit> Condition::compile_file_test(const Line& line, std::string_view
   return Unit();
 }
 
-bool Condition::holds(Request& request) const { return test(request) != negated_; }
+std::optional<bool> Condition::holds(Request& request) const {
+  std::optional<bool> held = test(request);
+  return held ? std::optional(*held != negated_) : held;
+}
 
-bool Condition::test(Request& request) const {
+std::optional<bool> Condition::test(Request& request) const {
   switch (kind_) {
     case Kind::truth: {
       std::string_view text = request.variable(variable_).text;
       return !text.empty() && text != "0";
     }
     case Kind::equals: return request.variable(variable_).text == evaluate_in_script(request, operand_);
-    case Kind::matches: return match_rule(request, *regex_, request.variable(variable_).text);
+    case Kind::matches: {
+      Regex::Outcome outcome = match_rule(request, *regex_, request.variable(variable_).text);
+      return outcome == Regex::Outcome::error ? std::nullopt : std::optional(outcome == Regex::Outcome::match);
+    }
     default: return test_file(request);
   }
 }

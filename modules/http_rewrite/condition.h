@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "core/conf/regex_rule.h"
@@ -19,15 +20,16 @@ class Condition {
   // Needs the line of an `if`. Reads its words, the brackets included.
   static ConfResult<Condition> compile(Line& line);
 
-  // A match keeps captures and sets named variables; a failed one clears the captures.
-  bool holds(http::Request& request) const;
+  // A match keeps captures and sets named variables; a failed one clears the captures. Nothing: a regular expression could not be tried to
+  // its end.
+  std::optional<bool> holds(http::Request& request) const;
 
  private:
   enum class Kind : uint8_t { truth, equals, matches, is_file, is_folder, exists, is_executable };
 
   ConfResult<Unit> compile_comparison(const Line& line, std::string_view op, std::string_view operand);
   ConfResult<Unit> compile_file_test(const Line& line, std::string_view op, std::string_view path);
-  bool test(http::Request& request) const;
+  std::optional<bool> test(http::Request& request) const;
   bool test_file(http::Request& request) const;
 
   Kind kind_ = Kind::truth;
@@ -38,6 +40,6 @@ class Condition {
 };
 
 // Tries a rule of the rewrite script, with what `rewrite_log` wants to be said. No match: the captures are empty from now on.
-bool match_rule(http::Request& request, const RegexRule& rule, std::string_view subject);
+Regex::Outcome match_rule(http::Request& request, const RegexRule& rule, std::string_view subject);
 
 }  // namespace fairlead

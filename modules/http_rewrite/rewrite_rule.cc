@@ -65,7 +65,12 @@ class Rewrite final : public http::ScriptStatement {
   explicit Rewrite(Rule rule) : rule_(std::move(rule)) {}
 
   ScriptStep run(Request& request, Verdict& verdict) const override {
-    if (!match_rule(request, *rule_.regex, request.uri)) return ScriptStep::next;
+    Regex::Outcome outcome = match_rule(request, *rule_.regex, request.uri);
+    if (outcome == Regex::Outcome::no_match) return ScriptStep::next;
+    if (outcome == Regex::Outcome::error) {
+      verdict = Verdict::status(500);
+      return ScriptStep::finished;
+    }
     size_t args_at = std::string::npos;
     std::string text = replacement(request, args_at);
     if (rule_.redirect) {

@@ -44,7 +44,12 @@ class If final : public http::ScriptStatement {
  public:
   If(Condition condition, Location& inner, bool moves) : condition_(std::move(condition)), inner_(inner), moves_(moves) {}
   ScriptStep run(Request& request, Verdict& verdict) const override {
-    if (!condition_.holds(request)) return ScriptStep::next;
+    std::optional<bool> held = condition_.holds(request);
+    if (!held) {
+      verdict = Verdict::status(500);
+      return ScriptStep::finished;
+    }
+    if (!*held) return ScriptStep::next;
     if (moves_) request.enter(inner_);
     return run_statements(inner_, request, verdict);
   }

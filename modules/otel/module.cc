@@ -71,14 +71,17 @@ ConfResult<Unit> add_resource(Line& line, OtelConf& own) {
 
 // ---- hooks
 
-bool decides(const Block& block) { return conf<OtelConf>(block).injects() || conf<OtelConf>(block).trace.is_set(); }
+bool decides(const OtelConf& own) { return own.injects() || own.trace.is_set(); }
+bool is_wanted(const Block& block) { return decides(conf<OtelConf>(block)) || conf<OtelConf>(block).extracts(); }
 bool may_record(const Block& block) { return conf<OtelConf>(block).trace.is_set() && conf<OtelConf>(block).exporter; }
 
 // What this request makes inside the server has its fields already.
 Verdict decide(Request& request) {
   if (request.is_subrequest) return Verdict::next();
-  decide_trace(request);
-  if (conf<OtelConf>(request).injects()) inject(request);
+  const OtelConf& own = conf<OtelConf>(request);
+  if (decides(own)) decide_trace(request);
+  else extract(request);
+  if (own.injects()) inject(request);
   return Verdict::next();
 }
 
@@ -179,7 +182,7 @@ constexpr VariableDef variables[] = {
 
 constexpr std::string_view after[] = {"http_metrics"};
 constexpr PhaseEntry phases[] = {
-    {.phase = Phase::rewrite, .check = decide, .applies = decides},
+    {.phase = Phase::rewrite, .check = decide, .applies = is_wanted},
     {.phase = Phase::log, .check = record, .applies = may_record},
 };
 constexpr Hooks http_hooks = {.phases = phases};

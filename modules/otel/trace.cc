@@ -90,6 +90,11 @@ const Trace& decide_trace(Request& request) {
   return trace;
 }
 
+void extract(Request& request) {
+  Trace& trace = made_trace(request);
+  if (!trace.is_decided) take_parent(request, trace);
+}
+
 bool is_sampled(Request& request) {
   Trace& trace = made_trace(request);
   return trace.is_decided ? trace.own.is_sampled() : wants_sampling(request, trace);

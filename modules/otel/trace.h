@@ -30,6 +30,9 @@ const Trace& trace_of(Request& request);
 // only now gives its trace id.
 const Trace& decide_trace(Request& request);
 
+// Parent alone, likewise: what is no place to record or to inject leaves the rest to where the request may be led.
+void extract(Request& request);
+
 // As decided; before that, as it would be decided now.
 bool is_sampled(Request& request);
 

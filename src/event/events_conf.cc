@@ -40,6 +40,7 @@ ConfResult<Unit> set_debug_connection(Line& line, EventsConf&) {
 #ifdef FAIRLEAD_DEBUG
   auto network = Cidr::parse(line.word(1));
   if (network) {
+    if (network->low_bits_set()) line.warn(format("low address bits of {} are meaningless", line.word(1)));
     of_main(line).debug_connection.push_back(*network);
     return Unit();
   }

@@ -42,7 +42,6 @@ KNOWN = {
     "server|listen 127.0.0.1:18998 setfib=1;": "said in clear words",
     "server|listen 127.0.0.1:18998 accept_filter=x;": "nginx ignores it with an [emerg]",
     'http|add_header "" b;': "a field without a name is none",
-    "http|open_log_file_cache max=0;": "the words of open_file_cache",
     "http|geo $b { ranges; 1.0.0.0-2.0.0.0 a; 1.5.0.0-3.0.0.0 b; }": "nginx warns 128 times before",
     "http|geo $b { volatile; 127.0.0.1 a; }": "volatile came after this nginx",
     "http|split_clients $arg_a $b { a; }": "the number of words is looked at first",

@@ -4,10 +4,12 @@
 
 import gzip
 import random
+import zlib
 
 import pytest
 
-from lib.client import Client, get
+from lib import upstreams as up
+from lib.client import Client, get, raw
 
 CONF = """
 events {}
@@ -143,3 +145,38 @@ def test_not_modified_matches_the_weak_tag(zipping):
 def test_bad_lines(idle_server, line, error):
     done = idle_server(f"events {{}} http {{ server {{ listen 127.0.0.1:%%PORT_0%%; {line}; }} }}").run("-t")
     assert done.returncode == 1 and error in done.stderr, done.stderr
+
+
+CUT = """
+events {}
+http {
+    gzip on;
+    gzip_types *;
+    gzip_proxied any;
+    gzip_min_length 0;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /streamed { proxy_buffering off; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /late { postpone_gzipping 100k; proxy_pass http://127.0.0.1:%%UP%%; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("target", ["/", "/streamed", "/late"])
+@pytest.mark.parametrize("content", [b"a few bytes", NOISE[:200_000]], ids=["short", "long"])
+def test_what_came_before_a_source_broke_off_is_sent(server, upstream, target, content):
+    peer = upstream([up.request(), up.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(content), content)),
+                     up.half_close(), up.hold()])
+    s = server(CUT, UP=peer.port)
+    answer = raw(s.port, f"GET {target} HTTP/1.1\r\nAccept-Encoding: gzip\r\nHost: h\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Content-Encoding: gzip" in head
+    unpacker, sent = zlib.decompressobj(31), b""
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        assert int(size, 16) > 0, "the end of a body that has none"
+        sent += unpacker.decompress(rest[:int(size, 16)])
+        body = rest[int(size, 16) + 2:]
+    assert sent == content

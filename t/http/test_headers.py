@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from lib import upstreams as up
-from lib.client import Client, get, raw
+from lib.client import Client, get, raw, request
 
 CONF = """
 events {}
@@ -50,6 +50,9 @@ http {
             location /expires/both { expires 1h; add_header Cache-Control public; return 200 x; }
         }
         location /trailer/ { alias %%PREFIX%%/html/; add_trailer X-Status "$status $arg_v"; add_trailer X-Late late always; }
+        location /led/ { alias %%PREFIX%%/html/; add_header Last-Modified "Mon, 06 Nov 1994 08:49:37 GMT"; add_header Accept-Ranges none; }
+        location /made { add_header Location /made/1; return 201; }
+        location /moved { add_header Location /made/1; return 302 /away; }
         location /inject { add_header X-In "$arg_v"; add_header X-Path "[$uri]"; return 200 x; }
     }
 }
@@ -122,6 +125,14 @@ def test_expires(adding, name, cache_control, seconds):
         assert reply.header("expires") == "Thu, 01 Jan 1970 00:00:01 GMT"
 
 
+def test_what_is_added_stays_as_it_was_written(adding):
+    reply = get(adding.port, "/led/a.txt")
+    assert reply.all("last-modified") == ["Mon, 06 Nov 1994 08:49:37 GMT"], "a Sunday"
+    assert reply.all("accept-ranges") == ["none", "bytes"]
+    assert get(adding.port, "/made").all("location") == ["/made/1"], "only our own redirects become absolute"
+    assert get(adding.port, "/moved").all("location")[0] == f"http://localhost:{adding.port}/away"
+
+
 def test_expires_that_do_not_hold(adding):
     for name in ("off", "variable?e=off", "variable?e=rubbish", "variable", "status"):
         reply = get(adding.port, "/expires/" + name)
@@ -163,6 +174,8 @@ def test_http_1_0_and_head_get_no_trailers(adding):
     with Client(adding.port) as client:
         reply = client.get("/trailer/a.txt", version="HTTP/1.0")
         assert (reply.text, reply.header("content-length"), reply.trailers) == ("alpha", "5", [])
+    reply = request(adding.port, "HEAD", "/trailer/a.txt")
+    assert (reply.status, reply.header("content-length"), reply.header("transfer-encoding")) == (200, "5", None)
 
 
 def test_control_characters_do_not_leave(adding):

@@ -22,6 +22,8 @@ http {
         location /one/ { alias %%PREFIX%%/html/; max_ranges 1; }
         location /none/ { alias %%PREFIX%%/html/; max_ranges 0; }
         location /peer { proxy_force_ranges on; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /led/ { alias %%PREFIX%%/html/; error_page 416 = /answer; }
+        location = /answer { return 200; }
         location /page/ { alias %%PREFIX%%/html/; error_page 416 /whole.txt; add_header X-Sent yes; }
     }
 }
@@ -118,8 +120,10 @@ def test_a_416_varies_as_the_reply_does(ranged):
 def test_a_416_may_have_an_error_page_and_no_fields_of_the_response(ranged):
     assert ask(ranged, "bytes=0-", "/page/a.txt").all("x-sent") == ["yes"]
     reply = ask(ranged, "bytes=500-", "/page/a.txt")
-    assert (reply.status, reply.body) == (416, b"all of it")
+    assert (reply.status, reply.body, reply.header("content-range")) == (416, b"all of it", "bytes */100")
     assert reply.all("x-sent") == []
+    reply = ask(ranged, "bytes=500-", "/led/a.txt")
+    assert (reply.status, reply.header("content-range")) == (200, None), "an answer of its own"
 
 
 @pytest.mark.parametrize("if_range, status", [

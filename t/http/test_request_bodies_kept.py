@@ -101,6 +101,7 @@ def test_a_file_that_is_to_stay_stays_below_its_levels(kept):
     with open(path, "rb") as f:
         assert f.read() == b"short"
     assert reply.body == b"short"
+    kept.wait_for_log(r"\[notice\] .* a client request body is buffered to a temporary file")
 
 
 def test_a_file_to_be_cleaned_is_gone_behind_its_request(kept):

@@ -154,7 +154,7 @@ def test_limit_rate_of_the_configuration(server):
     assert ask(server, "$limit_rate", head("GET / HTTP/1.1", "Host: h"), "limit_rate 5k;") == "5120"
 
 
-@pytest.mark.parametrize("name", ["$http_", "$nothing_known", "$arg_"])
+@pytest.mark.parametrize("name", ["$nothing_known", "$arg", "$http"])
 def test_an_unknown_name_is_an_error_with_its_place(idle_server, name):
     ended = idle_server(conf(name), allow_log=[r"\[emerg\]"]).run("-t")
     assert ended.returncode == 1

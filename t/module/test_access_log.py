@@ -54,6 +54,13 @@ def test_the_file_is_the_settings_own_and_levels_replace_each_other(server):
     assert not os.path.exists(s.prefix + "/logs/access.log")
 
 
+def test_a_word_of_a_format_is_followed_by_the_next_and_a_name_ends_with_it(server):
+    s = server(conf("log_format two '$status' _received  '-$arg_a' x; access_log logs/a.log two;"
+                    "map $uri $status_received { default joined; }"))
+    get(s.port, "/?a=1")
+    assert lines(s, "logs/a.log") == ["200_received-1x"]
+
+
 @pytest.mark.parametrize("escape, want", [
     ("", r'\x22\x5Ct\xFFx - '), ("escape=default", r'\x22\x5Ct\xFFx - '), ("escape=json", '\\"\\\\t\udcffx  '), ("escape=none", '"\\t\udcffx  '),
 ])

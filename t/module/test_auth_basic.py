@@ -72,6 +72,13 @@ def test_every_scheme_lets_in_by_the_right_password_alone(server, users):
     s.wait_for_log('user "long" was not found in ".*users"')
 
 
+def test_who_gives_no_name_is_asked_again_before_the_file_is_looked_for(server, users):
+    s = server(CONF, USERS=users)
+    for target in ("/in", "/gone", "/folder"):
+        assert get(s.port, target, headers=login("")).status == 401
+    assert "[crit]" not in s.log()
+
+
 def test_a_page_behind_the_same_check_is_challenged_once(server, users):
     reply = get(server(CONF, USERS=users).port, "/shown")
     assert (reply.status, reply.header("WWW-Authenticate")) == (401, 'Basic realm="fixed"')

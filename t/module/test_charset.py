@@ -35,6 +35,7 @@ MAP
         location /file/ { alias %%PREFIX%%/html/; charset utf-8; source_charset koi8-r; }
         location /up/led_on { proxy_pass http://127.0.0.1:%%UP%%; }
         location /led/ { alias %%PREFIX%%/html/; charset utf-8; charset_types text/plain; }
+        location /windows/ { alias %%PREFIX%%/html/; charset windows-1251; source_charset KOI8-R; }
         location /none { charset utf-8; source_charset $arg_s; return 200 "x"; }
     }
 }
@@ -84,6 +85,17 @@ def test_recoding(s):
     reply = get(s.port, "/up/to-windows")
     assert (type_of(reply), reply.header("Content-Length")) == ("text/html; charset=windows-1251", str(len(TEXT)))
     assert reply.body == bytes({0xc1: 0xe0, 0xc2: 0xe1, 0xd7: 0xe2}.get(b, b if b < 128 else ord("?")) for b in TEXT.encode("koi8-r"))
+
+
+def test_ranges_of_what_keeps_its_length(s):
+    whole = get(s.port, "/windows/x")
+    assert (len(whole.body), whole.header("Accept-Ranges")) == (len(TEXT), "bytes")
+    for first, last in ((0, 9), (25, 639), (640, 649)):
+        part = get(s.port, "/windows/x", headers={"Range": f"bytes={first}-{last}"})
+        assert (part.status, part.body) == (206, whole.body[first:last + 1])
+    parts = get(s.port, "/windows/x", headers={"Range": "bytes=0-9,100-109"})
+    assert parts.status == 206 and whole.body[:10] in parts.body and whole.body[100:110] in parts.body
+    assert get(s.port, "/file/x", headers={"Range": "bytes=0-1"}).status == 200, "the length is not known"
 
 
 def test_what_is_not_recoded(s):

@@ -13,6 +13,7 @@ from lib.client import get
 CONF = """
 events {}
 http {
+    underscores_in_headers on;
     server {
         listen 127.0.0.1:%%PORT_0%%;
         auth_request_copy_headers to_upstream X-User Authorization Host;
@@ -54,7 +55,7 @@ http {
 }
 """
 
-FORGED = [("X-User", "admin"), ("x-role", "root"), ("X-User", "again"), ("Authorization", "Basic " + base64.b64encode(b"u:p").decode())]
+FORGED = [("X-User", "admin"), ("x-role", "root"), ("X_User", "again"), ("Authorization", "Basic " + base64.b64encode(b"u:p").decode())]
 
 
 class World:
@@ -68,7 +69,9 @@ class World:
     def answer(self, request):
         self.seen.append(request)
         names = ("X-User", "X-Role", "Authorization")
-        return up.reply(200, "|".join(",".join(request.all(name)) for name in names).encode())
+        def values(name):  # as an application sees them that gets them by way of CGI's variables
+            return [value for field, value in request.headers if field.lower().replace("_", "-") == name.lower()]
+        return up.reply(200, "|".join(",".join(values(name)) for name in names).encode())
 
     def decide(self, request):
         self.asked.append(request)
@@ -101,12 +104,13 @@ def w(server, upstream):
 def test_the_client_does_not_say_who_it_is(w, path, passed):
     reply = get(w.port, path, headers=FORGED)
     assert (reply.status, reply.text) == (200, passed)
+    assert get(w.port, path, headers=FORGED[2:]).text.split("|")[0] == passed.split("|")[0], "in another spelling alone"
     assert get(w.port, path, headers=FORGED[3:]).text.split("|")[0] == passed.split("|")[0], "nor is a field made that nobody said"
 
 
 def test_the_service_is_told_what_the_client_says(w):
     get(w.port, "/ok", headers=FORGED)
-    assert [w.asked[0].all(name) for name in ("X-User", "Authorization")] == [["admin", "again"], [FORGED[3][1]]]
+    assert [w.asked[0].all(name) for name in ("X-User", "X_User", "Authorization")] == [["admin"], ["again"], [FORGED[3][1]]]
     assert [w.seen[0].header("Host")] == [f"127.0.0.1:{w.up.port}"], "Host is none of its business"
 
 

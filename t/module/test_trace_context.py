@@ -20,6 +20,9 @@ http {
         %%TRACE%%
         location / { proxy_pass http://127.0.0.1:%%UP%%; }
         location /off { trace_context off; otel_trace_context ignore; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /late { otel_trace_context extract; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /later { otel_trace_context extract; try_files /none /injected; }
+        location /injected { otel_trace_context inject; proxy_pass http://127.0.0.1:%%UP%%; }
         location /auth { auth_request /service; proxy_pass http://127.0.0.1:%%UP%%; }
         location = /service { internal; proxy_pass http://127.0.0.1:%%UP%%; }
         location /moved { error_page 404 = @there; return 404; }
@@ -141,6 +144,14 @@ def test_the_modes_of_nginx(traced, mode, takes_over, passes_on):
         assert seen.header("tracestate") == ("a=1" if takes_over else None)
     else:
         assert seen.header("traceparent") == W3C and seen.header("tracestate") == "a=1"
+
+
+def test_an_early_look_does_not_keep_a_location_from_taking_it_over(traced):
+    s, u = traced("set $early $trace_id;")
+    seen, logged = ask(s, u, "/late", traceparent=W3C)
+    assert (logged[0], logged[2], seen.header("traceparent")) == (TRACE, SPAN, W3C)
+    seen, logged = ask(s, u, "/later", traceparent=W3C)
+    assert parts(seen.header("traceparent"))[:2] == (TRACE, logged[1])
 
 
 def test_without_it_nothing_is_touched(traced):

@@ -86,6 +86,8 @@ def test_reset(s):
     assert "uid=" + given(get(s.port, "/reset?r=1", cookie))[1] != cookie["Cookie"]
     assert given(get(s.port, "/reset?r=log", cookie))
     s.wait_for_log(r'userid cookie "uid=[0-9A-F]{32}" was reset')
+    assert given(get(s.port, "/reset?r=log"))
+    assert s.log().count("was reset") == 1, "nothing was, of a client that had none"
 
 
 def test_the_log(s):

@@ -15,6 +15,7 @@ from lib.client import Client
 CONF = """
 events {}
 http {
+    underscores_in_headers on;
     map $http_x_forwarded_client_cert $claimed { default ""; ~root root; }
     server {
         listen 127.0.0.1:%%PORT_0%% ssl;
@@ -67,7 +68,8 @@ class World:
         self.two = self.ca.leaf("spiffe://td/ns/b/sa/two", file="two", client=True)
         self.dns = self.ca.leaf("two.example.org", file="dns", client=True)
         self.foreign = self.stranger.leaf("spiffe://td/ns/a/sa/one", file="one", client=True)
-        self.up = upstream(up.serve(lambda request: up.reply(200, b"|".join(v.encode() for v in request.all("X-Forwarded-Client-Cert")))))
+        self.up = upstream(up.serve(lambda request: up.reply(200, b"|".join(
+            value.encode() for name, value in request.headers if name.lower().replace("_", "-") == "x-forwarded-client-cert"))))
         self.server = server(CONF, CERT=certificate, KEY=key, CA=self.ca.path, UP=self.up.port,
                              files={"capture.lua": "ngx.print(ngx.location.capture(ngx.var.args).body)"})
 
@@ -136,6 +138,13 @@ def test_forwarded_client_cert(world):
         assert plain.get("/", headers=CLAIM).text == ""
     with Client(world.server.ports[2]) as plain:
         assert plain.get("/", headers=CLAIM).text == claim, "no certificates here: as nginx passes it"
+
+
+def test_nor_does_it_go_on_in_another_spelling(world):
+    claim = {name: "URI=spiffe://td/root" for name in ("X_Forwarded_Client_Cert", "x-forwarded_client-cert")}
+    for target in ("/default", "/sanitize", "/forward", "/off", "/read"):
+        assert world.ask(target, world.one, claim)[1] == ""
+    assert world.ask("/set", world.one, claim)[1] == world.ask("/set", world.one)[1]
 
 
 def test_the_certificate_itself(world):

@@ -25,6 +25,7 @@ http {
         location /packed { gzip on; gzip_min_length 0; gzip_types text/css; proxy_pass http://127.0.0.1:%%UP%%; }
         location /flags { proxy_cookie_flags ~. nosamesite nosecure nohttponly; proxy_pass http://127.0.0.1:%%UP%%; }
         location /strict { proxy_cookie_flags ~. samesite=strict; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /set { proxy_cookie_flags ~. secure httponly samesite=lax; proxy_cookie_path / /x; proxy_pass http://127.0.0.1:%%UP%%; }
         location /empty { proxy_redirect "$arg_from" http://e; proxy_cookie_path "$arg_from" /x; proxy_cookie_domain "$arg_from" d;
                           proxy_pass http://127.0.0.1:%%UP%%; }
     }
@@ -98,6 +99,17 @@ def test_server_is_the_peers_own_where_it_is_passed(door):
 def test_flags_are_taken_out_as_often_as_they_stand_there(door, path, cookie):
     door.fields.append(("Set-Cookie", COOKIE))
     assert values(get(door.port, path), "Set-Cookie") == [cookie]
+
+
+@pytest.mark.parametrize("sent, passed", [
+    ("a=1", "a=1; Secure; HttpOnly; SameSite=Lax"),
+    ("a=1; secure; HTTPONLY; samesite=LAX", "a=1; secure; HTTPONLY; samesite=LAX"),  # as they were written
+    ("a=1; samesite=none", "a=1; samesite=Lax; Secure; HttpOnly"),
+    ("one", "one"), ("one; Path=/", "one; Path=/"), ("=1", "=1"),
+])
+def test_flags_are_set_where_they_are_not(door, sent, passed):
+    door.fields.append(("Set-Cookie", sent))
+    assert values(get(door.port, "/set"), "Set-Cookie") == [passed]
 
 
 @pytest.mark.parametrize("target, fields", [

@@ -68,8 +68,9 @@ class Regex {
   Regex& operator=(const Regex&) = delete;
   ~Regex();
 
-  // Looks for the first match at or behind byte `from`. `error`: a limit on backtracking (no subject holds the worker for more than some
-  // tens of milliseconds) or memory, or bad UTF-8; last_error_text() says which.
+  // Looks for the first match at or behind byte `from`. `error`: a limit on backtracking (some 15 ms, a quarter of a second without the
+  // JIT) or memory, or bad UTF-8; last_error_text() says which. Whether the subject matches is then unknown: a rule that lets something
+  // in or keeps it out must take that for neither.
   Outcome match(std::string_view subject, RegexMatch& found, size_t from = 0) const;
   bool matches(std::string_view subject) const {
     RegexMatch found;

@@ -26,17 +26,15 @@ ConfResult<std::unique_ptr<RegexRule>> RegexRule::compile(const Line& line, std:
   return rule;
 }
 
-bool RegexRule::match(Session& session, std::string_view subject) const {
+Regex::Outcome RegexRule::match(Session& session, std::string_view subject) const {
   RegexMatch found;
   Regex::Outcome outcome = regex_.match(subject, found);
-  if (outcome == Regex::Outcome::error) {
+  if (outcome == Regex::Outcome::error)
     session.logger.error("{} on \"{}\" using \"{}\"", Regex::last_error_text(), subject, regex_.pattern());
-    return false;
-  }
-  if (outcome != Regex::Outcome::match) return false;
+  if (outcome != Regex::Outcome::match) return outcome;
   session.keep_captures(subject, found.offsets());
   for (auto [variable, group] : named_) session.set_variable(variable, session.capture(group));
-  return true;
+  return outcome;
 }
 
 }  // namespace fairlead

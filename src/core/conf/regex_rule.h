@@ -20,11 +20,8 @@ class RegexRule {
   // Compiles and defines the variables of named groups for the engine of the line. The error is the reason.
   static ConfResult<std::unique_ptr<RegexRule>> compile(const Line& line, std::string_view pattern, bool caseless);
 
-  // Tries it. On a match captures and named variables are set; `subject` must live as long as the session. An error of the engine (a
-  // limit on backtracking) is logged and counts as no match.
-  bool match(Session& session, std::string_view subject) const;
-  // Without effects.
-  bool matches(std::string_view subject) const { return regex_.matches(subject); }
+  // Tries it. On a match captures and named variables are set; `subject` must live as long as the session. An error is logged.
+  Regex::Outcome match(Session& session, std::string_view subject) const;
   const Regex& regex() const { return regex_; }
 
  private:

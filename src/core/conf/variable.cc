@@ -37,7 +37,7 @@ const VariableDef* VariableTable::built_in(std::string_view name) const {
       if (!(def.engines & engine_)) continue;
       if (!(def.flags & variable_prefix)) {
         if (def.name == name) return &def;
-      } else if (name.size() > def.name.size() && name.substr(0, def.name.size()) == def.name) {
+      } else if (name.size() >= def.name.size() && name.substr(0, def.name.size()) == def.name) {
         if (!prefix || def.name.size() > prefix->name.size()) prefix = &def;
       }
     }

@@ -11,7 +11,7 @@ namespace fairlead {
 ConfResult<ZoneWord> parse_zone_word(std::string_view text) {
   size_t colon = text.find(':');
   auto bytes = colon == std::string_view::npos ? std::nullopt : parse_size(text.substr(colon + 1), SizeUnits::up_to_mega);
-  if (!bytes || colon == 0) return format("invalid zone size \"zone={}\"", text);
+  if (!bytes) return format("invalid zone size \"zone={}\"", text);
   ZoneWord zone{text.substr(0, colon), static_cast<size_t>(*bytes)};
   if (zone.bytes < zone_bytes_min) return format("zone \"zone={}\" is too small", text);
   return zone;

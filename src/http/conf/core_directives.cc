@@ -310,6 +310,7 @@ ConfResult<Unit> place_temp_paths(Generation& generation) {
 ConfResult<Unit> finish_core(Block& block, CoreConf& core) {
   if (core.request_pool_size < request_pool_bytes_min)
     return format("the pool size must be no less than {}{}\n", request_pool_bytes_min, at_place(block.place()));
+  if (core.request_pool_size % 16 != 0) return format("the pool size must be a multiple of 16{}\n", at_place(block.place()));
   if (core.large_client_header_buffers.bytes < 256)
     return format("the \"large_client_header_buffers\" are too small{}\n", at_place(block.place()));
   return Unit();

@@ -184,7 +184,8 @@ ConfResult<Unit> take_option(Line& line, size_t index, ListenWords& words) {
 }  // namespace
 
 ConfResult<Unit> set_listen(Line& line, Server& server, Listens& plan) {
-  auto parsed = parse_addr(line.word(1), 80, AddrUse::listen);
+  bool has_path = !line.word(1).starts_with("unix:") && line.word(1).find('/') != std::string_view::npos;
+  auto parsed = has_path ? ConfResult<AddrText>("invalid host") : parse_addr(line.word(1), 80, AddrUse::listen);
   if (!parsed) return format("{} in \"{}\" of the \"listen\" directive", parsed.error(), line.word(1));
   ListenWords words;
   std::vector<Addr> addresses;

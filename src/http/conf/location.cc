@@ -124,8 +124,10 @@ static Found search(Location& from, std::string_view uri, Session& session, bool
   if (stop) return best;
   if (prefix && prefix->match == Location::Match::prefix_no_regex) return best;  // "^~" is about the regexes beside it, not those outside
   for (Location* l : from.lookup.regexes) {
-    if (!l->regex->match(session, uri)) continue;
+    Regex::Outcome outcome = l->regex->match(session, uri);
+    if (outcome == Regex::Outcome::no_match) continue;
     stop = true;
+    if (outcome == Regex::Outcome::error) return {nullptr};
     bool ignored = false;
     return search(*l, uri, session, ignored);
   }

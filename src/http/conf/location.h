@@ -82,7 +82,7 @@ struct Location {
 
 // What `uri` leads to from `from` (the server level): the location, or `from` if none matches. A regex match sets the session's captures.
 struct Found {
-  Location* location;
+  Location* location;      // nullptr: a regular expression could not be tried to its end, and the request must not go anywhere
   bool add_slash = false;  // the location redirects to the URI with a slash
 };
 Found find_location(Location& from, std::string_view uri, Session& session);

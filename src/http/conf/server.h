@@ -52,13 +52,21 @@ class VirtualHosts final : public HostRules {
   std::vector<Server*> servers;  // each once
   // When all servers and their rules are known. Conflicting names are warned about and the later one is ignored, as in nginx.
   void finish(Generation& generation, std::string_view address);
-  // `host`: lower case, no port, no trailing dot. A regex match sets the session's captures if one is given.
+  struct Named {
+    Server* server = nullptr;
+    bool is_undecided = false;  // a regular expression could not be tried to its end
+  };
+  // The server of that name, if any. `host`: lower case, no port, no trailing dot. A regex match sets the session's captures if one is
+  // given.
+  Named find_named(std::string_view host, Session* session) const;
+  // The same, or the default server; nullptr if it is undecided.
   Server* find(std::string_view host, Session* session) const;
-  // The same, nullptr if no server has such a name.
-  Server* find_named(std::string_view host, Session* session) const;
   // nullptr: the servers all have the same rules, so that no name has to be looked up while a head is read.
   const HostRules* host_rules() const { return rules_differ_ ? this : nullptr; }
-  const HeadRules& rules_for(std::string_view host) const override { return find(host, nullptr)->h1_rules.head; }
+  const HeadRules& rules_for(std::string_view host) const override {
+    const Server* server = find_named(host, nullptr).server;
+    return (server ? server : default_server)->h1_rules.head;
+  }
 
  private:
   std::unordered_map<std::string_view, Server*> exact_, suffix_, prefix_;

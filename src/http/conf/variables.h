@@ -16,9 +16,11 @@ extern const Module http_request_variables_module;
 extern const Module http_connection_variables_module;
 extern const Module http_upstream_variables_module;
 
+// Whether names of fields are one to a variable, and to an upstream that reads them as CGI does: but for case and `-` or `_`.
+bool is_same_variable(std::string_view a, std::string_view b);
 // The first field whose name is that of a variable: lower case, with `_` in place of `-`. nullptr if there is none.
 const Headers::Field* find_field(const Headers& headers, std::string_view variable_name);
-// All values of that field, joined as Headers::joined does; missing if there is none.
+// All values of such fields, joined as Headers::joined does; missing if there is none.
 Value field_value(const Headers& headers, std::string_view variable_name);
 
 // The value of an argument in a query string; names compare without case. Missing if there is no `name=`.

@@ -2,30 +2,31 @@
 // Copyright (C) The Fairlead authors
 //
 // How `$http_NAME`, `$arg_NAME` and `$cookie_NAME` find what they name.
+#include <algorithm>
+
 #include "core/base/text.h"
 #include "http/conf/variables.h"
 
 namespace fairlead::http {
 
-static bool names_field(std::string_view variable_name, std::string_view field) {
-  if (field.size() != variable_name.size()) return false;
-  for (size_t i = 0; i < field.size(); ++i) {
-    char byte = field[i] == '-' ? '_' : lower(field[i]);
-    if (byte != variable_name[i]) return false;
-  }
-  return true;
+bool is_same_variable(std::string_view a, std::string_view b) {
+  auto shown = [](char byte) { return byte == '-' ? '_' : lower(byte); };
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return shown(x) == shown(y); });
 }
 
 const Headers::Field* find_field(const Headers& headers, std::string_view variable_name) {
   for (const Headers::Field& field : headers)
-    if (names_field(variable_name, field.name)) return &field;
+    if (is_same_variable(variable_name, field.name)) return &field;
   return nullptr;
 }
 
 Value field_value(const Headers& headers, std::string_view variable_name) {
-  const Headers::Field* field = find_field(headers, variable_name);
-  if (!field) return Value::missing();
-  return Value{field->known != KnownHeader::other ? headers.joined(field->known) : headers.joined(field->name)};
+  const Headers::Field* first = find_field(headers, variable_name);
+  if (!first) return Value::missing();
+  std::string_view text = first->value, between = first->known == KnownHeader::cookie ? "; " : ", ";
+  for (const Headers::Field* next = first + 1; next < headers.end(); ++next)
+    if (is_same_variable(variable_name, next->name)) text = headers.arena().join({text, between, next->value});
+  return Value{text};
 }
 
 Value find_argument(std::string_view args, std::string_view name) {

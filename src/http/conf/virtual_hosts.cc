@@ -41,21 +41,25 @@ void VirtualHosts::finish(Generation& generation, std::string_view address) {
 
 Server* VirtualHosts::find(std::string_view host, Session* session) const {
   if (servers.size() == 1 && regexes_.empty()) return default_server;
-  Server* found = find_named(host, session);
-  return found ? found : default_server;
+  Named found = find_named(host, session);
+  return found.server || found.is_undecided ? found.server : default_server;
 }
 
-Server* VirtualHosts::find_named(std::string_view host, Session* session) const {
-  if (auto at = exact_.find(host); at != exact_.end()) return at->second;
+VirtualHosts::Named VirtualHosts::find_named(std::string_view host, Session* session) const {
+  if (auto at = exact_.find(host); at != exact_.end()) return {at->second};
   if (!suffix_.empty())
     for (size_t dot = host.find('.'); dot != std::string_view::npos; dot = host.find('.', dot + 1))
-      if (auto at = suffix_.find(host.substr(dot + 1)); at != suffix_.end()) return at->second;
+      if (auto at = suffix_.find(host.substr(dot + 1)); at != suffix_.end()) return {at->second};
   if (!prefix_.empty())
     for (size_t dot = host.rfind('.'); dot != std::string_view::npos && dot > 0; dot = host.rfind('.', dot - 1))
-      if (auto at = prefix_.find(host.substr(0, dot)); at != prefix_.end()) return at->second;
-  for (const auto& [regex, server] : regexes_)
-    if (session ? regex->match(*session, host) : regex->matches(host)) return server;
-  return nullptr;
+      if (auto at = prefix_.find(host.substr(0, dot)); at != prefix_.end()) return {at->second};
+  for (const auto& [rule, server] : regexes_) {
+    RegexMatch found;
+    Regex::Outcome outcome = session ? rule->match(*session, host) : rule->regex().match(host, found);
+    if (outcome == Regex::Outcome::match) return {server};
+    if (outcome == Regex::Outcome::error) return {nullptr, true};
+  }
+  return {};
 }
 
 }  // namespace fairlead::http

@@ -88,6 +88,7 @@ char* append_response_head(char* to, const StatusLine& line, const Headers& head
     at = append_bytes(at, ready);
   } else {
     at = append_bytes(at, "HTTP/1.1 ");
+    if (line.status < 100) at = append_bytes(at, line.status < 10 ? "00" : "0");  // RFC 9112 section 4: three digits
     at = std::to_chars(at, at + 5, static_cast<uint16_t>(line.status)).ptr;
     *at++ = ' ';  // RFC 9112 section 4: stands even without a reason
     if (!line.reason.empty()) at = append_bytes(at, line.reason);

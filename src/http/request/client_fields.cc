@@ -3,6 +3,7 @@
 #include "http/request/client_fields.h"
 
 #include "core/base/text.h"
+#include "http/conf/variables.h"
 #include "http/forward/request_head.h"
 #include "http/request/field_variables.h"
 #include "http/request/request.h"
@@ -28,7 +29,7 @@ struct ClientFields {
 
 bool has_dropped(const ClientFields& own, std::string_view name) {
   for (const Dropped* dropped = own.dropped; dropped; dropped = dropped->next)
-    if (equal_nocase(dropped->name, name)) return true;
+    if (is_same_variable(dropped->name, name)) return true;
   return false;
 }
 
@@ -56,6 +57,11 @@ void note_dropped(Request& request, std::string_view name) {
 
 bool may_drop(std::string_view name) { return !not_passed_on.holds(find_known_header(name)); }
 
+// An upstream may read X_User for X-User. What frames the message is of no other name than its own.
+bool has_name(const Headers::Field& field, std::string_view name) {
+  return is_same_variable(field.name, name) && (!not_passed_on.holds(field.known) || equal_nocase(field.name, name));
+}
+
 // The same text is not enough: who adds to the list may say what the client said.
 bool is_noted(const ClientFields& own, const Headers::Field& field) {
   for (const Noted* noted = own.noted; noted; noted = noted->next)
@@ -68,11 +74,12 @@ bool is_noted(const ClientFields& own, const Headers::Field& field) {
 void note_client_fields(Request& request, std::span<const std::string_view> names) {
   const Headers& headers = request.head.headers;
   for (std::string_view name : names) {
-    const Headers::Field* field = headers.find(name);
-    if (!field || is_dropped(request, name)) continue;
-    auto& own = request.slot<ClientFields>();
-    for (; field; field = headers.next_same(*field))
-      own.noted = request.arena().make<Noted>(Noted{field->name, field->value, own.noted});
+    for (const Headers::Field& field : headers) {
+      if (!has_name(field, name)) continue;
+      if (is_dropped(request, name)) break;
+      auto& own = request.slot<ClientFields>();
+      own.noted = request.arena().make<Noted>(Noted{field.name, field.value, own.noted});
+    }
   }
 }
 
@@ -82,7 +89,7 @@ void drop_client_fields(Request& request, std::span<const std::string_view> name
     if (!may_drop(name) || is_dropped(request, name)) continue;
     const ClientFields& own = request.slot<ClientFields>();
     auto is_theirs = [&](const Headers::Field& field) {
-      return equal_nocase(field.name, name) && (request.is_subrequest || is_noted(own, field));
+      return has_name(field, name) && (request.is_subrequest || is_noted(own, field));
     };
     if (request.head.headers.remove_if(is_theirs) > 0) forget_field(request, name);
     note_dropped(request, name);
@@ -91,7 +98,7 @@ void drop_client_fields(Request& request, std::span<const std::string_view> name
 
 void drop_fields(Request& request, std::span<const std::string_view> names) {
   for (std::string_view name : names) {
-    request.head.headers.remove(name);
+    request.head.headers.remove_if([name](const Headers::Field& field) { return has_name(field, name); });
     forget_field(request, name);
     note_dropped(request, name);
   }

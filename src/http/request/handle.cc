@@ -47,8 +47,9 @@ static void log_dropped(Request& request) {
     request.logger.info("client sent invalid header line: \"{}: {}\"", field.name, field.value);
 }
 
+// `server` nullptr: which one is meant could not be decided; the default server's words are those of the refusal.
 static void enter_server(Request& request, Server* server) {
-  request.server = server;
+  request.server = server ? server : request.facts.listen.hosts.default_server;
   request.enter(*request.server->root);
   request.logger = Logger(*conf<ErrorLogConf>(request).log, request.facts.number, &request);
   if (request.facts.is_debugged) request.logger.force();
@@ -73,9 +74,14 @@ void begin_refused(Request& request, const HeadFault& fault) {
 }
 
 Verdict prepare(Request& request) {
-  enter_server(request, request.facts.listen.hosts.find(request.head.host, &request));
+  Server* server = request.facts.listen.hosts.find(request.head.host, &request);
+  enter_server(request, server);
   if (request.logger.enabled(LogLevel::debug)) debug_head(request);
   if (request.head.dropped && request.logger.enabled(LogLevel::info)) [[unlikely]] log_dropped(request);
+  if (!server) [[unlikely]] {
+    take_uri(request);
+    return Verdict::status(500);
+  }
   if (request.head.method == Method::connect) return prepare_connect(request);
   if (request.head.method == Method::trace) {
     take_uri(request);
@@ -111,6 +117,7 @@ static void redirect(Request& request, const Verdict& to) {
   request.alias_takes_uri = false;
   ++request.redirects;
   Response& response = request.response;
+  if (request.error_status != 416) response.head.headers.remove(KnownHeader::content_range);
   response.head.framing.content_length = no_length;
   response.body = nullptr;
   response.content_type = {};

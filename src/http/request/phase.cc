@@ -151,7 +151,8 @@ static Task<Verdict> run_access(Request& request) {
 // What follows from the location alone, before its rewrite phase: internal locations, the size of the body, the missing slash.
 static Verdict enter_location(Request& request) {
   Found found = find_location(*request.server->root, request.uri, request);
-  request.enter(*found.location);
+  request.enter(found.location ? *found.location : *request.server->root);
+  if (!found.location) return Verdict::status(500);
   request.logger.debug("using configuration \"{}\"", request.location->name);
   if (request.location->is_internal && !request.is_internal) return Verdict::status(404);
   Verdict verdict = apply_location_limits(request);

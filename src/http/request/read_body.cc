@@ -75,7 +75,10 @@ Task<Result<Unit>> read_body(Request& request) {
     if (filled.error().side == Side::client) request.fail_reason = reason_of_client_failure(filled.error());
     co_return filled.error();
   }
-  if (spool->file_bytes() > 0) request.logger.warn("a client request body is buffered to a temporary file {}", file->file.name());
+  bool is_wished = core.client_body_in_file_only != BodyInFile::off;
+  if (spool->file_bytes() > 0)
+    request.logger.write(is_wished ? LogLevel::notice : LogLevel::warn, "a client request body is buffered to a temporary file {}",
+                         file->file.name());
   if (core.client_body_in_single_buffer && spool->is_in_memory()) spool->join();
   request.spooled_body = spool;
   co_return Unit();

@@ -63,8 +63,10 @@ SecureClient::SecureClient(ClientFacts& facts, const SecureClient& of)
 const TlsServer* SecureClient::choose(std::string_view server_name) {
   const VirtualHosts& hosts = facts_.listen.hosts;
   if (!server_name.empty()) {
-    if (Server* found = hosts.find_named(server_name, nullptr)) {
-      server_ = found;
+    VirtualHosts::Named found = hosts.find_named(server_name, nullptr);
+    if (found.is_undecided) return nullptr;
+    if (found.server) {
+      server_ = found.server;
       name_ = server_name;
     }
   }

@@ -71,11 +71,11 @@ TEST_F(TemplateTest, Captures) {
   Arena::Owner arena = Arena::open(4096);
   Session session(*arena, loaded_.generation(), loaded_.generation().variables(http_variable));
   const RegexRule& rule = *conf<Conf>(loaded_.block({0})).rule;
-  EXPECT_TRUE(rule.match(session, "aab"));
+  EXPECT_EQ(rule.match(session, "aab"), Regex::Outcome::match);
   EXPECT_EQ(text.evaluate(session), "aa-b|aa2|aa|");
-  EXPECT_TRUE(rule.match(session, "ac"));
+  EXPECT_EQ(rule.match(session, "ac"), Regex::Outcome::match);
   EXPECT_EQ(text.evaluate(session), "a-|a2|a|");
-  EXPECT_FALSE(rule.match(session, "c"));
+  EXPECT_EQ(rule.match(session, "c"), Regex::Outcome::no_match);
   EXPECT_EQ(text.evaluate(session), "a-|a2|a|");
   EXPECT_EQ(session.capture(0), "a");
 }

@@ -79,7 +79,7 @@ TEST_F(VariableTest, BuiltIn) {
   EXPECT_EQ(evaluated("$limit"), "7");
 }
 
-TEST_F(VariableTest, LongestPrefixWins) { EXPECT_EQ(evaluated("$pre_long_tail $pre_lo $pre_long_"), "tail short short"); }
+TEST_F(VariableTest, LongestPrefixWins) { EXPECT_EQ(evaluated("$pre_long_tail $pre_lo $pre_long_"), "tail short "); }
 
 TEST_F(VariableTest, DefinedBelowItsUse) { EXPECT_EQ(evaluated("$mine $late."), "value ."); }
 
@@ -93,7 +93,7 @@ TEST_F(VariableTest, EvaluatedOnceUnlessVolatile) {
 TEST_F(VariableTest, Unknown) {
   EXPECT_EQ(loaded_.load("http {\n text $nosuch;\n server { text $nosuch; } }"), "unknown \"nosuch\" variable in CONF:2");
   EXPECT_EQ(loaded_.load("http { text $only_stream; }"), "unknown \"only_stream\" variable in CONF:1");
-  EXPECT_EQ(loaded_.load("http { text $pre_; } "), "unknown \"pre_\" variable in CONF:1");
+  EXPECT_EQ(loaded_.load("http { text $pre; } "), "unknown \"pre\" variable in CONF:1");
   // The engines have tables of their own.
   EXPECT_EQ(loaded_.load("http { define x y; }\nstream { text $x; }"), "unknown \"x\" variable in CONF:2");
   EXPECT_EQ(loaded_.load("stream { text $only_stream; }"), "");
