@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/addr.h"
+#include "core/conf/line.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
 #include "event/tls/client.h"
@@ -60,7 +61,9 @@ struct OtelConf : TlsServiceConf {
   ExporterConf* exporter = nullptr;
   std::string_view service_name = "unknown_service:nginx";
   NamedTexts resource;
-  uint32_t spans = 0;                // FamilyId; of the main part
+  // Of the main part.
+  uint32_t spans = 0;                // FamilyId
+  const Place* traced_at = nullptr;  // the first otel_trace that is not off
 
   bool extracts() const { return formats != 0 || mode == ContextMode::extract || mode == ContextMode::propagate; }
   bool injects() const { return formats != 0 || mode == ContextMode::inject || mode == ContextMode::propagate; }

@@ -27,6 +27,8 @@ ConfResult<Unit> set_trace(Line& line, OtelConf& own) {
   auto compiled = compile_word(line, 1);
   if (!compiled) return compiled.error();
   own.trace = std::move(*compiled);
+  const Place*& traced_at = own_conf<OtelConf>(*line.block().enclosing(in_main)).traced_at;
+  if (word != "off" && !traced_at) traced_at = line.arena().make<Place>(line.place());
   return Unit();
 }
 
@@ -136,6 +138,8 @@ constexpr std::string_view result_labels[] = {"result"};
 ConfResult<Unit> complete(Generation& generation) {
   HttpBlock* http = http_block_of(generation);
   ExporterConf* exporter = http ? conf<OtelConf>(*http->block).exporter : nullptr;
+  const Place* traced_at = conf<OtelConf>(generation.root()).traced_at;
+  if (traced_at && !exporter) return format("\"otel_exporter\" block is missing{}\n", at_place(*traced_at));
   if (exporter) FL_TRY(bind_exporter(generation, *exporter));
   if (!generation.metrics) return Unit();
   auto added = generation.metrics->add(

@@ -55,6 +55,7 @@ KNOWN = {
     "location|secure_link_secret a; secure_link a;": "nginx names the end of the block",
     "location|secure_link_secret a; secure_link_md5 a;": "likewise",
     "server|server_name a; valid_referers server_names a;": "likewise",
+    "http|upstream u { server 127.0.0.1:1; server 127.0.0.1:2 backup; ip_hash; }": "a warning; nginx says nothing",
     "http|modern_browser msie;": "nginx says nothing",
     "http|client_body_temp_path a 4;": "a level has three digits at most, as nginx's documentation says",
 }

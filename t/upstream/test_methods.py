@@ -3,6 +3,7 @@
 """Methods that measure, and peers that start slowly, over sockets. Their arithmetic is tested in t/unit/core/upstream."""
 
 import collections
+import re
 import threading
 import time
 
@@ -55,6 +56,18 @@ def test_a_slow_peer_gets_little(server, upstream, method):
     assert found["slow"] <= 4, found
     s.reload()  # what was measured is kept
     assert counts(s.port, 6)["slow"] <= 1
+
+
+@pytest.mark.parametrize("method", ["ip_hash", "hash $request_uri", "hash $request_uri consistent", "random", "random two"])
+def test_backups_above_a_method_that_knows_none_serve_while_no_other_can(server, upstream, method):
+    """As in nginx, which refuses them only below it."""
+    primary, spare = upstream(answering("primary")), upstream(answering("spare"))
+    text = CONF.replace("{method};", "").replace("%%B%%;", f"%%B%% backup; {method};").replace("{a}", "fail_timeout=1s")
+    s = server(text, A=primary.port, B=spare.port)
+    assert re.search(r'knows no "backup": "127.0.0.1:\d+" serves while no other server can', s.log() + s.output())
+    assert counts(s.port, 6) == {"primary": 6}
+    primary.leave()
+    assert counts(s.port, 6) == {"spare": 6}
 
 
 def test_inflight_sees_a_peer_that_hangs(server, upstream):

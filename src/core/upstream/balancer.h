@@ -83,7 +83,7 @@ class Balancer {
   virtual ~Balancer() = default;
   // As in the configuration: "round_robin", "least_conn", ...
   virtual std::string_view name() const = 0;
-  // May the group have backup servers, and may servers start slowly? The keyed and random methods refuse both, as in nginx.
+  // May servers below it be backups or start slowly? The keyed and random methods refuse both, as in nginx.
   virtual bool allows_backups() const { return true; }
   // Called once for each version of a set, before its first pick; the result goes to set.set_index().
   virtual std::unique_ptr<PeerIndex> prepare(const PeerSet&) const { return nullptr; }

@@ -250,13 +250,15 @@ ConfResult<Unit> list_peers(Generation& generation, GroupSpec& group, LoadedName
   return Unit();
 }
 
-// Of servers that the method has not, where it stands below them.
-ConfResult<Unit> check_parameters(const GroupSpec& group) {
+// Of servers that the method has not, where it stands below them. As with nginx backups serve then all the same while no other server can.
+ConfResult<Unit> check_parameters(Generation& generation, const GroupSpec& group) {
   if (group.balancer->allows_backups()) return Unit();
   for (const ServerLine& server : group.servers) {
-    std::string_view refused = server.spec.backup ? "backup" : server.spec.slow_start_s ? "slow_start" : "";
-    if (refused.empty()) continue;
-    return format("balancing method \"{}\" does not support parameter \"{}\"{}\n", group.balancer_name, refused, at_place(group.place));
+    if (server.spec.slow_start_s)
+      return format("balancing method \"{}\" does not support parameter \"slow_start\"{}\n", group.balancer_name, at_place(group.place));
+    if (server.spec.backup)
+      generation.warn(format("balancing method \"{}\" knows no \"backup\": \"{}\" serves while no other server can{}",
+                             group.balancer_name, server.text, at_place(group.place)));
   }
   return Unit();
 }
@@ -267,7 +269,7 @@ ConfResult<Unit> complete_groups(Generation& generation) {
   for (auto& group : all.groups) {
     group->index = index++;
     if (!group->balancer) group->balancer = std::make_unique<RoundRobin>();
-    FL_TRY(check_parameters(*group));
+    FL_TRY(check_parameters(generation, *group));
     bool all_backups = std::all_of(group->servers.begin(), group->servers.end(), [](const ServerLine& line) { return line.spec.backup; });
     if (all_backups) return format("no servers in upstream \"{}\"{}\n", group->name, at_place(group->place));
     // An address that is the name of a group means the group: http_proxy binds it.
@@ -295,6 +297,7 @@ constexpr Directive upstream_rows[] = {
                "[drain] [route=string] [resolve] [service=name]"),
     custom<set_zone, UpstreamsConf>("zone", in_upstream_any, words(1, 2),
                                     "Shared memory for the state of the group's peers, which survives a reload.")
+        .many()
         .takes("name [size]"),
     custom<set_keepalive, UpstreamsConf>("keepalive", in_upstream, words(1, 2), "Idle connections kept per worker, 0 for none.")
         .takes("number [local]").usual("32 local"),

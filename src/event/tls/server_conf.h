@@ -122,7 +122,7 @@ constexpr auto tls_server_directives = std::array<Directive, 32>{
         .takes("file"),
     slot<Conf, &TlsServerConf::certificate_cache>("ssl_certificate_cache", Contexts,
                                                   "Certificates whose names have variables are kept loaded."),
-    slot<Conf, &TlsServerConf::session_cache>("ssl_session_cache", Contexts, "Where sessions are kept for resumption."),
+    slot<Conf, &TlsServerConf::session_cache>("ssl_session_cache", Contexts, "Where sessions are kept for resumption.").many(),
     slot<Conf, &TlsServerConf::session_tickets>("ssl_session_tickets", Contexts, "Resumption by tickets that clients keep."),
     custom<add_tls_ticket_key, Conf, &TlsServerConf::ticket_keys>("ssl_session_ticket_key", Contexts, words(1),
                                                                  "A key of tickets, 48 or 80 bytes; the first encrypts, all decrypt.")

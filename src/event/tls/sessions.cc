@@ -291,7 +291,7 @@ ConfResult<Unit> ConfValue<TlsSessionCache>::parse(Line& line, TlsSessionCache& 
       size_t colon = rest.find(':');
       auto bytes = colon == std::string_view::npos ? std::nullopt : parse_size(rest.substr(colon + 1), SizeUnits::up_to_mega);
       if (!bytes || colon == 0) return format("invalid session cache \"{}\"", word);
-      if (*bytes < zone_bytes_min) return format("session cache \"{}\" is too small", rest.substr(0, colon));
+      if (*bytes < zone_bytes_min) return format("session cache \"{}\" is too small", word);
       auto zone = line.generation().zones.declare(rest.substr(0, colon), *bytes, &zone_owner);
       if (!zone) return std::move(zone.error());
       field.zone = *zone;
