@@ -86,10 +86,8 @@ class Worker {
   bool has_room() const { return connections_in_use_ < limits_.connections_max; }
   // For one more connection. Where few places are left (one of sixteen, as nginx) the clients that have been idle longest are told to end:
   // they do within two turns of the loop, but for those of HTTP/2, which get a GOAWAY first. Where no place is left and none of them could
-  // be told, a connection to a peer ends. The log is told, once a second.
-  Room make_room();
-  // Ends connections to peers that nobody uses, of the pool that has most of them, until there is a place.
-  Room end_idle_peers();
+  // be told, or `is_for_peer`, idle connections to peers end. The log is told, once a second.
+  Room make_room(bool is_for_peer = false);
   size_t connections_in_use() const { return connections_in_use_; }
   void connection_opened() { ++connections_in_use_; }
   void connection_closed() {
@@ -150,6 +148,8 @@ class Worker {
   Task<Unit> finish_when_empty();
   void say_drained();
   void end_idle_clients();
+  // Of the pool that has most of them, until there is a place.
+  Room end_idle_peers();
 
   Loop& loop_;
   Generation& generation_;

@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """Requests over HTTP/2 in the clear: the same locations, logs and variables as HTTP/1, both on one port."""
 
+import socket
 import subprocess
 import threading
 
@@ -9,7 +10,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import get
-from lib.h2client import DATA, END_HEADERS, END_STREAM, HEADERS, H2Client, RawH2, frame
+from lib.h2client import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, H2Client, RawH2, frame
 from lib.ports import wait_until
 
 CONF = """
@@ -104,6 +105,16 @@ def test_many_streams_at_once_are_all_answered(s):
         streams = [c.start(f"/up/{i}") for i in range(100)]
         for i, stream in enumerate(streams):
             assert c.wait(stream).text == f"GET /{i} "
+
+
+def test_a_client_that_sends_no_more_gets_what_needs_no_waiting(s):
+    for _ in range(5):
+        with RawH2(s.port, begin=b"") as c:
+            c.send(PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS | END_STREAM, 1, c.block(path="/last")))
+            c.socket.shutdown(socket.SHUT_WR)
+            assert dict(c.until(HEADERS)[3])[":status"] == "200"
+            assert c.until(DATA)[3] == b"GET /last  "
+    assert facts(s, 5)[4][2] == "200"
 
 
 def test_head_and_bodiless_answers_end_with_the_head(s):

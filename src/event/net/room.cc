@@ -8,7 +8,7 @@ namespace fairlead {
 
 Task<bool> find_room(Worker& worker) {
   constexpr int turns_max = 2;  // see Worker::make_room()
-  for (int turn = 0; worker.make_room() != Room::free && worker.end_idle_peers() != Room::free; ++turn) {
+  for (int turn = 0; worker.make_room(true) != Room::free; ++turn) {
     if (turn == turns_max) co_return false;
     co_await Yield(worker.loop());
   }

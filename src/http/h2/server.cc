@@ -71,8 +71,12 @@ Task<Unit> ServerConnection::serve(Arena::Owner arena, ServerStream* stream) {
     handling.give_up();
     co_return Unit();
   }
-  if (!handling.try_begin(sink_, fault.status ? &fault : nullptr)) co_await handling;
-  if (!handling.try_answer()) co_await handling;
+  const bool may_wait = !is_half_closed_ || stream->is_closed();  // a closed one waits for nobody
+  bool waits = !handling.try_begin(sink_, fault.status ? &fault : nullptr);
+  if (waits && may_wait) co_await handling;
+  if (!waits || may_wait) waits = !handling.try_answer();
+  if (waits && may_wait) co_await handling;
+  else if (waits) handling.leave();
   co_return Unit();
 }
 
@@ -171,11 +175,20 @@ void ServerConnection::log(std::string_view what) {
               std::string_view(text, static_cast<size_t>(peer.write_host(text) - text)));
 }
 
+// The client sends no more. It may have left, so nobody is asked for it; but it may still read what needs no waiting.
+void ServerConnection::answer_at_once() {
+  is_half_closed_ = true;
+  if (opening_.empty()) return;
+  begin_requests();
+  session_.flush();
+}
+
 // Takes in what is there and starts what follows from it.
 Session::ReadEnd ServerConnection::take_in() {
   uint64_t requests_before = sink_.facts().requests;
   Session::ReadEnd end = session_.read(rules_.read_bytes_max);
   if (std::string complaint = session_.take_complaint(); !complaint.empty()) log("client sent invalid frames: " + complaint);
+  if (end == Session::ReadEnd::ended) answer_at_once();
   if (end == Session::ReadEnd::ended || end == Session::ReadEnd::broken) session_.lose();
   if (session_.violation()) break_heads();
   if (!opening_.empty()) begin_requests();

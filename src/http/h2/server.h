@@ -54,6 +54,7 @@ class ServerConnection final : public SessionEvents {
   }
   Session::ReadEnd take_in();
   void begin_requests();
+  void answer_at_once();
   void break_heads();
   void request_ended();
   void wait_idle();
@@ -71,6 +72,7 @@ class ServerConnection final : public SessionEvents {
   size_t serving_ = 0;             // requests under way
   bool is_idle_ = false;
   bool ended_ = false;             // only waits for its requests
+  bool is_half_closed_ = false;    // the client sends no more: what cannot be answered at once is given up
   bool ponged_ = false;
   Shutdown shutdown_ = Shutdown::none;
   uint64_t idle_until_ms_ = 0;     // while idle; 0: no limit

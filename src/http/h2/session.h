@@ -99,6 +99,8 @@ class Session {
 
   // Makes frames of what is submitted, as far as windows and the unwritten bytes allow, and has them written at the end of the turn.
   void send();
+  // The same, written now as far as the socket takes it.
+  void flush();
 
   // -- the connection's own frames; they leave with the next send() --
 
@@ -137,7 +139,6 @@ class Session {
   void resume(Stream& stream);
   void open_window(Stream& stream);
   void make_frames();
-  void flush();
   Task<Unit> write_rest();
   void send_soon() { loop().at_turn_end(flush_); }
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "core/base/format.h"
 #include "core/base/pool.h"
@@ -71,8 +70,10 @@ nghttp2_session_callbacks* Session::Calls::make_callbacks() {
                size_t value_bytes, uint8_t, void* self) {
         Session& session = session_of(self);
         take_field(session, stream_of(raw, frame->hd.stream_id), text_of(name, name_bytes), text_of(value, value_bytes));
-        session.is_paused_ = std::exchange(session.is_filled_, false);
-        return session.is_paused_ ? static_cast<int>(NGHTTP2_ERR_PAUSE) : 0;
+        if (!session.is_filled_) return 0;
+        session.is_filled_ = false;
+        session.is_paused_ = true;
+        return static_cast<int>(NGHTTP2_ERR_PAUSE);
       });
   nghttp2_session_callbacks_set_on_invalid_header_callback(
       made, [](nghttp2_session* raw, const nghttp2_frame* frame, const uint8_t* name, size_t name_bytes, const uint8_t*,
