@@ -11,9 +11,9 @@ namespace fairlead::lua {
 namespace {
 
 LogLevel check_level(lua_State* L, const char* function) {
-  bool is_number = lua_type(L, 1) == LUA_TNUMBER;
-  lua_Integer level = is_number ? lua_tointeger(L, 1) : 0;
-  if (level < 1 || level > 8) luaL_error(L, "bad argument #1 to '%s' (%s)", function, is_number ? "bad log level" : "number expected");
+  if (lua_type(L, 1) != LUA_TNUMBER) luaL_error(L, "bad argument #1 to '%s' (must be a number)", function);
+  lua_Integer level = lua_tointeger(L, 1);
+  if (level < 1 || level > 8) luaL_error(L, "bad log level");
   return static_cast<LogLevel>(level);
 }
 

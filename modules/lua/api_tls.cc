@@ -289,7 +289,7 @@ int server_name(lua_State* L) {
 
 int server_port(lua_State* L) {
   if (!current_ssl(L)) return push_no_ssl(L);
-  const Addr& local = *request_of(L).local_addr;
+  const Addr& local = *client_scope(L).request->local_addr;
   if (local.family() == Addr::Family::local) return push_failure(L, "unix domain has no port");
   lua_pushinteger(L, local.port());
   return 1;
@@ -320,8 +320,8 @@ int push_no_address(lua_State* L) {
   return 1 + push_no_ssl(L);
 }
 
-int raw_server_addr(lua_State* L) { return current_ssl(L) ? push_address(L, *request_of(L).local_addr) : push_no_address(L); }
-int raw_client_addr(lua_State* L) { return current_ssl(L) ? push_address(L, *request_of(L).client_addr) : push_no_address(L); }
+int raw_server_addr(lua_State* L) { return current_ssl(L) ? push_address(L, *client_scope(L).request->local_addr) : push_no_address(L); }
+int raw_client_addr(lua_State* L) { return current_ssl(L) ? push_address(L, *client_scope(L).request->client_addr) : push_no_address(L); }
 
 int get_tls1_version(lua_State* L) {
   SSL* ssl = current_ssl(L);

@@ -17,7 +17,7 @@ using http::Request;
 // -- ngx.var --
 
 int get_variable(lua_State* L) {
-  Scope& scope = request_scope(L);
+  Scope& scope = client_scope(L);
   Request& request = *scope.request;
   if (lua_type(L, 2) == LUA_TNUMBER) {
     int group = static_cast<int>(lua_tointeger(L, 2));
@@ -75,7 +75,7 @@ int& ctx_ref(lua_State* L) {
   Scope& scope = Scope::current();
   if (scope.run && !scope.request) return scope.run->ctx_ref;
   if (scope.hook == Hook::init_worker || scope.hook == Hook::exit_worker) return scope.ctx_ref;
-  Request& request = request_of(L);
+  Request& request = *client_scope(L).request;
   if (client_tls_hooks.has(scope.hook)) {
     HandshakeTable& own = request.facts.slots.use<HandshakeTable>();
     own.vm = &scope.vm;

@@ -371,7 +371,8 @@ int Run::join(lua_State* L) {
   for (int i = 1; i <= count; ++i) check_thread(L, i);
   for (int i = 1; i <= count; ++i) {
     LightThread* thread = find_thread(lua_tothread(L, i));
-    if (!thread && is_no_thread(L, i)) return luaL_error(L, "attempt to wait on a coroutine that is not a user thread");
+    if (thread == &entry_ || (!thread && is_no_thread(L, i)))
+      return luaL_error(L, "attempt to wait on a coroutine that is not a user thread");
     if (!thread) return push_failure(L, "already waited or killed");
     if (thread->parent != current_) return luaL_error(L, "only the parent coroutine can wait on the thread");
     if (thread->state != LightThread::State::zombie) continue;
@@ -394,6 +395,7 @@ int Run::join(lua_State* L) {
 int Run::kill(lua_State* L) {
   LightThread* thread = find_thread(check_thread(L, 1));
   if (!thread) return push_failure(L, is_no_thread(L, 1) ? "not user thread" : "already waited or killed");
+  if (thread == &entry_) return push_failure(L, "not user thread");
   if (thread->parent != current_ || thread == current_) return push_failure(L, "killer not parent");
   bool has_ended = thread->state == LightThread::State::zombie;
   if (!has_ended) {

@@ -45,6 +45,12 @@ void push_text(lua_State* L, std::string& text) {
 void Scope::drop_ctx() { luaL_unref(vm.main(), LUA_REGISTRYINDEX, ctx_ref); }
 
 Scope& request_scope(lua_State* L) {
+  Scope& scope = client_scope(L);
+  if (client_tls_hooks.has(scope.hook)) luaL_error(L, "API disabled in the current context");
+  return scope;
+}
+
+Scope& client_scope(lua_State* L) {
   Scope& scope = Scope::current();
   if (scope.request) return scope;
   if (scope.hook == Hook::init) luaL_error(L, "no request found");

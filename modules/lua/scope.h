@@ -73,8 +73,10 @@ class Scope {
   static inline constinit thread_local Scope* current_ = nullptr;
 };
 
-// Raise an error unless there is a request; unless the hook is one of `where`.
+// Raise an error unless there is a request; unless there is one or a handshake with a client (whose connection `request` names then, and
+// means nothing else); unless the hook is one of `where`.
 Scope& request_scope(lua_State* L);
+Scope& client_scope(lua_State* L);
 Scope& allowed_scope(lua_State* L, HookSet where);
 http::Request& request_of(lua_State* L);
 // Raises unless the script may wait here.

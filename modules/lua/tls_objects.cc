@@ -17,15 +17,17 @@ void free_chain(STACK_OF(X509)* chain) { sk_X509_pop_free(chain, X509_free); }
 template <class T, void (*Free)(T*)>
 struct Held {
   static int collect(lua_State* L) {
-    Free(static_cast<T*>(pointer_at(L, 1)));
+    Free(*static_cast<T* const*>(lua_topointer(L, 1)));
     return 0;
   }
-  // The prelude left a function for it: the C API makes no object of FFI.
+  // The prelude left a function for it: the C API makes no object of FFI. At the end of a wait L cannot call it: it has yielded.
   static void push(lua_State* L, T* object) {
-    lua_getfield(L, LUA_REGISTRYINDEX, "fairlead.held_pointer");
-    lua_pushlightuserdata(L, object);
-    lua_pushcfunction(L, &Held::collect);
-    lua_call(L, 2, 1);
+    lua_State* caller = lua_status(L) == LUA_YIELD ? Scope::current().vm.main() : L;
+    lua_getfield(caller, LUA_REGISTRYINDEX, "fairlead.held_pointer");
+    lua_pushlightuserdata(caller, object);
+    lua_pushcfunction(caller, &Held::collect);
+    lua_call(caller, 2, 1);
+    if (caller != L) lua_xmove(caller, L, 1);
   }
   static T* check(lua_State* L, int index) {
     void* pointer = pointer_at(L, index);
@@ -51,7 +53,12 @@ EVP_PKEY* check_key(lua_State* L, int index) { return Key::check(L, index); }
 
 void* pointer_at(lua_State* L, int index) {
   if (lua_type(L, index) != type_cdata) return nullptr;
-  return *static_cast<void* const*>(lua_topointer(L, index));
+  lua_getfield(L, LUA_REGISTRYINDEX, "fairlead.as_pointer");
+  lua_pushvalue(L, index);
+  lua_call(L, 1, 1);
+  void* pointer = *static_cast<void* const*>(lua_topointer(L, -1));
+  lua_pop(L, 1);
+  return pointer;
 }
 
 // As above.

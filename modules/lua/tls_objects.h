@@ -27,7 +27,7 @@ STACK_OF(X509)* check_chain(lua_State* L, int index);
 EVP_PKEY* check_key(lua_State* L, int index);
 // As FFI has it: void*.
 void push_pointer(lua_State* L, const void* pointer);
-// A pointer out of FFI; nullptr: it is none.
+// A pointer out of FFI; nullptr: it is nothing of FFI. Raises for what FFI has and is no pointer. `index` is positive.
 void* pointer_at(lua_State* L, int index);
 
 // Shares of all of them.

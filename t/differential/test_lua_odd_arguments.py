@@ -51,9 +51,11 @@ IN_CONTENT = (
     TO_ITSELF % "b" + "return s:setkeepalive(1, -1)",
     TO_ITSELF % "c" + "s:setkeepalive(1, 5) " + TO_ITSELF % "c" + "return s:setkeepalive(1, 0)",
     "return ngx.timer.every(0, print)", "return ngx.timer.every(-1, print)",
-    "return require('ngx.errlog').set_filter_level()",
+    "return require('ngx.errlog').set_filter_level()", "return require('ngx.errlog').raw_log(99, 'x')",
+    "return require('ngx.errlog').raw_log('x', 'x')",
     "return ngx.encode_base64('a', 1)", "return ngx.encode_base64('a', nil)", "return ngx.encode_base64('a', false)",
     "return ngx.encode_base64('a', true)",
+    "return ngx.thread.wait(coroutine.running())", "return ngx.thread.kill(coroutine.running())",
     "return ngx.socket.tcp():setclientcert('x', 'y')", "return ngx.socket.tcp():setclientcert(false)",
 )
 SSL = "return require('ngx.ssl')."

@@ -201,6 +201,21 @@ def test_a_session_that_was_given_stays_given(server, authority, after):
     s.wait_for_log("bad: nil failed to de-serialize session")
 
 
+@pytest.mark.parametrize("hook", ["ssl_client_hello", "ssl_certificate"])
+def test_there_is_no_request_yet(server, authority, hook):
+    s = start(server, authority, hook + """_by_lua_block {
+        local told = {}
+        for _, f in ipairs{ngx.req.get_method, ngx.req.get_headers, ngx.req.get_uri_args, ngx.req.raw_header, ngx.resp.get_headers,
+                           function() return ngx.header.a end, function() ngx.header.a = 1 end, function() return ngx.status end,
+                           function() return ngx.headers_sent end, function() ngx.req.set_header("a", "b") end} do
+            local good, why = pcall(f)
+            told[tostring(good) .. " " .. tostring(why):gsub("^.*: ", "")] = true
+        end
+        ngx.ctx.told = next(told) .. " " .. tostring(next(told, (next(told)))) .. " " .. ngx.var.remote_addr
+    }""", request="ngx.print(ngx.ctx.told)")
+    assert visit(s, authority)[1] == "false API disabled in the current context nil 127.0.0.1"
+
+
 def test_where_the_functions_are_disabled(server, authority):
     s = start(server, authority, request="""
         for _, f in ipairs{require "ngx.ssl.clienthello".get_client_hello_server_name, require "ngx.ssl.session".get_session_id,

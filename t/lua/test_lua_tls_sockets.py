@@ -159,9 +159,10 @@ def test_a_certificate_for_the_peer(server, upstream, authority):
         local s, chain = connected(), ssl.parse_pem_cert(read("%%CERT%%"))
         for _, pair in ipairs{{"x", "y"}, {chain, "y"}, {nil, chain}, {chain, false}, {nil, nil}} do
             ngx.say(tostring(s:setclientcert(pair[1], pair[2])), " ", (select(2, s:setclientcert(pair[1], pair[2]))))
-        end""", **names)
+        end
+        ngx.say((pcall(s.setclientcert, s, 12LL, chain)), (pcall(ssl.set_cert, 12LL)), (pcall(s.sslhandshake, s, 12LL)))""", **names)
     assert text == ("nil bad cert arg: cdata expected, got string\nnil bad pkey arg: cdata expected, got string\n"
-                    + "nil client certificate must be supplied with corresponding private key\n" * 2 + "true nil\n")
+                    + "nil client certificate must be supplied with corresponding private key\n" * 2 + "true nil\nfalsefalsefalse\n")
 
 
 def test_certificates_keys_and_sessions_are_pointers_to_those_of_openssl(server, upstream, authority):

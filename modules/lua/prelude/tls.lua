@@ -10,6 +10,11 @@ local ffi = require "ffi"
 local voidp = ffi.typeof("void *")
 local registry = debug.getregistry()
 registry["fairlead.pointer"] = function(pointer) return ffi.cast(voidp, pointer) end
+local slot = ffi.new("const void *[1]")
+registry["fairlead.as_pointer"] = function(value)
+  slot[0] = value
+  return slot
+end
 registry["fairlead.held_pointer"] = function(pointer, free) return ffi.gc(ffi.cast(voidp, pointer), free) end
 
 local function preload(name, made)
