@@ -52,6 +52,14 @@ def door(server, upstream):
     return started
 
 
+def test_a_field_whose_name_is_no_token_is_left_out_and_the_log_says_so(door):
+    door.fields.extend([("X-Before", "1"), ("X-Foo(bar)", "2"), ("X_Behind", "3")])
+    reply = get(door.port, "/")
+    assert (reply.header("X-Before"), reply.header("X_Behind"), reply.header("X-Foo(bar)")) == ("1", "3", None)
+    door.wait_for_log(r'\[warn\] .* upstream sent invalid header line: "X-Foo\(bar\): 2", ignored while reading response header from '
+                      r'upstream, client: .*, upstream: "http://')
+
+
 def test_the_first_of_a_field_that_may_come_once(door):
     door.fields.extend((name, value) for name, both in (ONCE | MANY).items() for value in both)
     reply = get(door.port, "/")

@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "http/h1/client.h"
 
+#include "core/base/escape.h"
 #include "http/message/status.h"
 #include "http/request/request.h"
 
@@ -18,6 +19,7 @@ PeerExchange* ClientProtocol::make(const PeerCall& call, std::unique_ptr<PooledC
 ClientExchange::ClientExchange(const PeerCall& call, std::unique_ptr<PooledConnection> connection)
     : peer_(std::move(connection), call.target),
       arena_(call.arena),
+      logger_(call.logger),
       target_(call.target),
       head_(call.reply),
       sender_(*peer_),
@@ -68,14 +70,17 @@ HeadPoll ClientExchange::read_more() {
   return fail(peer.error_of(result, "recv() failed"));
 }
 
+[[gnu::cold]] void ClientExchange::log_left_out(std::string_view line) const {
+  std::string shown;
+  escape_append(Escape::error_log, shown, line.substr(0, line.find_first_of("\r\n")));
+  logger_.warn("upstream sent invalid header line: \"{}\", ignored while reading response header from upstream", shown);
+}
+
 HeadPoll ClientExchange::poll_head() {
   Connection& peer = *peer_;
   for (;;) {
     ParseResult parsed = peer.unread().empty() ? ParseResult::need_more : parser_->parse(peer.unread());
-    if (parsed == ParseResult::failed) {
-      error_detail_ = parser_->error().detail;
-      return fail(Error{Fault::malformed, Side::upstream, 0, parser_->error().what});
-    }
+    if (parsed == ParseResult::failed) return fail(Error{Fault::malformed, Side::upstream, 0, parser_->error().what});
     if (parsed == ParseResult::no_header) {
       begin_headless_body();
       return HeadPoll::done;
@@ -87,6 +92,7 @@ HeadPoll ClientExchange::poll_head() {
     }
     // However much came with it at once: the limit is the head's, not that of a read.
     if (parser_->consumed() > target_.head_bytes_max) return fail(too_big);
+    if (!parser_->left_out().empty()) [[unlikely]] log_left_out(parser_->left_out());
     // Views of the head are looked at until the log is written, when the connection may serve others or be gone.
     arena_.make<SegmentRef>(peer.segment());
     peer.consume(parser_->consumed());

@@ -21,7 +21,7 @@ class ClientExchange final : public PeerExchange {
   HeadPoll poll_head() override;
   bool awaits_input() const override { return peer_->unread().empty() && !peer_->transport().has_pending(); }
   Error head_error() const override { return error_; }
-  std::string_view error_detail() const override { return error_detail_; }
+  std::string_view error_detail() const override { return parser_->error().detail; }
   bool is_headless() const override { return headless_; }
   Body& body() override { return *body_; }
   PeerWait readable(uint64_t deadline_ms) override { return PeerWait(peer_->watch(), peer_->transport().read_wait(), deadline_ms); }
@@ -41,6 +41,7 @@ class ClientExchange final : public PeerExchange {
     return HeadPoll::failed;
   }
   HeadPoll read_more();
+  void log_left_out(std::string_view line) const;
   void begin_headless_body();
   void begin_body();
   const char* surplus() const;
@@ -52,6 +53,7 @@ class ClientExchange final : public PeerExchange {
 
   PeerConnection peer_;
   Arena& arena_;  // keeps the bytes of the head
+  const Logger& logger_;
   const AttemptTarget& target_;
   ResponseHead& head_;
   std::optional<ResponseParser> parser_;  // a new one for each head: interim ones come first
@@ -66,7 +68,6 @@ class ClientExchange final : public PeerExchange {
   bool headless_ : 1 = false;
   bool is_tunnel_ : 1 = false;
   InterimHook interim_;
-  std::string_view error_detail_;
   Error error_;
 };
 

@@ -101,6 +101,8 @@ class ResponseParser {
 
   size_t consumed() const { return line_at_; }
   const ParseError& error() const { return error_; }
+  // Once the head is done: the first line, its end included, that was left out of the fields, as its name is no token. Empty: none was.
+  std::string_view left_out() const { return {base_ + left_out_at_, left_out_bytes_}; }
 
  private:
   enum class Stage : uint8_t { status_line, fields, done, failed, no_header };
@@ -121,6 +123,7 @@ class ResponseParser {
   size_t line_at_ = 0;
   size_t scanned_ = 0;
   size_t reason_at_ = 0, reason_bytes_ = 0, status_line_bytes_ = 0;
+  uint32_t left_out_at_ = 0, left_out_bytes_ = 0;
   Stage stage_ = Stage::status_line;
 };
 

@@ -115,9 +115,14 @@ bool ResponseParser::keep_field(const FieldLine& line) {
   KnownHeader known = line.known;
   bool frames = known == KnownHeader::content_length || known == KnownHeader::transfer_encoding;
   if (frames && head_.headers.has(known)) return fail("upstream sent duplicate header line", line.name);
+  if (is_token_name(line)) {
+    head_.headers.add(known, line.name, line.value);
+  } else if (left_out_bytes_ == 0) {  // HTTP/2 could not carry it, and nobody can mean it
+    left_out_at_ = static_cast<uint32_t>(line_at_);
+    left_out_bytes_ = static_cast<uint32_t>(line.next - line_at_);
+  }
   line_at_ = line.next;
   scanned_ = 0;
-  if (is_token_name(line)) head_.headers.add(known, line.name, line.value);  // else HTTP/2 could not carry it, and nobody can mean it
   return true;
 }
 
