@@ -47,7 +47,8 @@ void apply(std::span<const FieldChange> changes, Headers& to, AddedFields& added
     if (!is_further) added.withdraw(to, change.name);
     bool is_there = to.find(change.name) != nullptr;
     if ((change.how == FieldChange::How::if_absent && is_there) || (change.how == FieldChange::How::if_present && !is_there)) continue;
-    if (change.how != FieldChange::How::append && !is_further) to.remove(change.name);
+    if (change.how != FieldChange::How::append && !is_further)
+      to.remove_if([&](const Headers::Field& field) { return reads_as(field, change.name); });
     added.add(to, change.name, change.value);
   }
 }
@@ -60,7 +61,7 @@ Verdict allow(Request& request, const ExtAuthzConf& own, const Answer& answer) {
   drop_fields(request, own.reserved);
   for (const std::string& name : answer.removed) {
     if (!may_change(name)) continue;
-    request.head.headers.remove(name);
+    request.head.headers.remove_if([&](const Headers::Field& field) { return reads_as(field, name); });
     forget_field(request, name);
   }
   apply(answer.to_upstream, request.head.headers, request.slot<GivenFields>().to_upstream, request);

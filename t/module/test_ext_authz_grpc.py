@@ -17,6 +17,7 @@ from lib.ports import wait_until
 CONF = """
 events {}
 http {
+    underscores_in_headers on;
     upstream policy { server 127.0.0.1:%%AUTH%%; }
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -103,11 +104,13 @@ def test_consent_changes_fields(w):
     w.says(check.ok(headers=[("X-User", "alice"), ("X-Role", "a"), ("X-Role", "b"), ("X-More", "m", True), ("X-Absent", "1", None, 1),
                              ("X-There", "no", None, 1), ("X-Only", "set", None, 3), ("X-Never", "no", None, 3),
                              ("Host", "evil"), ("Content-Length", "5"), (":path", "/evil"), ("X-Bad", "a\r\nX-Evil: 1")],
-                    remove=["Cookie", "Host", ":method"], to_client=[("X-Seen", "1"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]))
+                    remove=["Cookie", "X-Gone", "Host", ":method"],
+                    to_client=[("X-Seen", "1"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]))
     reply = get(w.port, "/", headers={"X-User": "mallory", "X-Role": "admin", "X-More": "mine", "X-There": "yes", "X-Only": "x",
-                                      "Cookie": "c"})
+                                      "Cookie": "c", "X_User": "eve", "X_Gone": "g"})
     assert reply.status == 200
     seen = w.seen[0]
+    assert (seen.header("X_User"), seen.header("X_Gone")) == (None, None), "as CGI reads them they are the same fields"
     assert (seen.all("X-User"), seen.all("X-Role"), seen.all("X-More")) == (["alice"], ["a", "b"], ["mine", "m"])
     assert (seen.header("X-Absent"), seen.header("X-There"), seen.header("X-Only"), seen.header("X-Never")) == ("1", "yes", "set", None)
     assert (seen.header("Cookie"), seen.header("X-Evil"), seen.header("X-Bad")) == (None, None, None)

@@ -57,11 +57,6 @@ void note_dropped(Request& request, std::string_view name) {
 
 bool may_drop(std::string_view name) { return !not_passed_on.holds(find_known_header(name)); }
 
-// An upstream may read X_User for X-User. What frames the message is of no other name than its own.
-bool has_name(const Headers::Field& field, std::string_view name) {
-  return is_same_variable(field.name, name) && (!not_passed_on.holds(field.known) || equal_nocase(field.name, name));
-}
-
 // The same text is not enough: who adds to the list may say what the client said.
 bool is_noted(const ClientFields& own, const Headers::Field& field) {
   for (const Noted* noted = own.noted; noted; noted = noted->next)
@@ -71,11 +66,15 @@ bool is_noted(const ClientFields& own, const Headers::Field& field) {
 
 }  // namespace
 
+bool reads_as(const Headers::Field& field, std::string_view name) {
+  return is_same_variable(field.name, name) && (!not_passed_on.holds(field.known) || equal_nocase(field.name, name));
+}
+
 void note_client_fields(Request& request, std::span<const std::string_view> names) {
   const Headers& headers = request.head.headers;
   for (std::string_view name : names) {
     for (const Headers::Field& field : headers) {
-      if (!has_name(field, name)) continue;
+      if (!reads_as(field, name)) continue;
       if (is_dropped(request, name)) break;
       auto& own = request.slot<ClientFields>();
       own.noted = request.arena().make<Noted>(Noted{field.name, field.value, own.noted});
@@ -89,7 +88,7 @@ void drop_client_fields(Request& request, std::span<const std::string_view> name
     if (!may_drop(name) || is_dropped(request, name)) continue;
     const ClientFields& own = request.slot<ClientFields>();
     auto is_theirs = [&](const Headers::Field& field) {
-      return has_name(field, name) && (request.is_subrequest || is_noted(own, field));
+      return reads_as(field, name) && (request.is_subrequest || is_noted(own, field));
     };
     if (request.head.headers.remove_if(is_theirs) > 0) forget_field(request, name);
     note_dropped(request, name);
@@ -98,7 +97,7 @@ void drop_client_fields(Request& request, std::span<const std::string_view> name
 
 void drop_fields(Request& request, std::span<const std::string_view> names) {
   for (std::string_view name : names) {
-    request.head.headers.remove_if([name](const Headers::Field& field) { return has_name(field, name); });
+    request.head.headers.remove_if([name](const Headers::Field& field) { return reads_as(field, name); });
     forget_field(request, name);
     note_dropped(request, name);
   }

@@ -17,6 +17,10 @@
 
 namespace fairlead::http {
 
+// Whether an upstream may read the field for one of that name: it may take X_User for X-User. What frames the message has no other name
+// than its own.
+bool reads_as(const Headers::Field& field, std::string_view name);
+
 // Before the access phase: remembers which fields of these names are the client's. What checks of that phase and scripts in it put there
 // is not.
 void note_client_fields(Request& request, std::span<const std::string_view> names);
