@@ -41,8 +41,11 @@ Wait wait_connected(SocketRef socket, ConnectTo to, Run& run, lua_State* L) {
   std::string target = to.host.starts_with("unix:") ? to.host : format("{}:{}", to.host, to.port);
   std::string wrong = co_await socket->connect(std::move(to));
   Scope scope = run.aside();
-  if (wrong == "timeout") log_socket_failure(run, format("lua tcp socket connect timed out, when connecting to {}", target));
-  else if (!wrong.empty()) log_socket_failure(run, format("lua tcp socket connect to {} failed: {}", target, wrong));
+  std::string failure = std::exchange(socket->failure, std::string());
+  bool is_late = wrong == "timeout", was_queued = is_late && !failure.empty();
+  if (is_late && !was_queued) failure = "lua tcp socket connect timed out";
+  const char* doing = was_queued ? "trying to connect" : "connecting";
+  if (!failure.empty()) log_socket_failure(run, format("{}, when {} to {}", failure, doing, target));
   co_return push_socket_result(L, wrong);
 }
 

@@ -4,6 +4,7 @@
 // ngx.socket.udp for scripts.
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "event/worker.h"
 #include "http/request/request.h"
@@ -28,6 +29,11 @@ int udp(lua_State* L) {
   return 1;
 }
 
+void log_failure(UdpSocket& socket, Run& run) {
+  std::string failure = std::exchange(socket.failure, std::string());
+  if (!failure.empty()) log_socket_failure(run, failure);
+}
+
 struct AskedPeer {
   std::string host;
   uint16_t port;
@@ -36,6 +42,7 @@ struct AskedPeer {
 Wait wait_peer(SocketRef socket, AskedPeer peer, Run& run, lua_State* L) {
   std::string wrong = co_await socket->set_peer(std::move(peer.host), peer.port);
   Scope scope = run.aside();
+  log_failure(*socket, run);
   co_return push_socket_result(L, wrong);
 }
 
@@ -63,15 +70,22 @@ int bind(lua_State* L) {
   return 1;
 }
 
+int refuse_closed(lua_State* L, Run& run, const char* line) {
+  log_socket_failure(run, line);
+  return push_failure(L, "closed");
+}
+
 int send(lua_State* L) {
   UdpSocket& socket = check_socket<UdpSocket>(L);
-  std::string& text = Scope::current().vm.text;
+  Run& run = waiting_run(L);
+  std::string& text = run.vm().text;
   text.clear();
   const char* bad = nullptr;
   if (!append_value(L, 2, text, bad)) return luaL_argerror(L, 2, bad);
-  if (!socket.is_open()) return push_failure(L, "closed");
-  std::string& wrong = Scope::current().vm.printed;
+  if (!socket.is_open()) return refuse_closed(L, run, "attempt to send data on a closed socket");
+  std::string& wrong = run.vm().printed;
   wrong = socket.send(text);
+  log_failure(socket, run);
   if (!wrong.empty()) return push_failure(L, wrong);
   lua_pushinteger(L, 1);
   return 1;
@@ -83,6 +97,7 @@ Wait wait_datagram(SocketRef socket, size_t bytes_max, Run& run, lua_State* L) {
   Scope scope = run.aside();
   if (!wrong.empty()) {
     if (wrong == "timeout") log_socket_failure(run, "lua udp socket read timed out");
+    log_failure(*socket, run);
     co_return push_failure(L, wrong);
   }
   push_text(L, datagram);
@@ -94,7 +109,7 @@ int receive(lua_State* L) {
   lua_Integer bytes = luaL_optinteger(L, 2, UdpSocket::datagram_bytes_max);
   Run& run = waiting_run(L);
   if (bytes < 1) return luaL_argerror(L, 2, "bad size");
-  if (!socket.is_open()) return push_failure(L, "closed");
+  if (!socket.is_open()) return refuse_closed(L, run, "attempt to receive data on a closed socket");
   if (socket.is_busy) return push_failure(L, "socket busy");
   size_t most = std::min(static_cast<size_t>(bytes), UdpSocket::datagram_bytes_max);
   return run.wait_for(L, [&] { return wait_datagram(socket.shared_from_this(), most, run, L); });

@@ -53,6 +53,12 @@ static void log_outcome(Run& run, ByteSocket& socket, const std::string& wrong, 
   if (!failure.empty()) log_socket_failure(run, failure, socket.failure_level());
 }
 
+// `of_closed`: the line that the log gets if that is why.
+static int refuse(lua_State* L, Run& run, const char* wrong, const char* of_closed) {
+  if (std::strcmp(wrong, "closed") == 0) log_socket_failure(run, of_closed);
+  return push_failure(L, wrong);
+}
+
 // -- send --
 
 static Wait wait_sent(SocketRef socket, Chain bytes, Run& run, lua_State* L) {
@@ -77,7 +83,7 @@ int send(lua_State* L, ByteSocket& socket) {
     return luaL_argerror(L, 2, is_said ? bad : lua_pushfstring(L, form, bad));
   }
   if (socket.is_writing) return push_failure(L, "socket busy writing");
-  if (const char* wrong = why_not(socket, true)) return push_failure(L, wrong);
+  if (const char* wrong = why_not(socket, true)) return refuse(L, run, wrong, "attempt to send data on a closed socket");
   return run.wait_for(L, [&] {
     Chain bytes;
     bytes.push_back(Slice::copy_of(text));
@@ -108,9 +114,13 @@ static const char* why_no_read(const ByteSocket& socket) {
   return !wrong && socket.has_read_all ? "closed" : wrong;
 }
 
+static int refuse_read(lua_State* L, Run& run, const char* wrong) {
+  return refuse(L, run, wrong, "attempt to receive data on a closed socket");
+}
+
 static int start_reading(lua_State* L, ByteSocket& socket, Reading::Kind kind, size_t bytes) {
   Run& run = waiting_run(L);
-  if (const char* wrong = why_no_read(socket)) return push_failure(L, wrong);
+  if (const char* wrong = why_no_read(socket)) return refuse_read(L, run, wrong);
   return run.wait_for(L, [&] { return wait_received(socket.shared_from_this(), Reading{kind, bytes, {}, false}, run, L); });
 }
 
@@ -188,7 +198,7 @@ int receive_next(lua_State* L, ByteSocket& socket) {
     return 3;
   }
   Run& run = waiting_run(L);
-  if (const char* wrong = why_no_read(socket)) return push_failure(L, wrong);
+  if (const char* wrong = why_no_read(socket)) return refuse_read(L, run, wrong);
   run.check_driven(L);
   lua_pushvalue(L, lua_upvalueindex(4));
   int anchor = luaL_ref(L, LUA_REGISTRYINDEX);

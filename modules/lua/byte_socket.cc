@@ -3,7 +3,9 @@
 #include "modules/lua/byte_socket.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "core/base/format.h"
 #include "event/net/connection.h"
 #include "modules/lua/socket_names.h"
 
@@ -81,12 +83,18 @@ std::string text_of(const Error& error) {
   return error.sys ? system_text(error.sys) : error.what;
 }
 
-// What TLS has to say is for the log.
+std::string log_text_of(const Error& error) {
+  return error.sys ? format("{} ({}: {})", error.what, error.sys, std::strerror(error.sys)) : error.what;
+}
+
+// What TLS has to say is for the log only.
 static StreamOutcome fail(ByteSocket& socket, const Connection& connection, const Error& error) {
   StreamOutcome over{text_of(error), true};
-  if (error.sys || error.fault == Fault::timeout || !connection.transport().failure_text()) return over;
-  socket.failure = error.what;
-  over.wrong = "error";
+  bool is_of_tls = !error.sys && error.fault != Fault::timeout && connection.transport().failure_text();
+  if (!error.sys && !is_of_tls) return over;
+  socket.failure = log_text_of(error);
+  socket.is_failure_of_tls = is_of_tls;
+  if (is_of_tls) over.wrong = "error";
   return over;
 }
 

@@ -81,9 +81,10 @@ class ByteSocket : public Owned, public std::enable_shared_from_this<ByteSocket>
   bool is_connecting = false, is_reading = false, is_writing = false;
   // A read met the end of the stream, or failed: nothing more is read. Writing is another matter, and closing still has to be done.
   bool has_read_all = false;
-  // How TLS failed, in OpenSSL's words, until it has been logged; and how much that matters.
+  // How the system or TLS failed, in the words of the log, until it has been logged; and how much that matters.
   std::string failure;
-  virtual LogLevel failure_level() const { return LogLevel::crit; }
+  bool is_failure_of_tls = false;
+  virtual LogLevel failure_level() const { return is_failure_of_tls ? LogLevel::crit : LogLevel::error; }
 
  private:
   const void* owner_;
@@ -98,5 +99,7 @@ Task<StreamOutcome> receive_from(Connection& from, ByteSocket& socket, ReadStep&
 Task<StreamOutcome> send_to(Connection& to, ByteSocket& socket, Chain bytes);
 // As scripts compare it: "timeout", "closed", "connection refused".
 std::string text_of(const Error& error);
+// As the log has it: "recv() failed (104: Connection reset by peer)".
+std::string log_text_of(const Error& error);
 
 }  // namespace fairlead::lua

@@ -190,9 +190,15 @@ Verdict run_log(Request& request) {
   return Verdict::next();
 }
 
+std::string_view what_header_filter_does(const Request& request) {
+  if (request.upstream_headers) return "reading response header from upstream";
+  return request.tries ? std::string_view("sending to client") : request.doing;
+}
+
 void run_header_filter(Request& request) {
   RequestState& state = request.slot<RequestState>();
   if (state.filter_refused) return;
+  http::While doing(request, what_header_filter_does(request));
   Scope scope(vm_of(request), Hook::header_filter, &request, request.logger);
   bool good = run_plain(scope, *conf<LuaConf>(request).header_filter);
   if (!good) {

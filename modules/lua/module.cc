@@ -260,6 +260,11 @@ void raise_stack_limit() {
   setrlimit(RLIMIT_STACK, &limit);
 }
 
+class InitWorkerContext final : public LogContext {
+ public:
+  void append(LogText& to) const override { to.append(", context: init_worker_by_lua*"); }
+};
+
 Task<Unit> start_worker(Worker& worker) {
   if (Vm* vm = machine_of(worker)) {
     raise_stack_limit();
@@ -267,7 +272,8 @@ Task<Unit> start_worker(Worker& worker) {
     worker.state<Timers>();
     RunLimit::start(*vm, vm->conf().run_time_limit);
     if (vm->conf().init_worker) {
-      Scope scope(*vm, Hook::init_worker, nullptr, Logger());
+      InitWorkerContext context;
+      Scope scope(*vm, Hook::init_worker, nullptr, Logger().with(&context));
       run_plain(scope, *vm->conf().init_worker);
     }
   }

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "core/base/format.h"
 #include "event/net/connector.h"
@@ -51,14 +50,16 @@ Task<std::string> TcpSocket::take_place(SocketPool& pool, uint64_t deadline_ms) 
   if (pool.waiting >= pool.shape.backlog) co_return "too many waiting connect operations";
   Counted waiting(pool.waiting);
   WaitStatus status = co_await pool.places.acquire(deadline_ms);
-  if (status != WaitStatus::ready) co_return "timeout";
-  co_return std::string();
+  if (status == WaitStatus::ready) co_return std::string();
+  failure = "lua tcp socket queued connect timed out";
+  co_return "timeout";
 }
 
 Task<std::string> TcpSocket::connect(ConnectTo to) {
   BusyFlag busy(is_connecting);
   drop();
   has_read_all = false;
+  failure.clear();
   pool_ = to.pool;
   uint64_t deadline = worker_.loop().deadline(timeouts.connect_ms);
   SocketPools& pools = worker_.state<SocketPools>();
@@ -87,7 +88,10 @@ Task<std::string> TcpSocket::open(ConnectTo to, uint64_t deadline_ms) {
   ConnectionSlot slot(worker_);
   PoolKey key = PoolKey::of(pool_);
   auto connected = co_await fairlead::connect(worker_.loop(), address, options, key, deadline_ms);
-  if (!connected) co_return text_of(connected.error());
+  if (!connected) {
+    if (connected.error().sys) failure = log_text_of(connected.error());
+    co_return text_of(connected.error());
+  }
   connection_ = std::move(*connected);
   connection_->slot = std::move(slot);
   co_return std::string();
@@ -109,10 +113,6 @@ std::string TcpSocket::verify(SSL& ssl, const SecureWith& with) const {
   if (!result.is_good()) return format("{}: {}", result.code, result.text());
   if (with.name.empty() || has_name(*shown, with.name)) return {};
   return "certificate host mismatch";
-}
-
-static std::string log_text(const Error& error) {
-  return error.sys ? format("{} ({}: {})", error.what, error.sys, std::strerror(error.sys)) : error.what;
 }
 
 // The first thing wrong with a chain is what scripts are told; the handshake goes on all the same.
@@ -156,7 +156,7 @@ Task<std::string> TcpSocket::secure(TlsClient& tls, SecureWith with) {
   std::string wrong;
   if (!done) wrong = done.error().fault == Fault::timeout ? "timeout" : "handshake failed";
   else if (with.verifies) wrong = verify(transport.ssl(), with);
-  if (!done) failure = transport.failure().empty() ? log_text(done.error()) : transport.failure();
+  if (!done) failure = transport.failure().empty() ? log_text_of(done.error()) : transport.failure();
   if (!wrong.empty()) drop();
   co_return std::move(wrong);
 }

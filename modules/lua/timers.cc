@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "event/worker.h"
+#include "http/request/client_facts.h"
 #include "modules/lua/api.h"
 #include "modules/lua/counted.h"
 #include "modules/lua/run.h"
@@ -14,18 +15,37 @@
 namespace fairlead::lua {
 namespace {
 
+// Names the client of the request that added the timer, or the timer that did.
 class TimerContext final : public LogContext {
  public:
-  void append(LogText& to) const override { to.append(", context: ngx.timer"); }
+  explicit TimerContext(const Scope& by) {
+    if (by.request) {
+      client_ = *by.request->client_addr;
+      server_ = by.request->facts.point.addr;
+    } else if (by.hook == Hook::timer) {
+      *this = *static_cast<const TimerContext*>(by.logger.context());
+    }
+  }
+  void append(LogText& to) const override {
+    to.append(", context: ngx.timer");
+    if (!client_.valid()) return;
+    char text[Addr::text_max];
+    to.append(", client: ");
+    to.append({text, static_cast<size_t>(client_.write_host(text) - text)});
+    to.append(", server: ");
+    to.append({text, static_cast<size_t>(server_.write(text) - text)});
+  }
+
+ private:
+  Addr client_, server_;
 };
-const TimerContext timer_context;
 
 }  // namespace
 
 class Timers::Held {
  public:
   Held(Scope& by, lua_State* L, int values)
-      : shared_(std::make_shared<Stack>(by.vm)), place_(&place_of(by)), logger_(by.logger.log(), 0, &timer_context) {
+      : shared_(std::make_shared<Stack>(by)), place_(&place_of(by)), logger_(by.logger.log(), 0, &shared_->context) {
     lua_xmove(L, shared_->thread.L, values);
   }
   Vm& vm() const { return shared_->vm; }
@@ -48,13 +68,14 @@ class Timers::Held {
 
  private:
   struct Stack {
-    explicit Stack(Vm& of) : kept(of.weak_from_this().lock()), vm(of), thread(of.take_thread()) {}
+    explicit Stack(const Scope& by) : kept(by.vm.weak_from_this().lock()), vm(by.vm), thread(by.vm.take_thread()), context(by) {}
     ~Stack() { vm.give_thread(thread, true); }
     Stack(const Stack&) = delete;
     Stack& operator=(const Stack&) = delete;
     std::shared_ptr<Vm> kept;  // a request's own machine
     Vm& vm;
     Vm::Thread thread;
+    TimerContext context;
   };
   std::shared_ptr<Stack> shared_;
   const Block* place_;

@@ -8,6 +8,8 @@
 #include <cerrno>
 
 #include "event/net/room.h"
+#include "event/worker.h"
+#include "modules/lua/byte_socket.h"
 #include "modules/lua/if_cancelled.h"
 #include "modules/lua/socket_names.h"
 
@@ -31,13 +33,19 @@ static bool bind_for(int fd, const Addr& to, const Addr& local) {
   return bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0;
 }
 
+std::string UdpSocket::fail(const char* call) {
+  Error error = Error::from_errno(errno, call);
+  failure = log_text_of(error);
+  return system_text(error.sys);
+}
+
 std::string UdpSocket::open(const Addr& to) {
   sockaddr_storage address;
   socklen_t size = to.to_sockaddr(address);
   int fd = socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return system_text(errno);
   if (!bind_for(fd, to, local) || connect(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) {
-    std::string reason = system_text(errno);
+    std::string reason = fail("connect() failed");
     ::close(fd);
     return reason;
   }
@@ -66,7 +74,7 @@ Task<std::string> UdpSocket::set_peer(std::string host, uint16_t port) {
 
 std::string UdpSocket::send(std::string_view bytes) {
   ssize_t sent = ::send(watch_->fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-  return sent < 0 ? system_text(errno) : std::string();
+  return sent < 0 ? fail("send() failed") : std::string();
 }
 
 Task<std::string> UdpSocket::receive(size_t bytes_max, std::string& datagram) {
@@ -79,7 +87,7 @@ Task<std::string> UdpSocket::receive(size_t bytes_max, std::string& datagram) {
       co_return std::string();
     }
     if (errno == EINTR) continue;
-    if (errno != EAGAIN) co_return system_text(errno);
+    if (errno != EAGAIN) co_return fail("recv() failed");
     watch_->set_ready(Direction::read, false);
     IfCancelled cancelled([this] { close(); });  // the answer would be the next one's
     WaitStatus status = co_await IoWait(*watch_, Direction::read, worker_.loop().deadline(read_timeout_ms));

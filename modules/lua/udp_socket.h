@@ -46,9 +46,11 @@ class UdpSocket final : public Owned, public std::enable_shared_from_this<UdpSoc
   uint64_t configured_timeout_ms = 60'000, read_timeout_ms = 60'000;
   Addr local;  // that the next set_peer() binds to; invalid: any
   bool is_busy = false;
+  std::string failure;  // of the system, in the words of the log, until it has been logged
 
  private:
   std::string open(const Addr& to);
+  std::string fail(const char* call);
 
   Worker& worker_;
   const Block& place_;

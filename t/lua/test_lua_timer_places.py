@@ -79,7 +79,8 @@ def seen(s, tag):
 def test_it_keeps_the_values_of_its_place(s, tag):
     get(s.port, f"/place/{tag}")
     assert seen(s, tag) == "1 true timeout"
-    wait_until(lambda: re.search(rf"\[notice\].*log of {tag}, context: ngx.timer\n", s.read("logs/place.log")))
+    whose = f"client: 127.0.0.1, server: 127.0.0.1:{s.port}"
+    wait_until(lambda: re.search(rf"\[notice\].*log of {tag}, context: ngx.timer, {whose}\n", s.read("logs/place.log")))
     assert "log of" not in s.log(), "its lines go where those of its place go"
     assert "timed out" not in s.log() + s.read("logs/place.log"), "lua_socket_log_errors is off there"
 

@@ -12,6 +12,7 @@ void respond_with_file(Request& request, const OpenedFile& found, std::string_vi
   Response& response = request.response;
   uint64_t size = found.facts.size;
   response.head.status = 200;
+  request.doing = "sending response to client";
   response.head.framing.content_length = static_cast<int64_t>(size);
   response.content_type = content_type_of(request);
   response.last_modified = found.facts.modified_s;
