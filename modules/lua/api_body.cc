@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,11 +30,19 @@ using http::Request;
 
 namespace {
 
+// A body that is made of pieces: once more of it is there than `memory_max` bytes, all of it goes to a file.
+struct BuiltBody {
+  explicit BuiltBody(size_t most) : memory_max(most) {}
+  size_t memory_max;
+  std::string text;  // what the file does not have yet
+  std::optional<OpenedSpool> file;
+  uint64_t file_bytes = 0;
+};
+
 // What a script has made of the body, and is making of it.
 struct BodyState {
   std::vector<OpenedSpool> files;  // gone with the request
-  Chain building;                  // init_body, append_body
-  bool is_building = false;
+  std::optional<BuiltBody> built;  // init_body, append_body
 };
 
 Wait wait_body(Run& run) {
@@ -85,8 +94,17 @@ int get_body_data(lua_State* L) {
   return 1;
 }
 
+bool write_text(int file, std::string_view text) {
+  while (!text.empty()) {
+    ssize_t written = write(file, text.data(), text.size());
+    if (written < 0) return false;
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+  return true;
+}
+
 bool write_chunk(int file, const http::Chunk& chunk) {
-  if (!chunk.is_file()) return write(file, chunk.bytes.data, chunk.bytes.size) == static_cast<ssize_t>(chunk.bytes.size);
+  if (!chunk.is_file()) return write_text(file, chunk.bytes.view());
   auto offset = static_cast<off_t>(chunk.file_offset);
   for (uint64_t left = chunk.file_bytes; left > 0;) {
     ssize_t sent = sendfile(file, chunk.file.fd(), &offset, left);
@@ -96,18 +114,26 @@ bool write_chunk(int file, const http::Chunk& chunk) {
   return true;
 }
 
+std::optional<OpenedSpool> open_body_file(Request& request) {
+  const http::TempPath& place = conf<http::CoreConf>(request).client_body_temp_path;
+  auto opened = open_spool_now(SpoolPath{std::string(place.path), {place.levels[0], place.levels[1], place.levels[2]}});
+  if (opened) return std::move(*opened);
+  request.logger.crit(Errno{opened.error().sys}, "{}", opened.error().what);
+  return std::nullopt;
+}
+
+void log_failed_write(Request& request, const OpenedSpool& file) {
+  request.logger.crit(Errno{errno}, "writing the request body to \"{}\" failed", file.name);
+}
+
 // The body, which may lie in part in memory, in part in files without names, in one file that a script can read, move and link. Empty: that
 // failed.
 std::string_view gather_body(Request& request) {
-  const http::TempPath& place = conf<http::CoreConf>(request).client_body_temp_path;
-  auto opened = open_spool_now(SpoolPath{std::string(place.path), {place.levels[0], place.levels[1], place.levels[2]}});
-  if (!opened) {
-    request.logger.crit(Errno{opened.error().sys}, "{}", opened.error().what);
-    return {};
-  }
+  auto opened = open_body_file(request);
+  if (!opened) return {};
   for (const http::Chunk& chunk : request.spooled_body->kept()) {
     if (write_chunk(opened->file.fd(), chunk)) continue;
-    request.logger.crit(Errno{errno}, "writing the request body to \"{}\" failed", opened->name);
+    log_failed_write(request, *opened);
     return {};
   }
   std::string_view name = request.arena().copy(opened->name);
@@ -176,13 +202,60 @@ int set_body_file(lua_State* L) {
   return 0;
 }
 
+// False, here and below: it could not be written, and the log says why.
+bool write_out(Request& request, BuiltBody& built, std::string_view text) {
+  if (!built.file) {
+    auto opened = open_body_file(request);
+    if (!opened) return false;
+    built.file.emplace(std::move(*opened));
+    request.logger.warn("a client request body is buffered to a temporary file {}", built.file->name);
+  }
+  built.file_bytes += text.size();
+  if (write_text(built.file->file.fd(), text)) return true;
+  log_failed_write(request, *built.file);
+  return false;
+}
+
+bool append(Request& request, BuiltBody& built, std::string_view text) {
+  if (text.size() <= built.memory_max - built.text.size()) {
+    built.text += text;
+    return true;
+  }
+  if (!write_out(request, built, built.text)) return false;
+  built.text.clear();
+  return write_out(request, built, text);
+}
+
+bool use_built_body(Request& request, BuiltBody built) {
+  if (!built.file) {
+    use_body(request, *request.arena().make<http::BytesBody>(Slice::copy_of(built.text)), built.text.size());
+    return true;
+  }
+  if (!write_out(request, built, built.text)) return false;
+  OpenedSpool& file = *built.file;
+  use_body(request, *request.arena().make<http::FileBody>(file.file, 0u, built.file_bytes), built.file_bytes);
+  request.spooled_body->set_whole_file_name(request.arena().copy(file.name));
+  file.unlink_at_end = conf<http::CoreConf>(request).client_body_in_file_only != http::BodyInFile::on;
+  request.slot<BodyState>().files.push_back(std::move(file));
+  return true;
+}
+
+size_t memory_of_built_body(lua_State* L, const http::CoreConf& core) {
+  size_t bytes = core.client_body_buffer_size.bytes;
+  if (lua_gettop(L) > 0) {
+    lua_Number given = luaL_checknumber(L, 1);
+    if (!(given >= 0)) luaL_error(L, "bad size argument: %s", lua_tostring(L, 1));
+    bytes = static_cast<size_t>(std::min<lua_Number>(given, 1 << 30));
+  }
+  return core.client_body_in_file_only == http::BodyInFile::off ? bytes : 0;
+}
+
 int init_body(lua_State* L) {
+  check_count(L, 0, 1, "expecting 0 or 1 argument but seen %d");
   Request& request = request_of(L);
-  if (lua_gettop(L) > 0 && luaL_checknumber(L, 1) < 0) return luaL_error(L, "bad size argument: %s", lua_tostring(L, 1));
+  size_t memory_max = memory_of_built_body(L, conf<http::CoreConf>(request));
   must_be_read(L, request);
-  BodyState& state = request.slot<BodyState>();
-  state.building.clear();
-  state.is_building = true;
+  request.slot<BodyState>().built.emplace(memory_max);
   return 0;
 }
 
@@ -190,19 +263,20 @@ int append_body(lua_State* L) {
   check_count(L, 1, 1, "expecting 1 arguments but seen %d");
   Request& request = request_of(L);
   std::string_view text = check_text(L, 1);
-  BodyState& state = request.slot<BodyState>();
-  if (!state.is_building) return luaL_error(L, "request_body not initialized");
-  state.building.push_back(Slice(request.arena().copy(text)));
-  return 0;
+  auto& built = request.slot<BodyState>().built;
+  if (!built) return luaL_error(L, "request_body not initialized");
+  if (append(request, *built, text)) return 0;
+  built.reset();  // a piece is missing
+  return luaL_error(L, "fail to write file");
 }
 
 int finish_body(lua_State* L) {
   Request& request = request_of(L);
-  BodyState& state = request.slot<BodyState>();
-  if (!state.is_building) return luaL_error(L, "request_body not initialized");
-  state.is_building = false;
-  uint64_t bytes = state.building.size();
-  use_body(request, *request.arena().make<http::BytesBody>(std::move(state.building)), bytes);
+  auto& built = request.slot<BodyState>().built;
+  if (!built) return luaL_error(L, "request_body not initialized");
+  bool is_used = use_built_body(request, std::move(*built));
+  built.reset();
+  if (!is_used) return luaL_error(L, "fail to write file");
   return 0;
 }
 

@@ -339,3 +339,90 @@ def test_a_body_that_a_copy_is_given_was_read(server, path, what):
     s = server(GIVEN)
     post(s.port, path, "a=1")
     s.wait_for_log(f"{what}: a=1 - a=1 1\\.")
+
+
+BUILT = r"""
+events {}
+http {
+    access_by_lua_no_postpone on;
+    client_body_buffer_size 1k;
+    client_body_temp_path %%PREFIX%%/bodies 1;
+    init_by_lua_block {
+        function build(size, pieces)
+            ngx.req.read_body()
+            ngx.req.init_body(unpack(size))
+            for _, piece in ipairs(pieces) do ngx.req.append_body(piece) end
+            ngx.req.finish_body()
+            local data, name = ngx.req.get_body_data(), ngx.req.get_body_file()
+            return tostring(data) .. " " .. (name and io.open(name):read("*a") or "nofile") .. " " .. ngx.var.http_content_length, name
+        end
+    }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /built { content_by_lua_block { ngx.print((build({SIZE}, {PIECES}))) } }
+        location /name { content_by_lua_block { ngx.print(select(2, build({1}, {"abc"}))) } }
+        location /only { client_body_in_file_only on; content_by_lua_block { ngx.print(select(2, build({100}, {"abc"}))) } }
+        location /passed { access_by_lua_block { build({2}, {"a", "bcd", "e", "f"}) } proxy_pass http://127.0.0.1:%%UP%%; }
+        location /captured { content_by_lua_block {
+            build({2}, {"a", "bcd", "e", "f"}) ngx.print(ngx.location.capture("/up", {method = ngx.HTTP_PUT}).body) } }
+        location /up { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /big { content_by_lua_block {
+            ngx.req.read_body() ngx.req.init_body(1024)
+            local function memory() return tonumber(io.open("/proc/self/statm"):read("*a"):match("%d+ (%d+)")) * 4 end
+            local piece, before = ("x"):rep(1024 * 1024), memory()
+            for i = 1, 64 do ngx.req.append_body(piece) end
+            ngx.req.finish_body()
+            ngx.print(ngx.var.http_content_length, " ", memory() - before) } }
+        location /unwritable { client_body_temp_path %%PREFIX%%/gone; content_by_lua_block {
+            ngx.req.read_body() ngx.req.init_body(2)
+            local function try(name, ...) return select(2, pcall(ngx.req[name], ...)) end
+            ngx.print(try("append_body", "abc"), ", ", try("append_body", "d"), ", ", try("finish_body")) } }
+    }
+}
+"""
+
+
+def start_built(server, size="", pieces="", up_port=1, **how):
+    return server(BUILT.replace("SIZE", size).replace("PIECES", pieces), UP=up_port, **how)
+
+
+def built(server, size, pieces):
+    return request(start_built(server, size, pieces).port, "GET", "/built").text
+
+
+def test_a_body_of_pieces_is_in_memory_up_to_the_size_given(server):
+    assert built(server, "8", '"1234", "", "5678"') == "12345678 nofile 8"
+    assert built(server, "8", '"1234", "56789", "0"') == "nil 1234567890 10"
+    assert built(server, "0", '"1"') == "nil 1 1"
+    assert built(server, "0", "") == "nil nofile 0"
+
+
+def test_the_usual_size_is_that_of_the_buffer(server):
+    assert built(server, "", '("x"):rep(1000), ("y"):rep(24)') == "x" * 1000 + "y" * 24 + " nofile 1024"
+    assert built(server, "", '("x"):rep(1000), ("y"):rep(25)') == "nil " + "x" * 1000 + "y" * 25 + " 1025"
+
+
+@pytest.mark.parametrize("path, is_left", [("/name", False), ("/only", True)])
+def test_the_file_of_a_body_of_pieces(server, path, is_left):
+    s = start_built(server)
+    name = request(s.port, "GET", path).text
+    assert name.startswith(s.prefix + "/bodies/")
+    wait_until(lambda: os.path.exists(name) == is_left)
+
+
+@pytest.mark.parametrize("path", ("/passed", "/captured"))
+def test_a_body_of_pieces_in_a_file_is_sent_on(server, upstream, path):
+    u = upstream(up.serve(lambda r: up.reply(content=r.body)))
+    assert post(start_built(server, up_port=u.port).port, path, "old").text == "abcdef"
+
+
+def test_a_body_of_many_pieces_takes_no_memory(server):
+    length, kilobytes = request(start_built(server).port, "GET", "/big").text.split()
+    assert length == str(64 << 20) and int(kilobytes) < 16 << 10
+
+
+def test_a_body_that_lost_a_piece_is_none(server):
+    s = start_built(server, allow_log=("temporary file",))
+    os.rmdir(s.prefix + "/gone")
+    no_more = ", request_body not initialized" * 2
+    assert request(s.port, "GET", "/unwritable").text == "fail to write file" + no_more
