@@ -224,7 +224,7 @@ static Task<Verdict> answer(Verdict verdict) { co_return verdict; }
 // Plain: a frame of its own would only wait for that of forward().
 Task<Verdict> run_proxy(Request& request) {
   const ProxyConf& conf = fairlead::conf<ProxyConf>(request);
-  ProxyRequest& proxy = request.slot<ProxySlot>().begin(conf);
+  ProxyRequest& proxy = request.slot<ProxySlot>().begin(conf, request.redirects);
   if (conf.pass.url.is_set()) {
     if (!read_runtime_url(request, proxy)) return answer(Verdict::status(500));
   } else {

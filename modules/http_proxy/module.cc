@@ -131,13 +131,15 @@ ConfResult<Unit> bind_targets(Generation& generation) {
 }
 
 Value proxy_host(Session& session, uintptr_t) {
-  const ProxySlot* slot = as_request(session).find_slot<ProxySlot>();
-  if (!slot || !slot->last) return Value::missing();
+  Request& request = as_request(session);
+  const ProxySlot* slot = request.find_slot<ProxySlot>();
+  if (!slot || !slot->holds(request)) return Value::missing();
   return Value{slot->last->host_header};
 }
 Value proxy_port(Session& session, uintptr_t) {
-  const ProxySlot* slot = as_request(session).find_slot<ProxySlot>();
-  if (!slot || !slot->last) return Value::missing();
+  Request& request = as_request(session);
+  const ProxySlot* slot = request.find_slot<ProxySlot>();
+  if (!slot || !slot->holds(request)) return Value::missing();
   return Value{slot->last->port};
 }
 // The client's X-Forwarded-For with the client's address behind it.

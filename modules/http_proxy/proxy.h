@@ -105,9 +105,15 @@ struct ProxyRequest {
 };
 
 // The module's state in a request: the last proxied target, for $proxy_host and the like.
+// An internal redirect leaves it behind.
 struct ProxySlot {
   std::optional<ProxyRequest> last;
-  ProxyRequest& begin(const ProxyConf& of) { return last.emplace(of); }
+  int redirects = 0;  // of the request when it was proxied
+  ProxyRequest& begin(const ProxyConf& of, int redirects_before) {
+    redirects = redirects_before;
+    return last.emplace(of);
+  }
+  bool holds(const Request& request) const { return last && redirects == request.redirects; }
 };
 
 // build.cc

@@ -59,6 +59,9 @@ http {
         location /unread { proxy_request_buffering off; proxy_pass http://127.0.0.1:%%UP%%; error_page 500 = @other; }
         location /in_a_file { client_body_buffer_size 1k; proxy_pass http://127.0.0.1:%%UP%%; error_page 500 = @other; }
         location /host { proxy_set_header X-Asked $proxy_host; proxy_pass http://127.0.0.1:%%UP%%; error_page 500 = @elsewhere; }
+        location /led { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /page { proxy_pass http://127.0.0.1:%%UP%%; error_page 404 =200 /own; }
+        location /own { return 200 "[$proxy_host$proxy_port]"; }
         location @elsewhere { proxy_set_header X-Asked $proxy_host; proxy_pass http://localhost:%%UP%%; }
         location @other { proxy_intercept_errors off; rewrite ^ /other break; proxy_pass http://127.0.0.1:%%UP%%; }
     }
@@ -74,6 +77,14 @@ def test_an_error_page_that_asks_another_upstream_sends_it_the_body(server, upst
     body = (b"0123456789" * size)[:size]
     assert post(s.port, path, body).body == body
     assert [r.target for r in u.requests] == [path, "/other"] and all(r.body == body for r in u.requests)
+
+
+def test_a_page_of_ours_in_place_of_a_reply_has_no_proxy_host(server, upstream):
+    """As in nginx."""
+    led = up.reply(200, b"", {"X-Accel-Redirect": "/own"})
+    u = upstream(up.serve(lambda r: led if r.target == "/led" else up.reply(404)))
+    s = server(AGAIN, UP=u.port)
+    assert [get(s.port, path).text for path in ("/led", "/page")] == ["[]", "[]"]
 
 
 def test_an_error_page_that_asks_another_upstream_names_it(server, upstream):
