@@ -14,6 +14,7 @@
 #include "http/conf/variables.h"
 #include "http/hooks.h"
 #include "http/message/status.h"
+#include "modules/http_grpc/cors.h"
 #include "modules/http_grpc/grpc.h"
 
 namespace fairlead {
@@ -201,12 +202,16 @@ Value status_field(Session& session, uintptr_t wants_message) {
   return Value::missing();
 }
 
-constexpr auto own_rows = std::array<Directive, 5>{
+constexpr auto own_rows = std::array<Directive, 6>{
     custom<set_pass, GrpcConf>("grpc_pass", in_location | in_location_if, words(1),
                                "Where gRPC calls are forwarded to. What else answers a call here does so as a gRPC error.")
         .takes("address"),
     slot<GrpcConf, &GrpcConf::next_peer>("grpc_next_upstream", in_http_any, "In which cases the next peer is tried."),
     slot<GrpcConf, &GrpcConf::web>("grpc_web", in_http_any, "Translate calls of gRPC-Web clients (browsers)."),
+    custom<set_web_origins, GrpcConf, &GrpcConf::web_origins>(
+        "grpc_web_allow_origin", in_http_any, words_from(1),
+        "Origins whose pages may make calls of gRPC-Web (CORS): preflights are answered here, and responses say who may see them.")
+        .takes("off | * | origin ...").usual("off"),
     slot<GrpcConf, &GrpcConf::set_headers>("grpc_set_header", in_http_any,
                                            "A header field of the call to the peer; an empty value drops it."),
     slot<GrpcConf, &GrpcConf::set_header_inherit>("grpc_set_header_inherit", in_http_any,
@@ -223,8 +228,10 @@ constexpr VariableDef variables[] = {
 };
 
 constexpr ResponseFilter filters[] = {{.stage = Stage::script, .apply = &speak_grpc, .applies = &is_wanted},
+                                      {.stage = Stage::headers, .apply = &tell_origin, .applies = &answers_origins},
                                       {.stage = Stage::content, .apply = &speak_web, .applies = &is_web}};
-constexpr Hooks hooks = {.filters = filters};
+constexpr PhaseEntry phases[] = {{.phase = Phase::preaccess, .check = &answer_preflight, .applies = &answers_origins, .leads = true}};
+constexpr Hooks hooks = {.phases = phases, .filters = filters};
 
 }  // namespace
 }  // namespace fairlead::http::grpc
