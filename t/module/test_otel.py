@@ -146,7 +146,7 @@ class Collector:
     def http(self, asked):
         self.seen.append(asked)
         self.exports.append(Export(asked.body))
-        return up.reply(200, self.answer)
+        return up.reply(int(self.status) or 200, self.answer)
 
     @property
     def spans(self):
@@ -397,6 +397,41 @@ def test_a_collector_that_refuses(traced):
     collector.status = "8"
     get(s.port, "/named")
     s.wait_for_log(r"otel: 1 spans could not be exported: the collector's grpc-status is not 0")
+
+
+@pytest.mark.parametrize("protocol, refusal", [("grpc", "14"), ("grpc", "4"), ("http", 503), ("http", 429)])
+def test_what_a_collector_cannot_take_now_is_sent_again(traced, protocol, refusal):
+    s, collector = traced("batch_size 1;", protocol)
+    collector.status = refusal
+    get(s.port, "/named?one")
+    s.wait_for_log(r"\[warn\].*otel: 1 spans will be sent again: ")
+    get(s.port, "/named?two")  # waits behind it
+    collector.wait(2)
+    collector.status = "0"
+    wait_until(lambda: counted(s, "exported") == 2, 5, "the count")
+    targets = [span.attributes["http.target"] for span in collector.spans]
+    assert targets.count("/named?one") > 1 and targets[-1] == "/named?two" and len({span.id for span in collector.spans}) == 2
+    assert counted(s, "failed") + counted(s, "dropped") == 0
+
+
+def test_what_a_collector_never_takes_is_dropped(traced):
+    s, collector = traced()
+    collector.status = "14"
+    get(s.port, "/named")
+    s.wait_for_log(r"\[error\].*otel: 1 spans could not be exported: the collector's grpc-status is not 0")
+    assert len(collector.exports) == 5
+    wait_until(lambda: counted(s, "dropped") == 1, 5, "the count")
+
+
+def test_what_would_be_sent_again_is_tried_once_more_at_the_end(traced):
+    s, collector = traced("batch_size 1;")
+    s.reload(CONF.replace("interval 50ms", "interval 1h"))
+    collector.status = "14"
+    get(s.port, "/named")
+    s.wait_for_log(r"otel: 1 spans will be sent again: ")
+    collector.status = "0"
+    s.quit()
+    assert len(collector.exports) == 2 and "spans were dropped" not in s.log()
 
 
 def field(number, value):
