@@ -30,7 +30,7 @@ Incoming read_incoming(const OtelConf& own, const Headers& fields) {
     if (!(own.used_formats() & static_cast<uint8_t>(format))) continue;
     Incoming incoming = read_context(format, fields);
     if (incoming.span) return incoming;
-    if (!decided.sampled) decided.sampled = incoming.sampled;
+    if (!decided.sampled) decided = incoming;
   }
   return decided;
 }
@@ -66,11 +66,11 @@ void take_parent(Request& request, Trace& trace) {
   trace.has_read = true;
   Incoming incoming = read_incoming(own, request.head.headers);
   trace.sampled_before = incoming.sampled;
-  if (!incoming.span) return;
   SpanId span_id = trace.own.span_id;
-  trace.own = *incoming.span;
+  if (incoming.span) trace.own = *incoming.span;
   trace.own.span_id = span_id;
-  trace.parent = std::move(incoming.span);
+  trace.own.is_debug = incoming.is_debug;
+  if (incoming.span) trace.parent = std::move(incoming.span);
 }
 
 Trace& made_trace(Request& request) {
