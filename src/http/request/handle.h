@@ -37,10 +37,7 @@ class Handling final : public Resumable, public Completion {
     return fault ? sink.refuse(request_, *fault, verdict_, rest_) : sink.begin(request_, verdict_, rest_);
   }
   // In place of both, for a request whose client gave it up before it could begin: all that is left to do is the log.
-  void give_up() {
-    (void)prepare(request_);
-    has_left_ = true;
-  }
+  void give_up();
   // What they came to: the answer, or the phases again for another URI or location.
   bool try_answer();
 
