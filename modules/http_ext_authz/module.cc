@@ -83,8 +83,11 @@ Verdict deny(Request& request, const Answer& answer) {
     return Verdict::status(answer.status == 401 ? 401 : 403);
   }
   tell_client(request, answer.to_client);
-  if (answer.body.empty() && (answer.status == 401 || answer.status == 403)) return Verdict::status(answer.status);
-  return answer_with(request, answer.status, answer.content_type.empty() ? "text/plain" : answer.content_type, answer.body);
+  bool is_bodiless = answer.body.empty() && answer.unsent_bytes <= 0;
+  if (is_bodiless && (answer.status == 401 || answer.status == 403)) return Verdict::status(answer.status);
+  Verdict verdict = answer_with(request, answer.status, answer.content_type.empty() ? "text/plain" : answer.content_type, answer.body);
+  if (answer.unsent_bytes > 0) request.response.head.framing.content_length = answer.unsent_bytes;
+  return verdict;
 }
 
 Verdict fail(Request& request, const ExtAuthzConf& own, std::string_view rule, std::string_view reason) {
