@@ -20,6 +20,7 @@ struct Answer {
   std::string reason;                // of failed: for the log
   uint16_t status = 403;             // of denied
   std::string body, content_type;    // of denied
+  int64_t unsent_bytes = 0;          // of denied, to HEAD: of the body that another method would have got
   std::vector<FieldChange> to_upstream, to_client;
   std::vector<std::string> removed;  // names of fields that the upstream does not get
 };

@@ -206,6 +206,7 @@ Answer read_http(const Call& call, Subrequest& asked) {
     return answer;
   }
   text_of(asked.body(), answer.body);
+  if (call.request.method == Method::head) answer.unsent_bytes = asked.request().response.head.framing.content_length;
   answer.content_type = asked.fields().value(KnownHeader::content_type);
   if (answer.content_type.empty()) answer.content_type = asked.content_type();
   return answer;

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/module.h"
 #include "event/loop/child.h"
@@ -38,7 +39,7 @@ struct GivenFields : AnswerFields {};
 void apply(std::span<const FieldChange> changes, Headers& to, AddedFields& added, Request& request) {
   for (size_t i = 0; i < changes.size(); ++i) {
     const FieldChange& change = changes[i];
-    if (!may_change(change.name) || !is_field_value(change.value)) {
+    if (!may_change(change.name) || !is_field_value(change.value)) {  // of the latter, in consent there is none: unusable()
       request.logger.warn("the policy service may not set the field \"{}\"", change.name);
       continue;
     }
@@ -83,8 +84,11 @@ Verdict deny(Request& request, const Answer& answer) {
     return Verdict::status(answer.status == 401 ? 401 : 403);
   }
   tell_client(request, answer.to_client);
-  if (answer.body.empty() && (answer.status == 401 || answer.status == 403)) return Verdict::status(answer.status);
-  return answer_with(request, answer.status, answer.content_type.empty() ? "text/plain" : answer.content_type, answer.body);
+  bool is_bodiless = answer.body.empty() && answer.unsent_bytes <= 0;
+  if (is_bodiless && (answer.status == 401 || answer.status == 403)) return Verdict::status(answer.status);
+  Verdict verdict = answer_with(request, answer.status, answer.content_type.empty() ? "text/plain" : answer.content_type, answer.body);
+  if (answer.unsent_bytes > 0) request.response.head.framing.content_length = answer.unsent_bytes;
+  return verdict;
 }
 
 Verdict fail(Request& request, const ExtAuthzConf& own, std::string_view rule, std::string_view reason) {
@@ -94,9 +98,20 @@ Verdict fail(Request& request, const ExtAuthzConf& own, std::string_view rule, s
   return own.on_failure.open ? Verdict::allow() : Verdict::status(own.on_failure.status);
 }
 
+// A field that cannot be set as the service means it, and may not be left as the client means it.
+const FieldChange* unusable(const Answer& answer) {
+  for (const auto* changes : {&answer.to_upstream, &answer.to_client})
+    for (const FieldChange& change : *changes)
+      if (may_change(change.name) && !is_field_value(change.value)) return &change;
+  return nullptr;
+}
+
 Verdict decide(Request& request, const ExtAuthzConf& own, const Answer& answer) {
   switch (answer.kind) {
-    case Answer::Kind::allowed: return allow(request, own, answer);
+    case Answer::Kind::allowed:
+      if (const FieldChange* change = unusable(answer))
+        return fail(request, own, "error", format("the value of its field \"{}\" has control characters", change->name));
+      return allow(request, own, answer);
     case Answer::Kind::denied: return deny(request, answer);
     case Answer::Kind::failed: break;
   }

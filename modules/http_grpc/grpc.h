@@ -38,6 +38,7 @@ struct GrpcConf : ForwardConf, TlsClientConf, h2::PeerLimits {
   TlsClients clients;          // of the main part: those of all blocks
   Flags<NextPeer> next_peer{static_cast<uint32_t>(Next::error) | static_cast<uint32_t>(Next::timeout)};
   bool web = false;
+  std::vector<std::string_view> web_origins;  // whose pages may see replies; "*" alone: all
   std::vector<SetHeader> set_headers;
   SetHeaderInherit set_header_inherit = SetHeaderInherit::on;
   // Made by finish: names of client fields that are not passed on.

@@ -14,6 +14,7 @@
 #include "http/conf/variables.h"
 #include "http/hooks.h"
 #include "http/message/status.h"
+#include "modules/http_grpc/cors.h"
 #include "modules/http_grpc/grpc.h"
 
 namespace fairlead {
@@ -124,21 +125,50 @@ class NoBody final : public Body {
   Task<Result<Unit>> ready() override { co_return Unit(); }
 };
 
+constexpr size_t message_bytes_max = 1024;
+
+// The text of an answer that is small and in memory; nothing is sent of its body any more.
+std::string_view short_text(Response& response, Arena& arena) {
+  if (response.head.headers.has(KnownHeader::content_encoding)) return {};
+  std::optional<uint64_t> bytes = response.body ? response.body->size() : std::nullopt;
+  Chunk text;
+  if (!bytes || *bytes > message_bytes_max || response.body->poll(text) != Poll::ready) return {};
+  if (text.is_file() || text.size() != *bytes) return {};
+  std::string_view line = text.bytes.view();
+  return arena.copy(line.substr(0, line.find_last_not_of("\r\n") + 1));
+}
+
+// A script or a `return` of the configuration may have answered in the client's own words.
+bool speaks_grpc(const Response& response) {
+  const Headers::Field* type = response.head.headers.find(KnownHeader::content_type);
+  return response.head.headers.find("grpc-status") || is_grpc_type(type ? type->value : response.content_type);
+}
+
+// Whatever answered in the place of a peer (an error page, `return`, a check that denies, a fault). Not subrequests: their status is what
+// whoever made them looks at.
 void speak_grpc(Request& request) {
   Response& response = request.response;
-  if (!response.is_error_page || !is_grpc_request(request)) return;
+  if (response.is_reply || request.is_subrequest || !is_grpc_request(request)) return;
+  WebKind web = web_kind_of(request);
+  if (!response.is_error_page && speaks_grpc(response)) {
+    if (web != WebKind::none) response.content_type = web_type_of(response.content_type, web, request.arena());
+    return;
+  }
   unsigned status = response.status();
   bool late = request.fail_reason == "DT";
   Code code = late ? Code::deadline_exceeded : code_of_status(status);
   std::string_view line = status_line(status);
+  std::string_view text = response.is_error_page ? std::string_view() : short_text(response, request.arena());
   std::string_view phrase = line.size() > 15 ? line.substr(13, line.size() - 15) : std::string_view();  // behind "HTTP/1.1 502 "
   request.error_status = 0;
   response.head.status = 200;
   response.head.reason = {};
-  response.head.headers.remove_if([](const Headers::Field&) { return true; });
+  if (response.is_error_page) response.head.headers.clear();
+  response.head.headers.remove(KnownHeader::content_type);
+  response.head.headers.remove(KnownHeader::content_encoding);
   response.head.headers.add("grpc-status", request.arena().copy(format("{}", static_cast<unsigned>(code))));
-  response.head.headers.add("grpc-message", request.arena().copy(encode_message(late ? "deadline exceeded" : phrase)));
-  WebKind web = web_kind_of(request);
+  std::string_view message = late ? "deadline exceeded" : text.empty() ? phrase : text;
+  response.head.headers.add("grpc-message", request.arena().copy(encode_message(message)));
   response.content_type = web == WebKind::none ? "application/grpc" : web_type_of("application/grpc", web, request.arena());
   response.head.framing.content_length = request.head.version_major < 2 ? 0 : no_length;
   response.head_only = true;
@@ -172,10 +202,16 @@ Value status_field(Session& session, uintptr_t wants_message) {
   return Value::missing();
 }
 
-constexpr auto own_rows = std::array<Directive, 5>{
-    custom<set_pass, GrpcConf>("grpc_pass", in_location | in_location_if, words(1), "Where gRPC calls are forwarded to.").takes("address"),
+constexpr auto own_rows = std::array<Directive, 6>{
+    custom<set_pass, GrpcConf>("grpc_pass", in_location | in_location_if, words(1),
+                               "Where gRPC calls are forwarded to. What else answers a call here does so as a gRPC error.")
+        .takes("address"),
     slot<GrpcConf, &GrpcConf::next_peer>("grpc_next_upstream", in_http_any, "In which cases the next peer is tried."),
     slot<GrpcConf, &GrpcConf::web>("grpc_web", in_http_any, "Translate calls of gRPC-Web clients (browsers)."),
+    custom<set_web_origins, GrpcConf, &GrpcConf::web_origins>(
+        "grpc_web_allow_origin", in_http_any, words_from(1),
+        "Origins whose pages may make calls of gRPC-Web (CORS): preflights are answered here, and responses say who may see them.")
+        .takes("off | * | origin ...").usual("off"),
     slot<GrpcConf, &GrpcConf::set_headers>("grpc_set_header", in_http_any,
                                            "A header field of the call to the peer; an empty value drops it."),
     slot<GrpcConf, &GrpcConf::set_header_inherit>("grpc_set_header_inherit", in_http_any,
@@ -192,8 +228,10 @@ constexpr VariableDef variables[] = {
 };
 
 constexpr ResponseFilter filters[] = {{.stage = Stage::script, .apply = &speak_grpc, .applies = &is_wanted},
+                                      {.stage = Stage::headers, .apply = &tell_origin, .applies = &answers_origins},
                                       {.stage = Stage::content, .apply = &speak_web, .applies = &is_web}};
-constexpr Hooks hooks = {.filters = filters};
+constexpr PhaseEntry phases[] = {{.phase = Phase::preaccess, .check = &answer_preflight, .applies = &answers_origins, .leads = true}};
+constexpr Hooks hooks = {.phases = phases, .filters = filters};
 
 }  // namespace
 }  // namespace fairlead::http::grpc

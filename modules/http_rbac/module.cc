@@ -175,7 +175,8 @@ constexpr Directive rows[] = {
     custom<add_policy<&Rules::log>, RbacConf>("log", in_own_block, words(1), "A policy: requests that it matches are logged and counted.")
         .block().many().takes("name"),
     custom<add_from, RbacConf>("from", in_own_inner_block, words_from(1),
-                               "Names of the client's verified certificate: URIs, DNS names (of any case), the subject; * is any.")
+                               "Names of the client's verified certificate: URIs, DNS names (of any case), the subject; * is any. "
+                               "A SPIFFE ID beside another URI lets nobody in.")
         .many().takes(pattern_list),
     custom<add_networks, RbacConf>("networks", in_own_inner_block, words_from(1), "Networks that the client's address is in.")
         .many().takes("network ..."),

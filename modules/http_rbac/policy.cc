@@ -71,13 +71,14 @@ static bool any_matches(const std::vector<Pattern>& patterns, std::string_view s
   return std::any_of(patterns.begin(), patterns.end(), [&](const Pattern& pattern) { return pattern.matches(subject, letters); });
 }
 
-static bool names_match(const std::vector<Pattern>& patterns, const std::vector<std::string>& names, Case letters) {
-  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return any_matches(patterns, name, letters); });
-}
-
-static bool is_from(const std::vector<Pattern>& from, const PeerIdentity& who) {
-  return names_match(from, who.uris, Case::counts) || names_match(from, who.dns_names, Case::ignored) ||
-         any_matches(from, who.subject, Case::counts);
+// A denial holds for every name that the certificate has, consent only for those that say who it is.
+static bool is_from(const Policy& policy, const PeerIdentity& who) {
+  auto holds = [&](const std::vector<std::string>& names, Case letters) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return (policy.denies || who.is_known_as(name)) && any_matches(policy.from, name, letters);
+    });
+  };
+  return holds(who.uris, Case::counts) || holds(who.dns_names, Case::ignored) || any_matches(policy.from, who.subject, Case::counts);
 }
 
 static bool field_holds(const FieldCondition& condition, const Headers& headers) {
@@ -90,7 +91,7 @@ static bool field_holds(const FieldCondition& condition, const Headers& headers)
 }
 
 bool Policy::matches(const Asked& asked) const {
-  if (!from.empty() && (!asked.identity.is_verified || !is_from(from, asked.identity))) return false;
+  if (!from.empty() && (!asked.identity.is_verified || !is_from(*this, asked.identity))) return false;
   auto contains = [&](const Cidr& network) { return network.contains(asked.client); };
   if (!networks.empty() && std::none_of(networks.begin(), networks.end(), contains)) return false;
   if (!methods.empty() && std::find(methods.begin(), methods.end(), asked.method) == methods.end()) return false;

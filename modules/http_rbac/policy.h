@@ -54,7 +54,7 @@ struct Asked {
 struct Policy {
   bool denies = false;
   std::string_view name;
-  std::vector<Pattern> from;             // names of a verified certificate: URIs first, then DNS names, then the subject
+  std::vector<Pattern> from;             // names of a verified certificate: URIs, DNS names, the subject
   std::vector<Cidr> networks;
   std::vector<std::string_view> methods;
   std::vector<Pattern> paths, hosts;

@@ -6,6 +6,7 @@
 
 #include "event/worker.h"
 #include "http/conf/core_conf.h"
+#include "http/request/given_up.h"
 #include "http/request/read_body.h"
 #include "http/request/request.h"
 #include "http/request/response.h"
@@ -184,6 +185,7 @@ bool is_set(const Block& block) { return conf<LuaConf>(block).*Member != nullptr
 // -- hooks that must not wait --
 
 Verdict run_log(Request& request) {
+  if (http::is_given_up(request)) return Verdict::next();
   http::While doing(request, "logging request");
   Scope scope(vm_of(request), Hook::log, &request, request.logger);
   run_plain(scope, *conf<LuaConf>(request).log);

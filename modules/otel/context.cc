@@ -17,6 +17,7 @@ constexpr size_t state_members_max = 32;     // W3C Trace Context, 3.3.1.1
 constexpr std::string_view traceparent = "traceparent", tracestate = "tracestate", b3 = "b3";
 constexpr std::string_view b3_trace = "X-B3-TraceId", b3_span = "X-B3-SpanId", b3_parent = "X-B3-ParentSpanId";
 constexpr std::string_view b3_sampled = "X-B3-Sampled", b3_flags = "X-B3-Flags";
+constexpr std::string_view debug = "d";  // as a decision of b3
 
 // Lower-case hex of exactly these bytes, not all of them zero.
 template <size_t Size>
@@ -75,7 +76,8 @@ Incoming read_w3c(const Headers& fields) {
 Incoming read_b3_fields(const Headers& fields) {
   Incoming incoming;
   incoming.sampled = b3_decision(value_of(fields, b3_sampled));
-  if (value_of(fields, b3_flags) == "1") incoming.sampled = true;
+  incoming.is_debug = value_of(fields, b3_flags) == "1";
+  if (incoming.is_debug) incoming.sampled = true;
   SpanContext span;
   if (!read_b3_trace(value_of(fields, b3_trace), span.trace_id) || !read_id(value_of(fields, b3_span), span.span_id)) return incoming;
   span.flags = incoming.sampled.value_or(false) ? flag_sampled : 0;
@@ -87,8 +89,10 @@ void write_b3_fields(const SpanContext& context, const SpanId* parent, Headers& 
   Arena& arena = fields.arena();
   fields.set(b3_trace, hex_in(arena, bytes_of(context.trace_id)));
   fields.set(b3_span, hex_in(arena, bytes_of(context.span_id)));
-  fields.set(b3_sampled, context.is_sampled() ? "1" : "0");
-  fields.remove(b3_flags);
+  bool is_debug = context.is_sampled() && context.is_debug;  // which implies the decision
+  fields.remove(is_debug ? b3_sampled : b3_flags);
+  if (is_debug) fields.set(b3_flags, "1");
+  else fields.set(b3_sampled, context.is_sampled() ? "1" : "0");
   if (parent) fields.set(b3_parent, hex_in(arena, bytes_of(*parent)));
   else fields.remove(b3_parent);
 }
@@ -119,6 +123,7 @@ Incoming parse_b3(std::string_view text) {
   Incoming incoming;
   if (text.size() <= 1) {
     incoming.sampled = b3_decision(text);
+    incoming.is_debug = text == debug;
     return incoming;
   }
   std::string_view parts[4];
@@ -134,6 +139,7 @@ Incoming parse_b3(std::string_view text) {
   if (count > 2) {
     incoming.sampled = b3_decision(parts[2]);
     if (!incoming.sampled) return Incoming();
+    incoming.is_debug = parts[2] == debug;
   }
   if (count > 3 && !read_id(parts[3], parent)) return Incoming();
   span.flags = incoming.sampled.value_or(false) ? flag_sampled : 0;
@@ -161,7 +167,11 @@ void write_context(Format format, const SpanContext& context, const SpanId* pare
       else fields.set(tracestate, context.state);
       return;
     }
-    case Format::b3: fields.set(b3, arena.join({trace, "-", span, context.is_sampled() ? "-1" : "-0"})); return;
+    case Format::b3: {
+      std::string_view decision = !context.is_sampled() ? "0" : context.is_debug ? debug : "1";
+      fields.set(b3, arena.join({trace, "-", span, "-", decision}));
+      return;
+    }
     case Format::b3multi: write_b3_fields(context, parent, fields); return;
   }
 }

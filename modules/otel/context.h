@@ -26,6 +26,7 @@ struct SpanContext {
   TraceId trace_id{};
   SpanId span_id{};
   uint8_t flags = 0;
+  bool is_debug = false;   // B3's wish that nobody leaves the trace out; holds with flag_sampled only
   std::string_view state;  // tracestate, as it came; of W3C only
 
   bool is_sampled() const { return flags & flag_sampled; }
@@ -35,6 +36,7 @@ struct SpanContext {
 struct Incoming {
   std::optional<SpanContext> span;
   std::optional<bool> sampled;
+  bool is_debug = false;  // B3's, with or without a trace
 };
 
 enum class Format : uint8_t { w3c = 1, b3 = 2, b3multi = 4 };

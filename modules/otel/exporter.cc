@@ -23,6 +23,14 @@ constexpr std::string_view grpc_path = "/opentelemetry.proto.collector.trace.v1.
 constexpr uint64_t farewell_ms = 1000;
 constexpr size_t arena_bytes = 1024;      // of one export: keys, names
 constexpr size_t reason_bytes_max = 512;  // of what a collector says, in the log
+constexpr unsigned refusals_max = 5;      // of a batch; then it is dropped
+
+// What a collector may answer otherwise later (OTLP 1.x, "Failures").
+bool may_change(unsigned http_status) { return http_status == 429 || (http_status >= 502 && http_status <= 504); }
+bool may_change(std::string_view grpc_status) {
+  constexpr std::string_view retryable[] = {"1", "4", "10", "11", "14", "15"};
+  return std::find(std::begin(retryable), std::end(retryable), grpc_status) != std::end(retryable);
+}
 
 const OtelConf& http_conf(Worker& worker) { return conf<OtelConf>(*http_block_of(worker.generation())->block); }
 
@@ -35,6 +43,7 @@ Exporter::Exporter(Worker& worker)
     : worker_(worker),
       conf_(http_conf(worker)),
       interval_(*this),
+      pause_(*this),
       pool_(worker.loop(), PoolLimits{.idle_max = 1}),
       idle_(worker.loop()),
       sending_(worker.loop()) {
@@ -71,28 +80,41 @@ void Exporter::send_filled() {
   interval_.disarm();
   if (filling_.count == 0) return;
   waiting_.push_back(std::exchange(filling_, Batch()));
-  if (!idle_.is_set()) return;
+  if (!pause_.armed()) begin_sending();
+}
+
+void Exporter::begin_sending() {
+  if (!idle_.is_set() || waiting_.empty()) return;
   idle_.reset();
   sending_.spawn(send_waiting());
 }
 
+// Then it is sent again at the next interval, those behind it too.
+bool Exporter::is_kept(Batch& batch, const Exported& exported) {
+  if (!exported.is_refused || ++batch.refusals == refusals_max) return false;
+  worker_.loop().arm(pause_, conf_.exporter->interval_ms);
+  logger().warn("otel: {} spans will be sent again: {}", batch.count, exported.why);
+  return true;
+}
+
 Task<Unit> Exporter::send_waiting() {
   while (!waiting_.empty()) {
-    // It makes room only when it is through; until then its count stays there.
-    Batch batch{std::move(waiting_.front().spans), waiting_.front().count};
+    Batch& batch = waiting_.front();  // makes room when it is through
     Arena::Owner arena = Arena::open(arena_bytes);
     auto sent = co_await send(batch, *arena);
+    if (sent && is_kept(batch, *sent)) break;
+    bool is_through = sent && !sent->is_refused;
+    if (is_through && sent->rejected != 0) count("rejected", sent->rejected);
+    count(!sent ? "failed" : sent->is_refused ? "dropped" : "exported", is_through ? batch.count - sent->rejected : batch.count);
+    if (!is_through) logger().error("otel: {} spans could not be exported: {}", batch.count, sent ? sent->why : sent.error().what);
     waiting_.pop_front();
-    if (sent && *sent != 0) count("rejected", *sent);
-    count(sent ? "exported" : "failed", sent ? batch.count - *sent : batch.count);
-    if (!sent) logger().error("otel: {} spans could not be exported: {}", batch.count, sent.error().what);
     if (dropped_ != 0) logger().warn("otel: {} spans were dropped", std::exchange(dropped_, 0));
   }
   idle_.set();
   co_return Unit();
 }
 
-Task<Result<size_t>> Exporter::send(const Batch& batch, Arena& arena) {
+Task<Result<Exporter::Exported>> Exporter::send(const Batch& batch, Arena& arena) {
   auto to = co_await address();
   if (!to) co_return to.error();
   FetchPlan plan = plan_for(*to, arena);
@@ -149,28 +171,37 @@ FetchPlan Exporter::plan_for(const Addr& to, Arena& arena) const {
 }
 
 // A collector that took the export may have rejected spans of it. An answer that is no message counts as consent: the spans are there.
-Result<size_t> Exporter::judge(const Fetched& reply, size_t sent) const {
+Result<Exporter::Exported> Exporter::judge(const Fetched& reply, size_t sent) const {
+  auto refused = [](bool may_change, const char* why) -> Result<Exported> {
+    if (may_change) return Exported{0, true, why};
+    return Error{Fault::unavailable, Side::upstream, 0, why};
+  };
   bool is_grpc = conf_.exporter->protocol == ExportProtocol::grpc;
-  if (reply.head->status != 200) return Error{Fault::unavailable, Side::upstream, 0, "the collector answered with another status than 200"};
-  if (is_grpc && reply.last_field("grpc-status") != "0") {
-    logger().info("otel: grpc-status {}: {}", reply.last_field("grpc-status"), reply.last_field("grpc-message"));
-    return Error{Fault::unavailable, Side::upstream, 0, "the collector's grpc-status is not 0"};
+  unsigned status = reply.head->status;
+  if (status != 200) return refused(may_change(status), "the collector answered with another status than 200");
+  std::string_view grpc_status = is_grpc ? reply.last_field("grpc-status") : "0";
+  if (grpc_status != "0") {
+    logger().info("otel: grpc-status {}: {}", grpc_status, reply.last_field("grpc-message"));
+    return refused(may_change(grpc_status), "the collector's grpc-status is not 0");
   }
   std::optional<Rejected> rejected = read_response(is_grpc ? grpc_unframed(reply.body).message : std::string_view(reply.body));
-  if (!rejected || (rejected->spans == 0 && rejected->why.empty())) return size_t{0};
+  if (!rejected || (rejected->spans == 0 && rejected->why.empty())) return Exported();
   size_t count = std::min<uint64_t>(rejected->spans, sent);
   logger().warn("otel: the collector rejected {} of {} spans: \"{}\"", count, sent, as_utf8(rejected->why, '?', reason_bytes_max));
-  return count;
+  return Exported{count};
 }
 
 Task<Unit> Exporter::flush() {
+  pause_.disarm();
   send_filled();
+  begin_sending();
   co_await idle_.wait(worker_.loop().deadline(farewell_ms));
   co_return Unit();
 }
 
 void Exporter::stop() {
   interval_.disarm();
+  pause_.disarm();
   sending_.cancel();
   pool_.clear();
   size_t lost = std::exchange(filling_, Batch()).count;

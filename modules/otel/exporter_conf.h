@@ -34,7 +34,10 @@ inline constexpr std::array exporter_own_rows = {
         .takes("file"),
     custom<set_protocol, OtelConf>("protocol", in_own_block, words(1), "OTLP over gRPC or over HTTP.").takes("grpc | http"),
     custom<add_header, OtelConf>("header", in_own_block, words(2), "A field of each export request.").many().takes("name value"),
-    custom<set_exporter_time, OtelConf>("interval", in_own_block, words(1), "Longest time between two exports. Default 5s.").takes("time"),
+    custom<set_exporter_time, OtelConf>(
+        "interval", in_own_block, words(1),
+        "Longest time between two exports; also the time until what a collector cannot take now is sent again, in five tries. Default 5s.")
+        .takes("time"),
     custom<set_exporter_time, OtelConf>("timeout", in_own_block, words(1), "Longest time of an export. Default 10s.").takes("time"),
     custom<set_exporter_number, OtelConf>("batch_size", in_own_block, words(1), "Most spans of a batch of a worker. Default 512.")
         .takes("number"),

@@ -87,6 +87,11 @@ Verdict decide(Request& request) {
   return Verdict::next();
 }
 
+bool injects_tries(const Block& block) {
+  return may_record(block) && conf<OtelConf>(block).upstream_spans && conf<OtelConf>(block).injects();
+}
+bool begin_try(Request& request, TryRecord& record) { return !request.is_subrequest && inject_try(request, record); }
+
 Verdict record(Request& request) {
   if (request.is_subrequest || !decide_trace(request).is_recorded) return Verdict::next();
   Exporter& exporter = request.worker().state<Exporter>();
@@ -164,7 +169,8 @@ constexpr std::array own_rows = {
     custom<add_attribute, OtelConf, &OtelConf::attributes>("otel_span_attr", in_http_any, words(2), "An attribute of the span.")
         .many()
         .takes("name value"),
-    slot<OtelConf, &OtelConf::upstream_spans>("otel_upstream_spans", in_http_any, "Each try on a peer is a span of its own, too."),
+    slot<OtelConf, &OtelConf::upstream_spans>("otel_upstream_spans", in_http_any,
+                                              "Each try on a peer is a span of its own, too, whose context is what the peer gets."),
     slot<OtelConf, &OtelConf::service_name>("otel_service_name", in_http, "The service whose spans these are."),
     custom<add_resource, OtelConf, &OtelConf::resource>("otel_resource_attr", in_http, words(2), "An attribute of the service.")
         .many()
@@ -189,7 +195,8 @@ constexpr PhaseEntry phases[] = {
     {.phase = Phase::rewrite, .check = decide, .applies = is_wanted},
     {.phase = Phase::log, .check = record, .applies = may_record},
 };
-constexpr Hooks http_hooks = {.phases = phases};
+constexpr ForwardHook around_tries[] = {{.begin = begin_try, .applies = injects_tries}};
+constexpr Hooks http_hooks = {.phases = phases, .forward = around_tries};
 constexpr event::Hooks event_hooks = {.finish = finish, .stop = stop};
 
 }  // namespace

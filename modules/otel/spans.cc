@@ -5,8 +5,6 @@
 #include "core/base/clock.h"
 #include "core/base/format.h"
 #include "core/conf/session_vars.h"
-#include "event/net/upstreams.h"
-#include "event/worker.h"
 #include "http/conf/location.h"
 #include "http/request/client_facts.h"
 #include "modules/otel/protobuf.h"
@@ -118,9 +116,7 @@ void write_own(Request& request, const OtelConf& own, const Trace& trace, ProtoW
 }
 
 void write_try(Request& request, const OtelConf& own, const Trace& trace, const TryRecord& record, ProtoWriter& to) {
-  SpanId id;
-  uint64_t word = request.worker().state<Upstreams>().random().next() | 1;  // zero means "none"
-  for (size_t at = 0; at < id.size(); ++at) id[at] = static_cast<char>(word >> 8 * at);
+  SpanId id = span_of_try(request, record);
   to.bytes(span_field::trace_id, bytes_of(trace.own.trace_id));
   to.bytes(span_field::span_id, bytes_of(id));
   to.bytes(span_field::parent_id, bytes_of(trace.own.span_id));

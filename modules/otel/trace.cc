@@ -30,9 +30,31 @@ Incoming read_incoming(const OtelConf& own, const Headers& fields) {
     if (!(own.used_formats() & static_cast<uint8_t>(format))) continue;
     Incoming incoming = read_context(format, fields);
     if (incoming.span) return incoming;
-    if (!decided.sampled) decided.sampled = incoming.sampled;
+    if (!decided.sampled) decided = incoming;
   }
   return decided;
+}
+
+// The spans of tries whose peers were told of them.
+struct TrySpan {
+  const TryRecord* record;
+  SpanId id;
+  const TrySpan* next;
+};
+struct TrySpans {
+  const TrySpan* last = nullptr;
+};
+
+SpanId new_span_id(Request& request) {
+  SpanId id;
+  fill(id, request.worker().state<Upstreams>().random());
+  return id;
+}
+
+void write_formats(Request& request, const SpanContext& context, const SpanId* parent) {
+  uint8_t formats = conf<OtelConf>(request).used_formats();
+  for (Format format : all_formats)
+    if (formats & static_cast<uint8_t>(format)) write_context(format, context, parent, request.head.headers);
 }
 
 bool is_on(std::string_view text) { return text == "on" || text == "1"; }
@@ -44,11 +66,11 @@ void take_parent(Request& request, Trace& trace) {
   trace.has_read = true;
   Incoming incoming = read_incoming(own, request.head.headers);
   trace.sampled_before = incoming.sampled;
-  if (!incoming.span) return;
   SpanId span_id = trace.own.span_id;
-  trace.own = *incoming.span;
+  if (incoming.span) trace.own = *incoming.span;
   trace.own.span_id = span_id;
-  trace.parent = std::move(incoming.span);
+  trace.own.is_debug = incoming.is_debug;
+  if (incoming.span) trace.parent = std::move(incoming.span);
 }
 
 Trace& made_trace(Request& request) {
@@ -102,10 +124,25 @@ bool is_sampled(Request& request) {
 
 void inject(Request& request) {
   const Trace& trace = decide_trace(request);
-  const SpanId* parent = trace.parent ? &trace.parent->span_id : nullptr;
-  uint8_t formats = conf<OtelConf>(request).used_formats();
-  for (Format format : all_formats)
-    if (formats & static_cast<uint8_t>(format)) write_context(format, trace.own, parent, request.head.headers);
+  write_formats(request, trace.own, trace.parent ? &trace.parent->span_id : nullptr);
+}
+
+bool inject_try(Request& request, TryRecord& record) {
+  const Trace& trace = decide_trace(request);
+  if (!trace.is_recorded) return false;
+  TrySpans& spans = request.slot<TrySpans>();
+  spans.last = request.arena().make<TrySpan>(TrySpan{&record, new_span_id(request), spans.last});
+  SpanContext context = trace.own;
+  context.span_id = spans.last->id;
+  write_formats(request, context, &trace.own.span_id);
+  return true;
+}
+
+SpanId span_of_try(Request& request, const TryRecord& record) {
+  const auto* spans = request.find_slot<TrySpans>();
+  for (const TrySpan* span = spans ? spans->last : nullptr; span; span = span->next)
+    if (span->record == &record) return span->id;
+  return new_span_id(request);
 }
 
 }  // namespace fairlead::http::otel

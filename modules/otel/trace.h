@@ -38,5 +38,9 @@ bool is_sampled(Request& request);
 
 // Puts the context of this server's span into the request's fields, for whoever it is passed on to, in the formats of its location.
 void inject(Request& request);
+// Of a try that will be a span of its own: puts its context there. False: the request is not recorded, this server's span stays.
+bool inject_try(Request& request, TryRecord& record);
+// The span of that try; made now if it was not injected.
+SpanId span_of_try(Request& request, const TryRecord& record);
 
 }  // namespace fairlead::http::otel

@@ -48,7 +48,7 @@ struct ResponseFilter {
 
 // Around each try on a peer.
 struct ForwardHook {
-  // Before the peer is connected to. False refuses the attempt.
+  // Before its request is sent. True: fields of the client's request were changed for it, and its head is made anew.
   bool (*begin)(Request& request, TryRecord& record) = nullptr;
   // When its result is known, or the attempt was destroyed.
   void (*end)(Request& request, const TryRecord& record) = nullptr;

@@ -125,6 +125,24 @@ def test_a_request_that_comes_with_its_end_is_logged_and_not_forwarded(server, u
     assert not u.connections
 
 
+@pytest.mark.parametrize("end", [end_with_reset, end_with_connection])
+def test_its_log_phase_has_no_script(server, end):
+    """A script settles there what its earlier hooks began; those have not run."""
+    s = start(server, more='''lua_shared_dict counts 64k;
+        rewrite_by_lua_block { ngx.shared.counts:incr("open", 1, 0) }
+        log_by_lua_block { ngx.log(ngx.WARN, ngx.var.uri, " leaves ", ngx.shared.counts:incr("open", -1, 0)) }''')
+    (worker,) = s.wait_workers()
+    os.kill(worker, signal.SIGSTOP)
+    with RawH2(s.port) as c:
+        end(c)
+        os.kill(worker, signal.SIGCONT)
+        wait_until(lambda: s.read("logs/facts") == "/up 499 \n", 5, "its line in the log")
+    with H2Client(s.port) as c:
+        assert c.get("/big").status == 200
+    s.wait_for_log("/big leaves 0")
+    assert "/up leaves" not in s.log()
+
+
 def test_a_head_that_comes_with_the_end_of_its_connection_is_logged(server):
     s = start(server)
     with RawH2(s.port) as c:

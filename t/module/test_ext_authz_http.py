@@ -70,7 +70,8 @@ class Service:
             self.hold.wait(60)
         status = int(request.target.partition("status=")[2][:3] or 200)
         body = b"" if status in (204, 304) or request.method == "HEAD" else self.body
-        return up.reply(status, body, headers=self.fields + [("Content-Type", "text/x")])
+        length = len(self.body) if request.method == "HEAD" else None
+        return up.reply(status, body, headers=self.fields + [("Content-Type", "text/x")], length=length)
 
 
 class World:
@@ -128,7 +129,8 @@ def test_fields_for_the_service(w):
 
 def test_methods_and_addresses(w):
     assert request(w.port, "HEAD", "/x").status == 200
-    assert request(w.port, "HEAD", "/x?status=403").status == 403
+    denied = request(w.port, "HEAD", "/x?status=403")
+    assert (denied.status, denied.header("Content-Length"), denied.header("Content-Type")) == (403, str(len(w.service.body)), "text/x")
     assert get(w.port, "/plain?status=200").status == 200
     assert [(a.method, a.target) for a in w.service.asked] == [
         ("HEAD", "/check/x"), ("HEAD", "/check/x?status=403"), ("GET", "/plain?status=200")]

@@ -23,6 +23,9 @@ http {
         interval 50ms;
         %%EXPORTER%%
     }
+    upstream both { server 127.0.0.1:%%DEAD%% max_fails=0; server 127.0.0.1:%%UP%% backup; }
+    upstream busy { server 127.0.0.1:%%UP%%; server 127.0.0.1:%%UP%%; server 127.0.0.1:%%UP%%; }
+    upstream none { server 127.0.0.1:%%DEAD%% down; }
     otel_service_name shop;
     otel_resource_attr deployment.environment test;
     otel_trace on;
@@ -38,9 +41,14 @@ http {
         location /like_parent { otel_trace $otel_parent_sampled; otel_trace_context extract; return 200; }
         location /bad { return 503; }
         location /tries { otel_upstream_spans on; proxy_pass http://both; }
+        location /told {
+            otel_upstream_spans on; trace_context w3c b3 b3multi;
+            proxy_pass http://busy; proxy_next_upstream http_503 non_idempotent; auth_request /inner;
+        }
+        location = /inner { proxy_pass http://127.0.0.1:%%UP%%/inner; }
+        location /nobody { otel_upstream_spans on; proxy_pass http://none; }
         location /metrics { otel_trace off; metrics; }
     }
-    upstream both { server 127.0.0.1:%%DEAD%% max_fails=0; server 127.0.0.1:%%UP%% backup; }
 }
 """
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -138,7 +146,7 @@ class Collector:
     def http(self, asked):
         self.seen.append(asked)
         self.exports.append(Export(asked.body))
-        return up.reply(200, self.answer)
+        return up.reply(int(self.status) or 200, self.answer)
 
     @property
     def spans(self):
@@ -158,12 +166,13 @@ def traced(server, upstream, h2_upstream):
         else:
             at = upstream(up.serve(collector.http), tls=tls)
             exporter += "protocol http;"
-        u = upstream(up.serve(lambda request: up.reply(200, request.header("traceparent") or "none")))
+        u = upstream(up.serve(lambda request: up.reply(503 if request.target.startswith("/told?fail") and len(u.requests) < 4 else 200,
+                                                       request.header("traceparent") or "none")))
         dead = upstream()
         dead.refuse()
         endpoint = names.pop("endpoint", "127.0.0.1:%d") % at.port
         s = server(CONF, ENDPOINT=endpoint, EXPORTER=exporter, UP=u.port, DEAD=dead.port, **names)
-        collector.upstream = at
+        collector.upstream, collector.app = at, u
         s.wait_workers()
         return s, collector
     return start
@@ -282,6 +291,29 @@ def test_tries_are_spans_where_they_are_wanted(traced):
     assert own.start <= first.start <= first.end <= second.end <= own.end + 1_000_000
 
 
+@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"a body")])
+def test_a_peer_is_told_of_the_span_of_its_try(traced, method, body):
+    s, collector = traced()
+    assert request(s.port, method, "/told?fail", body=body, headers={"traceparent": f"00-{TRACE}-{SPAN}-01"}).status == 200
+    own, *tries = collector.wait(4)
+    inner, *told = collector.app.requests
+    assert len(told) == len(tries) == 3 and len({span.id for span in (own, *tries)}) == 4
+    for span, seen in zip(tries, told):
+        assert (span.trace, span.parent) == (TRACE, own.id)
+        assert seen.header("traceparent") == f"00-{TRACE}-{span.id}-01" and seen.header("b3") == f"{TRACE}-{span.id}-1"
+        assert (seen.header("X-B3-SpanId"), seen.header("X-B3-ParentSpanId")) == (span.id, own.id)
+        assert (seen.target, seen.body) == ("/told?fail", body or b"")
+    assert inner.header("traceparent") == f"00-{TRACE}-{own.id}-01", "a part of this server's work"
+
+
+def test_a_try_without_a_peer_begins_when_it_was_made(traced):
+    s, collector = traced()
+    before = time.time_ns()
+    assert get(s.port, "/nobody").status == 502
+    own, tried = collector.wait(2)
+    assert before - 2_000_000_000 < own.start <= tried.start <= tried.end and tried.failed
+
+
 def test_bytes_that_are_no_text_and_long_values(traced):
     s, collector = traced("attribute_size 16;")
     with Client(s.port) as client:
@@ -365,6 +397,41 @@ def test_a_collector_that_refuses(traced):
     collector.status = "8"
     get(s.port, "/named")
     s.wait_for_log(r"otel: 1 spans could not be exported: the collector's grpc-status is not 0")
+
+
+@pytest.mark.parametrize("protocol, refusal", [("grpc", "14"), ("grpc", "4"), ("http", 503), ("http", 429)])
+def test_what_a_collector_cannot_take_now_is_sent_again(traced, protocol, refusal):
+    s, collector = traced("batch_size 1;", protocol)
+    collector.status = refusal
+    get(s.port, "/named?one")
+    s.wait_for_log(r"\[warn\].*otel: 1 spans will be sent again: ")
+    get(s.port, "/named?two")  # waits behind it
+    collector.wait(2)
+    collector.status = "0"
+    wait_until(lambda: counted(s, "exported") == 2, 5, "the count")
+    targets = [span.attributes["http.target"] for span in collector.spans]
+    assert targets.count("/named?one") > 1 and targets[-1] == "/named?two" and len({span.id for span in collector.spans}) == 2
+    assert counted(s, "failed") + counted(s, "dropped") == 0
+
+
+def test_what_a_collector_never_takes_is_dropped(traced):
+    s, collector = traced()
+    collector.status = "14"
+    get(s.port, "/named")
+    s.wait_for_log(r"\[error\].*otel: 1 spans could not be exported: the collector's grpc-status is not 0")
+    assert len(collector.exports) == 5
+    wait_until(lambda: counted(s, "dropped") == 1, 5, "the count")
+
+
+def test_what_would_be_sent_again_is_tried_once_more_at_the_end(traced):
+    s, collector = traced("batch_size 1;")
+    s.reload(CONF.replace("interval 50ms", "interval 1h"))
+    collector.status = "14"
+    get(s.port, "/named")
+    s.wait_for_log(r"otel: 1 spans will be sent again: ")
+    collector.status = "0"
+    s.quit()
+    assert len(collector.exports) == 2 and "spans were dropped" not in s.log()
 
 
 def field(number, value):

@@ -96,7 +96,7 @@ def test_traces_differ(traced):
 
 
 @pytest.mark.parametrize("value, trace, sampled", [
-    (f"{TRACE}-{SPAN}-1", TRACE, "1"), (f"{TRACE}-{SPAN}-0", TRACE, "0"), (f"{TRACE}-{SPAN}-d", TRACE, "1"),
+    (f"{TRACE}-{SPAN}-1", TRACE, "1"), (f"{TRACE}-{SPAN}-0", TRACE, "0"), (f"{TRACE}-{SPAN}-d", TRACE, "d"), ("d", None, "d"),
     (f"{TRACE}-{SPAN}-1-{PARENT}", TRACE, "1"), (f"{TRACE}-{SPAN}", TRACE, "1"),
     (f"{TRACE[16:]}-{SPAN}-1", "0" * 16 + TRACE[16:], "1"),
     ("0", None, "0"), ("1", None, "1"), (f"{TRACE}-{SPAN}-x", None, "1"), (f"{TRACE}-1", None, "1"), (f"{TRACE}-{SPAN}-1-x", None, "1"),
@@ -104,15 +104,16 @@ def test_traces_differ(traced):
 def test_the_one_field_of_b3(traced, value, trace, sampled):
     s, u = traced("trace_context b3;")
     seen, logged = ask(s, u, b3=value)
-    found = re.fullmatch(r"([0-9a-f]{32})-([0-9a-f]{16})-([01])", seen.header("b3"))
+    found = re.fullmatch(r"([0-9a-f]{32})-([0-9a-f]{16})-([01d])", seen.header("b3"))
     assert found and found.group(3) == sampled and found.group(2) != SPAN
     assert found.group(1) == trace if trace else found.group(1) != TRACE
-    assert logged[:4] == [found.group(1), found.group(2), SPAN if trace else "-", sampled]
+    assert logged[:4] == [found.group(1), found.group(2), SPAN if trace else "-", sampled.replace("d", "1")]
     assert seen.header("traceparent") is None
 
 
 @pytest.mark.parametrize("fields, trace, sampled", [
-    ({"X_B3_Sampled": "1"}, TRACE, "1"), ({"X_B3_Sampled": "0"}, TRACE, "0"), ({"X_B3_Flags": "1"}, TRACE, "1"),
+    ({"X_B3_Sampled": "1"}, TRACE, "1"), ({"X_B3_Sampled": "0"}, TRACE, "0"), ({"X_B3_Flags": "1"}, TRACE, None),
+    ({"X_B3_Flags": "1", "X_B3_Sampled": "1"}, TRACE, None),
     ({"X_B3_SpanId": "x"}, None, "1"), ({"X_B3_TraceId": TRACE[:-1], "X_B3_Sampled": "0"}, None, "0"),
 ])
 def test_the_many_fields_of_b3(traced, fields, trace, sampled):
@@ -121,7 +122,8 @@ def test_the_many_fields_of_b3(traced, fields, trace, sampled):
     assert (seen.header("X-B3-TraceId") == TRACE) == bool(trace)
     assert re.fullmatch(r"[0-9a-f]{16}", seen.header("X-B3-SpanId")) and seen.header("X-B3-SpanId") != SPAN
     assert seen.header("X-B3-ParentSpanId") == (SPAN if trace else None)
-    assert seen.header("X-B3-Sampled") == sampled and seen.header("X-B3-Flags") is None
+    is_debug = sampled is None  # which implies the decision
+    assert (seen.header("X-B3-Sampled"), seen.header("X-B3-Flags")) == (sampled, "1" if is_debug else None)
 
 
 def test_what_comes_in_one_format_goes_on_in_all(traced):

@@ -27,6 +27,7 @@ http {
         location /id/exact  { rbac { allow a { from spiffe://td/ns/A/sa/one CN=SPIFFE://td/ns/a/sa/one; } } try_files /none =204; }
         location /id/prefix { rbac { allow a { from spiffe://TD/*; } } try_files /none =204; }
         location /id/regex  { rbac { allow a { from ~ ^spiffe://td/ns/A/; } } try_files /none =204; }
+        location /id/denied { rbac { default allow; deny a { from spiffe://td/ns/a/*; } } try_files /none =204; }
         location /dns/exact  { rbac { deny d { from TWO.example.org; } } try_files /none =204; }
         location /dns/prefix { rbac { deny d { from TWO.*; } } try_files /none =204; }
         location /dns/suffix { rbac { deny d { from *.EXAMPLE.org; } } try_files /none =204; }
@@ -66,6 +67,7 @@ class World:
         certificate, key = self.ca.leaf("localhost", "spiffe://td/ns/b/sa/server", file="server")
         self.one = self.ca.leaf("spiffe://td/ns/a/sa/one", "one.test", file="one", client=True)
         self.two = self.ca.leaf("spiffe://td/ns/b/sa/two", file="two", client=True)
+        self.both = self.ca.leaf("spiffe://td/ns/a/sa/one", "spiffe://td/ns/b/sa/two", file="both", client=True)
         self.dns = self.ca.leaf("two.example.org", file="dns", client=True)
         self.foreign = self.stranger.leaf("spiffe://td/ns/a/sa/one", file="one", client=True)
         self.up = upstream(up.serve(lambda request: up.reply(200, b"|".join(
@@ -104,6 +106,14 @@ def test_an_identity_in_other_letters_is_another(world, kind):
 def test_a_host_in_other_letters_is_the_same(world, kind):
     assert world.ask(f"/dns/{kind}", world.dns)[0] == 403
     assert world.ask(f"/dns/{kind}", world.one)[0] == 204
+
+
+def test_a_certificate_with_two_spiffe_ids_has_none(world):
+    """SPIFFE X.509-SVID section 2: one URI. Which of the two was meant is nobody's word, but a denial of either holds."""
+    assert world.ask("/", world.both)[0] == 403
+    world.server.wait_for_log("authorization: denied by rbac .default., identity .CN=spiffe://td/ns/a/sa/one.")
+    assert (world.ask("/id/denied", world.both)[0], world.ask("/id/denied", world.two)[0]) == (403, 204)
+    assert world.ask("/any", world.both)[0] == 200
 
 
 def test_an_unverified_certificate_is_nobody(world):

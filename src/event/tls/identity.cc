@@ -3,13 +3,17 @@
 #include "event/tls/identity.h"
 
 #include "core/base/encoding.h"
+#include "core/base/text.h"
 #include "event/tls/peer.h"
 
 namespace fairlead {
 
+bool PeerIdentity::is_known_as(std::string_view name) const { return !starts_with_nocase(name, "spiffe://") || name == spiffe_id; }
+
 std::string_view PeerIdentity::shown() const {
-  if (!uris.empty()) return uris.front();
-  if (!dns_names.empty()) return dns_names.front();
+  for (const auto* names : {&uris, &dns_names})
+    for (const std::string& name : *names)
+      if (is_known_as(name)) return name;
   return subject.empty() ? std::string_view("-") : std::string_view(subject);
 }
 
@@ -26,6 +30,7 @@ PeerIdentity peer_identity(SSL& ssl) {
   identity.is_verified = certificate && verify_result(ssl).is_good();
   if (!identity.is_verified) return identity;
   identity.uris = alternative_names(*certificate, AlternativeName::uri);
+  identity.spiffe_id = spiffe_id(*certificate);
   identity.dns_names = alternative_names(*certificate, AlternativeName::dns);
   identity.subject = subject_text(*certificate, NameFormat::rfc2253);
   identity.sha256 = sha256_of(*certificate);

@@ -20,8 +20,12 @@ struct PeerIdentity {
   std::string pem;           // the certificate
   std::string chain_pem;     // it and what the peer sent behind it
   std::string own_uri;       // the first URI name of the certificate that our side presented
+  std::string spiffe_id;     // empty: the certificate is no SVID
 
-  // Names by which rules know it, the first one for logs: "-" if there is none.
+  // Whether one of its names says who it is. A name that begins like a SPIFFE ID does so only in an SVID: in a certificate with a second
+  // URI it is nobody's word which of them was meant.
+  bool is_known_as(std::string_view name) const;
+  // The first name that says who it is, for logs and policy services: "-" if there is none.
   std::string_view shown() const;
 };
 

@@ -167,6 +167,7 @@ Verdict no_peer(Request& request, const ForwardPlan& plan, const Target& target,
   record.peer = record.group = target.name;
   record.url_scheme = plan.url_scheme;
   record.url_path = plan.url_path;
+  record.started_ms = request.loop().now_ms();
   record.status = 502;
   record.error = Error{Fault::unavailable, Side::upstream, 0, stay.problem};
   record.reason = request.fail_reason = stay.reason;
@@ -268,24 +269,33 @@ static void prepare_tries(Request& request, Forwarding& work) {
   if (work.what.has_body && work.what.body != work.source) keep_made_body(request, work);
 }
 
-// The chooser asks for the request to be made anew, or gave it another body. The body that there was is sent again as it is: a translation
-// of it may have been read in part.
-static void follow_choice(Request& request, Forwarding& work, const PeerChoice& choice) {
+// The body that there was is sent again as it is: a translation of it may have been read in part.
+static void build_again(Request& request, Forwarding& work, bool has_new_uri) {
   const ForwardPlan& plan = work.plan;
-  Body& source = request.body();
-  bool has_other_body = &source != work.source;
-  if (!choice.rebuilds && !has_other_body) return;
   AttemptRequest before = std::exchange(work.what, AttemptRequest());
-  work.what.is_again = true;
-  if (has_other_body) {
-    prepare_tries(request, work);
-    return;
-  }
-  work.what.body = &source;
+  work.what.is_again = has_new_uri;
+  work.what.body = &request.body();
   plan.build(request, work.what, plan.module_plan);
   if (!work.what.has_body || work.what.body == work.source) return;
   if (plan.has_own_body || !before.has_body) keep_made_body(request, work);
   else work.what.body = before.body;
+}
+
+// The chooser asks for the request to be made anew, or gave it another body.
+static void follow_choice(Request& request, Forwarding& work, const PeerChoice& choice) {
+  bool has_other_body = &request.body() != work.source;
+  if (!choice.rebuilds && !has_other_body) return;
+  if (!has_other_body) return build_again(request, work, true);
+  work.what = AttemptRequest();
+  work.what.is_again = true;
+  prepare_tries(request, work);
+}
+
+static void begin_try(Request& request, Forwarding& work, TryRecord& record) {
+  bool is_changed = false;
+  for (const ForwardHook* hook : request.location->plan.forward)
+    if (hook->begin && hook->begin(request, record)) is_changed = true;
+  if (is_changed) build_again(request, work, work.what.is_again);
 }
 
 static constexpr Error access_denied{Fault::denied, Side::upstream, 0, "access to the upstream is denied"};
@@ -315,6 +325,7 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
       one.record.queue_ms = stay.waited_ms;
     }
     request.logger.debug("http upstream: try {}", one.record.peer);
+    begin_try(request, work, one.record);
     if (plan.renew) plan.renew(request, work.what, plan.module_plan);
     Result<Unit> ran = access_denied;
     bool allowed = !plan.allows || plan.allows(request, plan.module_plan);

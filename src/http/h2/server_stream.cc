@@ -90,7 +90,8 @@ void ServerStream::send_interim(uint16_t status, const Headers* headers) {
   session().send();
 }
 
-// RFC 8441 section 5: a WebSocket is opened by 200, so any other success must not say that, neither here nor in the log.
+// RFC 8441 section 5: a WebSocket is opened by 200, so any other success (one that a filter made) must not say that, neither here nor in
+// the log.
 static uint16_t settle_connect(ResponseHead& answer) {
   if (answer.status == 101) return 200;
   if (answer.status / 100 == 2) answer.status = 501;

@@ -10,6 +10,7 @@
 #include "http/message/uri.h"
 #include "http/request/client_facts.h"
 #include "http/request/error_page.h"
+#include "http/request/given_up.h"
 #include "http/request/phase.h"
 #include "http/request/read_body.h"
 #include "http/request/response.h"
@@ -292,6 +293,12 @@ Handling::~Handling() {
   else if (is_cut) request_.exchange.abandon();
   run_log_phase(request_);
   take_from(request_.worker().row().writing);
+}
+
+void Handling::give_up() {
+  (void)prepare(request_);
+  request_.slot<GivenUp>();
+  leave();
 }
 
 // What can be done at once does without a frame: a forwarded request has been answered by now, a text often fits the socket.

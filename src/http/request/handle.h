@@ -37,10 +37,7 @@ class Handling final : public Resumable, public Completion {
     return fault ? sink.refuse(request_, *fault, verdict_, rest_) : sink.begin(request_, verdict_, rest_);
   }
   // In place of both, for a request whose client gave it up before it could begin: all that is left to do is the log.
-  void give_up() {
-    (void)prepare(request_);
-    leave();
-  }
+  void give_up();
   // In place of waiting: the client has left, what is not done by now will not be.
   void leave() { has_left_ = true; }
   // What they came to: the answer, or the phases again for another URI or location.

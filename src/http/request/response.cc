@@ -101,6 +101,10 @@ static bool settle_head(Request& request) {
     response.head.status = request.error_status;
     response.head.reason = {};
   }
+  if (request.head.is_extended_connect && response.head.status / 100 == 2) [[unlikely]] {
+    response.refused_status = 501;  // RFC 8441 section 5: a success would open what nobody here serves
+    return false;
+  }
   if (!response.content_type_given.empty() && !response.is_error_page) {  // another reply that has a type keeps it
     bool is_typed_reply = response.content_type.empty() && response.head.headers.has(KnownHeader::content_type);
     if (!is_typed_reply) response.content_type = response.content_type_given;

@@ -24,8 +24,9 @@ class RbacPolicy : public testing::Test {
     Decision decision = rules.decide(asked);
     return std::string(decision.action == Action::allow ? "allow " : "deny ") + std::string(decision.policy);
   }
+  static constexpr const char* id = "spiffe://td/ns/a/sa/one";
   Arena::Owner arena = Arena::open(1024);
-  PeerIdentity identity{true, {"spiffe://td/ns/a/sa/one", "https://x/"}, {"a.example.org"}, "CN=one,O=Example", "", "", "", ""};
+  PeerIdentity identity{true, {id}, {"a.example.org"}, "CN=one,O=Example", "", "", "", "", id};
   Addr client = *Addr::parse_ip("10.1.2.3");
   std::string_view method = "GET", path = "/orders/1", host = "api.example.org";
   Headers headers{*arena};
@@ -74,7 +75,7 @@ TEST_F(RbacPolicy, ARegexThatGivesUpDoesNotOpenADenial) {
 TEST_F(RbacPolicy, From) {
   Policy policy;
   EXPECT_TRUE(matches(policy));
-  for (std::string_view name : {"spiffe://td/ns/a/*", "https://x/", "a.example.org", "*.example.org", "CN=one,O=Example", "*"}) {
+  for (std::string_view name : {"spiffe://td/ns/a/*", "a.example.org", "*.example.org", "CN=one,O=Example", "*"}) {
     policy.from = {pattern("spiffe://other/*", true), pattern(name, true)};
     EXPECT_TRUE(matches(policy)) << name;
   }
@@ -83,6 +84,24 @@ TEST_F(RbacPolicy, From) {
   policy.from = {pattern("*", true)};
   identity = PeerIdentity();
   EXPECT_FALSE(matches(policy));
+}
+
+TEST_F(RbacPolicy, ASpiffeIdBesideAnotherUriCountsForDenialsAlone) {
+  identity.uris = {"https://x/", "spiffe://td/ns/a/sa/one", "SPIFFE://td/ns/a/sa/one"};
+  identity.dns_names = {"spiffe://td/ns/a/sa/one"};
+  identity.spiffe_id.clear();
+  Policy policy;
+  for (std::string_view name : {"spiffe://td/ns/a/*", "SPIFFE://*", "~^spiffe:"}) {
+    policy.from = {pattern(name, true)};
+    policy.denies = false;
+    EXPECT_FALSE(matches(policy)) << name;
+    policy.denies = true;
+    EXPECT_TRUE(matches(policy)) << name;
+  }
+  policy.denies = false;
+  policy.from = {pattern("https://x/", true)};
+  EXPECT_TRUE(matches(policy));
+  EXPECT_EQ(identity.shown(), "https://x/");
 }
 
 TEST_F(RbacPolicy, IdentitiesAreOthersInOtherLettersHostsAreNot) {
