@@ -81,7 +81,10 @@ class Alone final : public SingleProcess {
 class Master {
  public:
   Master(Program& program, std::vector<std::string> arguments, InheritedSockets inherited)
-      : program_(program), arguments_(std::move(arguments)), generations_(program, std::move(inherited)) {}
+      : program_(program),
+        arguments_(std::move(arguments)),
+        executable_(executable_path(arguments_[0])),
+        generations_(program, std::move(inherited)) {}
 
   int run();
 
@@ -131,6 +134,7 @@ class Master {
 
   Program& program_;
   std::vector<std::string> arguments_;
+  std::string executable_;  // as found at the start: later the file at that path is another one
   Generations generations_;
   WorkerTable workers_;
   Daemon daemon_;
@@ -510,11 +514,10 @@ void Master::become_new_binary() {
   std::vector<char*> arguments;
   for (std::string& argument : arguments_) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
-  std::string path = executable_path(arguments_[0]);
   listeners.keep_over_exec();
   release_signals();
-  execve(path.c_str(), arguments.data(), environment.data());
-  log().alert(Errno{errno}, "execve() failed while executing new binary process \"{}\"", path);
+  execve(executable_.c_str(), arguments.data(), environment.data());
+  log().alert(Errno{errno}, "execve() failed while executing new binary process \"{}\"", executable_);
   _exit(1);
 }
 
