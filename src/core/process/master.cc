@@ -428,7 +428,7 @@ void Master::worker_ended(const WorkerChild& worker, int status) {
   uint64_t pause_ms = is_fatal ? 0 : workers_.pace(worker.slot).died(clock().now_ms() - worker.started_ms);
   if (pause_ms != 0) workers_.plan_respawn(worker.slot, clock().now_ms() + pause_ms);
   else if (!is_fatal) respawn(worker.slot);
-  if (workers_.any_of(generations_.number())) return;
+  if (workers_.any_of(generations_.number(), generations_.current().settings().worker_processes)) return;
   announced_ = false;
   generations_.become_unready();
 }
@@ -455,8 +455,9 @@ void Master::reload() {
 void Master::judge_reload() {
   if (!is_reloading() || !serves()) return;
   uint64_t number = generations_.next()->number;
-  if (workers_.count_ready(number) != 0) return replace_workers();
-  if (!workers_.any_of(number)) return refuse_reload("no worker process of the new configuration began to serve");
+  unsigned serving_slots = generations_.next()->configuration->settings().worker_processes;  // not an agent's
+  if (workers_.count_ready(number, serving_slots) != 0) return replace_workers();
+  if (!workers_.any_of(number, serving_slots)) return refuse_reload("no worker process of the new configuration began to serve");
   if (clock().now_ms() < start_end_ms_) return;
   refuse_reload(format("no worker process of the new configuration began to serve within {} ms", start_limit_ms));
   workers_.kill_all(SIGKILL, number);  // they hear nothing
