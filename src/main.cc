@@ -17,6 +17,7 @@
 #include "core/process/control.h"
 #include "core/process/conf.h"
 #include "core/process/pid_file.h"
+#include "core/process/process.h"
 #include "core/process/signals.h"
 #include "core/process/title.h"
 #include "event/tls/record_buffers.h"
@@ -103,6 +104,7 @@ static int run(const CommandLine& line, std::vector<std::string> arguments) {
 
 int main(int argc, char** argv) {
   using namespace fairlead;
+  fill_standard_descriptors();
   hold_signals();
   (void)keep_record_buffers();  // where something linked in was faster than main(), OpenSSL stays with the heap
   process_clock.update();

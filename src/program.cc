@@ -126,6 +126,10 @@ ConfResult<std::unique_ptr<LoadedConfiguration>> LoadedConfiguration::load(const
       made->groups_.push_back(group.get());
     }
   }
+  // As in nginx, where each of them takes one of those.
+  uint64_t connections = conf<EventsConf>(g.root()).worker_connections;
+  size_t sockets = made->listeners_.listeners().size();
+  if (connections <= sockets) return format("{} worker_connections are not enough for {} listening sockets", connections, sockets);
   made->alive_ = alive;
   if (alive) alive->push_back(made.get());
   return made;

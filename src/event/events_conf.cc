@@ -2,10 +2,15 @@
 // Copyright (C) The Fairlead authors
 #include "event/events_conf.h"
 
+#include <sys/resource.h>
+
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/block.h"
+#include "core/conf/error_log.h"
+#include "core/conf/generation.h"
 #include "core/conf/resolve_now.h"
+#include "core/process/conf.h"
 #include "event/loop/poller.h"
 
 namespace fairlead {
@@ -80,12 +85,24 @@ constexpr Directive events_rows[] = {
         .takes("time"),
 };
 
+// As in nginx, where the limit for the workers is not given by worker_rlimit_nofile: the one of the master is theirs.
+ConfResult<Unit> look_at_limit(Generation& generation) {
+  uint64_t connections = conf<EventsConf>(generation.root()).worker_connections;
+  auto given = conf<ProcessConf>(generation.root()).settings.open_files_max;
+  rlimit ours;
+  if (getrlimit(RLIMIT_NOFILE, &ours) < 0 || connections <= ours.rlim_cur || (given && connections <= *given)) return Unit();
+  Logger(*conf<ErrorLogConf>(generation.root()).log)
+      .warn("{} worker_connections exceed open file resource limit: {}", connections, given.value_or(ours.rlim_cur));
+  return Unit();
+}
+
 }  // namespace
 
 constinit const Module events_module = {
     .name = "events",
     .conf = conf_of<EventsConf>,
     .directives = events_rows,
+    .ready = look_at_limit,
 };
 
 }  // namespace fairlead

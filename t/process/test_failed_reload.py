@@ -13,6 +13,7 @@ import time
 import pytest
 
 from lib.client import get
+from lib.fairlead import children_of
 from lib.ports import wait_until
 
 CONF = """
@@ -89,6 +90,18 @@ def test_workers_that_end_at_once_are_no_workers(server):
     told = s.run("-s", "reload")
     assert told.returncode == 1 and REASON in told.stderr
     assert get(s.port, "/").text.startswith("old ")
+
+
+def test_a_privileged_agent_serves_nobody(server):
+    s = server(CONF, **FIXED, allow_log=[FATAL])
+    if not has_lua(s):
+        pytest.skip("no Lua in this build")
+    set_conf(s, TEXT="new", HTTP="""init_by_lua_block { require("ngx.process").enable_privileged_agent() }
+        init_worker_by_lua_block { if require("ngx.process").type() ~= "privileged agent" then os.exit(1) end }""")
+    told = s.run("-s", "reload")
+    assert told.returncode == 1 and REASON in told.stderr
+    assert get(s.port, "/").text.startswith("old ")
+    wait_until(lambda: len(children_of(s.process.pid)) == 2, 5, "the agent's end")
 
 
 def test_a_slow_start_is_no_failure(server):

@@ -113,6 +113,7 @@ def test_fairlead_hands_over_to_nginx(replaceable):
     with Load(s.port, idle_close_is_fair=True) as load:
         s.start_new_binary()
         s.quit()
+        assert not os.path.exists(s.prefix + "/logs/server.pid.status")  # of which nginx knows nothing
         s.adopt_master()
         load.wait_more(60)
     load.assert_clean()

@@ -5,6 +5,7 @@
 import os
 import re
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from lib import upstreams as up
 from lib.client import Client, get
 from lib.fairlead import Server, title_of
-from lib.ports import wait_until
+from lib.ports import TIME_SCALE, wait_until
 
 CONF = """
 worker_processes %%WORKERS%%;
@@ -197,6 +198,24 @@ def test_a_daemon_lets_its_callers_standard_error_go(daemon, log, stream):
         os.rename(stream, stream + ".1")
         s.signal(signal.SIGUSR1)
         wait_until(lambda: all(os.readlink(f"/proc/{pid}/fd/2") == stream for pid in processes), 5, "the new file")
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", "2>&-"])
+@pytest.mark.parametrize("mode", ["off", "on"])
+def test_closed_standard_descriptors_stay_nobodys(idle_server, mode, closed):
+    s = idle_server(f"daemon {mode};" + CONF, **FIXED)
+    process = subprocess.Popen(["sh", "-c", f'exec "$@" {closed}', "sh", *s.command()], env=s.environment())
+    master = wait_until(s.pid, 10, "the pid file")
+    assert wait_until(lambda: get(s.port, "/once").text == "one\n", 5, "an answer")
+    wait_until(lambda: "/once" in s.read("logs/access.log"), 5, "its line")
+    s.wait_for_log(r"start worker process \d+")  # written after the fork
+    assert "/once" not in s.log()
+    for number in (0, 1, 2):
+        assert "access.log" not in os.readlink(f"/proc/{master}/fd/{number}")
+    assert "socket:" not in os.readlink(f"/proc/{master}/fd/0")
+    os.kill(master, signal.SIGQUIT)
+    assert process.wait(10 * TIME_SCALE) == 0
+    wait_until(lambda: not title_of(master), 10, "the end")
 
 
 def test_a_daemon_that_cannot_start_says_so_to_its_caller(idle_server):

@@ -3,10 +3,12 @@
 """The binary replaced under load: forward, back, and one that does not start. No request is lost."""
 
 import os
+import shutil
 import signal
 
 from lib.client import get
-from lib.daemon import Orphan
+from lib.daemon import DaemonServer, Orphan
+from lib.fairlead import default_binary
 from lib.load import ANSWER, Load
 from lib.ports import wait_until
 
@@ -101,3 +103,29 @@ def test_one_new_binary_at_a_time(daemon, upstream):
     wait_until(lambda: s.log().count("the changing binary signal is ignored") == 2, 5, "both refusals")
     s.quit()
     s.adopt_master()
+
+
+class FoundByPath(DaemonServer):
+    """Started by its bare name."""
+
+    def put(self):
+        shutil.copy(default_binary(), self.prefix + "/server.new")
+        os.replace(self.prefix + "/server.new", self.prefix + "/server")
+
+    def command(self, *more):
+        return ["server", *super().command(*more)[1:]]
+
+    def environment(self):
+        return {**super().environment(), "PATH": self.prefix + ":" + os.environ["PATH"]}
+
+
+def test_a_file_that_was_replaced_since_the_start(upstream):
+    s = FoundByPath(CONF, UP=upstream(ANSWER).port)
+    s.put()
+    with s:
+        s.put()
+        old, new = s.start_new_binary()
+        assert os.readlink(f"/proc/{new}/exe") == s.prefix + "/server"
+        s.quit()
+        s.process = Orphan(new)
+        assert get(s.port, "/").status == 200

@@ -4,6 +4,7 @@
 
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -100,3 +101,12 @@ def test_debug_lines_tell_what_is_done_if_asked_for(server, who, level, wanted):
         assert any(text in line for line in lines), (text, lines)
     assert re.search(r"^\*1 accept: 127\.0\.0\.1:\d+ fd:\d+$", "\n".join(lines), re.M)
     assert not any(", client: " in line for line in lines)
+
+
+@pytest.mark.parametrize("main, said", [("", 200), ("worker_rlimit_nofile 400;", 400), ("worker_rlimit_nofile 600;", None)])
+def test_more_connections_than_files(idle_server, main, said):
+    s = idle_server(main + " events { worker_connections 500; }")
+    limit = ["prlimit", "--nofile=200:200", *s.command("-t")]
+    assert subprocess.run(limit, env=s.environment(), stderr=subprocess.DEVNULL).returncode == 0
+    found = re.findall(r"\[warn\] \S+: 500 worker_connections exceed open file resource limit: (\d+)\n", s.log())
+    assert found == ([str(said)] if said else [])

@@ -170,7 +170,7 @@ bool SyslogSink::connect() {
 void SyslogSink::report(int err, const char* call) {
   if (std::exchange(failing_, true)) return;
   reporting_ = true;
-  Logger().alert(Errno{err}, "{} failed while logging to syslog, server: {}", call, target_.server_text);
+  Logger().error(Errno{err}, "{} failed while logging to syslog, server: {}", call, target_.server_text);
   reporting_ = false;
 }
 

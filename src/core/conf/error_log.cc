@@ -22,7 +22,7 @@ ConfResult<LogSink*> open_target(Line& line, std::string_view target) {
     if (!bytes || *bytes < log_line_max) return format("invalid buffer size \"{}\"", target.substr(7));
     return &line.generation().keep_sink(std::make_unique<MemorySink>(*bytes));
   }
-  if (target.empty()) return std::string("invalid log file name \"\"");
+  if (target.empty()) return &standard_error();  // as in nginx
   return &line.generation().log_file(target);
 }
 

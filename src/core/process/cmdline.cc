@@ -37,9 +37,9 @@ class Reader {
         case 't': line.test = true; break;
         case 'T': line.test = line.dump = true; break;
         case 'q': line.quiet = true; break;
-        case 'p': return take(line.prefix, letters, "option \"-p\" requires directory name");
-        case 'c': return take(line.conf, letters, "option \"-c\" requires file name");
-        case 'e': return take(line.error_log, letters, "option \"-e\" requires file name");
+        case 'p': return take(line.prefix.emplace(), letters, "option \"-p\" requires directory name");
+        case 'c': return take(line.conf.emplace(), letters, "option \"-c\" requires file name");
+        case 'e': return take(line.error_log.emplace(), letters, "option \"-e\" requires file name");
         case 'g': return take(line.directives, letters, "option \"-g\" requires parameter");
         case 's': return take_signal(line, letters);
         default: return format("invalid option: \"{}\"", letter);
@@ -113,11 +113,11 @@ std::string path_below(std::string_view prefix, std::string_view path) {
 
 StartPaths start_paths(const CommandLine& line, std::string_view current_folder) {
   StartPaths paths;
-  std::string given = line.prefix.empty() ? build_config::prefix : line.prefix;
+  std::string given = line.prefix.value_or(build_config::prefix);
   paths.prefix = with_slash(path_below(with_slash(std::string(current_folder)), given));
-  paths.conf = line.conf.empty() ? built_in(build_config::conf_path, paths.prefix) : path_below(paths.prefix, line.conf);
-  if (line.error_log.empty()) paths.error_log = built_in(build_config::error_log_path, paths.prefix);
-  else if (line.error_log != "stderr") paths.error_log = path_below(paths.prefix, line.error_log);
+  paths.conf = line.conf ? path_below(paths.prefix, *line.conf) : built_in(build_config::conf_path, paths.prefix);
+  if (!line.error_log) paths.error_log = built_in(build_config::error_log_path, paths.prefix);
+  else if (line.error_log != "stderr" && line.error_log != "") paths.error_log = path_below(paths.prefix, *line.error_log);
   return paths;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,9 +24,9 @@ struct CommandLine {
   bool quiet = false;             // -q
   bool list_directives = false;   // --list-directives
   std::string signal;             // -s: "stop", "quit", "reopen", "reload", "wait" or empty
-  std::string prefix;             // -p
-  std::string error_log;          // -e; "stderr" is the standard error
-  std::string conf;               // -c
+  std::optional<std::string> prefix;     // -p
+  std::optional<std::string> error_log;  // -e; "stderr" or nothing is the standard error
+  std::optional<std::string> conf;       // -c
   std::string directives;         // -g
   bool wait = true;               // --no-wait: -s reload only signals, as nginx does; -s wait looks once
   uint64_t wait_ms = 30'000;      // --wait=TIME: how long -s reload waits for the verdict, -s wait for the server

@@ -61,8 +61,9 @@ ConfResult<Unit> set_env(Line& line, ProcessConf& own) {
 }
 
 ConfResult<Unit> set_priority(Line& line, ProcessConf& own) {
-  auto number = parse_signed(line.word(1));
-  if (!number) return line.directive_reason("invalid number");
+  std::string_view word = line.word(1);
+  auto number = word.starts_with('+') ? parse_signed(word.substr(1)) : parse_signed(word);
+  if (!number || word.starts_with("+-")) return line.directive_reason("invalid number");
   own.settings.priority = static_cast<int>(std::clamp<int64_t>(*number, -20, 20));  // beyond it the kernel does the same
   return Unit();
 }

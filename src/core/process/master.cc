@@ -81,7 +81,10 @@ class Alone final : public SingleProcess {
 class Master {
  public:
   Master(Program& program, std::vector<std::string> arguments, InheritedSockets inherited)
-      : program_(program), arguments_(std::move(arguments)), generations_(program, std::move(inherited)) {}
+      : program_(program),
+        arguments_(std::move(arguments)),
+        executable_(executable_path(arguments_[0])),
+        generations_(program, std::move(inherited)) {}
 
   int run();
 
@@ -131,6 +134,7 @@ class Master {
 
   Program& program_;
   std::vector<std::string> arguments_;
+  std::string executable_;  // as found at the start: later the file at that path is another one
   Generations generations_;
   WorkerTable workers_;
   Daemon daemon_;
@@ -424,7 +428,7 @@ void Master::worker_ended(const WorkerChild& worker, int status) {
   uint64_t pause_ms = is_fatal ? 0 : workers_.pace(worker.slot).died(clock().now_ms() - worker.started_ms);
   if (pause_ms != 0) workers_.plan_respawn(worker.slot, clock().now_ms() + pause_ms);
   else if (!is_fatal) respawn(worker.slot);
-  if (workers_.any_of(generations_.number())) return;
+  if (workers_.any_of(generations_.number(), generations_.current().settings().worker_processes)) return;
   announced_ = false;
   generations_.become_unready();
 }
@@ -451,8 +455,9 @@ void Master::reload() {
 void Master::judge_reload() {
   if (!is_reloading() || !serves()) return;
   uint64_t number = generations_.next()->number;
-  if (workers_.count_ready(number) != 0) return replace_workers();
-  if (!workers_.any_of(number)) return refuse_reload("no worker process of the new configuration began to serve");
+  unsigned serving_slots = generations_.next()->configuration->settings().worker_processes;  // not an agent's
+  if (workers_.count_ready(number, serving_slots) != 0) return replace_workers();
+  if (!workers_.any_of(number, serving_slots)) return refuse_reload("no worker process of the new configuration began to serve");
   if (clock().now_ms() < start_end_ms_) return;
   refuse_reload(format("no worker process of the new configuration began to serve within {} ms", start_limit_ms));
   workers_.kill_all(SIGKILL, number);  // they hear nothing
@@ -510,11 +515,10 @@ void Master::become_new_binary() {
   std::vector<char*> arguments;
   for (std::string& argument : arguments_) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
-  std::string path = executable_path(arguments_[0]);
   listeners.keep_over_exec();
   release_signals();
-  execve(path.c_str(), arguments.data(), environment.data());
-  log().alert(Errno{errno}, "execve() failed while executing new binary process \"{}\"", path);
+  execve(executable_.c_str(), arguments.data(), environment.data());
+  log().alert(Errno{errno}, "execve() failed while executing new binary process \"{}\"", executable_);
   _exit(1);
 }
 

@@ -118,7 +118,8 @@ void PidFile::remove(const Logger& log) {
   if (path_.empty()) return;
   std::string own = own_path();
   if (!remove_or_empty_file(own)) log.alert(Errno{errno}, "unlink() \"{}\" failed", own);
-  if (!gave_way_) unlink((path_ + ".status").c_str());  // may never have been written
+  auto status = read_status(path_);
+  if (status && status->pid == getpid()) unlink((path_ + ".status").c_str());  // a new binary writes its own, unless it is nginx
 }
 
 void PidFile::write_status(const ServerStatus& status, const Logger& log) const {

@@ -183,6 +183,12 @@ void reopen_log_file(FileSink& file, uid_t user, const Logger& log) {
   }
 }
 
+void fill_standard_descriptors() {
+  for (int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(standard, F_GETFD) < 0) (void)open("/dev/null", O_RDWR);  // the lowest number that is free
+  }
+}
+
 std::string executable_path(const std::string& argument0) {
   if (argument0.find('/') != std::string::npos) return argument0;
   char path[PATH_MAX];

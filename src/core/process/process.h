@@ -52,7 +52,12 @@ ConfResult<Unit> make_folder(std::string_view path, uid_t user);
 // Opens a log file again (after a rename) and gives it to the workers' user, who open it themselves after that. Failures are logged.
 void reopen_log_file(FileSink& file, uid_t user, const Logger& log);
 
-// For SIGUSR2: the path to execute for the program started as `argument0`. A bare name found by PATH is replaced by where we run from.
+// At the top of main(): what is opened later must not get the number of a standard descriptor that the caller had closed, or what is
+// written there would go into it.
+void fill_standard_descriptors();
+
+// For SIGUSR2: the path to execute for the program started as `argument0`. A bare name found by PATH is replaced by where we run from; to
+// be asked while the file is still there.
 std::string executable_path(const std::string& argument0);
 
 }  // namespace fairlead

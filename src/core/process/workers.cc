@@ -40,8 +40,9 @@ void WorkerTable::close_channels() {
   workers_.clear();
 }
 
-bool WorkerTable::any_of(uint64_t generation) const {
-  return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerChild& worker) { return worker.generation == generation; });
+bool WorkerTable::any_of(uint64_t generation, unsigned slots) const {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [&](const WorkerChild& worker) { return worker.generation == generation && worker.slot < slots; });
 }
 
 bool WorkerTable::serves(unsigned slot, uint64_t generation) const {
@@ -91,13 +92,13 @@ void WorkerTable::mark_ready(int channel) {
   for (WorkerChild& worker : workers_) worker.ready = worker.ready || worker.channel == channel;
 }
 
-unsigned WorkerTable::count_ready(uint64_t generation) {
+unsigned WorkerTable::count_ready(uint64_t generation, unsigned slots) {
   unsigned ready = 0;
   for (WorkerChild& worker : workers_) {
     if (worker.generation != generation || worker.channel < 0) continue;
     bool closed = false;
     while (auto said = receive_report(worker.channel, closed)) worker.ready = worker.ready || *said == WorkerReport::ready;
-    ready += worker.ready;
+    ready += worker.ready && worker.slot < slots;
   }
   return ready;
 }

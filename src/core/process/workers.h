@@ -5,6 +5,7 @@
 // slot whose worker died gets the next one. Forks nothing and waits for nothing itself.
 #pragma once
 
+#include <limits.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -55,7 +56,8 @@ class WorkerTable {
 
   bool empty() const { return workers_.empty(); }
   size_t size() const { return workers_.size(); }
-  bool any_of(uint64_t generation) const;
+  // `slots`: only workers of the slots below it.
+  bool any_of(uint64_t generation, unsigned slots = UINT_MAX) const;
   // Whether a worker that is not leaving serves the slot.
   bool serves(unsigned slot, uint64_t generation) const;
 
@@ -65,7 +67,7 @@ class WorkerTable {
   // Waits until each worker of `generation` has reported this or is gone, at most `limit_ms`.
   void await(WorkerReport report, uint64_t generation, uint64_t limit_ms);
   // Hears what the workers say, without waiting: how many of this generation have reported ready.
-  unsigned count_ready(uint64_t generation);
+  unsigned count_ready(uint64_t generation, unsigned slots = UINT_MAX);
   // Whether another one may be about to.
   bool any_starting(uint64_t generation) const;
 

@@ -98,6 +98,11 @@ TEST(StartPaths, GivenPathsAreBelowThePrefixUnlessAbsolute) {
   EXPECT_EQ(paths.error_log, "/var/e.log");
   line.error_log = "stderr";
   EXPECT_EQ(start_paths(line, "/here").error_log, "");
+  line.error_log = "";
+  EXPECT_EQ(start_paths(line, "/here").error_log, "");
+  line.conf = line.prefix = "";  // given, though empty: as nginx, not as if they were not
+  EXPECT_EQ(start_paths(line, "/here").prefix, "/here/");
+  EXPECT_EQ(start_paths(line, "/here").conf, "/here/");
 }
 
 }  // namespace
