@@ -213,7 +213,7 @@ def test_a_goaway_lets_streams_finish_and_takes_no_new_ones(server, h2_upstream)
         u.wait_requests(1)
         # as bytes: python3-h2 would not go on with the stream behind its own close_connection()
         u.connections[0].send_raw(b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + b"\x00\x00\x00\x01" + b"\x00\x00\x00\x0b")
-        s.wait_for_log("upstream sent GOAWAY with error 11")
+        s.wait_for_log(f'upstream sent GOAWAY with error 11, upstream: "127.0.0.1:{u.port}"')
         assert get(s.port, "/next").body == b"new"
         u.requests[0].reply(200, b"late")
         assert first.result().body == b"late"

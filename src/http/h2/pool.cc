@@ -22,16 +22,17 @@ static constexpr uint64_t expected_streams = 100;
 static constexpr uint64_t early_streams = 10;
 
 // One connection at work. Lives in the frame of its runner, which waits for the last lease.
-class PeerLink final : public Link, private SessionEvents {
+class PeerLink final : public Link, private SessionEvents, private LogContext {
  public:
   struct Rules {
     SessionRules session;
     PoolLimits idle;
     uint64_t ping_interval_ms, ping_timeout_ms;
   };
-  PeerLink(PeerGroup& group, Logger logger, std::unique_ptr<PooledConnection> connection, const Rules& rules)
+  PeerLink(PeerGroup& group, const Log& log, std::unique_ptr<PooledConnection> connection, const Addr& address, const Rules& rules)
       : group_(group),
-        logger_(logger),
+        address_(address),
+        logger_(log, 0, this),
         pooled_(std::move(connection)),
         rules_(rules),
         session_(Role::client, pooled_->connection, rules_.session, *this),
@@ -73,6 +74,7 @@ class PeerLink final : public Link, private SessionEvents {
     explicit Tick(PeerLink& owner) : Timer([](Timer& t) { static_cast<Tick&>(t).link.on_tick(); }), link(owner) {}
     PeerLink& link;
   };
+  void append(LogText& to) const override { to.append_format(", upstream: \"{}\"", address_.text()); }
   void goes_away(int32_t, ErrorCode code) override;
   void settings_changed() override;
   void pong() override { ping_sent_ms_ = 0; }
@@ -82,6 +84,7 @@ class PeerLink final : public Link, private SessionEvents {
   Connection& connection() const { return pooled_->connection; }
 
   PeerGroup& group_;
+  const Addr address_;
   Logger logger_;
   std::unique_ptr<PooledConnection> pooled_;
   const Rules rules_;
@@ -173,7 +176,7 @@ class PeerGroup {
  private:
   Task<Unit> make_link(const AttemptTarget& target);
   // `first`: gets the first lease, before the first wait; nullptr: whoever waits does.
-  Task<Unit> run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection, StreamLease* first);
+  Task<Unit> run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection, Addr address, StreamLease* first);
   size_t connection_count() const;  // those on their way included
   Task<std::unique_ptr<PooledConnection>> open_link(LinkPlan& plan);
   void fail_waiters(const Error& error, const TlsTarget* of);
@@ -430,16 +433,18 @@ Task<std::unique_ptr<PooledConnection>> PeerGroup::open_link(LinkPlan& plan) {
 // `target` is the caller's and is not looked at behind the first wait.
 Task<Unit> PeerGroup::make_link(const AttemptTarget& target) {
   PeerLink::Rules rules;
+  Addr address;
   std::unique_ptr<PooledConnection> connection;
   {
     LinkPlan plan(target);
     rules = plan.rules;
+    address = plan.address;
     plans_.push_back(plan);
     connection = co_await open_link(plan);
   }
   if (connection) {
     ++runners_;
-    pool_.links_.spawn(run_link(rules, std::move(connection), nullptr));
+    pool_.links_.spawn(run_link(rules, std::move(connection), address, nullptr));
   }
   --runners_;
   forget_if_empty();
@@ -447,10 +452,10 @@ Task<Unit> PeerGroup::make_link(const AttemptTarget& target) {
 }
 
 // Its frame keeps the connection.
-Task<Unit> PeerGroup::run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection, StreamLease* first) {
+Task<Unit> PeerGroup::run_link(PeerLink::Rules rules, std::unique_ptr<PooledConnection> connection, Addr address, StreamLease* first) {
   {
-    Logger logger(*conf<ErrorLogConf>(pool_.worker_.generation().root()).log);
-    PeerLink link(*this, logger, std::move(connection), rules);
+    const Log& log = *conf<ErrorLogConf>(pool_.worker_.generation().root()).log;
+    PeerLink link(*this, log, std::move(connection), address, rules);
     links_.push_back(link);
     if (first) *first = StreamLease(link);
     serve_waiters();
@@ -464,7 +469,7 @@ Task<Unit> PeerGroup::run_link(PeerLink::Rules rules, std::unique_ptr<PooledConn
 StreamLease PeerGroup::adopt(const AttemptTarget& target, std::unique_ptr<PooledConnection> connection) {
   StreamLease first;
   ++runners_;
-  pool_.links_.spawn(run_link(rules_of(target), std::move(connection), &first));
+  pool_.links_.spawn(run_link(rules_of(target), std::move(connection), *target.address, &first));
   if (first && first.session().room() == 0) first.give_back();
   return first;
 }
