@@ -295,9 +295,13 @@ Handling::~Handling() {
   take_from(request_.worker().row().writing);
 }
 
+void Handling::leave() {
+  request_.slot<GivenUp>();
+  has_left_ = true;
+}
+
 void Handling::give_up() {
   (void)prepare(request_);
-  request_.slot<GivenUp>();
   leave();
 }
 

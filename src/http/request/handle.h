@@ -38,8 +38,8 @@ class Handling final : public Resumable, public Completion {
   }
   // In place of both, for a request whose client gave it up before it could begin: all that is left to do is the log.
   void give_up();
-  // In place of waiting: the client has left, what is not done by now will not be.
-  void leave() { has_left_ = true; }
+  // In place of waiting for the first time: the client has left, what is not done by now will not be. No script has begun.
+  void leave();
   // What they came to: the answer, or the phases again for another URI or location.
   bool try_answer();
 
