@@ -123,6 +123,19 @@ def test_a_slow_start_is_no_failure(server):
     assert get(s.port, "/").text.startswith("new ")
 
 
+def test_a_start_that_takes_too_long_is_a_failure(server):
+    s = server(CONF, **FIXED, allow_log=[FATAL, r"exited on signal 9"])
+    if not has_lua(s):
+        pytest.skip("no Lua in this build")
+    go = s.prefix + "/logs/go"
+    os.mkfifo(go)
+    set_conf(s, MAIN="worker_start_timeout 300ms;", HTTP=f'init_worker_by_lua_block {{ io.open("{go}") }}', TEXT="new")
+    told = s.run("-s", "reload")
+    assert told.returncode == 1 and REASON + " within 300 ms" in told.stderr
+    assert get(s.port, "/").text.startswith("old ")
+    wait_until(lambda: len(s.workers()) == 2, 5, "the end of the new workers")
+
+
 def test_an_end_while_the_new_workers_start(server):
     s = server(CONF, **FIXED)
     if not has_lua(s):

@@ -134,6 +134,9 @@ constexpr Directive process_rows[] = {
         .takes("auto [mask] | mask ..."),
     custom<set_working_directory, ProcessConf>("working_directory", in_main, words(1), "Folder of the workers, for core files.")
         .takes("folder"),
+    slot<ProcessConf, &ProcessConf::start_timeout>("worker_start_timeout", in_main,
+                                                   "How long a reload waits for a first new worker that serves; then it has failed, and the "
+                                                   "configuration before it stays in use."),
     slot<ProcessConf, &ProcessConf::shutdown_timeout>("worker_shutdown_timeout", in_main,
                                                       "How long a draining worker waits for its connections, 0: until they end."),
     slot<ProcessConf, &ProcessConf::shutdown_delay>("shutdown_delay", in_main,
@@ -176,6 +179,7 @@ ConfResult<ProcessSettings> process_settings(Generation& generation, std::string
   warn_about_masks(generation, settings);
   settings.pid_path = std::string(generation.absolute_path(conf.pid.empty() ? default_pid : conf.pid));
   settings.shutdown_delay_ms = conf.shutdown_delay;
+  settings.start_timeout_ms = conf.start_timeout;
   if (settings.quit_on_parent_exit && settings.daemon) return std::string("\"quit_on_parent_exit\" needs \"daemon off\"");
   if (conf.user_given || geteuid() != 0 || default_user.empty()) return settings;
   auto identity = find_identity(std::string(default_user), {});

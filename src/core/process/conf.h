@@ -19,6 +19,7 @@ struct ProcessConf {
   std::string_view pid;      // empty: the default
   bool user_given = false;
   Msec shutdown_delay{0};
+  Msec start_timeout{60'000};  // worker_start_timeout
   Msec shutdown_timeout{0};  // worker_shutdown_timeout; 0: no limit
   bool pcre_jit = true;
 };

@@ -35,7 +35,6 @@ constexpr uint64_t last_term_pause_ms = 1000;
 #endif
 constexpr uint64_t ready_wait_ms = 100;   // for all new workers to serve before the old ones leave; then one is enough
 constexpr uint64_t ready_look_ms = 10;    // how often to see whether they do, until it has been announced
-constexpr uint64_t start_limit_ms = 60'000;  // for the first of them to serve; after that the reload has failed
 constexpr uint64_t drain_wait_ms = 1000;  // at most, for the old ones to have stopped accepting before the caller hears of it
 
 std::string joined(const std::vector<std::string>& words) {
@@ -143,7 +142,7 @@ class Master {
   bool not_accepting_ = false;  // after WINCH: slots stay empty
   pid_t new_binary_ = 0;
   bool announced_ = false;       // that the workers serve
-  uint64_t start_end_ms_ = 0;    // of start_limit_ms, while reloading
+  uint64_t start_end_ms_ = 0;    // of worker_start_timeout, while reloading
   uint64_t leave_at_ms_ = 0;     // while leaving
   uint64_t look_at_ms_ = 0;
   uint64_t term_pause_ms_ = 0;
@@ -446,7 +445,7 @@ void Master::reload() {
   log().notice("start worker processes");
   const Generations::Alive& next = *generations_.next();
   for (unsigned slot = 0; slot < next.configuration->settings().slot_count() && spawn(next, slot); ++slot) continue;
-  start_end_ms_ = clock().now_ms() + start_limit_ms;
+  start_end_ms_ = clock().now_ms() + next.configuration->settings().start_timeout_ms;
   workers_.await(WorkerReport::ready, next.number, ready_wait_ms);
   judge_reload();
 }
@@ -459,7 +458,8 @@ void Master::judge_reload() {
   if (workers_.count_ready(number, serving_slots) != 0) return replace_workers();
   if (!workers_.any_of(number, serving_slots)) return refuse_reload("no worker process of the new configuration began to serve");
   if (clock().now_ms() < start_end_ms_) return;
-  refuse_reload(format("no worker process of the new configuration began to serve within {} ms", start_limit_ms));
+  uint64_t waited_ms = generations_.next()->configuration->settings().start_timeout_ms;
+  refuse_reload(format("no worker process of the new configuration began to serve within {} ms", waited_ms));
   workers_.kill_all(SIGKILL, number);  // they hear nothing
 }
 

@@ -40,6 +40,7 @@ struct ProcessSettings {
   bool term_drains = false;              // term_action drain: SIGTERM means what SIGQUIT means
   bool quit_on_parent_exit = false;
   bool config_watch = false;
+  uint64_t start_timeout_ms = 60'000;  // for the first worker of a reload to serve; after that the reload has failed
   uint64_t shutdown_delay_ms = 0;  // between the news that the server leaves and the end of its accepting
   bool transparent = false;              // some socket will be bound to foreign addresses: keep CAP_NET_RAW
 
