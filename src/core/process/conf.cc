@@ -135,8 +135,8 @@ constexpr Directive process_rows[] = {
     custom<set_working_directory, ProcessConf>("working_directory", in_main, words(1), "Folder of the workers, for core files.")
         .takes("folder"),
     slot<ProcessConf, &ProcessConf::start_timeout>("worker_start_timeout", in_main,
-                                                   "How long a reload waits for a first new worker that serves; then it has failed, and the "
-                                                   "configuration before it stays in use."),
+                                                   "How long a reload waits for a first new worker that serves; then it has failed, and "
+                                                   "the configuration before it stays in use."),
     slot<ProcessConf, &ProcessConf::shutdown_timeout>("worker_shutdown_timeout", in_main,
                                                       "How long a draining worker waits for its connections, 0: until they end."),
     slot<ProcessConf, &ProcessConf::shutdown_delay>("shutdown_delay", in_main,
