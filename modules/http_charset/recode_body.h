@@ -16,6 +16,7 @@ class RecodeBody final : public http::Body {
 
   http::Poll poll(http::Chunk& chunk) override;
   Task<Result<Unit>> ready() override { return source_.ready(); }
+  std::optional<uint64_t> size() const override { return map_.is_utf8() ? std::nullopt : source_.size(); }
   Error error() const override { return source_.error(); }
   http::Body* part(Arena& arena, uint64_t offset, uint64_t bytes) override;
   const http::Headers* trailers() const override { return source_.trailers(); }

@@ -87,11 +87,10 @@ void GzipBody::emit(Chunk& chunk) {
 Poll GzipBody::poll(Chunk& chunk) {
   if (failed_) return Poll::failed;
   while (!finished_) {
-    if (input_.empty() && flush_ == Z_NO_FLUSH) {
+    while (flush_ == Z_NO_FLUSH && wants_input()) {
       Poll polled = pull();
       if (polled != Poll::ready && flush_ == Z_NO_FLUSH) return polled;
     }
-    while (!started_ && flush_ == Z_NO_FLUSH && input_.size() < strength_.postpone_bytes) (void)pull();
     if (!start_stream()) return Poll::failed;
     dirty_ = true;
     Step step = deflate_some();

@@ -41,6 +41,7 @@ class GzipBody final : public http::Body {
 
  private:
   enum class Step : uint8_t { produced, more, failed };
+  bool wants_input() const { return input_.empty() || (!started_ && input_.size() < strength_.postpone_bytes); }
   http::Poll pull();
   bool start_stream();
   void end_stream();

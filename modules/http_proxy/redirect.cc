@@ -137,7 +137,7 @@ bool rewrite_attributes(Request& request, const ProxyConf& conf, std::vector<Att
 void set_flag(std::vector<Attribute>& parts, std::string_view name, std::string_view value) {
   for (size_t i = 1; i < parts.size(); ++i) {
     if (!equal_nocase(parts[i].name, name)) continue;
-    if (!value.empty() && !equal_nocase(parts[i].value, value)) parts[i] = Attribute{parts[i].name, value, true};
+    if (!value.empty() && !equal_nocase(parts[i].value, value)) parts[i] = Attribute{name, value, true};
     return;
   }
   parts.push_back(Attribute{name, value, !value.empty()});

@@ -59,7 +59,9 @@ void send_one(Request& request, const Range& range, uint64_t length) {
   response.head.framing.content_length = static_cast<int64_t>(bytes);
 }
 
-Body* text_body(Request& request, std::string_view text) { return request.arena().make<BytesBody>(Slice(text)); }
+void add_text(Request& request, JoinedBody& joined, std::string_view text) {
+  joined.add(request.arena().make<BytesBody>(Slice(text)), text.size());
+}
 
 std::string_view make_boundary(Request& request) {
   static Random random = Random::from_system();  // first used in a worker, so workers differ
@@ -76,13 +78,14 @@ bool send_several(Request& request, std::span<const Range> ranges, uint64_t leng
   std::string_view type_line = type.empty() ? std::string_view() : request.arena().join({"Content-Type: ", type, "\r\n"});
   std::string_view boundary = make_boundary(request);
   for (const Range& range : ranges) {
-    Body* part = body->part(request.arena(), range.begin, range.end - range.begin);
+    uint64_t bytes = range.end - range.begin;
+    Body* part = body->part(request.arena(), range.begin, bytes);
     if (!part) return false;
-    joined->add(text_body(request, request.arena().join({"\r\n--", boundary, "\r\n", type_line, "Content-Range: ",
-                                                         content_range(request, range, length), "\r\n\r\n"})));
-    joined->add(part);
+    add_text(request, *joined, request.arena().join({"\r\n--", boundary, "\r\n", type_line, "Content-Range: ",
+                                                     content_range(request, range, length), "\r\n\r\n"}));
+    joined->add(part, bytes);
   }
-  joined->add(text_body(request, request.arena().join({"\r\n--", boundary, "--\r\n"})));
+  add_text(request, *joined, request.arena().join({"\r\n--", boundary, "--\r\n"}));
   response.content_type = request.arena().join({"multipart/byteranges; boundary=", boundary});
   body = joined;
   response.head.framing.content_length = static_cast<int64_t>(*joined->size());

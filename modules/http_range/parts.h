@@ -14,8 +14,9 @@ namespace fairlead::http_range {
 // Several bodies one behind another, none of which waits (they are memory and files).
 class JoinedBody final : public http::Body {
  public:
-  void add(http::Body* part) {
-    left_ += part->size().value_or(0);
+  // All of `part`, which is so many bytes.
+  void add(http::Body* part, uint64_t bytes) {
+    left_ += bytes;
     parts_.push_back(part);
   }
   http::Poll poll(http::Chunk& chunk) override;

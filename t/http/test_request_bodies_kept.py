@@ -144,6 +144,24 @@ def test_what_came_with_the_head_is_a_variable_however_small_the_buffer(kept):
     assert (reply.header("X-Body"), reply.header("X-File") != "none", reply.body) == ("none", True, b"longer than that")
 
 
+@pytest.mark.parametrize("framing, rest, has_file", [
+    ("Content-Length: 0\r\n", b"", True), ("Transfer-Encoding: chunked\r\n", b"0\r\n\r\n", True), ("", b"", False),
+])
+def test_an_empty_body_has_a_file_if_its_head_names_it(kept, framing, rest, has_file):
+    with Client(kept.port) as c:
+        c.send(f"POST /stays HTTP/1.1\r\nHost: h\r\n{framing}\r\n".encode() + rest)
+        path = c.read_reply("POST").header("X-File")
+        c.send(f"POST /clean HTTP/1.1\r\nHost: h\r\n{framing}\r\n".encode() + rest)
+        cleaned = c.read_reply("POST").header("X-File")
+    if not has_file:
+        assert (path, cleaned) == ("none", "none")
+        return
+    assert path.startswith(os.path.join(kept.prefix, "bodies/")) and os.path.getsize(path) == 0
+    wait_until(lambda: not os.path.exists(cleaned), 5, "the end of the file")
+    kept.wait_for_log(r"\[notice\] .* a client request body is buffered to a temporary file " + path)
+    assert log_of(kept)[0] == f"/stays [] [{path}]"
+
+
 def test_its_limit_holds(kept, peer):
     assert post_chunked(kept, "/apart/limited").status == 413
     assert peer.requests == []

@@ -95,6 +95,9 @@ def test_ranges_of_what_keeps_its_length(s):
         assert (part.status, part.body) == (206, whole.body[first:last + 1])
     parts = get(s.port, "/windows/x", headers={"Range": "bytes=0-9,100-109"})
     assert parts.status == 206 and whole.body[:10] in parts.body and whole.body[100:110] in parts.body
+    parts = get(s.port, "/windows/x", headers={"Range": "bytes=0-9,100-639"})
+    boundary = type_of(parts).partition("boundary=")[2].encode()
+    assert whole.body[100:640] in parts.body and parts.body.endswith(b"\r\n--" + boundary + b"--\r\n")
     assert get(s.port, "/file/x", headers={"Range": "bytes=0-1"}).status == 200, "the length is not known"
 
 

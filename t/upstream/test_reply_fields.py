@@ -112,7 +112,7 @@ def test_flags_are_taken_out_as_often_as_they_stand_there(door, path, cookie):
 @pytest.mark.parametrize("sent, passed", [
     ("a=1", "a=1; Secure; HttpOnly; SameSite=Lax"),
     ("a=1; secure; HTTPONLY; samesite=LAX", "a=1; secure; HTTPONLY; samesite=LAX"),  # as they were written
-    ("a=1; samesite=none", "a=1; samesite=Lax; Secure; HttpOnly"),
+    ("a=1; samesite=none", "a=1; SameSite=Lax; Secure; HttpOnly"),
     ("one", "one"), ("one; Path=/", "one; Path=/"), ("=1", "=1"),
 ])
 def test_flags_are_set_where_they_are_not(door, sent, passed):

@@ -231,7 +231,8 @@ constexpr Directive core_rows[] = {
         "its length is known, in a named location."),
     slot<CoreConf, &CoreConf::client_body_buffer_size>("client_body_buffer_size", any, "How much of a request body is kept in memory."),
     slot<CoreConf, &CoreConf::client_body_timeout>("client_body_timeout", any, "Time between two reads of a request body."),
-    slot<CoreConf, &CoreConf::client_body_in_file_only>("client_body_in_file_only", any, "Always keep request bodies in files."),
+    slot<CoreConf, &CoreConf::client_body_in_file_only>("client_body_in_file_only", any,
+        "Always keep request bodies in files, empty ones too."),
     slot<CoreConf, &CoreConf::client_body_in_single_buffer>("client_body_in_single_buffer", any,
                                                             "Keep a request body in one piece of memory."),
     slot<CoreConf, &CoreConf::client_body_temp_path>("client_body_temp_path", any, "Folder for request bodies that do not fit in memory.")

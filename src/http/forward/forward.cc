@@ -374,10 +374,12 @@ static Task<Verdict> try_peers(Request& request, Forwarding& work) {
 
 // The body has to be there as a whole before the first try. One that came with its head is kept in any case: then it can be sent again.
 static bool must_read_body(Request& request, const ForwardPlan& plan) {
-  if (!request.head.has_body() || request.spooled_body) return false;
+  if (request.spooled_body) return false;
+  const Framing& framing = request.head.framing;
+  if (!request.head.has_body()) return framing.content_length == 0 && plan.conf.request_buffering && has_file_if_empty(request);
   if (is_body_lost(request)) return plan.conf.pass_request_body || plan.has_own_body;  // which fails
   if (!plan.conf.pass_request_body || plan.has_own_body) return true;  // what is sent instead may be made of it; its limits hold, too
-  bool no_chunks = request.head.framing.chunked && !plan.can_send_chunked;
+  bool no_chunks = framing.chunked && !plan.can_send_chunked;
   return plan.conf.request_buffering || no_chunks || request.body().is_at_hand();
 }
 

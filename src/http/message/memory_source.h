@@ -31,6 +31,11 @@ class MemorySource {
   }
   // Reading a file without threads is never pending, so it is the source that is waited for.
   Task<Result<Unit>> ready() { return source_.ready(); }
+  // As Body::size().
+  std::optional<uint64_t> size() const {
+    std::optional<uint64_t> left = source_.size();
+    return left && file_ ? *left + *file_->size() : left;
+  }
   Error error() const { return error_.fault != Fault::none ? error_ : source_.error(); }
   const Headers* trailers() const { return source_.trailers(); }
 

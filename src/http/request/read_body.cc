@@ -54,6 +54,11 @@ void lose_body(Request& request, const Error& why) {
   request.passed_body->lose(why);
 }
 
+bool has_file_if_empty(const Request& request) {
+  bool is_named = request.head.framing.chunked || request.head.framing.content_length != no_length;
+  return is_named && !request.is_subrequest && conf<CoreConf>(request).client_body_in_file_only != BodyInFile::off;
+}
+
 Task<Result<Unit>> read_body(Request& request) {
   if (request.spooled_body) co_return Unit();
   const CoreConf& core = conf<CoreConf>(request);
@@ -69,6 +74,8 @@ Task<Result<Unit>> read_body(Request& request) {
     limits.memory_bytes = std::max<size_t>(limits.memory_bytes, source.size().value_or(0) + 1);
   Spool* spool = request.arena().make<Spool>(request.loop(), source, limits, &file->file);
   auto filled = co_await spool->fill_all();
+  bool has_empty_file = filled && spool->size() == 0u && has_file_if_empty(request);
+  if (has_empty_file) filled = co_await file->file.open();
   if (!filled) {
     log_body_failure(request, filled.error());
     lose_body(request, filled.error());
@@ -76,7 +83,7 @@ Task<Result<Unit>> read_body(Request& request) {
     co_return filled.error();
   }
   bool is_wished = core.client_body_in_file_only != BodyInFile::off;
-  if (spool->file_bytes() > 0)
+  if (spool->file_bytes() > 0 || has_empty_file)
     request.logger.write(is_wished ? LogLevel::notice : LogLevel::warn, "a client request body is buffered to a temporary file {}",
                          file->file.name());
   if (core.client_body_in_single_buffer && spool->is_in_memory()) spool->join();

@@ -48,8 +48,8 @@ class Spool final : public Body {
     return stored_;
   }
 
-  // All of what fill_all() read is in memory.
-  bool is_in_memory() const { return is_replayable() && memory_used_ == stored_bytes_; }
+  // All of what fill_all() read is in memory. An empty body is not if it has a file.
+  bool is_in_memory() const { return is_replayable() && memory_used_ == stored_bytes_ && !(file_ && file_->is_open()); }
   // Then: the bytes, in one piece, whatever of them was given. They stay as long as the Spool; made in `arena`, once, unless there is only
   // one piece.
   std::string_view text(Arena& arena);
