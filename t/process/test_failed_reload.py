@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lib.client import get
+from lib.client import Client, get
 from lib.fairlead import children_of
 from lib.ports import wait_until
 
@@ -161,3 +161,33 @@ def test_a_server_without_workers_is_not_ready(server):
     assert told.returncode == 0, told.stderr
     assert s.run("-s", "wait").returncode == 0
     assert get(s.port, "/").text.startswith("old ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("option", ["", "reuseport"], ids=["shared", "reuseport"])
+def test_further_workers_take_nothing_before_they_serve(server, host, option):
+    def text(count, listen, init=""):
+        return (CONF.replace("worker_processes 2", f"worker_processes {count}").replace("%%HTTP%%", init)
+                .replace("listen 127.0.0.1:%%PORT_0%%", f"listen {host}:%%PORT_0%% {listen}"))
+
+    def answer():
+        with Client(s.port, host.strip("[]")) as client:
+            return client.get("/").text
+
+    s = server(text(1, option), **FIXED, allow_log=[FATAL])
+    if not has_lua(s):
+        pytest.skip("no Lua in this build")
+    go = s.prefix + "/logs/go"
+    os.mkfifo(go)
+    s.names.update(TEXT="new")
+    s.set_conf(text(4, "reuseport", f'init_worker_by_lua_block {{ local go = io.open("{go}") go:read("*a") os.exit(1) }}'))
+    asked = subprocess.Popen(s.command("-s", "reload"), stderr=subprocess.PIPE, text=True, env=s.environment())
+    wait_until(lambda: len(s.workers()) == 5, 5, "the new workers")
+    assert {answer().split()[0] for _ in range(24)} == {"old"}
+    wait_until(lambda: let_go(go) or asked.poll() is not None, 10, "the verdict")
+    assert asked.returncode == 1 and REASON in asked.communicate()[1]
+    assert {answer().split()[0] for _ in range(24)} == {"old"}
+    s.set_conf(text(4, "reuseport"))
+    told = s.run("-s", "reload")
+    assert told.returncode == 0, told.stderr
+    assert len({answer() for _ in range(100)}) == 4

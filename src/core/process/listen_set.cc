@@ -172,6 +172,7 @@ ConfResult<> ListenSet::open_once(const ListenPlan& plan, const Logger& log, boo
     if (listener.sockets.empty()) adopt(listener, plan, log);
     size_t wanted = listener.spec.reuseport ? plan.workers : 1;
     while (listener.sockets.size() < wanted) {
+      if (plan.previous) plan.previous->keep_arrivals(listener.spec, wanted);  // a datagram socket is of the kernel's group once bound
       auto socket = ListenSocket::open(listener.spec, log);
       if (socket) {
         opened_.push_back(*socket);
@@ -197,6 +198,8 @@ ConfResult<> ListenSet::start_listening(const ListenPlan& plan, const Logger& lo
       if (auto set = socket->capture(listener.spec); !set) return std::move(set.error().text);
       socket->configure(listener.spec, log);
       FL_TRY(socket->listen(listener.spec));
+      // What was opened without reuseport is in a group only now, if another one joined it.
+      if (plan.previous) plan.previous->keep_arrivals(listener.spec, listener.sockets.size());
     }
   }
   return Unit();
@@ -287,6 +290,15 @@ void ListenSet::steer(Listener& listener, const Logger& log) {
     return;
   }
   log.warn(Errno{errno}, "connections to {} cannot be steered to the {} sockets in use", listener.spec.addr.text(), live);
+}
+
+// Without a word if it cannot: then the new sockets get their part at once, as in nginx.
+void ListenSet::keep_arrivals(const ListenSpec& spec, size_t slots) {
+  for (Listener& listener : listeners_) {
+    unsigned live = static_cast<unsigned>(listener.sockets.size());
+    if (!listener.spec.same_place(spec) || live >= slots || listener.steered == live) continue;
+    if (steer_reuseport_group(*listener.sockets[0], listener.spec, live)) listener.steered = live;
+  }
 }
 
 void ListenSet::keep_slot(unsigned slot) {

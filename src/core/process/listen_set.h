@@ -55,7 +55,7 @@ struct ListenPlan {
   };
   Mode mode = Mode::start;
   unsigned workers = 1;                   // slots, for reuseport
-  const ListenSet* previous = nullptr;    // whose sockets may be adopted
+  ListenSet* previous = nullptr;          // whose sockets may be adopted, and get all that arrives until commit()
   InheritedSockets* inherited = nullptr;  // likewise
 };
 
@@ -82,8 +82,8 @@ class ListenSet {
   size_t add(ListenSpec spec);
 
   // All or nothing; the error is the line for the log, written nowhere yet (except for the tries at start). Reversible until commit(), also
-  // when workers accept from it already. Sockets of slots that are gone (or that an old binary had more of) become retired(); so do those
-  // of the service manager, which stay open for a later set.
+  // when workers accept from it already: where the previous set listens, sockets of further slots get nothing before. Sockets of slots that
+  // are gone (or that an old binary had more of) become retired(); so do those of the service manager, which stay open for a later set.
   ConfResult<> open(const ListenPlan& plan, const Logger& log);
   // The point of no return. Closes the sockets of `previous` that this set did not adopt and, if `unlink_files`, removes their files.
   // What is retired() gets no new connections from here on.
@@ -122,6 +122,8 @@ class ListenSet {
   bool has_retired(const Listener& listener) const;
   bool must_steer(const Listener& listener) const;
   void steer(Listener& listener, const Logger& log);
+  // Before and after a set with `slots` sockets there adds to them: what arrives goes on to those of this set.
+  void keep_arrivals(const ListenSpec& spec, size_t slots);
 
   std::vector<Listener> listeners_;
   std::vector<std::shared_ptr<ListenSocket>> opened_;  // by this set, to be taken back until commit()

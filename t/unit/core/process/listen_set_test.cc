@@ -31,8 +31,8 @@ Addr bound_to(int descriptor) {
   return Addr::from_sockaddr(reinterpret_cast<sockaddr*>(&where), size);
 }
 
-Addr free_place(bool stream = true) {
-  auto probe = ListenSocket::open(spec_of(Addr::inet(INADDR_LOOPBACK, 0), stream), Logger());
+Addr free_place(bool stream = true, const Addr& host = Addr::inet(INADDR_LOOPBACK, 0)) {
+  auto probe = ListenSocket::open(spec_of(host, stream), Logger());
   return bound_to((*probe)->descriptor());
 }
 
@@ -52,7 +52,7 @@ int option_of(int descriptor, int level, int name) {
   return value;
 }
 
-bool open_set(ListenSet& set, const ListenSet* previous = nullptr, unsigned workers = 1) {
+bool open_set(ListenSet& set, ListenSet* previous = nullptr, unsigned workers = 1) {
   ListenPlan plan{.mode = ListenPlan::Mode::reload, .workers = workers, .previous = previous};
   auto opened = set.open(plan, Logger());
   if (!opened) ADD_FAILURE() << opened.error();
@@ -259,6 +259,92 @@ TEST(ListenSet, EachSlotIsServedAfterATimeWithoutReuseport) {
     EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 64) << i;
     for (int count : counts) EXPECT_GT(count, 0) << i;
   }
+}
+
+// A reload from `before` that adds slots and is refused, then one with `after` slots that is not.
+void expect_refused_growth_takes_nothing(const Addr& place, unsigned before, unsigned after, bool reuseport_before = true) {
+  ListenSpec spec = spec_of(place);
+  spec.reuseport = reuseport_before;
+  ListenSet old, refused, next;
+  old.add(spec);
+  ASSERT_TRUE(open_set(old, nullptr, before));
+  old.commit(nullptr, true, Logger());
+  spec.reuseport = true;
+  refused.add(spec);
+  ASSERT_TRUE(open_set(refused, &old, before + 3));
+  std::vector<int> counts = spread(refused, place);
+  EXPECT_EQ(std::accumulate(counts.begin(), counts.begin() + before, 0), 64);
+  for (unsigned slot = 0; slot < before; ++slot) EXPECT_GT(counts[slot], 0) << slot;
+  refused.close_unshared(old, true, Logger());
+  counts = spread(old, place);
+  EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 64);
+  next.add(spec);
+  ASSERT_TRUE(open_set(next, &old, after));
+  next.commit(&old, true, Logger());
+  counts = spread(next, place);
+  EXPECT_EQ(counts.size(), after);
+  EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 64);
+  for (int count : counts) EXPECT_GT(count, 0);
+}
+
+TEST(ListenSet, SocketsOfFurtherSlotsGetNothingBeforeTheCommit) {
+  Addr six = *Addr::parse_ip("::1");
+  for (unsigned before : {1, 2}) {
+    for (unsigned after : {1, 2, 4}) {
+      SCOPED_TRACE(format("from {} to {}", before, after));
+      expect_refused_growth_takes_nothing(free_place(), before, after);
+      expect_refused_growth_takes_nothing(free_place(true, six), before, after);
+    }
+  }
+  expect_refused_growth_takes_nothing(free_place(), 1, 4, false);
+}
+
+TEST(ListenSet, AGroupThatWasSteeredIsNotWidenedBeforeTheCommit) {
+  Addr place = free_place();
+  ListenSpec spec = spec_of(place);
+  spec.reuseport = true;
+  ListenSet sets[4];
+  const unsigned slots[4] = {2, 4, 3, 6};  // the last takes the retired one back and opens two
+  for (int i = 0; i < 4; ++i) {
+    sets[i].add(spec);
+    ASSERT_TRUE(open_set(sets[i], i ? &sets[i - 1] : nullptr, slots[i]));
+    if (i && slots[i] > slots[i - 1]) {
+      std::vector<int> early = spread(sets[i], place);
+      EXPECT_EQ(std::accumulate(early.begin(), early.begin() + slots[i - 1], 0), 64) << i;
+    }
+    sets[i].commit(i ? &sets[i - 1] : nullptr, true, Logger());
+    std::vector<int> counts = spread(sets[i], place);
+    EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 64) << i;
+    for (int count : counts) EXPECT_GT(count, 0) << i;
+  }
+}
+
+TEST(ListenSet, DatagramsGoToTheSlotsThatAreThereUntilTheCommit) {
+  Addr place = free_place(false);
+  ListenSpec spec = spec_of(place, false);
+  spec.reuseport = true;
+  ListenSet before, after;
+  before.add(spec);
+  ASSERT_TRUE(open_set(before));
+  before.commit(nullptr, true, Logger());
+  after.add(spec);
+  ASSERT_TRUE(open_set(after, &before, 4));
+  sockaddr_storage where;
+  socklen_t size = place.to_sockaddr(where);
+  auto got_of_32 = [&](const ListenSet& set) {
+    int got = 0;
+    char byte;
+    for (int i = 0; i < 32; ++i) {
+      int one = socket(AF_INET, SOCK_DGRAM, 0);
+      sendto(one, "x", 1, 0, reinterpret_cast<sockaddr*>(&where), size);
+      close(one);
+    }
+    while (recv(set.listeners()[0].descriptor(0), &byte, 1, 0) == 1) ++got;
+    return got;
+  };
+  EXPECT_EQ(got_of_32(after), 32);
+  after.commit(&before, true, Logger());
+  EXPECT_LT(got_of_32(after), 32);
 }
 
 TEST(ListenSet, EachSlotIsServedWhateverAnotherBinaryLeft) {
