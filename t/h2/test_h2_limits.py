@@ -196,7 +196,21 @@ def test_a_stream_beyond_the_announced_limit_is_refused_alone(server):
         assert dict(got[3])[":status"] == "200"
 
 
-@pytest.mark.parametrize("most, count", [(128, 250), (128, 900), (3, 300)])
+def test_a_stream_is_refused_in_the_middle_of_its_head(server):
+    s = start(server, "http2_max_concurrent_streams 1;")
+    with RawH2(s.port) as c:
+        c.request(1, path="/slow")
+        block = c.block(path="/refused")
+        c.send(frame(HEADERS, END_STREAM, 3, block[:-2]))
+        assert c.until(RST_STREAM)[2:] == (3, REFUSED_STREAM.to_bytes(4, "big"))
+        c.send(frame(CONTINUATION, END_HEADERS, 3, block[-2:]) + frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
+        c.request(5)
+        while (got := c.until(HEADERS))[2] != 5:
+            pass
+        assert dict(got[3])[":status"] == "200"
+
+
+@pytest.mark.parametrize("most, count", [(128, 250), (128, 900), (3, 300), (1, 40)])
 def test_requests_that_are_answered_at_once_hold_no_place(server, most, count):
     """However many of them come in one read."""
     s = start(server, f"http2_max_concurrent_streams {most};")

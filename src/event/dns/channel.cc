@@ -80,7 +80,7 @@ static ares_addr_port_node server_node(const Addr& server) {
   return node;
 }
 
-Result<std::unique_ptr<DnsChannel>> DnsChannel::open(Loop& loop, const Addr* server, int try_timeout_ms) {
+Result<std::unique_ptr<DnsChannel>> DnsChannel::open(Loop& loop, const Addr* server, Over over, int try_timeout_ms) {
   std::unique_ptr<DnsChannel> made(new DnsChannel(loop));
   if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) return Error{Fault::exhausted, Side::local, 0, "ares_library_init() failed"};
   char lookups[] = "b", no_file[] = "/dev/null";
@@ -91,6 +91,8 @@ Result<std::unique_ptr<DnsChannel>> DnsChannel::open(Loop& loop, const Addr* ser
   if (server) {
     // NOCHECKRESP: otherwise c-ares hides a SERVFAIL or REFUSED of its last server behind "connection refused".
     options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_NOCHECKRESP;
+    // Over one channel, the end of its TCP connection would be the end of what is asked over UDP, too: c-ares takes it for the server's.
+    options.flags |= over == Over::tcp ? ARES_FLAG_USEVC : ARES_FLAG_IGNTC;
     options.timeout = try_timeout_ms;
     options.tries = 1;
     options.lookups = lookups;

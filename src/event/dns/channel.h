@@ -17,9 +17,11 @@ namespace fairlead {
 
 class DnsChannel {
  public:
+  // udp: a truncated reply is called back as it is. As the system asks, c-ares goes to TCP by itself.
+  enum class Over : uint8_t { udp, tcp };
   // `server`: an IP address. nullptr: what the system is configured with (resolv.conf, hosts file).
   // `try_timeout_ms`: how long the server has. Open it in the process that uses it: query numbers must differ between workers.
-  static Result<std::unique_ptr<DnsChannel>> open(Loop& loop, const Addr* server, int try_timeout_ms);
+  static Result<std::unique_ptr<DnsChannel>> open(Loop& loop, const Addr* server, Over over, int try_timeout_ms);
   // Calls back all that is still asked, with ARES_EDESTRUCTION.
   ~DnsChannel();
   DnsChannel(const DnsChannel&) = delete;

@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "event/dns/query.h"
 
+#include <arpa/nameser.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -61,6 +62,7 @@ void DnsQuery::orphan() {
 // The reference of an open question is taken here and given back by its callback.
 void DnsQuery::ask(Part& part) {
   ++references_;
+  part.by_tcp = false;
   DnsChannel& channel = owner_->servers().channel(part.server);
   if (question_.by_system && !question_.service) {
     int family = question_.ipv4 && question_.ipv6 ? AF_UNSPEC : question_.ipv4 ? AF_INET : AF_INET6;
@@ -68,6 +70,16 @@ void DnsQuery::ask(Part& part) {
   } else {
     channel.ask(part.name.c_str(), static_cast<int>(part.type), &DnsQuery::on_reply, &part);
   }
+}
+
+void DnsQuery::ask_by_tcp(Part& part) {
+  DnsServers& servers = owner_->servers();
+  servers.note_reply(part.server);
+  DnsChannel* channel = servers.tcp_channel(part.server);
+  if (!channel) return end(part, ARES_ENOMEM);
+  ++references_;
+  part.by_tcp = true;
+  channel->ask(part.name.c_str(), static_cast<int>(part.type), &DnsQuery::on_reply, &part);
 }
 
 bool DnsQuery::has_addresses() const {
@@ -78,13 +90,13 @@ bool DnsQuery::has_addresses() const {
 // Nobody is kept waiting for the second family longer than one round of the servers.
 bool DnsQuery::ask_again(Part& part, int status) {
   DnsServers& servers = owner_->servers();
-  // Nobody listens there: nothing else that it is asked will be answered, of which c-ares need not hear.
-  if (status == ARES_ECONNREFUSED && !question_.by_system) servers.channel(part.server).drop_asked();
+  // Nobody listens there: nothing else that it is asked will be answered, of which c-ares need not hear. Where TCP fails, UDP need not.
+  if (status == ARES_ECONNREFUSED && !question_.by_system && !part.by_tcp) servers.channel(part.server).drop_asked();
   if (status == ARES_ECANCELLED) status = ARES_ECONNREFUSED;
   bool silent = status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED;
   bool refused = status == ARES_ESERVFAIL || status == ARES_EREFUSED || status == ARES_ENOTIMP;
-  if (silent) servers.note_silent(part.server);
-  else servers.note_reply(part.server);
+  if (!silent) servers.note_reply(part.server);
+  else if (!part.by_tcp) servers.note_silent(part.server);
   if (silent || refused) part.server = servers.after(part.server);
   bool within_round = silent && ++part.silent % servers.count() != 0;
   if (!within_round && (waiters_ == 0 || has_addresses())) return false;
@@ -115,9 +127,12 @@ void DnsQuery::on_reply(void* argument, int status, int, unsigned char* bytes, i
   DnsQuery& query = part.query;
   Ref hold(&query);
   --query.references_;
-  if (!query.owner_ || query.ask_again(part, status)) return;
+  if (!query.owner_) return;
+  std::span<const unsigned char> reply(bytes, static_cast<size_t>(size));
+  if (is_truncated(reply) && query.may_ask_by_tcp(part)) return query.ask_by_tcp(part);
+  if (query.ask_again(part, status)) return;
   if (status == ARES_SUCCESS) {
-    query.take_reply(part, {bytes, static_cast<size_t>(size)});
+    query.take_reply(part, reply);
   } else {
     query.end(part, status);
   }
@@ -125,6 +140,8 @@ void DnsQuery::on_reply(void* argument, int status, int, unsigned char* bytes, i
 
 void DnsQuery::take_reply(Part& part, std::span<const unsigned char> bytes) {
   auto reply = parse_dns_reply(bytes, part.type, question_.addresses_max);
+  // c-ares hands on no more of a datagram than this.
+  if (!reply && bytes.size() >= NS_PACKETSZ && may_ask_by_tcp(part)) return ask_by_tcp(part);
   if (!reply) return end(part, ARES_EBADRESP);
   // An alias counts with its own TTL, too.
   if (part.aliases > 0) reply->ttl_s = std::min(reply->ttl_s, part.reply.ttl_s);

@@ -103,6 +103,7 @@ class DnsQuery : public Link {
     std::string name;  // the end of the aliases so far
     unsigned aliases = 0;
     size_t server = 0;     // who is asked
+    bool by_tcp = false;   // because its reply did not fit a datagram
     size_t silent = 0;     // how many have been
     size_t refusals = 0;   // how many said that they failed
     bool ended = false;
@@ -117,6 +118,9 @@ class DnsQuery : public Link {
   static void on_system_reply(void* part, int status, int timeouts, ares_addrinfo* found);
   static void on_pause_end(Timer& part);
   void ask(Part& part);
+  // The system's channel goes to TCP by itself.
+  bool may_ask_by_tcp(const Part& part) const { return !part.by_tcp && !question_.by_system; }
+  void ask_by_tcp(Part& part);
   // True: the status asks for another try, which is under way.
   bool ask_again(Part& part, int status);
   bool has_addresses() const;

@@ -55,6 +55,12 @@ static bool take_service(const ns_msg& message, const ns_rr& record, DnsReply& r
   return true;
 }
 
+bool is_truncated(std::span<const unsigned char> bytes) {
+  constexpr size_t flags_at = 2;
+  constexpr unsigned char truncated = 0x02;
+  return bytes.size() > flags_at && (bytes[flags_at] & truncated) != 0;
+}
+
 Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType type, size_t records_max) {
   ns_msg message;
   ns_rr record;

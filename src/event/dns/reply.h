@@ -31,6 +31,9 @@ struct DnsReply {
   bool is_empty() const { return addresses.empty() && services.empty(); }
 };
 
+// The sender left something out that did not fit a datagram: the TC bit.
+bool is_truncated(std::span<const unsigned char> bytes);
+
 // The answer section of `bytes` for a question of `type`; records of another type and further sections are not looked at. Fault::malformed
 // if it cannot be read to its end.
 Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType type, size_t records_max);

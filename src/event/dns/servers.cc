@@ -7,13 +7,26 @@
 namespace fairlead {
 
 Result<std::unique_ptr<DnsServers>> DnsServers::open(Loop& loop, std::span<const Addr> addresses, int try_timeout_ms) {
-  std::unique_ptr<DnsServers> made(new DnsServers(loop));
+  std::unique_ptr<DnsServers> made(new DnsServers(loop, try_timeout_ms));
   for (size_t i = 0; i < std::max<size_t>(addresses.size(), 1); ++i) {
-    auto channel = DnsChannel::open(loop, addresses.empty() ? nullptr : &addresses[i], try_timeout_ms);
+    Server server;
+    if (!addresses.empty()) server.address = addresses[i];
+    auto channel = DnsChannel::open(loop, server.address ? &*server.address : nullptr, DnsChannel::Over::udp, try_timeout_ms);
     if (!channel) return channel.error();
-    made->servers_.push_back({std::move(*channel)});
+    server.channel = std::move(*channel);
+    made->servers_.push_back(std::move(server));
   }
   return made;
+}
+
+DnsChannel* DnsServers::tcp_channel(size_t server) {
+  Server& of = servers_[server];
+  FL_ASSERT(of.address);
+  if (of.tcp_channel) return of.tcp_channel.get();
+  auto channel = DnsChannel::open(loop_, &*of.address, DnsChannel::Over::tcp, try_timeout_ms_);
+  if (!channel) return nullptr;
+  of.tcp_channel = std::move(*channel);
+  return of.tcp_channel.get();
 }
 
 size_t DnsServers::first() {

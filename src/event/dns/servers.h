@@ -2,10 +2,11 @@
 // Copyright (C) The Fairlead authors
 //
 // The name servers of a resolver, each with a channel of its own: so both questions about a name go to the same one, and it is known which
-// of them are silent.
+// of them are silent. What does not fit a datagram is asked over another one, so that what becomes of TCP befalls that question alone.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,8 @@ class DnsServers {
 
   size_t count() const { return servers_.size(); }
   DnsChannel& channel(size_t server) { return *servers_[server].channel; }
+  // Opened when first asked for; nullptr: it could not be. Not of what the system is configured with.
+  DnsChannel* tcp_channel(size_t server);
   // Whom to ask first, in turns; and whom when that one gave nothing.
   size_t first();
   size_t after(size_t server) const { return (server + 1) % servers_.size(); }
@@ -34,12 +37,14 @@ class DnsServers {
 
  private:
   struct Server {
-    std::unique_ptr<DnsChannel> channel;
+    std::optional<Addr> address;
+    std::unique_ptr<DnsChannel> channel, tcp_channel;
     uint64_t rests_until_ms = 0;  // Loop::now_ms
   };
-  explicit DnsServers(Loop& loop) : loop_(loop) {}
+  DnsServers(Loop& loop, int try_timeout_ms) : loop_(loop), try_timeout_ms_(try_timeout_ms) {}
 
   Loop& loop_;
+  int try_timeout_ms_;
   std::vector<Server> servers_;
   size_t turn_ = 0;
 };

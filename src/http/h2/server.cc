@@ -44,6 +44,13 @@ Stream* ServerConnection::open() {
   return stream;
 }
 
+void ServerConnection::refused(Stream& stream) {
+  auto& of = static_cast<ServerStream&>(stream);
+  of.opening().unlink();
+  Arena::Owner(&of.arena());
+  if (opening_.empty()) head_until_ms_ = 0;
+}
+
 // Counts a request and tells when the last one has ended.
 class ServerConnection::Serving {
  public:

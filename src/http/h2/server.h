@@ -45,6 +45,7 @@ class ServerConnection final : public SessionEvents {
   // SessionEvents
   Stream* open() override;
   void filled() override { begin_requests(); }
+  void refused(Stream& stream) override;
   void pong() override { ponged_ = true; }
 
   Task<Unit> serve(Arena::Owner arena, ServerStream* stream);

@@ -64,7 +64,7 @@ void Session::announce_streams_max() {
 
 // -- what comes in --
 
-// Where a stream takes the last place, those before it that can be answered at once are, before another one is refused for them.
+// Where a stream finds no place, those before it that can be answered at once are, before it is refused for them.
 ssize_t Session::feed(std::string_view bytes) {
   for (;;) {
     ssize_t taken = nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
@@ -72,7 +72,16 @@ ssize_t Session::feed(std::string_view bytes) {
     bytes.remove_prefix(static_cast<size_t>(taken));
     events_.filled();
     flush();
+    refuse_surplus();
   }
+}
+
+void Session::refuse_surplus() {
+  Stream* stream = Calls::stream_of(session_.get(), std::exchange(surplus_id_, 0));
+  if (!stream || stream_count_ <= rules_.streams_max) return;
+  conduct_.refused();
+  stream->reset(ErrorCode::refused_stream);
+  events_.refused(*stream);
 }
 
 void Session::take_in(std::string_view bytes) {

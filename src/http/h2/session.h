@@ -31,8 +31,10 @@ class SessionEvents {
  public:
   // Server: the peer opens a stream. nullptr: refused.
   virtual Stream* open() { return nullptr; }
-  // Server: a stream took the last place there is for one. Called from outside nghttp2, while input is taken in.
+  // Server: a stream came for which there is no place. Called from outside nghttp2, while input is taken in.
   virtual void filled() {}
+  // Server: and none became free, so that this one was reset; its owner drops it. Likewise called from outside.
+  virtual void refused(Stream&) {}
   // The peer will open none above `last_stream`, and has not looked at ours above it.
   virtual void goes_away(int32_t /*last_stream*/, ErrorCode) {}
   virtual void settings_changed() {}
@@ -126,6 +128,7 @@ class Session {
   void announce_streams_max();
   void take_in(std::string_view bytes);
   ssize_t feed(std::string_view bytes);
+  void refuse_surplus();
   // Ends the connection if the peer's conduct calls for it.
   void judge();
   // Of a client's stream whose head begins: a later one was opened before it, and it never was. Only the last such gap is known.
@@ -152,7 +155,7 @@ class Session {
   int32_t last_id_ = -1, passed_over_from_ = 0, passed_over_to_ = 0;  // see is_passed_over()
   const char* misframed_ = nullptr; // a connection error that nghttp2 overlooks
   bool in_head_ = false;
-  bool is_filled_ = false;          // the head that is taken in took the last place, nothing of it is known yet
+  int32_t surplus_id_ = 0;          // of the stream whose head is taken in, if there was no place for it
   bool is_paused_ = false;          // nghttp2 is, for that
   size_t block_bytes_ = 0;          // of the header block that is taken in, or was last
   size_t block_frames_ = 0;         // that it came in

@@ -70,8 +70,7 @@ nghttp2_session_callbacks* Session::Calls::make_callbacks() {
                size_t value_bytes, uint8_t, void* self) {
         Session& session = session_of(self);
         take_field(session, stream_of(raw, frame->hd.stream_id), text_of(name, name_bytes), text_of(value, value_bytes));
-        if (!session.is_filled_) return 0;
-        session.is_filled_ = false;
+        if (session.surplus_id_ == 0) return 0;
         session.is_paused_ = true;
         return static_cast<int>(NGHTTP2_ERR_PAUSE);
       });
@@ -188,11 +187,12 @@ int Session::Calls::on_begin_frame(nghttp2_session* raw, const nghttp2_frame_hd*
 int Session::Calls::on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* self) {
   Session& session = session_of(self);
   if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  bool has_room = session.stream_count_ < session.rules_.streams_max;
-  Stream* stream = session.conduct_.violation() || !has_room ? nullptr : session.events_.open();
+  // One more than there are places for: at its first field, nowhere earlier, nghttp2 can be paused, and feed() sees if one became free.
+  bool may_open = session.stream_count_ <= session.rules_.streams_max;
+  Stream* stream = session.conduct_.violation() || !may_open ? nullptr : session.events_.open();
   if (stream) {
     session.attach(*stream, frame->hd.stream_id);
-    session.is_filled_ = session.stream_count_ == session.rules_.streams_max;  // pauses at its first field: nowhere earlier can be paused
+    session.surplus_id_ = session.stream_count_ > session.rules_.streams_max ? frame->hd.stream_id : 0;
     return 0;
   }
   session.conduct_.refused();
@@ -214,6 +214,7 @@ int Session::Calls::on_frame_recv(nghttp2_session* raw, const nghttp2_frame* fra
       Stream* stream = stream_of(raw, frame->hd.stream_id);
       if (!stream) break;
       if (frame->hd.type == NGHTTP2_HEADERS) {
+        session.surplus_id_ = 0;  // of a head without any field
         stream->head_bytes_ += session.block_bytes_;
         stream->head_wire_bytes_ += session.block_bytes_ + session.block_frames_ * frame_head_bytes;
         stream->take_head(ends);

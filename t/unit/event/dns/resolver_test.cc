@@ -221,6 +221,55 @@ TEST(Resolver, GoesToTcpAfterATruncatedReply) {
   EXPECT_TRUE(scene.server.asked()[1].by_tcp);
 }
 
+TEST(Resolver, GoesToTcpForADatagramOfMoreThan512Bytes) {
+  Scene scene([](const Asked& asked) {
+    Scripted reply;
+    for (int i = 1; i <= 60; ++i) reply.records.push_back(a(asked.name, 60, "10.0.1." + std::to_string(i)));
+    return reply;
+  });
+  std::string found = scene.look_up("many.test");
+  EXPECT_EQ(std::count(found.begin(), found.end(), ' '), 59);
+}
+
+Scripted truncated_if_many(const Asked& asked) {
+  Scripted reply = one_address(asked, 0);
+  reply.truncated = asked.name == "many.test" && !asked.by_tcp;
+  reply.silent = asked.name == "lost.test";
+  return reply;
+}
+
+TEST(Resolver, WhereTcpIsRefusedOnlyTheTruncatedReplyIsHadElsewhere) {
+  ScriptedServer no_tcp(truncated_if_many, ScriptedServer::Tcp::refuses), good(truncated_if_many);
+  ResolverOptions options;
+  options.servers = {no_tcp.address(), good.address()};
+  options.try_timeout_ms = 60'000;
+  Scene scene(truncated_if_many, options);
+  Scene::Lookup lost;
+  scene.start(lost, "lost.test", v4_only, 60'000);
+  EXPECT_EQ(scene.look_up("other.test"), "10.0.0.1");  // of the second one: the first one's turn is next
+  EXPECT_EQ(scene.look_up("many.test"), "10.0.0.1");
+  EXPECT_TRUE(good.asked().back().by_tcp);
+  for (const Asked& each : good.asked()) EXPECT_NE(each.name, "lost.test");
+  size_t before = no_tcp.asked().size();
+  EXPECT_EQ(before, 2u);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(scene.look_up("other.test"), "10.0.0.1");
+  EXPECT_EQ(no_tcp.asked().size(), before + 1);  // it does not rest as one that is silent
+}
+
+TEST(Resolver, WhereTcpIsRefusedOthersAreAnsweredMeanwhile) {
+  ScriptedServer no_tcp(truncated_if_many, ScriptedServer::Tcp::refuses);
+  ResolverOptions options;
+  options.servers = {no_tcp.address()};
+  options.try_timeout_ms = 100;
+  Scene scene(truncated_if_many, options);
+  Scene::Lookup many;
+  scene.start(many, "many.test", v4_only, 1000);
+  EXPECT_EQ(scene.look_up("other.test", {}), "10.0.0.1");
+  scene.run_until_done(many);
+  EXPECT_EQ(Scene::text("many.test", many.take()), "many.test could not be resolved (110: Operation timed out)");
+  EXPECT_GE(no_tcp.asked().size(), 4u);  // again, after pauses
+}
+
 TEST(Resolver, AsksOnceForAllWhoWait) {
   Scene scene([](const Asked& asked) {
     Scripted reply = one_address(asked, 0);

@@ -81,7 +81,8 @@ struct Scripted {
 class ScriptedServer {
  public:
   using Script = std::function<Scripted(const Asked&)>;
-  explicit ScriptedServer(Script script) : script_(std::move(script)) {
+  enum class Tcp : uint8_t { listens, refuses };
+  explicit ScriptedServer(Script script, Tcp tcp = Tcp::listens) : script_(std::move(script)), has_tcp_(tcp == Tcp::listens) {
     for (int attempt = 0; attempt < 50 && !open(); ++attempt) {
     }
     thread_ = std::thread([this] { serve(); });
@@ -115,7 +116,7 @@ class ScriptedServer {
     setsockopt(tcp_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     bool opened = bind(udp_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0 &&
                   getsockname(udp_, reinterpret_cast<sockaddr*>(&at), &size) == 0 &&
-                  bind(tcp_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0 && listen(tcp_, 8) == 0;
+                  bind(tcp_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0 && (!has_tcp_ || listen(tcp_, 8) == 0);
     port_ = ntohs(at.sin_port);
     if (!opened) {
       close(udp_);
@@ -151,7 +152,7 @@ class ScriptedServer {
 
   void serve() {
     while (!stop_) {
-      pollfd ready[2] = {{udp_, POLLIN, 0}, {tcp_, POLLIN, 0}};
+      pollfd ready[2] = {{udp_, POLLIN, 0}, {has_tcp_ ? tcp_ : -1, POLLIN, 0}};
       if (poll(ready, 2, 10) <= 0) continue;
       if (ready[0].revents) serve_udp();
       if (ready[1].revents) serve_tcp();
@@ -183,6 +184,7 @@ class ScriptedServer {
   }
 
   Script script_;
+  bool has_tcp_;
   int udp_ = -1, tcp_ = -1;
   uint16_t port_ = 0;
   std::atomic<bool> stop_ = false;
