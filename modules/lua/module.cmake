@@ -8,7 +8,8 @@ target_link_libraries(fairlead_modules PUBLIC PkgConfig::LUAJIT)
 # rooms that calls back. A precompiled header would bring its own setting with it.
 if(NOT FAIRLEAD_SANITIZE AND NOT FAIRLEAD_FUZZ)
   file(GLOB raising CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/lua/*.cc)
-  set_source_files_properties(${raising} PROPERTIES COMPILE_OPTIONS -fasynchronous-unwind-tables SKIP_PRECOMPILE_HEADERS ON)
+  set(FAIRLEAD_UNWINDING -fasynchronous-unwind-tables $<$<BOOL:${FAIRLEAD_LTO}>:-fno-lto>)
+  set_source_files_properties(${raising} PROPERTIES COMPILE_OPTIONS "${FAIRLEAD_UNWINDING}" SKIP_PRECOMPILE_HEADERS ON)
 endif()
 target_link_options(fairlead_modules PUBLIC LINKER:--dynamic-list=${CMAKE_CURRENT_SOURCE_DIR}/lua/exported_symbols.list)
 
