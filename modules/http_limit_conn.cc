@@ -244,13 +244,7 @@ constexpr std::array rows = {
     slot<LimitConnConf, &LimitConnConf::dry_run>("limit_conn_dry_run", in_http_any, "Requests are counted and logged but not refused."),
 };
 
-ConfResult<Unit> check_keys(Generation& generation) {
-  if (!generation.previous()) return Unit();
-  for (const ConnZone* before : conf<LimitConnConf>(generation.previous()->root()).zones) {
-    for (const ConnZone* now : conf<LimitConnConf>(generation.root()).zones) FL_TRY(check_same_key(*now, *before, "limit_conn_zone"));
-  }
-  return Unit();
-}
+ConfResult<Unit> check_keys(Generation& generation) { return check_same_keys<LimitConnConf>(generation, "limit_conn_zone"); }
 
 constexpr VariableDef variables[] = {{"limit_conn_status", get_status, variable_volatile, http_variable}};
 constexpr std::string_view after[] = {"http_limit_req", "realip"};  // what is refused or waits is not at work

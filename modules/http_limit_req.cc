@@ -295,13 +295,7 @@ constexpr std::array rows = {
     slot<LimitReqConf, &LimitReqConf::dry_run>("limit_req_dry_run", in_http_any, "Requests are only counted and logged."),
 };
 
-ConfResult<Unit> check_keys(Generation& generation) {
-  if (!generation.previous()) return Unit();
-  for (const ReqZone* before : conf<LimitReqConf>(generation.previous()->root()).zones) {
-    for (const ReqZone* now : conf<LimitReqConf>(generation.root()).zones) FL_TRY(check_same_key(*now, *before, "limit_req"));
-  }
-  return Unit();
-}
+ConfResult<Unit> check_keys(Generation& generation) { return check_same_keys<LimitReqConf>(generation, "limit_req"); }
 
 constexpr VariableDef variables[] = {{"limit_req_status", get_status, variable_volatile, http_variable}};
 constexpr std::string_view after[] = {"realip"};

@@ -17,6 +17,7 @@
 #include "http/request/detached.h"
 #include "http/request/file_path.h"
 #include "http/request/id.h"
+#include "http/request/read_body.h"
 #include "http/request/request.h"
 #include "http/request/spool.h"
 
@@ -93,14 +94,10 @@ Value get_date(Session& session, uintptr_t is_local) {
 }
 Value get_request_id(Session& session, uintptr_t) { return Value{request_id(as_request(session))}; }
 
-// Whether nothing in its head says that it has a body, an empty one included.
-bool is_unframed(const Request& request) {
-  return !request.head.framing.chunked && request.head.framing.content_length == no_length;
-}
 // Only what was read before it was used, and only while it is in memory: nginx gives nothing of a body that lies in a file.
 Value get_request_body(Session& session, uintptr_t) {
   Request& request = as_request(session);
-  if (is_unframed(request) || !request.spooled_body || !request.spooled_body->is_in_memory()) return Value::missing();
+  if (!names_body(request) || !request.spooled_body || !request.spooled_body->is_in_memory()) return Value::missing();
   return Value{request.spooled_body->text(request.arena())};
 }
 Value get_request_body_file(Session& session, uintptr_t) {
@@ -128,7 +125,7 @@ Value get_known_field(Session& session, uintptr_t datum) {
 Request& framed_request(Request& request) {
   Request* at = &request;
   auto shows_parents = [](Request& one) {
-    return one.is_subrequest && one.parent && is_unframed(one) && !one.find_slot<FramingFields>();
+    return one.is_subrequest && one.parent && !names_body(one) && !one.find_slot<FramingFields>();
   };
   while (shows_parents(*at)) at = &as_request(*at->parent);
   return *at;

@@ -79,11 +79,11 @@ Task<Unit> ServerConnection::serve(Arena::Owner arena, ServerStream* stream) {
     co_return Unit();
   }
   const bool may_wait = !is_half_closed_ || stream->is_closed();  // a closed one waits for nobody
-  bool waits = !handling.try_begin(sink_, fault.status ? &fault : nullptr);
-  if (waits && may_wait) co_await handling;
-  if (!waits || may_wait) waits = !handling.try_answer();
-  if (waits && may_wait) co_await handling;
-  else if (waits) handling.leave();
+  bool ends = handling.try_begin(sink_, fault.status ? &fault : nullptr);
+  if (!ends && may_wait) co_await handling;
+  ends = (ends || may_wait) && handling.try_answer();
+  if (!ends && may_wait) co_await handling;
+  if (!ends && !may_wait) handling.leave();
   co_return Unit();
 }
 

@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "core/conf/generation.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
 #include "core/shm/shm.h"
@@ -37,6 +38,14 @@ struct KeyedZone {
 // While loading: a zone that goes on with what the configuration before left in it has to have the same key. `what` takes it, in nginx's
 // words.
 ConfResult<Unit> check_same_key(const KeyedZone& now, const KeyedZone& before, const char* what);
+// The same of all zones that a module's main block has, Conf::zones.
+template <class Conf>
+ConfResult<Unit> check_same_keys(Generation& generation, const char* what) {
+  if (!generation.previous()) return Unit();
+  for (const KeyedZone* before : conf<Conf>(generation.previous()->root()).zones)
+    for (const KeyedZone* now : conf<Conf>(generation.root()).zones) FL_TRY(check_same_key(*now, *before, what));
+  return Unit();
+}
 
 // The key of this request; nothing if it is empty or (with a line in the log) longer than 65535 bytes: then it is not limited.
 std::optional<std::string_view> limit_key(Request& request, const Template& key);

@@ -54,9 +54,10 @@ void lose_body(Request& request, const Error& why) {
   request.passed_body->lose(why);
 }
 
+bool names_body(const Request& request) { return request.head.framing.chunked || request.head.framing.content_length != no_length; }
+
 bool has_file_if_empty(const Request& request) {
-  bool is_named = request.head.framing.chunked || request.head.framing.content_length != no_length;
-  return is_named && !request.is_subrequest && conf<CoreConf>(request).client_body_in_file_only != BodyInFile::off;
+  return names_body(request) && !request.is_subrequest && conf<CoreConf>(request).client_body_in_file_only != BodyInFile::off;
 }
 
 Task<Result<Unit>> read_body(Request& request) {

@@ -13,6 +13,8 @@ namespace fairlead::http {
 // Reads the whole body; request.body() is then the kept one. Errors have side client (cut short, too large, timed out), local (the file) or
 // upstream (one has it: is_body_lost); the client's are noted in fail_reason. Nothing if it was read already.
 Task<Result<Unit>> read_body(Request& request);
+// Whether the head says that there is a body, an empty one included.
+bool names_body(const Request& request);
 // Whether client_body_in_file_only makes a file even of an empty body. One that the head does not name is none.
 bool has_file_if_empty(const Request& request);
 // Gives it this body, all of which is there, as the one that was read.
