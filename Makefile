@@ -2,12 +2,15 @@
 # Copyright (C) The Fairlead authors
 #
 # What people type. The builds themselves are CMake's: build/release (-O2, tests), build/asan (sanitizers, tests), build/lto (install
-# and bench), build/train (counts, for build/lto), build/fuzz (clang, libFuzzer). JOBS=n sets how many compilers and tests run at once.
+# and bench), build/train (counts, for build/lto), build/fuzz (clang, libFuzzer). JOBS=n sets how many compilers run at once,
+# TEST_JOBS=n how many tests (one more).
 SHELL := /bin/sh
 JOBS ?= $(shell nproc)
 PYTHON ?= /usr/bin/python3
 DESTDIR ?=
 SECONDS ?= 60
+# Most tests wait more than they compute.
+TEST_JOBS ?= $(shell expr $(JOBS) + 1)
 
 -include build/config.mk
 
@@ -86,13 +89,13 @@ asan-tests: build/asan/build.ninja
 test: release-tests asan-tests
 	@mkdir -p build/suite
 	@printf 'subdirs("%s" "%s")\n' $(CURDIR)/build/release $(CURDIR)/build/asan >build/suite/CTestTestfile.cmake
-	@ctest --test-dir build/suite --output-on-failure -j$(JOBS)
+	@ctest --test-dir build/suite --output-on-failure -j$(TEST_JOBS)
 
 check: release-tests
-	@ctest --test-dir build/release --output-on-failure -j$(JOBS) -L fast
+	@ctest --test-dir build/release --output-on-failure -j$(TEST_JOBS) -L fast
 
 asan: asan-tests
-	@ctest --test-dir build/asan --output-on-failure -j$(JOBS)
+	@ctest --test-dir build/asan --output-on-failure -j$(TEST_JOBS)
 
 bench: lto
 	@ninja -C build/release -j$(JOBS) micro_benches floor

@@ -56,7 +56,7 @@ def faults(s, kind):
 def test_a_delay(faulty):
     s = faulty("delay 1500ms;")
     got, seconds = timed(s.port)
-    assert (got.status, got.text) == (200, "ok") and seconds >= 1.5
+    assert (got.status, got.text) == (200, "ok") and seconds > 1.4
     in_time(1.5, lambda: is_not_held_up(s))
     assert log_of(s, 2)[:2] == ["/ 200 delay -", "/none 200 - -"]
     assert faults(s, "delay") == 1
@@ -79,7 +79,7 @@ def test_an_abort_reaches_no_upstream(server, upstream):
 def test_delay_then_abort(faulty):
     s = faulty("abort 429; delay 200ms;")
     got, seconds = timed(s.port)
-    assert got.status == 429 and seconds >= 0.2
+    assert got.status == 429 and seconds > 0.19
     assert log_of(s) == ["/ 429 delay,abort FI"]
 
 
