@@ -140,7 +140,7 @@ std::string usage_text() {
       "  -e filename       : set error log file (default: {})\n"
       "  -c filename       : set configuration file (default: {})\n"
       "  -g directives     : set global directives out of configuration file\n"
-      "  --wait=time       : how long -s reload and -s wait wait (default: 30s)\n"
+      "  --wait=time       : how long -s reload and -s wait wait (default: 90s)\n"
       "  --no-wait         : -s reload only signals, -s wait looks once\n"
       "  --list-directives : list the directives this binary knows and exit\n"
       "\n",

@@ -29,7 +29,8 @@ struct CommandLine {
   std::optional<std::string> conf;       // -c
   std::string directives;         // -g
   bool wait = true;               // --no-wait: -s reload only signals, as nginx does; -s wait looks once
-  uint64_t wait_ms = 30'000;      // --wait=TIME: how long -s reload waits for the verdict, -s wait for the server
+  // --wait=TIME: how long -s reload waits for the verdict, -s wait for the server. Longer than worker_start_timeout is by default.
+  uint64_t wait_ms = 90'000;
 };
 
 // `args`: argv without argv[0]. The error is what to print behind "fairlead: " before exit 1.
