@@ -93,3 +93,14 @@ def test_a_peer_that_came_back_starts_slowly(server, upstream):
     assert 2 <= found["first"] <= 4, found  # a tenth of the weight of the other
     s.reload()
     assert counts(s.port, 22)["first"] <= 3
+
+
+@pytest.mark.parametrize("method", ["hash $arg_k", "hash $arg_k consistent", "ip_hash"])
+def test_a_stale_connection_does_not_send_a_key_elsewhere(server, upstream, method):
+    """Each connection takes one request, and is closed on the second: that is asked again on a new connection to the same peer."""
+    def once(name):
+        return upstream([up.request(), up.send(up.reply(200, name)), up.request(), up.close()])
+    a, b = once("a"), once("b")
+    s = server(conf(method).replace("worker_processes 2", "worker_processes 1"), A=a.port, B=b.port)
+    for key in "abcdef":
+        assert len(collections.Counter(get(s.port, f"/?k={key}").text for _ in range(6))) == 1, key

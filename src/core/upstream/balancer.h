@@ -47,9 +47,12 @@ class TriedPeers {
 struct PickState {
   TriedPeers tried;
   bool on_backups = false;  // the primaries are given up
-  uint32_t draws = 0;       // of the keyed and random methods, over all picks
-  uint32_t rehash = 0;      // times the key was hashed (or the method asked)
-  uint32_t hash = 0;        // running value, or the place on the ring
+  // Where a keyed or random method goes on.
+  struct Draw {
+    uint32_t count = 0;   // over all picks
+    uint32_t rehash = 0;  // times the key was hashed (or the method asked)
+    uint32_t hash = 0;    // running value, or the place on the ring
+  } draw;
 };
 
 struct PickRequest {

@@ -25,11 +25,11 @@ static uint32_t hash_key_again(std::string_view key, uint32_t times_before) {
 const Peer* KeyHash::choose(const PeerSet& set, const PickRequest& request) const {
   PickState& state = request.state;
   bool keyed = !request.key.empty() && set.primaries().size() > 1;
-  while (keyed && state.draws <= draws_max) {
-    state.hash += hash_key_again(request.key, state.rehash++);
-    const Peer& peer = peer_at_weight(set.primaries(), state.hash % set.total_weight());
+  while (keyed && state.draw.count <= draws_max) {
+    state.draw.hash += hash_key_again(request.key, state.draw.rehash++);
+    const Peer& peer = peer_at_weight(set.primaries(), state.draw.hash % set.total_weight());
     if (may_try(peer, request)) return &peer;
-    ++state.draws;
+    ++state.draw.count;
   }
   return choose_round_robin(set.primaries(), request);
 }
@@ -71,20 +71,20 @@ const Peer* ConsistentHash::choose(const PeerSet& set, const PickRequest& reques
   const auto* ring = static_cast<const Ring*>(set.index());
   FL_ASSERT(ring);
   bool keyed = !request.key.empty() && peers.size() > 1;
-  if (keyed && state.rehash == 0) {
-    state.hash = static_cast<uint32_t>(ring->points.find(crc32(request.key)));
-    state.rehash = 1;
+  if (keyed && state.draw.rehash == 0) {
+    state.draw.hash = static_cast<uint32_t>(ring->points.find(crc32(request.key)));
+    state.draw.rehash = 1;
   }
-  while (keyed && state.draws <= draws_max) {
-    WeightRound round(request.now_s);
-    auto at = static_cast<int32_t>(ring->points[state.hash % ring->points.size()].server);
+  while (keyed && state.draw.count <= draws_max) {
+    WeightRound round;
+    auto at = static_cast<int32_t>(ring->points[state.draw.hash % ring->points.size()].server);
     for (; at >= 0; at = ring->same_server[static_cast<size_t>(at)]) {
       const Peer& peer = peers[static_cast<size_t>(at)];
-      if (may_try(peer, request)) round.offer(peer);
+      if (may_try(peer, request)) round.offer(peer, peer.share_percent(request.now_s));
     }
     if (const Peer* peer = round.finish()) return peer;
-    ++state.hash;
-    ++state.draws;
+    ++state.draw.hash;
+    ++state.draw.count;
   }
   return choose_round_robin(peers, request);
 }

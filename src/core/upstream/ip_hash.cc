@@ -15,13 +15,13 @@ static std::string_view hashed_octets(const Addr* client) {
 
 const Peer* IpHash::choose(const PeerSet& set, const PickRequest& request) const {
   PickState& state = request.state;
-  if (state.rehash++ == 0) state.hash = 89;
+  if (state.draw.rehash++ == 0) state.draw.hash = 89;
   std::string_view octets = hashed_octets(request.client);
-  while (set.primaries().size() > 1 && state.draws <= draws_max) {
-    for (char octet : octets) state.hash = (state.hash * 113 + static_cast<unsigned char>(octet)) % 6271;
-    const Peer& peer = peer_at_weight(set.primaries(), state.hash % set.total_weight());
+  while (set.primaries().size() > 1 && state.draw.count <= draws_max) {
+    for (char octet : octets) state.draw.hash = (state.draw.hash * 113 + static_cast<unsigned char>(octet)) % 6271;
+    const Peer& peer = peer_at_weight(set.primaries(), state.draw.hash % set.total_weight());
     if (may_try(peer, request)) return &peer;
-    ++state.draws;
+    ++state.draw.count;
   }
   return choose_round_robin(set.primaries(), request);
 }

@@ -10,22 +10,24 @@
 
 namespace fairlead {
 
-// The peer that the request may try and that `order(a, b)` puts first (negative: a before b, 0: equal), or nullptr. The lock is held. The
-// credits of round robin move only if there are equals to choose among: a lone winner pays nothing.
-template <class Order>
-const Peer* least_of(std::span<const Peer> peers, const PickRequest& request, Order order) {
+// The peer that `order(a, b)` puts first (negative: a before b, 0: equal), or nullptr. `share_of(peer)`: how much of its weight counts among
+// equals, in per cent; 0: it does not take part. The lock is held. The credits of round robin move only if there are equals to choose
+// among: a lone winner pays nothing.
+template <class ShareOf, class Order>
+const Peer* least_of(std::span<const Peer> peers, ShareOf share_of, Order order) {
   const Peer* best = nullptr;
   bool has_equals = false;
   for (const Peer& peer : peers) {
-    if (!may_try(peer, request)) continue;
+    if (share_of(peer) == 0) continue;
     int compared = best ? order(peer, *best) : -1;
     if (compared < 0) best = &peer;
     if (compared <= 0) has_equals = compared == 0;
   }
   if (!has_equals) return best;
-  WeightRound round(request.now_s);
+  WeightRound round;
   for (const Peer& peer : peers.subspan(best->index - peers[0].index)) {
-    if (may_try(peer, request) && order(peer, *best) == 0) round.offer(peer);
+    int64_t share = share_of(peer);
+    if (share != 0 && order(peer, *best) == 0) round.offer(peer, share);
   }
   return round.finish();
 }

@@ -7,7 +7,8 @@
 namespace fairlead {
 
 static const Peer* least_loaded(std::span<const Peer> peers, const PickRequest& request) {
-  return least_of(peers, request, [now_s = request.now_s](const Peer& a, const Peer& b) { return compare_load(a, b, now_s); });
+  auto share_of = [&](const Peer& peer) { return may_try(peer, request) ? peer.share_percent(request.now_s) : 0; };
+  return least_of(peers, share_of, [&](const Peer& a, const Peer& b) { return compare_load(a, b, request.now_s); });
 }
 
 const Peer* LeastConn::choose(const PeerSet& set, const PickRequest& request) const {

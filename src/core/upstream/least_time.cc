@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/upstream/least.h"
+#include "core/upstream/slow_start.h"
 
 namespace fairlead {
 namespace {
@@ -64,16 +65,21 @@ uint64_t LeastTime::expected_ms(const Peer& peer, const PickRequest& request) co
 }
 
 int LeastTime::compare(const Peer& a, const Peer& b, const PickRequest& request) const {
-  uint64_t left = expected_ms(a, request) * b.weight_now(request.now_s), right = expected_ms(b, request) * a.weight_now(request.now_s);
+  uint64_t left = expected_ms(a, request) * b.spec.weight, right = expected_ms(b, request) * a.spec.weight;
   return left < right ? -1 : left > right;
 }
 
-const Peer* LeastTime::choose(const PeerSet& set, const PickRequest& request) const {
-  return least_of(set.primaries(), request, [&](const Peer& a, const Peer& b) { return compare(a, b, request); });
+const Peer* LeastTime::soonest(std::span<const Peer> peers, const PickRequest& request) const {
+  auto lot = SlowStartLot::draw(request.random);
+  auto share_of = [&](const Peer& peer) { return lot.takes(peer, request) ? 100 : 0; };
+  auto order = [&](const Peer& a, const Peer& b) { return compare(a, b, request); };
+  if (const Peer* best = least_of(peers, share_of, order)) return best;
+  lot = SlowStartLot::everyone();
+  return least_of(peers, share_of, order);
 }
 
-const Peer* LeastTime::choose_backup(const PeerSet& set, const PickRequest& request) const {
-  return least_of(set.backups(), request, [&](const Peer& a, const Peer& b) { return compare(a, b, request); });
-}
+const Peer* LeastTime::choose(const PeerSet& set, const PickRequest& request) const { return soonest(set.primaries(), request); }
+
+const Peer* LeastTime::choose_backup(const PeerSet& set, const PickRequest& request) const { return soonest(set.backups(), request); }
 
 }  // namespace fairlead

@@ -28,6 +28,7 @@ class LeastTime final : public Balancer {
   const Peer* choose_backup(const PeerSet& set, const PickRequest& request) const override;
 
  private:
+  const Peer* soonest(std::span<const Peer> peers, const PickRequest& request) const;
   Measure measure_;
   bool inflight_;
 };

@@ -2,15 +2,23 @@
 // Copyright (C) The Fairlead authors
 #include "core/upstream/peak_ewma.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "core/base/clock.h"
+#include "core/upstream/slow_start.h"
 
 namespace fairlead {
 namespace {
 
-// What is left of an average after a time without samples. Clocks of two processors may differ by a little.
-double decayed(const PeerState& state, uint64_t now_ms, double decay_ms) {
+// Samples are whole milliseconds of a clock that is read once a turn: what is below is not told apart, or load would not count with
+// peers that answer at once.
+constexpr double least_ms = 1;
+
+// What is left of `value`, which held at state.peak_at_ms. Clocks of two processors may differ by a little.
+double decayed(double value, const PeerState& state, uint64_t now_ms, double decay_ms) {
   uint64_t age_ms = now_ms > state.peak_at_ms ? now_ms - state.peak_at_ms : 0;
-  return state.peak_ms * std::exp(-static_cast<double>(age_ms) / decay_ms);
+  return value * std::exp(-static_cast<double>(age_ms) / decay_ms);
 }
 
 class Samples final : public PeerIndex {
@@ -27,11 +35,16 @@ class Samples final : public PeerIndex {
 
 }  // namespace
 
-std::unique_ptr<PeerIndex> PeakEwma::prepare(const PeerSet&) const { return std::make_unique<Samples>(settings_.decay_ms); }
+std::unique_ptr<PeerIndex> PeakEwma::prepare(const PeerSet& set) const {
+  PeerGuard guard(set);
+  for (const Peer& peer : set.all())
+    if (peer.state->peak_at_ms == 0) peer.state->peak_at_ms = clock().now_ms();
+  return std::make_unique<Samples>(settings_.decay_ms);
+}
 
 void PeakEwma::add_sample(PeerState& state, double sample_ms, uint64_t now_ms, double decay_ms) {
-  double old = state.peak_at_ms ? decayed(state, now_ms, decay_ms) : 0;
-  if (sample_ms > old) {
+  sample_ms = std::max(sample_ms, least_ms);
+  if (sample_ms > decayed(state.peak_ms, state, now_ms, decay_ms)) {
     state.peak_ms = sample_ms;
   } else {
     double kept = std::exp(-static_cast<double>(now_ms > state.peak_at_ms ? now_ms - state.peak_at_ms : 0) / decay_ms);
@@ -42,26 +55,34 @@ void PeakEwma::add_sample(PeerState& state, double sample_ms, uint64_t now_ms, d
 
 double PeakEwma::cost(const Peer& peer, const PickRequest& request) const {
   const PeerState& state = *peer.state;
-  double average = state.peak_at_ms ? decayed(state, request.now_ms, settings_.decay_ms) : settings_.initial_ms;
-  return average * (1 + static_cast<double>(state.conns)) / static_cast<double>(peer.weight_now(request.now_s));
+  double average = decayed(state.peak_ms > 0 ? state.peak_ms : settings_.initial_ms, state, request.now_ms, settings_.decay_ms);
+  return std::max(average, least_ms) * (1 + static_cast<double>(state.conns) / peer.spec.weight);
+}
+
+// One of those that take part, but `other`, each as often as its weight says; nullptr: there is none.
+static const Peer* draw(std::span<const Peer> peers, const PickRequest& request, SlowStartLot lot, const Peer* other) {
+  uint64_t total = 0;
+  for (const Peer& peer : peers) total += &peer != other && lot.takes(peer, request) ? peer.spec.weight : 0;
+  if (total == 0) return nullptr;
+  uint64_t drawn = request.random.next() % total;
+  for (const Peer& peer : peers) {
+    if (&peer == other || !lot.takes(peer, request)) continue;
+    if (drawn < peer.spec.weight) return &peer;
+    drawn -= peer.spec.weight;
+  }
+  return nullptr;
 }
 
 const Peer* PeakEwma::cheaper_of_two(std::span<const Peer> peers, const PickRequest& request) const {
-  uint32_t ready = 0;
-  for (const Peer& peer : peers) ready += may_try(peer, request);
-  if (ready == 0) return nullptr;
-  // Two different ranks among those that are ready, each pair as likely as any other.
-  uint32_t first = request.random.below(ready), second = ready > 1 ? request.random.below(ready - 1) : first;
-  if (ready > 1 && second >= first) ++second;
-  const Peer* best = nullptr;
-  uint32_t rank = 0;
-  for (const Peer& peer : peers) {
-    if (!may_try(peer, request)) continue;
-    bool is_drawn = rank == first || rank == second;
-    ++rank;
-    if (is_drawn && (!best || cost(peer, request) < cost(*best, request))) best = &peer;
+  auto lot = SlowStartLot::draw(request.random);
+  const Peer* first = draw(peers, request, lot, nullptr);
+  if (!first) {
+    lot = SlowStartLot::everyone();
+    first = draw(peers, request, lot, nullptr);
   }
-  return best;
+  if (!first) return nullptr;
+  const Peer* second = draw(peers, request, lot, first);
+  return second && cost(*second, request) < cost(*first, request) ? second : first;
 }
 
 const Peer* PeakEwma::choose(const PeerSet& set, const PickRequest& request) const { return cheaper_of_two(set.primaries(), request); }

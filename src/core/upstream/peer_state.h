@@ -45,7 +45,7 @@ struct PeerState {
   // Of least_time with `inflight`: tries that count, and the sum of the times (CLOCK_MONOTONIC, milliseconds) when they began.
   uint64_t inflight_started_ms = 0;
   uint32_t inflight = 0;
-  // Of ewma: the peak-sensitive average, and when it was brought up to date (CLOCK_MONOTONIC); 0: no sample yet.
+  // Of ewma: the peak-sensitive average, 0: no sample yet; and when that held (CLOCK_MONOTONIC).
   uint64_t peak_at_ms = 0;
   double peak_ms = 0;
 

@@ -34,7 +34,7 @@ const Peer* RandomChoice::choose(const PeerSet& set, const PickRequest& request)
   FL_ASSERT(ranges);
   std::span<const Peer> peers = set.primaries();
   const Peer* first = nullptr;
-  for (; peers.size() > 1 && request.state.draws <= draws_max; ++request.state.draws) {
+  for (; peers.size() > 1 && request.state.draw.count <= draws_max; ++request.state.draw.count) {
     uint64_t point = request.random.next() % ranges->ends.back();
     auto end = std::upper_bound(ranges->ends.begin(), ranges->ends.end(), point);
     const Peer& peer = peers[static_cast<size_t>(end - ranges->ends.begin())];

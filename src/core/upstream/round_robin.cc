@@ -5,9 +5,9 @@
 namespace fairlead {
 
 const Peer* choose_round_robin(std::span<const Peer> peers, const PickRequest& request) {
-  WeightRound round(request.now_s);
+  WeightRound round;
   for (const Peer& peer : peers) {
-    if (may_try(peer, request)) round.offer(peer);
+    if (may_try(peer, request)) round.offer(peer, peer.share_percent(request.now_s));
   }
   return round.finish();
 }
@@ -18,9 +18,9 @@ const Peer* RoundRobin::choose(const PeerSet& set, const PickRequest& request) c
 
 void RoundRobin::note_bound(const PeerSet& set, const PickRequest& request, const Peer& peer) const {
   if (!may_try(peer, request)) return;  // leaving: it takes part in no round
-  WeightRound round(request.now_s);
+  WeightRound round;
   for (const Peer& other : peer.spec.backup ? set.backups() : set.primaries()) {
-    if (may_try(other, request)) round.offer(other);
+    if (may_try(other, request)) round.offer(other, other.share_percent(request.now_s));
   }
   round.finish_with(peer);
 }

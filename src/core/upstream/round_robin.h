@@ -14,13 +14,12 @@ namespace fairlead {
 const Peer* choose_round_robin(std::span<const Peer> peers, const PickRequest& request);
 
 // One round of the credit arithmetic over the peers a method offers: each earns its effective weight (in hundredths, so that slow_start can
-// give it a part), the winner pays the sum.
+// give it a share of that, in per cent), the winner pays the sum.
 class WeightRound {
  public:
-  explicit WeightRound(int64_t now_s) : now_s_(now_s) {}
-  void offer(const Peer& peer) {
+  void offer(const Peer& peer, int64_t share) {
     PeerState& state = *peer.state;
-    int64_t earned = state.effective_weight * peer.share_percent(now_s_);
+    int64_t earned = state.effective_weight * share;
     state.current_weight += earned;
     total_ += earned;
     // A peer that failed gets its weight back step by step.
@@ -35,7 +34,6 @@ class WeightRound {
   void finish_with(const Peer& winner) { winner.state->current_weight -= total_; }
 
  private:
-  int64_t now_s_;
   const Peer* best_ = nullptr;
   int64_t total_ = 0;
 };

@@ -41,6 +41,7 @@ Pick Picker::pick_of_group() {
   Random& random = upstreams_.random();
   uint64_t now_ms = request_.loop().now_ms();
   PickRequest wanted{state_, request_.arena(), random, process_clock.seconds(), key_, request_.client_addr, bound_, now_ms};
+  draw_before_ = state_.draw;
   Pick made = target_.balancer->pick(*target_.peers, wanted);
   if (binder_ && made.status == PickStatus::picked) binder_->picked(request_, *made.lease);
   return made;

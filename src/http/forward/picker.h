@@ -42,9 +42,11 @@ class Picker {
   uint16_t refused_status() const { return chosen_ && chosen_->is_refused ? chosen_->choice.refused_status : uint16_t{0}; }
   // How many tries this pick adds to those that the peers of the set allow.
   size_t more_tries(const Pick& pick) const;
-  // That peer may be picked again.
+  // As if the last pick, of that peer, had not been: a keyed method picks it again.
   void forget(uint32_t peer_index) {
-    if (!is_named()) state_.tried.remove(peer_index);
+    if (is_named()) return;
+    state_.tried.remove(peer_index);
+    state_.draw = draw_before_;
   }
 
   // What became of the try on `peer`, for whoever ties sessions to peers: its reply is the answer, and has been passed on.
@@ -73,6 +75,7 @@ class Picker {
   Target& target_;
   Upstreams& upstreams_;
   PickState state_;
+  PickState::Draw draw_before_;  // as it was before the last pick
   std::string_view key_, bound_;
   const PeerChooser* chooser_ = nullptr;
   const PeerBinder* binder_ = nullptr;

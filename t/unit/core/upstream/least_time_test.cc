@@ -146,5 +146,20 @@ TEST(LeastTime, AKilledWorkersTriesAreForgotten) {
   EXPECT_EQ(state.inflight_started_ms, 0u);
 }
 
+TEST(LeastTime, SlowStartGivesAShareToAPeerThatNobodyTiesWith) {
+  LeastTime method(Measure::header, false);
+  PeerSpec slow = spec(1);
+  slow.slow_start_s = 20;
+  for (auto [own_ms, other_ms] : {std::pair{10, 10}, {10, 500}}) {
+    Client client(method, {slow, spec(2)});
+    client.set.all()[0].state->back_s = 995;
+    client.set.all()[0].state->header_ms = own_ms;
+    client.set.all()[1].state->header_ms = other_ms;
+    for (const Peer& peer : client.set.all()) peer.state->checked_s = 1000;
+    EXPECT_NEAR(client.counts(1000)[1], own_ms == other_ms ? 125 : 250, 50);
+    EXPECT_GT(client.counts(1000, 1020)[1], 490);
+  }
+}
+
 }  // namespace
 }  // namespace fairlead

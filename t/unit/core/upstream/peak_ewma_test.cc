@@ -32,7 +32,7 @@ TEST(PeakEwma, FollowsARiseAtOnceAndAFallSlowly) {
   EXPECT_DOUBLE_EQ(state.peak_ms, 50);
 }
 
-TEST(PeakEwma, CostIsTheAverageTimesTheTriesForTheWeight) {
+TEST(PeakEwma, CostIsTheAverageTimesTheTries) {
   PeakEwma method({.decay_ms = 10'000, .initial_ms = 30});
   PeerSet set({spec(1, 2), spec(2)});
   Arena::Owner arena = Arena::open(256);
@@ -40,13 +40,41 @@ TEST(PeakEwma, CostIsTheAverageTimesTheTriesForTheWeight) {
   PickState pick;
   PickRequest request{pick, *arena, random, 1000, {}, nullptr, {}, 50'000};
   const Peer &heavy = set.all()[0], &light = set.all()[1];
-  EXPECT_DOUBLE_EQ(method.cost(light, request), 30.0 / 100);
-  EXPECT_DOUBLE_EQ(method.cost(heavy, request), 30.0 / 200);
-  light.state->conns = 2;
-  EXPECT_DOUBLE_EQ(method.cost(light, request), 90.0 / 100);
+  for (const Peer& peer : set.all()) peer.state->peak_at_ms = 50'000;
+  EXPECT_DOUBLE_EQ(method.cost(light, request), 30);
+  light.state->conns = heavy.state->conns = 2;
+  EXPECT_DOUBLE_EQ(method.cost(light, request), 90);
+  EXPECT_DOUBLE_EQ(method.cost(heavy, request), 60);
   light.state->peak_ms = 80;
   light.state->peak_at_ms = 40'000;
-  EXPECT_NEAR(method.cost(light, request), 240 / std::exp(1) / 100, 1e-9);
+  EXPECT_NEAR(method.cost(light, request), 240 / std::exp(1), 1e-9);
+  // Old times, first those of a new peer, count for no less than the grain of the clock.
+  request.now_ms = 10'000'000;
+  EXPECT_DOUBLE_EQ(method.cost(light, request), 3);
+  EXPECT_DOUBLE_EQ(method.cost(heavy, request), 2);
+}
+
+TEST(PeakEwma, PeersThatAnswerAtOnceShareByWeightAndLoad) {
+  PeakEwma method({.decay_ms = 10'000, .initial_ms = 30});
+  Client client(method, {spec(1), spec(2), spec(3, 2)});
+  client.now_ms = 1000;
+  for (const Peer& peer : client.set.all()) PeakEwma::add_sample(*peer.state, 0, 1000, 10'000);
+  Counts counts = client.counts(4000);
+  EXPECT_NEAR(counts[1], 1000, 120);
+  EXPECT_NEAR(counts[3], 2000, 150);
+  client.set.all()[0].state->conns = 1;
+  EXPECT_EQ(client.counts(1000).count(1), 0u);
+}
+
+TEST(PeakEwma, SlowStartLetsAPeerIntoSomePicks) {
+  PeakEwma method({});
+  PeerSpec slow = spec(1);
+  slow.slow_start_s = 20;
+  Client client(method, {slow, spec(2)});
+  client.set.all()[0].state->back_s = 995;
+  EXPECT_NEAR(client.counts(4000)[1], 500, 100);  // it takes part in a quarter, and shares that
+  client.set.all()[1].state->vetoes = 1;
+  EXPECT_EQ(client.counts(100)[1], 100);
 }
 
 TEST(PeakEwma, TwoPeersAreAlwaysComparedAndThreeByChance) {
