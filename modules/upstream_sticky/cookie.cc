@@ -6,9 +6,13 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/upstream/peer.h"
+#include "http/conf/variables.h"
 
 namespace fairlead::upstream_sticky {
 namespace {
+
+// The end of what 32 bits can say: no client of any age takes it for a date in the past.
+constexpr int64_t last_date_s = 2'145'916'555, ten_years_s = 10ll * 365 * 24 * 3600;
 
 // One per group that a request was forwarded to. In the request's arena.
 struct MadeCookie {
@@ -35,8 +39,10 @@ std::string_view cookie_text(http::Request& request, const CookieAttributes& att
   std::string text = format("{}={}", name, route);
   if (attributes.expires_s) {
     char date[http_date_size];
-    format_http_date(now_s + *attributes.expires_s, date);
-    text += format("; expires={}; max-age={}", std::string_view(date, sizeof date), *attributes.expires_s);
+    bool is_endless = *attributes.expires_s == CookieAttributes::expires_max;
+    format_http_date(is_endless ? last_date_s : now_s + *attributes.expires_s, date);
+    text += format("; expires={}; max-age={}", std::string_view(date, sizeof date),
+                   is_endless ? ten_years_s : *attributes.expires_s);
   }
   std::string_view domain = attributes.domain.is_set() ? attributes.domain.evaluate(request) : std::string_view();
   if (!domain.empty()) text += format("; domain={}", domain);
@@ -48,6 +54,11 @@ std::string_view cookie_text(http::Request& request, const CookieAttributes& att
   return request.arena().copy(text);
 }
 
+// By the name as it is: `-` and `.` may stand in a cookie's, though not in a variable's.
+std::string_view CookieBinder::bound_route(Session& session) const {
+  return http::find_cookie(http::as_request(session).head.headers, name_).text;
+}
+
 // A cookie with a lifetime is made anew with each answer: a session that is in use does not end.
 void CookieBinder::picked(Session& session, const Peer& peer) const {
   http::Request& request = http::as_request(session);
@@ -55,7 +66,7 @@ void CookieBinder::picked(Session& session, const Peer& peer) const {
   MadeCookie* own = made.first;
   while (own && own->by != this) own = own->next;
   if (!own) own = made.first = request.arena().make<MadeCookie>(MadeCookie{this, {}, made.first});
-  bool is_known = lookup_.evaluate(session) == peer.spec.route && !attributes_.expires_s;
+  bool is_known = bound_route(session) == peer.spec.route && !attributes_.expires_s;
   own->text = is_known ? std::string_view() : cookie_text(request, attributes_, name_, peer.spec.route, process_clock.seconds());
 }
 

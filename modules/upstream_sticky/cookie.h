@@ -15,12 +15,12 @@
 namespace fairlead::upstream_sticky {
 
 struct CookieAttributes {
-  std::optional<int64_t> expires_s;  // expires_max: as far away as nginx says
+  std::optional<int64_t> expires_s;  // expires_max: for ever
   Template domain, samesite;
   std::string_view path;
   bool httponly = false, secure = false;
 
-  static constexpr int64_t expires_max = 10ll * 365 * 24 * 3600;
+  static constexpr int64_t expires_max = INT64_MAX;
 };
 // strict, lax or none, in any case.
 bool is_samesite(std::string_view text);
@@ -30,15 +30,12 @@ std::string_view cookie_text(http::Request& request, const CookieAttributes& att
 
 class CookieBinder final : public PeerBinder {
  public:
-  // `lookup`: what the client sent of the cookie.
-  CookieBinder(std::string_view name, Template lookup, CookieAttributes attributes)
-      : name_(name), lookup_(std::move(lookup)), attributes_(std::move(attributes)) {}
-  std::string_view bound_route(Session& session) const override { return lookup_.evaluate(session); }
+  CookieBinder(std::string_view name, CookieAttributes attributes) : name_(name), attributes_(std::move(attributes)) {}
+  std::string_view bound_route(Session& session) const override;
   void picked(Session& session, const Peer& peer) const override;
 
  private:
   std::string_view name_;
-  Template lookup_;
   CookieAttributes attributes_;
 };
 

@@ -101,10 +101,8 @@ ConfResult<const PeerBinder*> make_cookie(Line& line) {
   if (name.empty()) return line.directive_reason("empty cookie name");
   CookieAttributes attributes;
   for (size_t i = 3; i <= line.word_count(); ++i) FL_TRY(set_attribute(line, i, attributes));
-  auto lookup = compile_text(line, line.arena().join({"$cookie_", name}));
-  if (!lookup) return lookup.error();
   main_conf(line).makes_cookies = true;
-  return line.arena().make<CookieBinder>(name, std::move(*lookup), std::move(attributes));
+  return line.arena().make<CookieBinder>(name, std::move(attributes));
 }
 
 // -- route

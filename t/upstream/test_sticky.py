@@ -53,18 +53,19 @@ def md5_of(upstream):
     return hashlib.md5(f"127.0.0.1:{upstream.port}".encode()).hexdigest()
 
 
-def test_a_cookie_binds_and_is_made_once(server, upstream):
+@pytest.mark.parametrize("name", ["srv_id", "__Host-srv.id"])
+def test_a_cookie_binds_and_is_made_once(server, upstream, name):
     a, b = upstream(named("a")), upstream(named("b"))
-    s = server(conf("cookie srv_id"), A=a.port, B=b.port)
+    s = server(conf(f"cookie {name}"), A=a.port, B=b.port)
     first = get(s.port, "/")
     peer = a if first.text == "a" else b
-    assert cookie_of(first) == [f"srv_id={md5_of(peer)}"]
+    assert cookie_of(first) == [f"{name}={md5_of(peer)}"]
     for _ in range(5):
-        again = get(s.port, "/", headers={"Cookie": f"x=1; srv_id={md5_of(peer)}"})
+        again = get(s.port, "/", headers={"Cookie": f"x=1; {name}={md5_of(peer)}"})
         assert again.text == first.text and cookie_of(again) == []
     # What names no peer is bound to none, and told where it is now.
-    strange = get(s.port, "/", headers={"Cookie": "srv_id=nobody"})
-    assert cookie_of(strange) == [f"srv_id={md5_of(a if strange.text == 'a' else b)}"]
+    strange = get(s.port, "/", headers={"Cookie": f"{name}=nobody"})
+    assert cookie_of(strange) == [f"{name}={md5_of(a if strange.text == 'a' else b)}"]
 
 
 @pytest.mark.parametrize("attributes, text", [
@@ -92,6 +93,7 @@ def test_a_cookie_that_expires_is_renewed(server, upstream, expires, age):
     for headers in ({}, {"Cookie": "id=one"}):
         (cookie,) = cookie_of(get(s.port, "/", headers=headers))
         assert cookie.startswith("id=one; expires=") and cookie.endswith(f" GMT; max-age={age}")
+        assert ("expires=Thu, 31 Dec 2037 23:55:55 GMT" in cookie) == (expires == "max")
 
 
 def test_a_session_moves_when_its_peer_fails(server, upstream):
