@@ -57,8 +57,7 @@ Usable usable_peers(Upstream& upstream) {
   for (const Peer& peer : set.all()) {
     if (peer.spec.down || peer.spec.drain) continue;
     ++usable.of;
-    bool is_banned = !set.is_single() && peer.is_banned(now_s);
-    if (!is_banned && peer.state->vetoes == 0) ++usable.count;
+    usable.count += set.is_well(peer, now_s);
   }
   return usable;
 }

@@ -74,6 +74,37 @@ def test_tries_are_counted_by_peer(server, upstream):
     assert m[f'fairlead_upstream_peer_in_flight{{upstream="u",peer="127.0.0.1:{live}"}}'] == 0
 
 
+PEERS = """
+worker_processes 2;
+events {}
+http {
+    upstream u { zone u 64k; server 127.0.0.1:%%UP%% max_conns=1; server 127.0.0.1:%%DEAD%% down; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /metrics { metrics; }
+        location / { proxy_pass http://u; }
+    }
+}
+"""
+
+
+def test_peers_are_shown_whichever_worker_answers(server, upstream):
+    answers = threading.Event()
+    u = upstream([up.request(), up.wait_for(answers), up.send(up.reply(200, "x"))])
+    s = server(PEERS, UP=u.port, DEAD=1)
+
+    def up_of(port):
+        return exposition.read(get(s.port, "/metrics").text)[f'fairlead_upstream_peer_up{{upstream="u",peer="127.0.0.1:{port}"}}']
+    for _ in range(8):
+        assert (up_of(u.port), up_of(1)) == (1, 0), "before any traffic"
+    with Client(s.port) as client:
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        u.wait_requests(1)
+        assert up_of(u.port) == 1, "all its connections are in use: it is well"
+        answers.set()
+        assert client.read_reply().status == 200
+
+
 def test_tries_of_subrequests_are_counted_but_are_no_requests(server, upstream):
     text = "0123456789" * 10
 

@@ -147,6 +147,8 @@ class PeerSet {
   bool is_shared() const { return share_ != nullptr; }
   // One primary and no backup: never banned.
   bool is_single() const { return peers_.size() == 1; }
+  // Nothing that was seen of it keeps requests from it. It may have all its connections in use, be down or drain.
+  bool is_well(const Peer& peer, int64_t now_s) const { return (is_single() || !peer.is_banned(now_s)) && peer.state->vetoes == 0; }
   // Sum over the primaries, those that are down included.
   uint64_t total_weight() const { return total_weight_; }
   // How many tries a request has at most: the peers that are not down.

@@ -85,7 +85,6 @@ class Upstreams {
  public:
   explicit Upstreams(Worker& worker);
   Upstream& of(const GroupSpec& group);
-  std::span<const std::unique_ptr<Upstream>> all() const { return all_; }
   Random& random() { return random_; }
   // For targets that only a variable names.
   ConnPool& shared_pool() { return shared_pool_; }

@@ -71,7 +71,8 @@ constexpr MetricFamily connection_families[] = {
     {"fairlead_connections_waiting", Kind::gauge, "Idle client connections."},
 };
 constexpr MetricFamily peer_up_family = {"fairlead_upstream_peer_up", Kind::gauge,
-                                         "Whether the peer may be picked, as this worker sees it.", peer_labels};
+                                         "Whether the peer may be picked once it has a connection free, as this worker sees it.",
+                                         peer_labels};
 constexpr MetricFamily peer_tries_family = {"fairlead_upstream_peer_in_flight", Kind::gauge,
                                             "Tries in flight on the peer: of all workers if the upstream has a zone, else of this one.",
                                             peer_labels};
@@ -92,25 +93,26 @@ void add_connections(const ConnectionCounts& counts, std::vector<FamilySamples>&
 }
 
 // One series for all peers of an upstream with the same address: listed twice, or found under two names. Up if one of them is.
-void add_peers(const Upstreams& upstreams, std::vector<FamilySamples>& to) {
+void add_peers(Request& request, std::vector<FamilySamples>& to) {
   FamilySamples up, tries;
   up.family = &peer_up_family;
   tries.family = &peer_tries_family;
   std::map<std::pair<std::string_view, std::string_view>, size_t> known;
-  for (const auto& upstream : upstreams.all()) {
-    if (!upstream) continue;
-    upstream->take_edits();
-    auto set = upstream->peers.use();
+  Upstreams& upstreams = request.worker().state<Upstreams>();
+  for (const auto& group : upstreams_of(request.generation()).groups) {
+    Upstream& upstream = upstreams.of(*group);
+    upstream.take_edits();
+    auto set = upstream.peers.use();
     PeerGuard guard(*set);
     for (const Peer& peer : set->all()) {
-      auto [found, is_new] = known.try_emplace({upstream->spec.name, peer.spec.name}, up.series.size());
+      auto [found, is_new] = known.try_emplace({group->name, peer.spec.name}, up.series.size());
       if (is_new) {
         SeriesSample sample;
-        sample.label_values = {upstream->spec.name, peer.spec.name};
+        sample.label_values = {group->name, peer.spec.name};
         up.series.push_back(sample);
         tries.series.push_back(std::move(sample));
       }
-      if (peer.can_serve(process_clock.seconds())) up.series[found->second].value = 1;
+      if (!peer.spec.down && !peer.spec.drain && set->is_well(peer, process_clock.seconds())) up.series[found->second].value = 1;
       tries.series[found->second].value += static_cast<double>(peer.state->conns);
     }
   }
@@ -144,7 +146,7 @@ void set_metrics_text(Request& request, ExpositionFormat format) {
   const Metrics* metrics = request.generation().metrics.get();
   if (metrics && metrics->is_open()) families = metrics->collect();
   add_connections(request.worker().counts(), families);
-  add_peers(request.worker().state<Upstreams>(), families);
+  add_peers(request, families);
   std::vector<CertificateEnd> ends = certificate_ends(request.generation());
   add_certificates(ends, families);
   std::string text;
