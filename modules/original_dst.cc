@@ -43,9 +43,10 @@ Task<bool> find_destination(Client& client) {
   std::optional<Addr> replaced;
   if (kind == Capture::redirect) replaced = redirected_from(fd);
   found.addr = replaced ? replaced->unmapped() : reached.unmapped();
-  if (kind == Capture::tproxy) found.is_own = is_own_listener(found.addr, client.point.addr, Addr()) ||
-                                              (client.point.addr.is_wildcard() && found.addr.port() == client.point.addr.port());
-  else found.is_own = is_own_listener(found.addr, client.point.addr, reached);
+  const Addr& bound = client.point.addr;
+  found.is_own = is_own_listener(found.addr, bound, kind == Capture::redirect ? reached : Addr());
+  // Other hosts may serve on the listener's port number, too.
+  if (kind == Capture::tproxy && bound.is_wildcard() && found.addr.port() == bound.port()) found.is_own |= is_host_address(found.addr);
   co_return true;
 }
 

@@ -138,6 +138,10 @@ def test_tproxy_keeps_the_destination(namespace, running, neighbour):
     neighbour.run(lambda: command("ip", "route", "add", "default", "via", "10.98.0.2"))
     with neighbour.run(lambda: Client(8080, host="192.0.2.7")) as client:
         assert client.get("/here").text == "192.0.2.7:8080|192.0.2.7|8080"
+    with neighbour.run(lambda: Client(s.port, host="192.0.2.7")) as client:
+        assert client.get("/here").text == f"192.0.2.7:{s.port}|192.0.2.7|{s.port}"
+        assert client.get("/").status == 502  # nobody is there
+        assert "own listener" not in s.log(), "another host's port of the same number"
     with neighbour.run(lambda: Client(s.port, host="10.98.0.2")) as client:
         assert client.get("/here").status == 200
         assert client.get("/").status == 502, "straight to the listener"

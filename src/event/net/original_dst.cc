@@ -2,8 +2,10 @@
 // Copyright (C) The Fairlead authors
 #include "event/net/original_dst.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace fairlead {
 
@@ -28,6 +30,17 @@ bool is_own_listener(const Addr& to, const Addr& bound, const Addr& reached) {
   if (!bound.is_wildcard() || plain.port() != bound.port()) return false;
   bool loopback = plain.family() == Addr::Family::inet && static_cast<unsigned char>(plain.bytes()[0]) == 127;
   return loopback || plain.same_host(own);
+}
+
+bool is_host_address(Addr addr) {
+  addr.set_port(0);
+  sockaddr_storage storage;
+  socklen_t size = addr.to_sockaddr(storage);
+  int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return true;
+  bool is_bound = bind(fd, reinterpret_cast<sockaddr*>(&storage), size) == 0;
+  close(fd);
+  return is_bound || errno != EADDRNOTAVAIL;
 }
 
 }  // namespace fairlead

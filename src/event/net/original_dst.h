@@ -23,4 +23,7 @@ std::optional<Addr> redirected_from(int fd);
 // address of this host by which the connection came in, shows to be meant.
 bool is_own_listener(const Addr& to, const Addr& bound, const Addr& reached);
 
+// Whether `addr` is an address of this host: a socket can be bound to it. Costs three system calls.
+bool is_host_address(Addr addr);
+
 }  // namespace fairlead
