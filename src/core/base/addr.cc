@@ -321,7 +321,7 @@ ConfResult<AddrText> parse_addr(std::string_view text, uint16_t default_port, Ad
   to.host = text.substr(0, colon);
   if (to.host.empty()) return std::string("no host");
   unsigned char ip[4];
-  if (to.host == "*") {
+  if (to.host == "*" && use == AddrUse::listen) {
     to.addr = Addr::inet(0, to.port);
   } else if (parse_inet(to.host, ip)) {
     to.addr = Addr::inet(uint32_t{ip[0]} << 24 | uint32_t{ip[1]} << 16 | uint32_t{ip[2]} << 8 | ip[3], to.port);

@@ -107,7 +107,7 @@ static_assert(sizeof(Addr) == 24);
 
 enum class AddrUse : uint8_t {
   listen,   // a lone number is a port; a port may be a range
-  connect,  // a lone number is a host name; "*" is refused by whoever connects
+  connect,  // a lone number is a host name, and so is "*", which nobody has
 };
 
 // An address as written. Name and host are views into the text.
