@@ -161,6 +161,18 @@ def test_a_name_that_is_silent_holds_up_no_other(server, names, hosts):
     wait_answers(s, two)
 
 
+@pytest.mark.parametrize("line", ["server many.test:%%UP%% resolve;", "server many.test service=http resolve;"])
+def test_all_addresses_of_a_name_serve(server, names, line):
+    many = up.Hosts(*(f"127.0.3.{i}" for i in range(1, 101)))
+    names.truncate.update({"many.test", "_http._tcp.many.test"})  # the rest comes over TCP
+    names.answers["many.test"] = a(*many.names, ttl=60)
+    names.answers["_http._tcp.many.test"] = srv(*((0, 1, many.port, f"t{i}.test") for i in range(100)), ttl=60)
+    names.answers.update({f"t{i}.test": a(host, ttl=60) for i, host in enumerate(many.names)})
+    s = server(conf(line, workers=1), DNS=names.port, UP=many.port)
+    assert answers(s, 100) == dict.fromkeys(many.names, 1)
+    many.stop()
+
+
 def test_names_without_room_are_told_of(server, names, hosts):
     """32k hold the names of a group, but not those of hundreds of addresses."""
     servers = "".join(f"server n{i}.test:%%UP%% resolve;" for i in range(120))

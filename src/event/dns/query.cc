@@ -139,7 +139,7 @@ void DnsQuery::on_reply(void* argument, int status, int, unsigned char* bytes, i
 }
 
 void DnsQuery::take_reply(Part& part, std::span<const unsigned char> bytes) {
-  auto reply = parse_dns_reply(bytes, part.type, question_.addresses_max);
+  auto reply = parse_dns_reply(bytes, part.type);
   // c-ares hands on no more of a datagram than this.
   if (!reply && bytes.size() >= NS_PACKETSZ && may_ask_by_tcp(part)) return ask_by_tcp(part);
   if (!reply) return end(part, ARES_EBADRESP);
@@ -161,7 +161,6 @@ void DnsQuery::on_system_reply(void* argument, int status, int, ares_addrinfo* f
   if (query.owner_ && status == ARES_SUCCESS) {
     uint32_t ttl_s = UINT32_MAX;
     for (const ares_addrinfo_node* node = found->nodes; node; node = node->ai_next) {
-      if (part.reply.addresses.size() >= query.question_.addresses_max) break;
       part.reply.addresses.push_back(Addr::from_sockaddr(node->ai_addr, static_cast<socklen_t>(node->ai_addrlen)));
       ttl_s = std::min(ttl_s, static_cast<uint32_t>(std::max(node->ai_ttl, 0)));
     }
@@ -200,7 +199,6 @@ void DnsQuery::finish() {
   if (record->addresses.empty() && record->services.empty()) {
     result_.emplace(dns_error(status));
   } else {
-    if (record->addresses.size() > question_.addresses_max) record->addresses.resize(question_.addresses_max);
     record->expires_ms = owner_->expiry_ms(ttl_s);
     result_.emplace(std::move(record));
   }

@@ -52,7 +52,6 @@ class DnsQuery : public Link {
     bool ipv4 = true, ipv6 = true;
     bool service = false;    // its SRV records, no addresses
     bool by_system = false;  // hosts file and search domains
-    size_t addresses_max = 0;
     uint32_t pause_ms = 0;   // before a question is asked again where nobody listened
   };
 

@@ -437,21 +437,27 @@ TEST(Resolver, WaitersOutliveTheResolver) {
 TEST(Resolver, HoldsItsLimits) {
   ResolverOptions options;
   options.names_max = 2;
-  options.addresses_max = 3;
+  options.records_max = 12;
   options.waiting_max = 2;
   Scene scene([](const Asked& asked) {
     Scripted reply;
-    for (int i = 1; i <= 5; ++i) reply.records.push_back(a(asked.name, 60, "10.0.0." + std::to_string(i)));
+    int count = asked.name == "large.test" ? 10 : asked.name == "huge.test" ? 13 : 5;
+    for (int i = 1; i <= count; ++i) reply.records.push_back(a(asked.name, 60, "10.0.0." + std::to_string(i)));
     reply.silent = asked.name == "slow.test";
     return reply;
   }, options);
-  EXPECT_EQ(scene.look_up("a.test"), "10.0.0.1 10.0.0.2 10.0.0.3");
+  EXPECT_EQ(scene.look_up("a.test"), "10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5");
   scene.look_up("b.test");
   EXPECT_TRUE(scene.resolver->cached("a.test", v4_only));
   scene.look_up("c.test");
   EXPECT_EQ(scene.resolver->cached_names(), 2u);
   EXPECT_TRUE(scene.resolver->cached("a.test", v4_only));
   EXPECT_FALSE(scene.resolver->cached("b.test", v4_only));
+  scene.look_up("large.test");  // no other has room beside it
+  EXPECT_TRUE(scene.resolver->cached("large.test", v4_only));
+  EXPECT_EQ(scene.resolver->cached_names(), 1u);
+  EXPECT_EQ(scene.look_up("huge.test").size(), std::string("10.0.0.1 ").size() * 13 + 3);
+  EXPECT_EQ(scene.resolver->cached_names(), 0u);
   Scene::Lookup first, second, third;
   scene.start(first, "slow.test");
   scene.start(second, "slow.test");
