@@ -91,6 +91,20 @@ def test_a_failing_name_server_takes_nothing_and_an_unknown_name_all(server, nam
     wait_answers(s, two, seconds=15)
 
 
+def test_a_family_whose_question_fails_keeps_its_addresses(server, names):
+    four, six = "127.0.0.21", "::1"
+    hosts = up.Hosts(four, six)
+    names.answers["both.test"] = [("A", four, 1), ("AAAA", six, 1)]
+    s = server(conf("server both.test:%%UP%% resolve;", RESOLVER.replace("ipv6=off", "")), DNS=names.port, UP=hosts.port)
+    wait_answers(s, four, six)
+    names.answers["both.test", "AAAA"] = SERVFAIL
+    names.wait_asked("both.test", names.asked("both.test", "AAAA") + 2, "AAAA")
+    assert set(answers(s)) == {four, six}
+    names.answers["both.test", "AAAA"] = []  # an answer: there are none
+    wait_answers(s, four, seconds=20)
+    hosts.stop()
+
+
 @pytest.mark.parametrize("gone", [SERVFAIL, "silent"])
 def test_what_workers_learnt_survives_a_reload_without_a_name_server(server, names, hosts, gone):
     one, two = hosts.names[:2]

@@ -10,6 +10,9 @@
 
 namespace fairlead {
 
+// Of a record that lacks a family for a failure.
+static constexpr uint64_t partial_ms_max = 10'000;
+
 Error dns_error(int ares_status) {
   switch (ares_status) {
     case ARES_EFORMERR: return Error{Fault::unavailable, Side::upstream, 1, "Format error"};
@@ -181,7 +184,8 @@ void DnsQuery::end(Part& part, int status) {
   finish();
 }
 
-// One family that has addresses is enough. Otherwise a failure says more than the absence of records.
+// One family that has addresses is enough, for a while if the other one failed. Without any a failure says more than the absence of
+// records.
 void DnsQuery::finish() {
   auto record = std::make_shared<DnsRecord>();
   uint32_t ttl_s = UINT32_MAX;
@@ -194,12 +198,15 @@ void DnsQuery::finish() {
       ttl_s = std::min(ttl_s, part->reply.ttl_s);
     } else if (part->status != ARES_ENODATA && part->status != ARES_ENOTFOUND) {
       status = part->status;
+      (part->type == DnsType::a ? record->failed.ipv4 : record->failed.ipv6) = true;
     }
   }
   if (record->addresses.empty() && record->services.empty()) {
     result_.emplace(dns_error(status));
   } else {
     record->expires_ms = owner_->expiry_ms(ttl_s);
+    bool is_partial = record->failed.ipv4 || record->failed.ipv6;
+    if (is_partial) record->expires_ms = std::min(record->expires_ms, loop_.now_ms() + partial_ms_max);
     result_.emplace(std::move(record));
   }
   done_.set();

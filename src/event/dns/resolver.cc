@@ -43,6 +43,7 @@ std::string_view without_last_dot(std::string_view name) {
 DnsAnswer answer_of(DnsRecord& record) {
   DnsAnswer answer;
   answer.expires_ms = record.expires_ms;
+  answer.failed = record.failed;
   answer.addresses = record.addresses;
   auto first = static_cast<ptrdiff_t>(record.turns++ % record.addresses.size());
   std::rotate(answer.addresses.begin(), answer.addresses.begin() + first, answer.addresses.end());

@@ -23,11 +23,6 @@
 
 namespace fairlead {
 
-struct DnsFamilies {
-  bool ipv4 = true;
-  bool ipv6 = true;
-};
-
 struct ResolverOptions {
   std::vector<Addr> servers;  // IP addresses with ports; none: resolv.conf, hosts file and search domains
   DnsFamilies families;       // `ipv4=off`, `ipv6=off`; not both off
@@ -47,6 +42,7 @@ struct DnsServices {
 struct DnsAnswer {
   std::vector<Addr> addresses;  // port 0; never empty; each answer begins with another one, in turns
   uint64_t expires_ms = 0;      // Loop::now_ms; a TTL of zero: now
+  DnsFamilies failed = {false, false};  // may have addresses, too: their question failed
 };
 
 class Resolver final : private DnsQuery::Owner {

@@ -107,8 +107,9 @@ class LineNames {
     return is_whole ? format("{}.{}", line_.service, line_.host) : format("_{}._tcp.{}", line_.service, line_.host);
   }
 
-  static void add(const DnsAnswer& answer, NamedAddress made, uint16_t port, Learnt& learnt) {
+  void add(const DnsAnswer& answer, NamedAddress made, uint16_t port, Learnt& learnt) {
     learnt.expires_ms = std::min(learnt.expires_ms, answer.expires_ms);
+    keep_known(made, answer.failed, learnt);
     for (const Addr& address : answer.addresses) {
       made.address = address;
       made.address.set_port(port);
@@ -124,8 +125,14 @@ class LineNames {
     }
     target_failed_ = true;
     learnt.expires_ms = std::min(learnt.expires_ms, loop_.now_ms() + pause_failed_ms());
+    keep_known(made, both_families, learnt);
+  }
+
+  // What was asked for in vain stays as it was: the addresses of those families, of the same name.
+  void keep_known(const NamedAddress& made, DnsFamilies failed, Learnt& learnt) {
     for (const NamedAddress& before : upstream_.known(index_)) {
-      if (before.target != made.target) continue;
+      bool is_failed = before.address.family() == Addr::Family::inet ? failed.ipv4 : failed.ipv6;
+      if (before.target != made.target || !is_failed) continue;
       NamedAddress kept = made;
       kept.address = before.address;
       learnt.known.push_back(std::move(kept));

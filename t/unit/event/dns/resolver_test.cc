@@ -185,6 +185,14 @@ TEST(Resolver, AsksBothFamiliesAndTakesWhatThereIs) {
   EXPECT_EQ(scene.look_up("half.test", {}), "2001:db8::2");
   // A server that drops AAAA questions costs one round, not the answer.
   EXPECT_EQ(scene.look_up("mute.test", {}), "10.0.0.9");
+  // What failed is not known to be absent: the answer says so, and does not hold for the TTL of the other family.
+  auto seconds_left = [&](const char* name) { return (scene.resolver->cached(name)->expires_ms - scene.loop->now_ms()) / 1000; };
+  EXPECT_GE(seconds_left("four.test"), 30u);
+  for (const char* name : {"half.test", "mute.test"}) {
+    EXPECT_LE(seconds_left(name), 10u) << name;
+    EXPECT_NE(scene.resolver->cached(name)->failed.ipv4, scene.resolver->cached(name)->failed.ipv6) << name;
+  }
+  EXPECT_FALSE(scene.resolver->cached("four.test")->failed.ipv6);
 }
 
 TEST(Resolver, AFamilyThatIsOffIsNeverAsked) {
