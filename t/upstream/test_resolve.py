@@ -251,6 +251,37 @@ def test_a_target_that_fails_keeps_its_addresses(server, names, hosts):
     wait_answers(s, one, three, seconds=15)
 
 
+def test_a_target_that_does_not_exist_has_no_addresses(server, names, hosts):
+    one, two, _, _ = hosts.names
+    names.answers.update({"t0.test": a(one), "t1.test": a(two)})
+    names.answers["_http._tcp.app.test"] = srv((0, 1, hosts.port, "t0.test"), (0, 1, hosts.port, "t1.test"))
+    s = server(conf(SERVICE.replace("{more}", "")), DNS=names.port, UP=hosts.port)
+    wait_answers(s, one, two)
+    names.answers["t1.test"] = NXDOMAIN
+    wait_answers(s, one)
+
+
+def test_silent_targets_hold_up_no_other(server, names, hosts):
+    """All are asked at once: the first answer waits for one time limit, not for one after another."""
+    targets = [f"t{i}.test" for i in range(8)]
+    names.answers[targets[0]] = a(hosts.names[0], ttl=60)
+    names.silent.update(targets[1:])
+    names.answers["_http._tcp.app.test"] = srv(*((0, 1, hosts.port, target) for target in targets), ttl=60)
+    s = server(conf(SERVICE.replace("{more}", ""), IMPATIENT), DNS=names.port, UP=hosts.port)
+    began = time.monotonic()
+    wait_answers(s, hosts.names[0], seconds=20)
+    assert time.monotonic() - began < 4  # of 7 that take a second each
+
+
+def test_the_first_priority_that_has_an_address_is_no_backup(server, names, hosts):
+    """The method knows no backups: they would get their requests in turns, whatever the key."""
+    names.answers.update({f"t{i}.test": a(host, ttl=60) for i, host in enumerate(hosts.names)})
+    names.answers["_http._tcp.app.test"] = srv((1, 1, hosts.port, "gone.test"), *((5, 1, hosts.port, f"t{i}.test") for i in range(4)))
+    s = server(conf("hash $arg_key consistent;" + SERVICE.replace("{more}", "")), DNS=names.port, UP=hosts.port)
+    for key in range(8):
+        assert len({get(s.port, f"/?key={key}").text for _ in range(8)}) == 1
+
+
 def test_a_service_that_fails(server, names, hosts):
     names.answers["_http._tcp.app.test"] = SERVFAIL
     s = server(conf(SERVICE.replace("{more}", ""), workers=1), DNS=names.port, UP=hosts.port)
