@@ -5,6 +5,7 @@
     names = NameServer({"one.test": [("A", "127.0.0.2", 1)], "two.test": [("CNAME", "one.test", 60)]})
     names.answers["one.test"] = [("A", "127.0.0.3", 1)]      # from now on
     names.answers["gone.test"] = SERVFAIL
+    names.answers["half.test", "AAAA"] = SERVFAIL            # of this type, whatever is said of the name
     names.answers["_http._tcp.x.test"] = [("SRV", (0, 5, 8080, "one.test"), 1)]   # priority, weight, port, target
 
 A name that is not there does not exist (NXDOMAIN). `truncate` names are cut short over UDP, `silent` ones are not answered.
@@ -120,7 +121,7 @@ class NameServer:
         """The chain of aliases from `name` and the addresses at its end, as one answer."""
         found, code = [], 0
         for _ in range(16):
-            known = self.answers.get(name, NXDOMAIN)
+            known = self.answers.get((name, kind), self.answers.get(name, NXDOMAIN))
             if isinstance(known, int):
                 return found, 0 if found else known
             alias = [r for r in known if r[0] == "CNAME"]

@@ -91,6 +91,20 @@ def test_a_failing_name_server_takes_nothing_and_an_unknown_name_all(server, nam
     wait_answers(s, two, seconds=15)
 
 
+def test_a_family_whose_question_fails_keeps_its_addresses(server, names):
+    four, six = "127.0.0.21", "::1"
+    hosts = up.Hosts(four, six)
+    names.answers["both.test"] = [("A", four, 1), ("AAAA", six, 1)]
+    s = server(conf("server both.test:%%UP%% resolve;", RESOLVER.replace("ipv6=off", "")), DNS=names.port, UP=hosts.port)
+    wait_answers(s, four, six)
+    names.answers["both.test", "AAAA"] = SERVFAIL
+    names.wait_asked("both.test", names.asked("both.test", "AAAA") + 2, "AAAA")
+    assert set(answers(s)) == {four, six}
+    names.answers["both.test", "AAAA"] = []  # an answer: there are none
+    wait_answers(s, four, seconds=20)
+    hosts.stop()
+
+
 @pytest.mark.parametrize("gone", [SERVFAIL, "silent"])
 def test_what_workers_learnt_survives_a_reload_without_a_name_server(server, names, hosts, gone):
     one, two = hosts.names[:2]
@@ -161,6 +175,18 @@ def test_a_name_that_is_silent_holds_up_no_other(server, names, hosts):
     wait_answers(s, two)
 
 
+@pytest.mark.parametrize("line", ["server many.test:%%UP%% resolve;", "server many.test service=http resolve;"])
+def test_all_addresses_of_a_name_serve(server, names, line):
+    many = up.Hosts(*(f"127.0.3.{i}" for i in range(1, 101)))
+    names.truncate.update({"many.test", "_http._tcp.many.test"})  # the rest comes over TCP
+    names.answers["many.test"] = a(*many.names, ttl=60)
+    names.answers["_http._tcp.many.test"] = srv(*((0, 1, many.port, f"t{i}.test") for i in range(100)), ttl=60)
+    names.answers.update({f"t{i}.test": a(host, ttl=60) for i, host in enumerate(many.names)})
+    s = server(conf(line, workers=1), DNS=names.port, UP=many.port)
+    assert answers(s, 100) == dict.fromkeys(many.names, 1)
+    many.stop()
+
+
 def test_names_without_room_are_told_of(server, names, hosts):
     """32k hold the names of a group, but not those of hundreds of addresses."""
     servers = "".join(f"server n{i}.test:%%UP%% resolve;" for i in range(120))
@@ -223,6 +249,37 @@ def test_a_target_that_fails_keeps_its_addresses(server, names, hosts):
     s.wait_for_log(r"t0.test could not be resolved \(2: Server failure\) while resolving service http of app.test")
     names.answers["t1.test"] = a(three)
     wait_answers(s, one, three, seconds=15)
+
+
+def test_a_target_that_does_not_exist_has_no_addresses(server, names, hosts):
+    one, two, _, _ = hosts.names
+    names.answers.update({"t0.test": a(one), "t1.test": a(two)})
+    names.answers["_http._tcp.app.test"] = srv((0, 1, hosts.port, "t0.test"), (0, 1, hosts.port, "t1.test"))
+    s = server(conf(SERVICE.replace("{more}", "")), DNS=names.port, UP=hosts.port)
+    wait_answers(s, one, two)
+    names.answers["t1.test"] = NXDOMAIN
+    wait_answers(s, one)
+
+
+def test_silent_targets_hold_up_no_other(server, names, hosts):
+    """All are asked at once: the first answer waits for one time limit, not for one after another."""
+    targets = [f"t{i}.test" for i in range(8)]
+    names.answers[targets[0]] = a(hosts.names[0], ttl=60)
+    names.silent.update(targets[1:])
+    names.answers["_http._tcp.app.test"] = srv(*((0, 1, hosts.port, target) for target in targets), ttl=60)
+    s = server(conf(SERVICE.replace("{more}", ""), IMPATIENT), DNS=names.port, UP=hosts.port)
+    began = time.monotonic()
+    wait_answers(s, hosts.names[0], seconds=20)
+    assert time.monotonic() - began < 4  # of 7 that take a second each
+
+
+def test_the_first_priority_that_has_an_address_is_no_backup(server, names, hosts):
+    """The method knows no backups: they would get their requests in turns, whatever the key."""
+    names.answers.update({f"t{i}.test": a(host, ttl=60) for i, host in enumerate(hosts.names)})
+    names.answers["_http._tcp.app.test"] = srv((1, 1, hosts.port, "gone.test"), *((5, 1, hosts.port, f"t{i}.test") for i in range(4)))
+    s = server(conf("hash $arg_key consistent;" + SERVICE.replace("{more}", "")), DNS=names.port, UP=hosts.port)
+    for key in range(8):
+        assert len({get(s.port, f"/?key={key}").text for _ in range(8)}) == 1
 
 
 def test_a_service_that_fails(server, names, hosts):

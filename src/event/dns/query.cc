@@ -10,6 +10,9 @@
 
 namespace fairlead {
 
+// Of a record that lacks a family for a failure.
+static constexpr uint64_t partial_ms_max = 10'000;
+
 Error dns_error(int ares_status) {
   switch (ares_status) {
     case ARES_EFORMERR: return Error{Fault::unavailable, Side::upstream, 1, "Format error"};
@@ -139,7 +142,7 @@ void DnsQuery::on_reply(void* argument, int status, int, unsigned char* bytes, i
 }
 
 void DnsQuery::take_reply(Part& part, std::span<const unsigned char> bytes) {
-  auto reply = parse_dns_reply(bytes, part.type, question_.addresses_max);
+  auto reply = parse_dns_reply(bytes, part.type);
   // c-ares hands on no more of a datagram than this.
   if (!reply && bytes.size() >= NS_PACKETSZ && may_ask_by_tcp(part)) return ask_by_tcp(part);
   if (!reply) return end(part, ARES_EBADRESP);
@@ -161,7 +164,6 @@ void DnsQuery::on_system_reply(void* argument, int status, int, ares_addrinfo* f
   if (query.owner_ && status == ARES_SUCCESS) {
     uint32_t ttl_s = UINT32_MAX;
     for (const ares_addrinfo_node* node = found->nodes; node; node = node->ai_next) {
-      if (part.reply.addresses.size() >= query.question_.addresses_max) break;
       part.reply.addresses.push_back(Addr::from_sockaddr(node->ai_addr, static_cast<socklen_t>(node->ai_addrlen)));
       ttl_s = std::min(ttl_s, static_cast<uint32_t>(std::max(node->ai_ttl, 0)));
     }
@@ -182,7 +184,8 @@ void DnsQuery::end(Part& part, int status) {
   finish();
 }
 
-// One family that has addresses is enough. Otherwise a failure says more than the absence of records.
+// One family that has addresses is enough, for a while if the other one failed. Without any a failure says more than the absence of
+// records.
 void DnsQuery::finish() {
   auto record = std::make_shared<DnsRecord>();
   uint32_t ttl_s = UINT32_MAX;
@@ -195,13 +198,15 @@ void DnsQuery::finish() {
       ttl_s = std::min(ttl_s, part->reply.ttl_s);
     } else if (part->status != ARES_ENODATA && part->status != ARES_ENOTFOUND) {
       status = part->status;
+      (part->type == DnsType::a ? record->failed.ipv4 : record->failed.ipv6) = true;
     }
   }
   if (record->addresses.empty() && record->services.empty()) {
     result_.emplace(dns_error(status));
   } else {
-    if (record->addresses.size() > question_.addresses_max) record->addresses.resize(question_.addresses_max);
     record->expires_ms = owner_->expiry_ms(ttl_s);
+    bool is_partial = record->failed.ipv4 || record->failed.ipv6;
+    if (is_partial) record->expires_ms = std::min(record->expires_ms, loop_.now_ms() + partial_ms_max);
     result_.emplace(std::move(record));
   }
   done_.set();

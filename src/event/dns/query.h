@@ -20,10 +20,16 @@
 
 namespace fairlead {
 
+struct DnsFamilies {
+  bool ipv4 = true;
+  bool ipv6 = true;
+};
+
 // What is known of a name: shared by the cache and by those who waited.
 struct DnsRecord {
   std::vector<Addr> addresses;       // never both empty
   std::vector<DnsService> services;
+  DnsFamilies failed = {false, false};  // asked for, and not answered: which says nothing of what there is
   uint64_t expires_ms = 0;      // Loop::now_ms
   uint32_t turns = 0;           // how often it was given out: each time begins with the next address
 };
@@ -52,7 +58,6 @@ class DnsQuery : public Link {
     bool ipv4 = true, ipv6 = true;
     bool service = false;    // its SRV records, no addresses
     bool by_system = false;  // hosts file and search domains
-    size_t addresses_max = 0;
     uint32_t pause_ms = 0;   // before a question is asked again where nobody listened
   };
 

@@ -61,7 +61,7 @@ bool is_truncated(std::span<const unsigned char> bytes) {
   return bytes.size() > flags_at && (bytes[flags_at] & truncated) != 0;
 }
 
-Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType type, size_t records_max) {
+Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType type) {
   ns_msg message;
   ns_rr record;
   if (bytes.size() > NS_MAXMSG || ns_initparse(bytes.data(), static_cast<int>(bytes.size()), &message) < 0) return malformed();
@@ -78,9 +78,8 @@ Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType t
       if (ns_name_uncompress(ns_msg_base(message), ns_msg_end(message), ns_rr_rdata(record), target, sizeof target) < 0) return malformed();
       aliases.emplace(lower_text(ns_rr_name(record)), lower_text(target));
     } else if (ns_rr_type(record) == static_cast<int>(type)) {
-      bool has_room = reply.addresses.size() + reply.services.size() < records_max;
-      if (has_room && type == DnsType::srv && !take_service(message, record, reply)) return malformed();
-      if (has_room && type != DnsType::srv && !take_address(record, type, reply)) return malformed();
+      bool is_taken = type == DnsType::srv ? take_service(message, record, reply) : take_address(record, type, reply);
+      if (!is_taken) return malformed();
     } else {
       continue;
     }

@@ -24,8 +24,8 @@ struct DnsService {
 };
 
 struct DnsReply {
-  std::vector<Addr> addresses;  // with port 0; at most as many as asked for
-  std::vector<DnsService> services;  // likewise
+  std::vector<Addr> addresses;  // with port 0
+  std::vector<DnsService> services;
   uint32_t ttl_s = 0;           // the least of all records used, aliases included
   std::string alias;            // without any of the two: the name that the chain of CNAMEs ends with, else empty
   bool is_empty() const { return addresses.empty() && services.empty(); }
@@ -35,7 +35,7 @@ struct DnsReply {
 bool is_truncated(std::span<const unsigned char> bytes);
 
 // The answer section of `bytes` for a question of `type`; records of another type and further sections are not looked at. Fault::malformed
-// if it cannot be read to its end.
-Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType type, size_t records_max);
+// if it cannot be read to its end. The 64 KiB that a message has at most are the only limit to the number of records.
+Result<DnsReply> parse_dns_reply(std::span<const unsigned char> bytes, DnsType type);
 
 }  // namespace fairlead

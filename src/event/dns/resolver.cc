@@ -43,6 +43,7 @@ std::string_view without_last_dot(std::string_view name) {
 DnsAnswer answer_of(DnsRecord& record) {
   DnsAnswer answer;
   answer.expires_ms = record.expires_ms;
+  answer.failed = record.failed;
   answer.addresses = record.addresses;
   auto first = static_cast<ptrdiff_t>(record.turns++ % record.addresses.size());
   std::rotate(answer.addresses.begin(), answer.addresses.begin() + first, answer.addresses.end());
@@ -98,7 +99,7 @@ std::shared_ptr<DnsRecord> Resolver::find_cached(std::string_view key) {
   if (at == cache_.end()) return nullptr;
   Entry& entry = *at->second;
   if (entry.record->expires_ms <= loop_.now_ms()) {
-    cache_.erase(at);
+    forget(key);
     return nullptr;
   }
   static_cast<Link&>(entry).unlink();
@@ -154,7 +155,6 @@ DnsQuery::Ref Resolver::join(std::string key, DnsFamilies families) {
   question.ipv6 = families.ipv6;
   question.service = key[0] == service_mark;
   question.by_system = options_.servers.empty();
-  question.addresses_max = options_.addresses_max;
   question.pause_ms = options_.try_timeout_ms;
   DnsQuery::Ref query = DnsQuery::make(loop_, *this, std::move(question));
   queries_.push_back(*query.operator->());
@@ -173,20 +173,21 @@ void Resolver::finished(DnsQuery& query) {
 }
 
 void Resolver::remember(const std::string& key, std::shared_ptr<DnsRecord> record) {
-  if (options_.names_max == 0) return;
-  std::unique_ptr<Entry>& entry = cache_[key];
-  if (!entry) {
-    entry = std::make_unique<Entry>();
-    entry->key = key;
-    if (cache_.size() > options_.names_max) {
-      std::string oldest = by_use_.front()->key;
-      cache_.erase(oldest);
-    }
-  } else {
-    static_cast<Link&>(*entry).unlink();
-  }
+  forget(key);
+  auto entry = std::make_unique<Entry>();
+  entry->key = key;
   entry->record = std::move(record);
+  cached_records_ += entry->size();
   by_use_.push_back(*entry);
+  cache_.emplace(key, std::move(entry));
+  while (cache_.size() > options_.names_max || cached_records_ > options_.records_max) forget(by_use_.front()->key);
+}
+
+void Resolver::forget(std::string_view key) {
+  auto at = cache_.find(key);
+  if (at == cache_.end()) return;
+  cached_records_ -= at->second->size();
+  cache_.erase(at);
 }
 
 }  // namespace fairlead

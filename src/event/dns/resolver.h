@@ -23,18 +23,13 @@
 
 namespace fairlead {
 
-struct DnsFamilies {
-  bool ipv4 = true;
-  bool ipv6 = true;
-};
-
 struct ResolverOptions {
   std::vector<Addr> servers;  // IP addresses with ports; none: resolv.conf, hosts file and search domains
   DnsFamilies families;       // `ipv4=off`, `ipv6=off`; not both off
   std::optional<uint32_t> valid_s;  // `valid=`: in place of every TTL, zero included
   uint32_t try_timeout_ms = 2000;   // then the next server; after the last one all over again, while somebody waits
   size_t names_max = 4096;          // in the cache; the one unused for longest goes
-  size_t addresses_max = 64;        // of one name and family
+  size_t records_max = 262'144;     // likewise, of all names together: one alone may bring 64 KiB of them
   size_t waiting_max = 8192;        // lookups that wait
 };
 
@@ -47,6 +42,7 @@ struct DnsServices {
 struct DnsAnswer {
   std::vector<Addr> addresses;  // port 0; never empty; each answer begins with another one, in turns
   uint64_t expires_ms = 0;      // Loop::now_ms; a TTL of zero: now
+  DnsFamilies failed = {false, false};  // may have addresses, too: their question failed
 };
 
 class Resolver final : private DnsQuery::Owner {
@@ -76,6 +72,7 @@ class Resolver final : private DnsQuery::Owner {
   struct Entry : Link {
     std::string key;
     std::shared_ptr<DnsRecord> record;
+    size_t size() const { return record->addresses.size() + record->services.size(); }
   };
   struct KeyHash {
     using is_transparent = void;
@@ -94,12 +91,14 @@ class Resolver final : private DnsQuery::Owner {
   std::shared_ptr<DnsRecord> find_cached(std::string_view key);
   DnsQuery::Ref join(std::string key, DnsFamilies families);
   void remember(const std::string& key, std::shared_ptr<DnsRecord> record);
+  void forget(std::string_view key);
 
   Loop& loop_;
   ResolverOptions options_;
   std::unique_ptr<DnsServers> servers_;
   std::unordered_map<std::string, std::unique_ptr<Entry>, KeyHash, std::equal_to<>> cache_;
   List<Entry> by_use_;  // the one used last at the end
+  size_t cached_records_ = 0;
   std::unordered_map<std::string, DnsQuery::Ref> in_flight_;
   List<DnsQuery> queries_;  // all that live, finished ones included
   size_t waiting_ = 0;

@@ -11,6 +11,8 @@
 #include "core/process/conf.h"
 #include "event/dns/resolver_conf.h"
 #include "event/hooks.h"
+#include "event/loop/nursery.h"
+#include "event/loop/sync.h"
 #include "event/net/upstreams.h"
 
 namespace fairlead {
@@ -24,6 +26,9 @@ constexpr uint64_t pause_failed_ms_max = 5000;
 constexpr uint64_t pause_ms_max = 3'600'000;
 // How often a worker looks for what another one learns, while requests wait for the first answer.
 constexpr uint64_t look_again_ms = 20;
+
+// Of a service's targets: a name server that gets all questions in one burst may drop some.
+constexpr size_t targets_at_once = 64;
 
 constexpr DnsFamilies both_families;
 
@@ -39,6 +44,9 @@ void sort(NamedAddresses& known) {
   std::sort(known.begin(), known.end(), [&](const NamedAddress& a, const NamedAddress& b) { return rank(a) < rank(b); });
   known.erase(std::unique(known.begin(), known.end()), known.end());
 }
+
+// The name server knows that there is no such name, which is an answer: nothing is there any more.
+bool says_none(const Error& error) { return error.fault == Fault::unavailable && error.sys == dns_not_found; }
 
 // One server line with a name, for as long as the worker serves.
 class LineNames {
@@ -87,18 +95,39 @@ class LineNames {
     auto answer = co_await resolver_.resolve_service(service_name(), deadline());
     if (!answer) co_return answer.error();
     learnt.expires_ms = answer->expires_ms;
-    uint16_t first = UINT16_MAX;
-    for (const DnsService& each : answer->services) first = std::min(first, each.priority);
-    for (const DnsService& each : answer->services) {
-      NamedAddress made;
-      made.target = format("{}:{}", each.target, each.port);
-      made.weight = std::max<uint32_t>(each.weight, 1);
-      made.backup = each.priority != first;
-      auto found = co_await resolver_.resolve(each.target, both_families, deadline());
-      if (found) add(*found, made, each.port, learnt);
-      else keep(found.error(), each, made, learnt);
-    }
+    std::vector<Learnt> by_target(answer->services.size());
+    Semaphore turns(loop_, targets_at_once);
+    Nursery asking(loop_);
+    for (size_t i = 0; i < by_target.size(); ++i) asking.spawn(ask_target(answer->services[i], turns, by_target[i]));
+    co_await asking.all_done();
+    gather(answer->services, by_target, learnt);
     co_return Unit();
+  }
+
+  Task<Unit> ask_target(const DnsService& service, Semaphore& turns, Learnt& learnt) {
+    NamedAddress made;
+    made.target = format("{}:{}", service.target, service.port);
+    made.weight = std::max<uint32_t>(service.weight, 1);
+    co_await turns.acquire();
+    auto found = co_await resolver_.resolve(service.target, both_families, deadline());
+    turns.release();
+    if (found) add(*found, made, service.port, learnt);
+    else note_failure(found.error(), service, made, learnt);
+    co_return Unit();
+  }
+
+  // The first priority is the least of those that have an address; the others are backups.
+  static void gather(const std::vector<DnsService>& services, std::vector<Learnt>& by_target, Learnt& learnt) {
+    uint16_t first = UINT16_MAX;
+    for (size_t i = 0; i < services.size(); ++i)
+      if (!by_target[i].known.empty()) first = std::min(first, services[i].priority);
+    for (size_t i = 0; i < services.size(); ++i) {
+      learnt.expires_ms = std::min(learnt.expires_ms, by_target[i].expires_ms);
+      for (NamedAddress& each : by_target[i].known) {
+        each.backup = services[i].priority != first;
+        learnt.known.push_back(std::move(each));
+      }
+    }
   }
 
   // nginx's rule: a name without a dot is that of a service over TCP.
@@ -107,8 +136,9 @@ class LineNames {
     return is_whole ? format("{}.{}", line_.service, line_.host) : format("_{}._tcp.{}", line_.service, line_.host);
   }
 
-  static void add(const DnsAnswer& answer, NamedAddress made, uint16_t port, Learnt& learnt) {
+  void add(const DnsAnswer& answer, NamedAddress made, uint16_t port, Learnt& learnt) {
     learnt.expires_ms = std::min(learnt.expires_ms, answer.expires_ms);
+    keep_known(made, answer.failed, learnt);
     for (const Addr& address : answer.addresses) {
       made.address = address;
       made.address.set_port(port);
@@ -116,16 +146,22 @@ class LineNames {
     }
   }
 
-  // A target that cannot be resolved now keeps the addresses it had.
-  void keep(const Error& error, const DnsService& service, const NamedAddress& made, Learnt& learnt) {
+  // A target that cannot be resolved now keeps the addresses it had; one that does not exist has none.
+  void note_failure(const Error& error, const DnsService& service, const NamedAddress& made, Learnt& learnt) {
     if (!failing_) {
       std::string text = resolve_error_text(service.target, error);
       log_.error("{} while resolving service {} of {} in upstream \"{}\"", text, line_.service, line_.host, group_.name);
     }
     target_failed_ = true;
     learnt.expires_ms = std::min(learnt.expires_ms, loop_.now_ms() + pause_failed_ms());
+    if (!says_none(error)) keep_known(made, both_families, learnt);
+  }
+
+  // What was asked for in vain stays as it was: the addresses of those families, of the same name.
+  void keep_known(const NamedAddress& made, DnsFamilies failed, Learnt& learnt) {
     for (const NamedAddress& before : upstream_.known(index_)) {
-      if (before.target != made.target) continue;
+      bool is_failed = before.address.family() == Addr::Family::inet ? failed.ipv4 : failed.ipv6;
+      if (before.target != made.target || !is_failed) continue;
       NamedAddress kept = made;
       kept.address = before.address;
       learnt.known.push_back(std::move(kept));
@@ -137,9 +173,7 @@ class LineNames {
     if (!asked) {
       if (!failing_) log_.error("{} in upstream \"{}\"", error_text(asked.error()), group_.name);
       failing_ = true;
-      // The name server knows that there is no such name, which is an answer: nothing is there any more.
-      bool is_gone = line_.resolve && asked.error().fault == Fault::unavailable && asked.error().sys == dns_not_found;
-      if (is_gone) upstream_.learn(index_, {});
+      if (line_.resolve && says_none(asked.error())) upstream_.learn(index_, {});
       else upstream_.learn_nothing(index_);
       return pause_failed_ms();
     }

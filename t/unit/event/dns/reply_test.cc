@@ -18,8 +18,8 @@ std::string message(const std::string& name, int type, const std::vector<std::st
   return out;
 }
 
-Result<DnsReply> parse(const std::string& bytes, DnsType type = DnsType::a, size_t most = 10) {
-  return parse_dns_reply({reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()}, type, most);
+Result<DnsReply> parse(const std::string& bytes, DnsType type = DnsType::a) {
+  return parse_dns_reply({reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()}, type);
 }
 
 TEST(DnsReply, TakesAddressesOfItsTypeAndTheLeastTtl) {
@@ -43,10 +43,12 @@ TEST(DnsReply, GivesTheEndOfAChainInAnyOrder) {
   EXPECT_EQ(parse(message("a.test", type_a, {cname("a.test", 9, "b.test"), cname("b.test", 9, "a.test")}))->alias, "");
 }
 
-TEST(DnsReply, CutsAtTheLimitAndReadsOddTtlsAsZero) {
-  auto reply = parse(message("x.test", type_a, {a("x.test", 0x80000001, "10.0.0.1"), a("x.test", 9, "10.0.0.2")}), DnsType::a, 1);
+TEST(DnsReply, TakesAllOfALargeReplyAndReadsOddTtlsAsZero) {
+  std::vector<std::string> records = {a("x.test", 0x80000001, "10.0.0.1")};
+  while (records.size() < 2000) records.push_back(a("x.test", 9, "10.0.0.2"));
+  auto reply = parse(message("x.test", type_a, records));
   ASSERT_TRUE(reply);
-  EXPECT_EQ(reply->addresses.size(), 1u);
+  EXPECT_EQ(reply->addresses.size(), records.size());
   EXPECT_EQ(reply->ttl_s, 0u);
 }
 
@@ -72,7 +74,6 @@ TEST(DnsReply, TakesServices) {
   EXPECT_EQ(reply->services[1].target, "b.test");
   EXPECT_EQ(reply->ttl_s, 10u);
   EXPECT_TRUE(reply->addresses.empty());
-  EXPECT_EQ(parse(good, DnsType::srv, 1)->services.size(), 1u);
   for (size_t cut = 0; cut < good.size(); ++cut) EXPECT_FALSE(parse(good.substr(0, cut), DnsType::srv)) << cut;
   EXPECT_FALSE(parse(message("x.test", type_srv, {record("x.test", type_srv, 5, "123456")}), DnsType::srv));
   EXPECT_FALSE(parse(message("x.test", type_srv, {record("x.test", type_srv, 5, "123456\xc0\xff")}), DnsType::srv));

@@ -185,6 +185,14 @@ TEST(Resolver, AsksBothFamiliesAndTakesWhatThereIs) {
   EXPECT_EQ(scene.look_up("half.test", {}), "2001:db8::2");
   // A server that drops AAAA questions costs one round, not the answer.
   EXPECT_EQ(scene.look_up("mute.test", {}), "10.0.0.9");
+  // What failed is not known to be absent: the answer says so, and does not hold for the TTL of the other family.
+  auto seconds_left = [&](const char* name) { return (scene.resolver->cached(name)->expires_ms - scene.loop->now_ms()) / 1000; };
+  EXPECT_GE(seconds_left("four.test"), 30u);
+  for (const char* name : {"half.test", "mute.test"}) {
+    EXPECT_LE(seconds_left(name), 10u) << name;
+    EXPECT_NE(scene.resolver->cached(name)->failed.ipv4, scene.resolver->cached(name)->failed.ipv6) << name;
+  }
+  EXPECT_FALSE(scene.resolver->cached("four.test")->failed.ipv6);
 }
 
 TEST(Resolver, AFamilyThatIsOffIsNeverAsked) {
@@ -437,21 +445,27 @@ TEST(Resolver, WaitersOutliveTheResolver) {
 TEST(Resolver, HoldsItsLimits) {
   ResolverOptions options;
   options.names_max = 2;
-  options.addresses_max = 3;
+  options.records_max = 12;
   options.waiting_max = 2;
   Scene scene([](const Asked& asked) {
     Scripted reply;
-    for (int i = 1; i <= 5; ++i) reply.records.push_back(a(asked.name, 60, "10.0.0." + std::to_string(i)));
+    int count = asked.name == "large.test" ? 10 : asked.name == "huge.test" ? 13 : 5;
+    for (int i = 1; i <= count; ++i) reply.records.push_back(a(asked.name, 60, "10.0.0." + std::to_string(i)));
     reply.silent = asked.name == "slow.test";
     return reply;
   }, options);
-  EXPECT_EQ(scene.look_up("a.test"), "10.0.0.1 10.0.0.2 10.0.0.3");
+  EXPECT_EQ(scene.look_up("a.test"), "10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5");
   scene.look_up("b.test");
   EXPECT_TRUE(scene.resolver->cached("a.test", v4_only));
   scene.look_up("c.test");
   EXPECT_EQ(scene.resolver->cached_names(), 2u);
   EXPECT_TRUE(scene.resolver->cached("a.test", v4_only));
   EXPECT_FALSE(scene.resolver->cached("b.test", v4_only));
+  scene.look_up("large.test");  // no other has room beside it
+  EXPECT_TRUE(scene.resolver->cached("large.test", v4_only));
+  EXPECT_EQ(scene.resolver->cached_names(), 1u);
+  EXPECT_EQ(scene.look_up("huge.test").size(), std::string("10.0.0.1 ").size() * 13 + 3);
+  EXPECT_EQ(scene.resolver->cached_names(), 0u);
   Scene::Lookup first, second, third;
   scene.start(first, "slow.test");
   scene.start(second, "slow.test");
