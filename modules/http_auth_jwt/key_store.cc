@@ -54,8 +54,8 @@ Task<bool> KeyStore::wait_for_load(SourcePtr source) {
 // A load of `source` has ended.
 KeySetPtr KeyStore::take(Request& request, Source& source, std::string_view name, ConfResult<KeySetPtr> loaded) {
   ++source.loads;
-  source.has_failed = !loaded;
   if (!loaded) {
+    source.keys.reset();  // what they were replaced by is no reason to go on with them
     request.logger.error("the keys of \"{}\" cannot be used: {}", name, loaded.error());
     return nullptr;
   }
@@ -94,7 +94,7 @@ Task<KeySetPtr> KeyStore::from_file(Request& request, std::string path, KeyLimit
   if (source->keys && limits.cache_ms == 0 && mark == source->mark) co_return source->keys;
   while (source->is_loading) {
     bool ended = co_await wait_for_load(source);
-    if (ended) co_return source->has_failed ? nullptr : source->keys;
+    if (ended) co_return source->keys;
   }
   Loading loading(*source);
   auto reading = blocking(worker_.files(), ReadKeys{path, limits.bytes_max});
@@ -123,7 +123,7 @@ Task<KeySetPtr> KeyStore::from_request(Request& request, std::string uri, KeyLim
   if (is_young(*source, limits)) co_return source->keys;
   while (is_kept && source->is_loading) {
     bool ended = co_await wait_for_load(source);
-    if (ended) co_return source->has_failed ? nullptr : source->keys;
+    if (ended) co_return source->keys;
   }
   Loading loading(*source);
   auto target = parse_subrequest_target(uri, request.arena());

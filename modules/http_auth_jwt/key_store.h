@@ -41,13 +41,12 @@ class KeyStore {
  private:
   struct Source {
     explicit Source(Loop& loop) : load_ended(loop) {}
-    KeySetPtr keys;            // of the last load that succeeded
+    KeySetPtr keys;            // of the last load that ended; nullptr: it failed
     FileMark mark;             // of the file they are from
     uint64_t loaded_ms = 0;    // when that was
     uint64_t used = 0;         // the store's count of uses at the last one
     uint64_t loads = 0;        // that have ended by themselves
     bool is_loading = false;
-    bool has_failed = false;   // the last load
     Event load_ended;          // or was given up, with the request that made it
   };
   using SourcePtr = std::shared_ptr<Source>;

@@ -166,8 +166,9 @@ def test_a_changed_file_holds_at_once(s):
     s.write("keys/new.json", jwt.key_set(SECOND))
     os.rename(os.path.join(s.prefix, "keys/new.json"), os.path.join(s.prefix, "keys/main.json"))
     assert (get(s.port, "/", headers=fields).status, get(s.port, "/", headers=other).status) == (401, 204)
-    s.write("keys/main.json", "broken for a while")
-    assert get(s.port, "/", headers=other).status == 500
+    for broken in ("broken for a while", '{"keys": []}', "x" * 300_000):
+        s.write("keys/main.json", broken)
+        assert [get(s.port, "/", headers=other).status for _ in range(3)] == [500] * 3, "the keys of before are gone for good"
     s.write("keys/main.json", jwt.key_set(SECOND))
     assert get(s.port, "/", headers=other).status == 204
 
