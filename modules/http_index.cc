@@ -64,7 +64,7 @@ Verdict find_index(Request& request) {
   for (const Template& file : candidates(request)) {
     std::string_view name = file.evaluate(request);
     if (name.empty()) continue;  // a variable without a value: no candidate
-    if (name[0] == '/') return Verdict::redirect(name, request.args);
+    if (name[0] == '/') return Verdict::redirect(request.arena(), name, request.args);
     std::string_view uri = request.arena().join({request.uri, name});
     unsigned refusal = 404;
     // Named under the folder's path: an alias that a pattern makes says where the folder is, not where a file of it would be.
@@ -74,7 +74,7 @@ Verdict find_index(Request& request) {
     path.remove_suffix(1);
     OpenedFile found = find_file(request, path, FileWish::look);
     int err = found.err;
-    if (!err) return Verdict::redirect(uri, request.args);
+    if (!err) return Verdict::redirect(request.arena(), uri, request.args);
     if (err == EACCES || err == ELOOP) {
       request.logger.error(Errno{err}, "\"{}\" is forbidden", path);
       return Verdict::status(403);

@@ -36,7 +36,7 @@ Task<Verdict> choose_file(Request& request) {
   std::erase_if(files, [](const FolderEntry& entry) { return entry.kind != FolderEntry::Kind::file; });
   if (files.empty()) co_return Verdict::next();
   const FolderEntry& chosen = files[random_below(files.size())];
-  co_return Verdict::redirect(request.arena().join({request.uri, chosen.name}), request.args);
+  co_return Verdict::redirect(request.arena(), request.arena().join({request.uri, chosen.name}), request.args);
 }
 
 bool is_on(const Block& block) { return conf<RandomIndexConf>(block).on; }

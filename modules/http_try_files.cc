@@ -87,10 +87,10 @@ void take(Request& request, std::string_view uri, bool is_folder) {
 Verdict go_on(Request& request, const TryFilesConf& own) {
   if (own.status) return Verdict::status(own.status);
   std::string_view target = own.last.evaluate(request);
-  if (target.starts_with('@')) return Verdict::named(target);
+  if (target.starts_with('@')) return Verdict::named(request.arena(), target);
   size_t mark = target.find('?');
-  if (mark == std::string_view::npos) return Verdict::redirect(target, {});
-  return Verdict::redirect(target.substr(0, mark), target.substr(mark + 1));
+  if (mark == std::string_view::npos) return Verdict::redirect(request.arena(), target, {});
+  return Verdict::redirect(request.arena(), target.substr(0, mark), target.substr(mark + 1));
 }
 
 Verdict try_files(Request& request) {

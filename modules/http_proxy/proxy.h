@@ -53,43 +53,45 @@ enum CookieFlag : uint8_t { cookie_secure = 1, cookie_httponly = 2, cookie_sames
 
 // proxy_pass of one block.
 struct Pass {
-  bool is_set = false;
-  const GroupSpec* group = nullptr;
-  Template url;                  // with variables
-  std::string_view host_header;  // "host:port" as written, for $proxy_host
-  std::string_view port;
   std::string_view uri;          // replaces the location's part of the path
+  std::string_view url_text;     // as written, for the default redirect
+  size_t location_bytes = 0;     // of the request's path that `uri` replaces
+  bool is_set = false;
   bool has_uri = false;
   bool has_port = false;
   bool is_secure = false;        // https
-  std::string_view url_text;     // as written, for the default redirect
-  size_t location_bytes = 0;     // of the request's path that `uri` replaces
+  const GroupSpec* group = nullptr;
+  std::string_view host_header;  // "host:port" as written, for $proxy_host
+  std::string_view port;
+  Template url;                  // with variables
 };
 
 struct ProxyConf : ForwardConf, TlsClientConf, h2::PeerLimits {
-  Pass pass;
-  TlsClient* tls = nullptr;      // of the generation; set if some target may be https
   TlsClients clients;            // of the main part: those of all blocks
+  // From here on what every request asks for, close together: it comes from the second cache each time. The first three are made by finish:
+  // what is sent, in order, and the names of client fields that are not.
+  std::vector<SentPart> sent;
+  HeaderNames not_copied;
+  bool sends_host = false;     // some part says who is asked
+  bool sends_length = false;   // proxy_set_header names Content-Length, whose framing is ours all the same
+  bool websocket = false;
+  bool sends_proxy_header = false;  // the PROXY protocol, ahead of a connection's first request
+  ProxyVersion proxy_header_version = ProxyVersion::v1;
   Version http_version = Version::http_1_1;
   Flags<Alpn> alpn{0};           // of https peers, in place of the version
+  TlsClient* tls = nullptr;      // of the generation; set if some target may be https
+  Pass pass;
   Template method;
   Template set_body;
-  bool websocket = false;
+  // What replies are asked for, and what the others are made of.
+  std::vector<Rewrite> cookie_domains, cookie_paths;
+  std::vector<CookieFlags> cookie_flags;
   std::vector<SetHeader> set_headers;
   SetHeaderInherit set_header_inherit = SetHeaderInherit::on;
   bool redirect_off = false;
   std::vector<Rewrite> redirects;
   bool redirects_given = false;
-  std::vector<Rewrite> cookie_domains, cookie_paths;
-  std::vector<CookieFlags> cookie_flags;
-  bool sends_proxy_header = false;  // the PROXY protocol, ahead of a connection's first request
-  ProxyVersion proxy_header_version = ProxyVersion::v1;
   bool cookie_domains_off = false, cookie_paths_off = false, cookie_flags_off = false;
-  // Made by finish: what is sent, in order, and the names of client fields that are not.
-  std::vector<SentPart> sent;
-  HeaderNames not_copied;
-  bool sends_host = false;     // some part says who is asked
-  bool sends_length = false;   // proxy_set_header names Content-Length, whose framing is ours all the same
 };
 
 // What was found out about the target of one request.

@@ -78,8 +78,8 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
       output->abandon();
       co_return Verdict::done();
     case Ending::Kind::redirected:
-      if (ending.uri.starts_with('@')) co_return Verdict::named(ending.uri);
-      co_return Verdict::redirect(ending.uri, ending.args);
+      if (ending.uri.starts_with('@')) co_return Verdict::named(request.arena(), ending.uri);
+      co_return Verdict::redirect(request.arena(), ending.uri, ending.args);
     case Ending::Kind::located:
       request.slot<RequestState>().drop_ctx();  // as in the original: it begins anew there
       request.wants_location = hook != Hook::server_rewrite;

@@ -95,6 +95,4 @@ void Session::keep_captures(std::string_view subject, std::span<const size_t> of
   std::copy(offsets.begin(), offsets.end(), capture_offsets_.begin());
 }
 
-void Session::make_slots() { slots_ = arena_.make_array<void*>(session_slot_count).data(); }
-
 }  // namespace fairlead

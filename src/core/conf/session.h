@@ -58,13 +58,20 @@ class Session {
   // State of a module, made on first use in the arena; T is default-constructed.
   template <class T>
   T& slot() {
-    void*& place = slot_place(session_slot<T>);
-    if (!place) place = arena_.make<T>();
-    return *static_cast<T*>(place);
+    if (T* made = find_slot<T>()) return *made;
+    auto* slot = arena_.make<SlotOf<T>>();
+    slot->index = session_slot<T>;
+    slot->next = slots_;
+    slots_ = slot;
+    return slot->state;
   }
   // nullptr if there is none yet.
   template <class T>
-  T* find_slot() { return static_cast<T*>(slot_place(session_slot<T>)); }
+  T* find_slot() {
+    for (Slot* slot = slots_; slot; slot = slot->next)
+      if (slot->index == session_slot<T>) return &static_cast<SlotOf<T>*>(slot)->state;
+    return nullptr;
+  }
 
   // -- what the engines fill in --
   Session* parent = nullptr;          // what this one is a part of (a subrequest's request); it outlives this one
@@ -80,11 +87,15 @@ class Session {
     std::string_view text;
     uint8_t state = 0;  // 0: not evaluated, 1: found, 2: missing, 3: assigned
   };
-  void*& slot_place(uint16_t index) {
-    if (!slots_) make_slots();
-    return slots_[index];
-  }
-  void make_slots();
+  // In a list: of all that there could be, a session has one or two, and looking for one comes to less than clearing an array of all.
+  struct Slot {
+    Slot* next = nullptr;
+    uint16_t index = 0;
+  };
+  template <class T>
+  struct SlotOf : Slot {
+    T state;
+  };
   Cached& cached(uint32_t index);
   // What is assigned in those that share with this one; nullptr: nothing.
   const Cached* find_shared(uint32_t index) const;
@@ -94,7 +105,7 @@ class Session {
   const VariableTable& variables_;
   Cached* values_ = nullptr;
   Session* shares_with_ = nullptr;  // texts assigned here lie in its arena, and so on outwards
-  void** slots_ = nullptr;
+  Slot* slots_ = nullptr;  // the latest first
   std::string_view capture_subject_;
   std::span<size_t> capture_offsets_;  // of the last match, within capture_room_
   std::span<size_t> capture_room_;

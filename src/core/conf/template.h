@@ -48,8 +48,8 @@ class Template {
 
  private:
   std::string_view literal_;
+  std::vector<Part> parts_;  // beside it: requests look at these two alone
   std::string_view source_;
-  std::vector<Part> parts_;
   bool captures_ = false;
 };
 

@@ -107,11 +107,11 @@ class ConnPool final : public IdlePeers {
 
   Loop& loop_;
   PoolLimits limits_;
-  List<PooledConnection::LruLink> lru_;  // the longest idle first
-  List<PooledConnection::BucketLink> buckets_[bucket_count];  // the most recent first
   size_t idle_ = 0;
-  OwnTimer timer_;
+  List<PooledConnection::LruLink> lru_;  // the longest idle first
   uint64_t next_check_ms_ = 0;  // what the timer is armed for
+  OwnTimer timer_;
+  List<PooledConnection::BucketLink> buckets_[bucket_count];  // the most recent first
 };
 
 }  // namespace fairlead

@@ -37,13 +37,20 @@ IoResult Connection::fill(size_t capacity, size_t room_min) {
   return result;
 }
 
+template <int vectors_max>
+static IoResult write_once(Transport& transport, const Chain& out) {
+  iovec vectors[vectors_max];
+  int count = out.fill(vectors, vectors_max);
+  return transport.write(vectors, count);
+}
+
+// Out of line: room for many vectors would spread what is called over lines of the stack that nothing else touches.
+[[gnu::noinline]] static IoResult write_many(Transport& transport, const Chain& out) { return write_once<64>(transport, out); }
+
 IoResult Connection::try_write(Chain& out) {
-  constexpr int vectors_max = 64;
   size_t total = 0;
   while (!out.empty()) {
-    iovec vectors[vectors_max];
-    int count = out.fill(vectors, vectors_max);
-    IoResult result = transport_->write(vectors, count);
+    IoResult result = out.count() == 1 ? write_once<1>(*transport_, out) : write_many(*transport_, out);
     if (result.status == IoStatus::failed) broken_ = true;
     if (result.status != IoStatus::ok) return result;
     sent_ += result.bytes;

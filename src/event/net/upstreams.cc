@@ -44,9 +44,9 @@ static std::vector<PeerSpec> edited(const PeerEditing& edits, std::string_view g
 Upstream::Upstream(Loop& loop, const GroupSpec& group_spec)
     : spec(group_spec),
       peers(prepared(group_spec, make_set(group_spec, edited(group_spec.edits, group_spec.name, group_spec.peers)))),
-      pool(loop, limits_of(group_spec.keepalive)),
       edits_(group_spec.edits),
       edits_seen_(edits_.table ? edits_.table->version() : 0),
+      pool(loop, limits_of(group_spec.keepalive)),
       names_noted_(loop) {
   if (spec.queue.most > 0) queue = std::make_unique<PeerQueue>(loop, spec.queue);
   for (const ServerLine& line : spec.servers) {

@@ -26,8 +26,17 @@ class Upstream {
   Upstream(Loop& loop, const GroupSpec& group_spec);
   const GroupSpec& spec;
   Live<PeerSet> peers;
-  ConnPool pool;
   std::unique_ptr<PeerQueue> queue;  // of requests that wait for a peer; nullptr: none does
+
+ private:
+  // Ahead of the pool, whose lists are long: every request looks at these.
+  uint64_t zone_version_ = 0;  // that known_ was brought up to
+  PeerEditing edits_;
+  uint32_t edits_seen_ = 0;
+  uint64_t names_deadline_ms_ = 0;  // 0: there are none
+
+ public:
+  ConnPool pool;
 
   // What the name of the server line of that index stands for, from now on: for all workers if the group has a zone. Peers that were there
   // before keep their state.
@@ -73,12 +82,8 @@ class Upstream {
 
   std::vector<NamedAddresses> known_;  // by server line; empty for literal ones
   std::vector<bool> answered_;         // likewise; true for literal ones
-  uint64_t zone_version_ = 0;          // that known_ was brought up to
-  PeerEditing edits_;
   std::unique_ptr<unsigned char[]> own_edits_;  // without a zone, once something was changed
-  uint32_t edits_seen_ = 0;
   Event names_noted_;
-  uint64_t names_deadline_ms_ = 0;  // 0: there are none
 };
 
 class Upstreams {

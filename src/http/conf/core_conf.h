@@ -40,6 +40,25 @@ struct TempPath {
 using TypeMap = std::unordered_map<std::string_view, std::string_view>;
 
 struct CoreConf {
+  // What every request asks for, close together: it comes from the second cache each time.
+  Offset client_max_body_size{1024 * 1024};
+  Msec client_body_timeout{60'000};
+  Msec keepalive_timeout{75'000};
+  Seconds keepalive_header{0};
+  uint64_t keepalive_requests = 1000;
+  Msec keepalive_time{3'600'000};
+  Flags<KeepaliveDisable> keepalive_disable{static_cast<uint32_t>(KeepaliveDisable::msie6)};
+  Msec send_timeout{60'000};
+  Size sendfile_max_chunk{2 * 1024 * 1024};  // 0: no limit
+  Conditions early_hints;  // under which a 103 of a peer is passed on
+  Template limit_rate{"0"};
+  bool merge_slashes = true;
+  bool tcp_nopush = false;
+  bool sendfile = false;
+  bool absolute_redirect = true;
+  ServerTokens server_tokens = ServerTokens::on;
+  bool chunked_transfer_encoding = true;
+  Satisfy satisfy = Satisfy::all;
   // Heads
   Size client_header_buffer_size{1024};
   Buffers large_client_header_buffers{4, 8192};
@@ -47,45 +66,28 @@ struct CoreConf {
   uint64_t max_headers = 1000;
   bool ignore_invalid_headers = true;
   bool underscores_in_headers = false;
-  bool merge_slashes = true;
   // Bodies
-  Offset client_max_body_size{1024 * 1024};
   Size client_body_buffer_size{16 * 1024};
-  Msec client_body_timeout{60'000};
   BodyInFile client_body_in_file_only = BodyInFile::off;
   bool client_body_in_single_buffer = false;
   Size request_pool_size{6144};  // all of a small proxied request fits
   TempPath client_body_temp_path{places::client_body_temp, {}};
   // Connections
-  Msec keepalive_timeout{75'000};
-  Seconds keepalive_header{0};
-  uint64_t keepalive_requests = 1000;
-  Msec keepalive_time{3'600'000};
   Msec keepalive_min_timeout{UINT64_MAX};  // UINT64_MAX: 1 s when a successor serves, else none
-  Flags<KeepaliveDisable> keepalive_disable{static_cast<uint32_t>(KeepaliveDisable::msie6)};
-  Msec send_timeout{60'000};
   Lingering lingering_close = Lingering::on;
   Msec lingering_time{30'000};
   Msec lingering_timeout{5'000};
   bool reset_timedout_connection = false;
   bool tcp_nodelay = true;
-  bool tcp_nopush = false;
-  bool sendfile = false;
-  Size sendfile_max_chunk{2 * 1024 * 1024};  // 0: no limit
   // Responses
-  bool absolute_redirect = true;
   bool server_name_in_redirect = false;
   bool port_in_redirect = true;
-  ServerTokens server_tokens = ServerTokens::on;
-  bool chunked_transfer_encoding = true;
   bool etag = true;
-  Conditions early_hints;  // under which a 103 of a peer is passed on
   IfModifiedSince if_modified_since = IfModifiedSince::exact;
   std::vector<ErrorPage> error_pages;
   bool recursive_error_pages = false;
   bool msie_padding = true;
   bool msie_refresh = false;
-  Template limit_rate{"0"};
   Template limit_rate_after{"0"};
   // Files
   Template root{"html"};
@@ -97,7 +99,6 @@ struct CoreConf {
   bool log_not_found = true;
   bool log_subrequest = false;
   // Access
-  Satisfy satisfy = Satisfy::all;
   Msec auth_delay{0};  // before a 401
 };
 

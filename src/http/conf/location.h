@@ -27,29 +27,31 @@ struct Server;
 
 // The compiled hooks of one block: for each phase its entries in running order, and the filters in stage order.
 struct Plan {
-  std::vector<const PhaseEntry*> phases[phase_count];
+  bool server_phases_wait = false, location_phases_wait = false;
+  bool has_server_entries = false, has_location_entries = false;  // of those phases
+  bool has_entries_before_script = false;
   std::vector<const ResponseFilter*> filters;
   std::vector<const ForwardHook*> forward;
   std::vector<const TlsHook*> tls;
+  std::vector<const PhaseEntry*> phases[phase_count];
   bool has_tls(TlsPoint at) const {
     for (const TlsHook* hook : tls)
       if (hook->at == at) return true;
     return false;
   }
-  bool server_phases_wait = false, location_phases_wait = false;
-  bool has_server_entries = false, has_location_entries = false;  // of those phases
-  bool has_entries_before_script = false;
 };
 
 struct Location {
   enum class Match : uint8_t { exact, prefix, prefix_no_regex, regex, named, none };  // none: server level, if, limit_except
 
-  Block* block = nullptr;
   Server* server = nullptr;
   Location* outer = nullptr;
-  Match match = Match::none;
-  std::string_view name;              // as written, without its modifier
   std::unique_ptr<RegexRule> regex;
+  // From here on what every request asks for, close together: it comes from the second cache each time.
+  std::vector<Location*> inner;       // locations written inside
+  std::string_view name;              // as written, without its modifier
+  Block* block = nullptr;
+  Match match = Match::none;
   bool caseless = false;
   bool is_internal = false;
   // nginx: a prefix location ending in '/' with a pass handler answers the same path without the slash with a redirect.
@@ -61,7 +63,6 @@ struct Location {
   bool takes_connect = false;         // `content` answers CONNECT, which all others refuse
   std::vector<ScriptStatement*> script;  // of the rewrite phase, in source order
   Plan plan;
-  std::vector<Location*> inner;       // locations written inside
 
   // Filled by finish(): how inner locations are searched.
   struct Lookup {

@@ -30,11 +30,11 @@ struct ServerName {
 struct Server {
   Block* block = nullptr;
   Location* root = nullptr;           // the server level as a place of requests
+  h1::ServerRules h1_rules;
   std::vector<ServerName> names;
   std::string_view name;              // the primary name, for $server_name and redirects
   std::unordered_map<std::string_view, Location*> named;  // "@x"
   std::vector<Location*> locations;   // all, for compiling plans
-  h1::ServerRules h1_rules;
   h2::ServerRules h2_rules;
   bool speaks_h2 = false;             // `http2 on`, or a `listen ... http2`
   const TlsServer* tls = nullptr;     // what it brings to handshakes; set by the module of the ssl_ directives, nullptr: nothing

@@ -52,8 +52,8 @@ struct BindAddress {
 
 // Bytes a second, known when a request is there; what is no size limits nothing.
 struct Rate {
-  Template text{"0"};
   std::optional<uint64_t> bytes = 0;  // a text without variables says the same for all requests
+  Template text{"0"};
 };
 
 // SO_SNDLOWAT of connections to peers, in bytes.
@@ -63,8 +63,9 @@ struct LowWater {
 
 // proxy_store: where a copy of a reply's body goes.
 struct StorePath {
-  enum class Mode : uint8_t { off, by_uri, by_text } mode = Mode::off;
+  enum class Mode : uint8_t { off, by_uri, by_text };
   Template text;  // with by_text
+  Mode mode = Mode::off;
 };
 // Permission bits of stored files.
 struct StoreAccess {
@@ -72,16 +73,16 @@ struct StoreAccess {
 };
 
 struct ForwardConf {
+  StorePath store;
+  // From here on what every request asks for, close together: it comes from the second cache each time.
   Msec connect_timeout{60'000};
   Msec send_timeout{60'000};
   Msec read_timeout{60'000};
-  Flags<Next> next_upstream{static_cast<uint32_t>(Next::error) | static_cast<uint32_t>(Next::timeout)};
   uint64_t next_upstream_tries = 0;
-  Msec next_upstream_timeout{0};
-  bool stale_retry = true;
-  RetryBackoff retry_backoff;
   Msec try_timeout{0};
   Msec request_timeout{0};
+  Size buffer_size{4096};
+  uint64_t interim_max = 32;
   bool buffering = true;
   bool request_buffering = true;
   bool ignore_client_abort = false;
@@ -92,28 +93,29 @@ struct ForwardConf {
   bool pass_request_trailers = false;
   bool socket_keepalive = false;
   bool force_ranges = false;
-  Size buffer_size{4096};
+  Flags<Ignore> ignore_headers;
+  HeaderNames dropped;  // made by finish_forward and finish_tries, as the next two: fields and trailers that clients do not get
+  bool passes_server = false;  // Server is not among them
+  bool obeys_x_accel_buffering = false;  // replies have a say: there are directives for the buffers
+  Size socket_rcvbuf{0};  // 0: the system's, as the next
+  Size socket_sndbuf{0};
+  LowWater send_lowat;
+  Rate limit_rate;
+  BindAddress bind;
+  // What failures, long bodies and slow clients do.
+  Flags<Next> next_upstream{static_cast<uint32_t>(Next::error) | static_cast<uint32_t>(Next::timeout)};
+  Msec next_upstream_timeout{0};
+  bool stale_retry = true;
+  RetryBackoff retry_backoff;
   Buffers buffers{8, 4096};
   Size busy_buffers_size{0};          // 0: twice a buffer
   Offset max_temp_file_size{1024 * 1024 * 1024};
   Size temp_file_write_size{0};       // 0: twice a buffer
   TempPath temp_path{places::proxy_temp, {}};
-  Rate limit_rate;
   Size replay_buffer_size{0};         // of a body that is not read ahead
-  BindAddress bind;
-  Size socket_rcvbuf{0};  // 0: the system's, as the next
-  Size socket_sndbuf{0};
-  LowWater send_lowat;
-  StorePath store;
   StoreAccess store_access;
-  Flags<Ignore> ignore_headers;
   std::vector<std::string_view> hide_headers;
   std::vector<std::string_view> pass_headers;
-  uint64_t interim_max = 32;
-  // Made by finish_forward and finish_tries.
-  HeaderNames dropped;  // fields and trailers of a reply that clients do not get
-  bool passes_server = false;  // Server is not among them
-  bool obeys_x_accel_buffering = false;  // replies have a say: there are directives for the buffers
 
   uint64_t largest_buffer() const { return std::max<uint64_t>(buffer_size, buffers.bytes); }
   uint64_t temp_file_write_bytes() const { return temp_file_write_size != 0 ? temp_file_write_size.bytes : 2 * largest_buffer(); }

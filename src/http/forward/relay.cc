@@ -77,7 +77,7 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Res
     }
     request.response.head.headers.add(field.known, field.name, request.arena().copy(field.value));
   }
-  if (to.starts_with('@')) return Verdict::named(to);
+  if (to.starts_with('@')) return Verdict::named(request.arena(), to);
   auto uri = parse_internal_uri(to, request.arena());
   if (!uri) {
     While doing(request, "reading response header from upstream");
@@ -88,7 +88,7 @@ std::optional<Verdict> take_accel(Request& request, const ForwardPlan& plan, Res
     request.method = Method::get;
     request.method_text = "GET";
   }
-  return Verdict::redirect(uri->path, uri->args);
+  return Verdict::redirect(request.arena(), uri->path, uri->args);
 }
 
 bool is_intercepted(Request& request, const ForwardPlan& plan, uint16_t status) {

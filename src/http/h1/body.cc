@@ -73,14 +73,14 @@ Poll ReceivedBody::poll(Chunk& chunk) {
 
 // pending: this input held no body bytes, go on.
 Poll ReceivedBody::decode_chunked(Chunk& chunk) {
-  BodyStep step = chunked_.step(from_.unread());
+  BodyStep step = chunked_->step(from_.unread());
   from_.consume(step.consumed - step.body_bytes);
   if (step.state == BodyStep::State::failed) {
     const char* what = from_.side() == Side::upstream ? "upstream sent invalid chunked response" : "client sent invalid chunked body";
-    return fail(Error{chunked_.fault(), from_.side(), 0, what});
+    return fail(Error{chunked_->fault(), from_.side(), 0, what});
   }
   // A size line that goes beyond the limit is enough: what it announces is not waited for.
-  if (received_ + step.body_bytes + chunked_.chunk_left_bytes() > rules_.bytes_max)
+  if (received_ + step.body_bytes + chunked_->chunk_left_bytes() > rules_.bytes_max)
     return fail(Error{Fault::too_large, from_.side(), 0, "body is larger than allowed"});
   bool given = step.body_bytes == 0 || give(chunk, step.body_bytes);
   if (!given) return Poll::failed;

@@ -5,6 +5,8 @@
 // it: a request from a client, a response from an upstream. Bytes are slices of the connection's segments; nothing is copied.
 #pragma once
 
+#include <optional>
+
 #include "event/net/connection.h"
 #include "http/h1/chunked.h"
 #include "http/message/body.h"
@@ -27,7 +29,8 @@ class ReceivedBody final : public Body {
  public:
   // `trailers` receives the trailer section (may be null); it and `rules` outlive the body.
   ReceivedBody(Connection& from, Coding coding, int64_t length, const BodyRules& rules, Trailers* trailers)
-      : from_(from), rules_(rules), chunked_(trailers, rules.chunk), trailers_(trailers), left_(coding == Coding::length ? length : 0), coding_(coding) {
+      : from_(from), rules_(rules), trailers_(trailers), left_(coding == Coding::length ? length : 0), coding_(coding) {
+    if (coding == Coding::chunked) chunked_.emplace(trailers, rules.chunk);
     ended_ = coding == Coding::none || (coding == Coding::length && length == 0);
   }
 
@@ -66,7 +69,6 @@ class ReceivedBody final : public Body {
 
   Connection& from_;
   const BodyRules& rules_;
-  ChunkedDecoder chunked_;
   Trailers* trailers_;
   uint64_t left_;
   uint64_t received_ = 0;
@@ -76,6 +78,7 @@ class ReceivedBody final : public Body {
   Error error_;
   void (*first_wait_)(void*) = nullptr;
   void* first_wait_whom_ = nullptr;
+  std::optional<ChunkedDecoder> chunked_;  // with that coding
 };
 
 }  // namespace fairlead::http::h1
