@@ -57,6 +57,7 @@ ConfResult<> Generations::load_next(size_t live) {
 }
 
 ConfResult<> Generations::open_next(std::unique_ptr<Configuration> next, size_t live) {
+  FL_ASSERT(next->settings().master_process == current().settings().master_process);
   unsigned wanted = next->settings().slot_count();
   if (live + wanted > live_workers_max) {
     return format("there is no room for {} workers beside {} that have not ended yet: at most {} in all", wanted, live, live_workers_max);

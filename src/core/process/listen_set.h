@@ -69,7 +69,11 @@ class ListenSet {
     unsigned steered = 0;
 
     // What the worker in `slot` accepts from.
-    int descriptor(unsigned slot) const { return sockets[spec.reuseport ? slot : 0]->descriptor(); }
+    int descriptor(unsigned slot) const {
+      size_t at = spec.reuseport ? slot : 0;
+      FL_ASSERT(at < sockets.size());
+      return sockets[at]->descriptor();
+    }
   };
 
   ListenSet() = default;
