@@ -354,7 +354,7 @@ void WorkerProcess::drain(bool has_successor) {
   last.worker().drain(has_successor, timeout_ms, drained_);
   // An open socket would go on taking connections that nobody accepts.
   if (slot_.single) slot_.single->stop_listening();
-  else last.configuration().listeners().close_all(false, Logger(last.configuration().log()));
+  else last.configuration().listeners().close_all(FilesGone::none, Logger(last.configuration().log()));
   if (slot_.channel >= 0) report(slot_.channel, WorkerReport::drained);
 }
 

@@ -4,6 +4,7 @@
 
 import os
 import re
+import signal
 import socket
 import stat
 import sys
@@ -83,6 +84,27 @@ def test_names_on_one_port(running):
 def test_reuseport_reaches_all_workers(running):
     seen = {get(running.ports[1], host="one").text for _ in range(60)}
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("at_start, later", [("on", "off"), ("off", "on")])
+def test_a_reload_neither_brings_nor_takes_a_master(server, at_start, later):
+    """Each socket of a reuseport group has a worker that accepts from it, whatever the new text says of a master."""
+    conf = """
+worker_processes %%WORKERS%%;
+master_process %%MASTER%%;
+events {}
+http { server { listen 127.0.0.1:%%PORT_0%% reuseport; return 200 "$pid %%WORKERS%%"; } }
+"""
+    s = server(conf, WORKERS=2, MASTER=at_start)
+    get(s.port)
+    s.names |= {"WORKERS": 4, "MASTER": later}
+    s.set_conf(conf)
+    s.signal(signal.SIGHUP)
+    s.wait_for_log(r'\[warn\].* "master_process" cannot change at a reload, ignored')
+    wait_until(lambda: get(s.port).text.endswith(" 4"), 5, "the new configuration")
+    seen = {get(s.port).text for _ in range(40)}
+    assert seen <= {f"{pid} 4" for pid in (s.workers() if at_start == "on" else [s.process.pid])}
+    assert len(seen) > 2 or at_start == "off"
 
 
 def speaks_multipath():

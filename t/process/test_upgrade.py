@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 
-from lib.client import get
+from lib.client import Client, get
 from lib.daemon import DaemonServer, Orphan
 from lib.fairlead import default_binary
 from lib.load import ANSWER, Load
@@ -81,6 +81,44 @@ def test_an_upgrade_rolled_back_loses_nothing(daemon, upstream):
     s.quit()
     s.adopt_master()
     assert s.process.pid == new and get(s.port, "/").status == 200
+
+
+SOCKETS = """
+daemon on;
+worker_processes 1;
+events {}
+http {
+    server { listen unix:%%PREFIX%%/shared; listen unix:%%PREFIX%%/own%%NUMBER%%; return 200 "$pid"; }
+}
+"""
+
+
+def test_the_socket_files_of_a_new_binary_go_with_what_it_opened(daemon):
+    """The one that the old binary serves stays, whatever the new one does."""
+    s = daemon(SOCKETS.replace("/own%%NUMBER%%", "/first"))
+    path = os.path.join(s.prefix, "{}").format
+
+    def serves(name):
+        with Client(None, unix=path(name)) as client:
+            return client.get("/").status == 200
+    for _ in range(2):
+        s.names["NUMBER"] = 1
+        s.set_conf(SOCKETS)
+        old, new = s.start_new_binary()
+        assert serves("own1") and serves("shared")
+        s.process = Orphan(new)
+        s.names["NUMBER"] = 2
+        s.reload(SOCKETS)
+        wait_until(lambda: not os.path.exists(path("own1")), 5, "the end of what a reload no longer names")
+        assert serves("own2")
+        s.process = Orphan(old)
+        s.signal(signal.SIGQUIT, new)
+        s.wait_for_log(rf"new binary process {new} exited with code 0")
+        assert not os.path.exists(path("own2"))
+        wait_until(lambda: s.pid() == old, 5, "the pid file back at its name")
+        assert serves("shared") and serves("first")
+    s.quit()
+    assert not os.path.exists(path("shared")) and not os.path.exists(path("first"))
 
 
 def test_a_new_binary_that_does_not_start(daemon, upstream):

@@ -111,12 +111,23 @@ ConfResult<Unit> set_load_module(Line& line, ProcessConf&) {
   return format("module \"{}\" is not built in, and modules cannot be loaded", line.word(1));
 }
 
+// Whether there is a master is settled at the start: a reload cannot bring one, nor let it go.
+ConfResult<Unit> keep_master(Generation& generation) {
+  if (!generation.previous()) return Unit();
+  bool& has_master = conf<ProcessConf>(generation.root()).settings.master_process;
+  bool had_master = conf<ProcessConf>(generation.previous()->root()).settings.master_process;
+  if (has_master != had_master) generation.warn("\"master_process\" cannot change at a reload, ignored");
+  has_master = had_master;
+  return Unit();
+}
+
 static_assert(worker_processes_max == 510 && live_workers_max == 1023);  // as the sentence of worker_processes says
 constexpr Directive process_rows[] = {
     custom<set_flag<&ProcessSettings::daemon>, ProcessConf>("daemon", in_main, words(1), "Go to the background.").takes("on | off")
         .usual("on"),
     custom<set_flag<&ProcessSettings::master_process>, ProcessConf>("master_process", in_main, words(1),
-                                                                    "Let a master supervise workers; off: one process does all.")
+                                                                    "Let a master supervise workers; off: one process does all. "
+                                                                    "Settled at the start.")
         .takes("on | off").usual("on"),
     custom<set_worker_processes, ProcessConf>("worker_processes", in_main, words(1),
                                                "How many workers, up to 510; auto: one per usable processor. Those that still drain count: "
@@ -164,6 +175,7 @@ constinit const Module process_module = {
     .name = "process",
     .conf = conf_of<ProcessConf>,
     .directives = process_rows,
+    .generation = keep_master,
 };
 
 static void warn_about_masks(Generation& generation, const ProcessSettings& settings) {

@@ -43,7 +43,7 @@ bool Generations::commit_start() {
     log().emerg("{}", created.error());
     return false;
   }
-  current().listeners().commit(nullptr, false, log());
+  current().listeners().commit(nullptr, FilesGone::none, log());
   current().commit();
   inherited_.close_unused();
   return true;
@@ -57,6 +57,7 @@ ConfResult<> Generations::load_next(size_t live) {
 }
 
 ConfResult<> Generations::open_next(std::unique_ptr<Configuration> next, size_t live) {
+  FL_ASSERT(next->settings().master_process == current().settings().master_process);
   unsigned wanted = next->settings().slot_count();
   if (live + wanted > live_workers_max) {
     return format("there is no room for {} workers beside {} that have not ended yet: at most {} in all", wanted, live, live_workers_max);
@@ -85,7 +86,7 @@ bool Generations::accept_next() {
     refuse_next(moved.error());
     return false;
   }
-  next.listeners().commit(&current().listeners(), sole_owner(), Logger(next.log()));
+  next.listeners().commit(&current().listeners(), files_gone(), Logger(next.log()));
   next.commit();
   alive_.push_back(std::move(*next_));
   next_.reset();
@@ -96,7 +97,8 @@ bool Generations::accept_next() {
 }
 
 void Generations::refuse_next(std::string reason) {
-  next_->configuration->listeners().close_unshared(current().listeners(), true, log());  // the next try may want the same addresses
+  // The next try may want the same addresses.
+  next_->configuration->listeners().close_unshared(current().listeners(), FilesGone::of_opened, log());
   alive_.insert(alive_.begin(), std::move(*next_));
   next_.reset();
   tell_failure(std::move(reason));
@@ -161,7 +163,7 @@ void Generations::release(Configuration& replaced) {
 void Generations::close_others(Configuration& mine) {
   auto close = [&](Alive& one) {
     if (one.configuration.get() == &mine) return;
-    one.configuration->listeners().close_unshared(mine.listeners(), false, Logger(mine.log()));
+    one.configuration->listeners().close_unshared(mine.listeners(), FilesGone::none, Logger(mine.log()));
     one.configuration->close_logs();
   };
   std::for_each(alive_.begin(), alive_.end(), close);

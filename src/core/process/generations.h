@@ -79,6 +79,7 @@ class Generations {
   bool from_old_binary() const { return inherited_.from_old_binary(); }
   // No other binary serves our sockets, as far as our parent goes.
   bool sole_owner() const { return !(from_old_binary() && parent_is_there()); }
+  FilesGone files_gone() const { return sole_owner() ? FilesGone::all : FilesGone::of_opened; }
 
  private:
   ConfResult<> load_next(size_t live);

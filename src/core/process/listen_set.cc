@@ -27,6 +27,11 @@ bool at_place(const ListenSocket& socket, const ListenSpec& spec) {
 
 bool is_activated(const ListenSocket& socket) { return socket.origin() == ListenSocket::Origin::activated; }
 
+void close_with_file(ListenSocket& socket, FilesGone gone, const Logger& log) {
+  socket.close();
+  if (gone == FilesGone::all || (gone == FilesGone::of_opened && socket.origin() == ListenSocket::Origin::opened)) socket.unlink_file(log);
+}
+
 // Whether `list` ("7;8;") has it.
 bool lists(std::string_view list, uint64_t descriptor) { return format(";{}", list).find(format(";{};", descriptor)) != std::string::npos; }
 
@@ -223,10 +228,10 @@ ConfResult<> ListenSet::open(const ListenPlan& plan, const Logger& log) {
 
 // ---- from one configuration to the next
 
-void ListenSet::commit(ListenSet* previous, bool unlink_files, const Logger& log) {
+void ListenSet::commit(ListenSet* previous, FilesGone gone, const Logger& log) {
   committed_ = true;
   opened_.clear();
-  if (previous) previous->close_unshared(*this, unlink_files, log);
+  if (previous) previous->close_unshared(*this, gone, log);
   for (Listener& listener : listeners_) {
     const Listener* old = previous ? previous->find(listener.spec) : nullptr;
     if (old) listener.steered = old->steered;
@@ -264,12 +269,11 @@ void ListenSet::retire_surplus(const ListenSet& previous) {
   std::for_each(previous.retired_.begin(), previous.retired_.end(), retire);
 }
 
-void ListenSet::close_unshared(const ListenSet& other, bool unlink_files, const Logger& log) {
+void ListenSet::close_unshared(const ListenSet& other, FilesGone gone, const Logger& log) {
   auto is_retired = [&](auto& socket) { return std::find(other.retired_.begin(), other.retired_.end(), socket) != other.retired_.end(); };
   auto close_unless_shared = [&](auto& socket) {
     if (other.uses(socket.get()) || is_retired(socket) || socket->descriptor() < 0) return;
-    socket->close();
-    if (unlink_files) socket->unlink_file(log);
+    close_with_file(*socket, gone, log);
   };
   for (Listener& listener : listeners_) {
     std::for_each(listener.sockets.begin(), listener.sockets.end(), close_unless_shared);
@@ -311,12 +315,10 @@ void ListenSet::keep_slot(unsigned slot) {
   if (slot != 0) retired_.clear();
 }
 
-void ListenSet::close_all(bool unlink_files, const Logger& log) {
+void ListenSet::close_all(FilesGone gone, const Logger& log) {
   for (Listener& listener : listeners_) {
     for (auto& socket : listener.sockets) {
-      if (socket->descriptor() < 0) continue;
-      socket->close();
-      if (unlink_files) socket->unlink_file(log);
+      if (socket->descriptor() >= 0) close_with_file(*socket, gone, log);
     }
   }
   retired_.clear();

@@ -47,6 +47,10 @@ class InheritedSockets {
 
 class ListenSet;
 
+// Which files of unix sockets go with the sockets that are closed. What an old binary had opened it may still serve; not so what was opened
+// since.
+enum class FilesGone : uint8_t { none, of_opened, all };
+
 struct ListenPlan {
   enum class Mode : uint8_t {
     start,   // an address in use is tried again: five times in all, 500 ms apart
@@ -69,7 +73,11 @@ class ListenSet {
     unsigned steered = 0;
 
     // What the worker in `slot` accepts from.
-    int descriptor(unsigned slot) const { return sockets[spec.reuseport ? slot : 0]->descriptor(); }
+    int descriptor(unsigned slot) const {
+      size_t at = spec.reuseport ? slot : 0;
+      FL_ASSERT(at < sockets.size());
+      return sockets[at]->descriptor();
+    }
   };
 
   ListenSet() = default;
@@ -85,9 +93,9 @@ class ListenSet {
   // when workers accept from it already: where the previous set listens, sockets of further slots get nothing before. Sockets of slots that
   // are gone (or that an old binary had more of) become retired(); so do those of the service manager, which stay open for a later set.
   ConfResult<> open(const ListenPlan& plan, const Logger& log);
-  // The point of no return. Closes the sockets of `previous` that this set did not adopt and, if `unlink_files`, removes their files.
+  // The point of no return. Closes the sockets of `previous` that this set did not adopt, and removes the files that `gone` says.
   // What is retired() gets no new connections from here on.
-  void commit(ListenSet* previous, bool unlink_files, const Logger& log);
+  void commit(ListenSet* previous, FilesGone gone, const Logger& log);
 
   // Another binary that had the same sockets is gone: what arrives goes to the sockets of this set again, wherever that one had it go.
   void steer_again(const Logger& log);
@@ -100,10 +108,10 @@ class ListenSet {
 
   // In a new worker: closes the sockets of the other slots.
   void keep_slot(unsigned slot);
-  // Closes what `other` has no part in and, if `unlink_files`, removes the files.
-  void close_unshared(const ListenSet& other, bool unlink_files, const Logger& log);
-  // In the master when it leaves or stops listening. Files stay if another binary serves the same sockets.
-  void close_all(bool unlink_files, const Logger& log);
+  // Closes what `other` has no part in.
+  void close_unshared(const ListenSet& other, FilesGone gone, const Logger& log);
+  // In the master when it leaves or stops listening.
+  void close_all(FilesGone gone, const Logger& log);
 
   // "7;8;": the descriptors for the environment variable NGINX of a new binary.
   std::string descriptor_list() const;

@@ -63,7 +63,7 @@ class Alone final : public SingleProcess {
     return &generations_.current();
   }
   void release(Configuration& replaced) override { generations_.release(replaced); }
-  void stop_listening() override { generations_.current().listeners().close_all(generations_.sole_owner(), generations_.log()); }
+  void stop_listening() override { generations_.current().listeners().close_all(generations_.files_gone(), generations_.log()); }
   void reopen_logs() override {
     generations_.log().notice("reopening logs");
     generations_.reopen_logs();
@@ -129,6 +129,7 @@ class Master {
   bool serves() const { return state_ <= State::leaving; }
   void press_on();
   bool sole_owner() { return new_binary_ == 0 && generations_.sole_owner(); }
+  FilesGone files_gone() { return new_binary_ == 0 ? generations_.files_gone() : FilesGone::none; }
   WorkerCommand farewell() { return sole_owner() ? WorkerCommand::leave : WorkerCommand::quit; }
 
   Program& program_;
@@ -191,7 +192,7 @@ int Master::run_alone() {
   replace_environment(filtered_environment(settings.environment, current_environment()));
   Alone alone(generations_);
   int status = program_.run_worker(generations_.current(), WorkerSlot{.single = &alone});
-  generations_.current().listeners().close_all(sole_owner(), log());
+  generations_.current().listeners().close_all(files_gone(), log());
   generations_.remove_pid_file();
   log().notice("exit");
   return status;
@@ -214,7 +215,7 @@ int Master::supervise() {
 
 int Master::leave() {
   generations_.remove_pid_file();
-  generations_.current().listeners().close_all(sole_owner(), log());
+  generations_.current().listeners().close_all(files_gone(), log());
   log().notice("exit");
   return 0;
 }
@@ -385,7 +386,7 @@ void Master::become_worker(const Generations::Alive& of, unsigned slot, int chan
   const ProcessSettings& settings = configuration.settings();
   configuration.commit();
   bool is_agent = settings.is_agent(slot);
-  if (is_agent) configuration.listeners().close_all(false, log());
+  if (is_agent) configuration.listeners().close_all(FilesGone::none, log());
   else configuration.listeners().keep_slot(slot);
   generations_.close_others(configuration);
   if (!enter_worker(settings, slot, Logger(configuration.log()))) exit(fatal_exit);
@@ -556,7 +557,7 @@ void Master::quit() {
   if (state_ != State::leaving) generations_.begin_leave();
   state_ = State::quitting;
   workers_.tell(farewell(), SIGQUIT);
-  generations_.current().listeners().close_all(sole_owner(), log());
+  generations_.current().listeners().close_all(files_gone(), log());
 }
 
 void Master::terminate() {

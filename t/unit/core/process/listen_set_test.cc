@@ -66,7 +66,7 @@ TEST(ListenSet, AdoptsTheSamePlaceAndKeepsItsQueue) {
   ListenSet before, after;
   before.add(spec_of(place));
   ASSERT_TRUE(open_set(before));
-  before.commit(nullptr, true, Logger());
+  before.commit(nullptr, FilesGone::all, Logger());
   int waiting = connected_to(place);
   ListenSpec changed = spec_of(place);
   changed.backlog = 7;
@@ -77,7 +77,7 @@ TEST(ListenSet, AdoptsTheSamePlaceAndKeepsItsQueue) {
   changed.fastopen = 5;
   after.add(changed);
   ASSERT_TRUE(open_set(after, &before));
-  after.commit(&before, true, Logger());
+  after.commit(&before, FilesGone::all, Logger());
   int descriptor = after.listeners()[0].descriptor(0);
   EXPECT_EQ(descriptor, before.listeners()[0].descriptor(0));
   EXPECT_EQ(option_of(descriptor, SOL_SOCKET, SO_RCVBUF), 131072);  // the kernel doubles it
@@ -101,7 +101,7 @@ TEST(ListenSet, AnOpeningThatFailsLeavesNothingBehind) {
   ListenSet before;
   before.add(spec_of(place));
   ASSERT_TRUE(open_set(before));
-  before.commit(nullptr, true, Logger());
+  before.commit(nullptr, FilesGone::all, Logger());
   {
     ListenSet after;
     after.add(spec_of(place));
@@ -142,10 +142,10 @@ TEST(ListenSet, RetiredSocketsGetNothingNew) {
   ListenSet before, after;
   before.add(spec);
   ASSERT_TRUE(open_set(before, nullptr, 4));
-  before.commit(nullptr, true, Logger());
+  before.commit(nullptr, FilesGone::all, Logger());
   after.add(spec);
   ASSERT_TRUE(open_set(after, &before, 2));
-  after.commit(&before, true, Logger());
+  after.commit(&before, FilesGone::all, Logger());
   ASSERT_EQ(after.retired().size(), 2u);
   std::vector<int> clients;
   for (int i = 0; i < 64; ++i) clients.push_back(connected_to(place));
@@ -170,7 +170,7 @@ TEST(ListenSet, GrowthTakesRetiredSocketsBack) {
   for (int i = 0; i < 4; ++i) {
     sets[i].add(spec);
     ASSERT_TRUE(open_set(sets[i], i ? &sets[i - 1] : nullptr, slots[i]));
-    sets[i].commit(i ? &sets[i - 1] : nullptr, true, Logger());
+    sets[i].commit(i ? &sets[i - 1] : nullptr, FilesGone::all, Logger());
     EXPECT_EQ(sets[i].retired().size(), slots[i] < 3 ? 3 - slots[i] : 0u);
     std::vector<int> clients;
     for (int c = 0; c < 64; ++c) clients.push_back(connected_to(place));
@@ -189,10 +189,10 @@ TEST(ListenSet, DatagramsOfOneClientStayTogetherWhenSlotsGo) {
   ListenSet before, after;
   before.add(spec);
   ASSERT_TRUE(open_set(before, nullptr, 3));
-  before.commit(nullptr, true, Logger());
+  before.commit(nullptr, FilesGone::all, Logger());
   after.add(spec);
   ASSERT_TRUE(open_set(after, &before, 2));
-  after.commit(&before, true, Logger());
+  after.commit(&before, FilesGone::all, Logger());
   sockaddr_storage where;
   socklen_t size = place.to_sockaddr(where);
   int counts[2] = {};
@@ -218,12 +218,12 @@ TEST(ListenSet, BecomesReuseportOverAReload) {
   ListenSet before, after;
   before.add(spec_of(place));
   ASSERT_TRUE(open_set(before));
-  before.commit(nullptr, true, Logger());
+  before.commit(nullptr, FilesGone::all, Logger());
   ListenSpec spec = spec_of(place);
   spec.reuseport = true;
   after.add(spec);
   ASSERT_TRUE(open_set(after, &before, 3));
-  after.commit(&before, true, Logger());
+  after.commit(&before, FilesGone::all, Logger());
   EXPECT_EQ(after.listeners()[0].sockets.size(), 3u);
   after.keep_slot(1);
   EXPECT_EQ(after.listeners()[0].sockets[0]->descriptor(), -1);
@@ -254,7 +254,7 @@ TEST(ListenSet, EachSlotIsServedAfterATimeWithoutReuseport) {
     spec.reuseport = slots[i] > 1;
     sets[i].add(spec);
     ASSERT_TRUE(open_set(sets[i], i ? &sets[i - 1] : nullptr, slots[i]));
-    sets[i].commit(i ? &sets[i - 1] : nullptr, true, Logger());
+    sets[i].commit(i ? &sets[i - 1] : nullptr, FilesGone::all, Logger());
     std::vector<int> counts = spread(sets[i], place);
     EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 64) << i;
     for (int count : counts) EXPECT_GT(count, 0) << i;
@@ -268,19 +268,19 @@ void expect_refused_growth_takes_nothing(const Addr& place, unsigned before, uns
   ListenSet old, refused, next;
   old.add(spec);
   ASSERT_TRUE(open_set(old, nullptr, before));
-  old.commit(nullptr, true, Logger());
+  old.commit(nullptr, FilesGone::all, Logger());
   spec.reuseport = true;
   refused.add(spec);
   ASSERT_TRUE(open_set(refused, &old, before + 3));
   std::vector<int> counts = spread(refused, place);
   EXPECT_EQ(std::accumulate(counts.begin(), counts.begin() + before, 0), 64);
   for (unsigned slot = 0; slot < before; ++slot) EXPECT_GT(counts[slot], 0) << slot;
-  refused.close_unshared(old, true, Logger());
+  refused.close_unshared(old, FilesGone::all, Logger());
   counts = spread(old, place);
   EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 64);
   next.add(spec);
   ASSERT_TRUE(open_set(next, &old, after));
-  next.commit(&old, true, Logger());
+  next.commit(&old, FilesGone::all, Logger());
   counts = spread(next, place);
   EXPECT_EQ(counts.size(), after);
   EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 64);
@@ -312,7 +312,7 @@ TEST(ListenSet, AGroupThatWasSteeredIsNotWidenedBeforeTheCommit) {
       std::vector<int> early = spread(sets[i], place);
       EXPECT_EQ(std::accumulate(early.begin(), early.begin() + slots[i - 1], 0), 64) << i;
     }
-    sets[i].commit(i ? &sets[i - 1] : nullptr, true, Logger());
+    sets[i].commit(i ? &sets[i - 1] : nullptr, FilesGone::all, Logger());
     std::vector<int> counts = spread(sets[i], place);
     EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 64) << i;
     for (int count : counts) EXPECT_GT(count, 0) << i;
@@ -326,7 +326,7 @@ TEST(ListenSet, DatagramsGoToTheSlotsThatAreThereUntilTheCommit) {
   ListenSet before, after;
   before.add(spec);
   ASSERT_TRUE(open_set(before));
-  before.commit(nullptr, true, Logger());
+  before.commit(nullptr, FilesGone::all, Logger());
   after.add(spec);
   ASSERT_TRUE(open_set(after, &before, 4));
   sockaddr_storage where;
@@ -343,7 +343,7 @@ TEST(ListenSet, DatagramsGoToTheSlotsThatAreThereUntilTheCommit) {
     return got;
   };
   EXPECT_EQ(got_of_32(after), 32);
-  after.commit(&before, true, Logger());
+  after.commit(&before, FilesGone::all, Logger());
   EXPECT_LT(got_of_32(after), 32);
 }
 
@@ -354,20 +354,20 @@ TEST(ListenSet, EachSlotIsServedWhateverAnotherBinaryLeft) {
   ListenSet first, old, next, last;
   first.add(spec);
   ASSERT_TRUE(open_set(first, nullptr, 4));
-  first.commit(nullptr, true, Logger());
+  first.commit(nullptr, FilesGone::all, Logger());
   old.add(spec);
   ASSERT_TRUE(open_set(old, &first, 2));
-  old.commit(&first, true, Logger());
+  old.commit(&first, FilesGone::all, Logger());
   InheritedSockets inherited;
   for (auto sockets : {std::span<const std::shared_ptr<ListenSocket>>(old.listeners()[0].sockets), old.retired()})
     for (auto& socket : sockets) inherited.add(dup(socket->descriptor()), ListenSocket::Origin::inherited, Logger());
   next.add(spec);
   ASSERT_TRUE(next.open({.workers = 4, .inherited = &inherited}, Logger()).ok());
-  next.commit(nullptr, true, Logger());
+  next.commit(nullptr, FilesGone::all, Logger());
   for (int count : spread(next, place)) EXPECT_GT(count, 0);
   last.add(spec);
   ASSERT_TRUE(open_set(last, &next, 4));
-  last.commit(&next, true, Logger());
+  last.commit(&next, FilesGone::all, Logger());
   for (int count : spread(last, place)) EXPECT_GT(count, 0);
   // And the way back.
   old.steer_again(Logger());
@@ -383,7 +383,7 @@ TEST(ListenSet, BecomesTransparentOverAReloadAndBack) {
     sets[i].add({.addr = place, .transparent = i == 1});
     sets[i].add({.addr = six, .transparent = i == 1});
     ASSERT_TRUE(open_set(sets[i], i ? &sets[i - 1] : nullptr));
-    sets[i].commit(i ? &sets[i - 1] : nullptr, true, Logger());
+    sets[i].commit(i ? &sets[i - 1] : nullptr, FilesGone::all, Logger());
     EXPECT_EQ(option_of(sets[i].listeners()[0].descriptor(0), SOL_IP, IP_TRANSPARENT), i == 1);
     EXPECT_EQ(option_of(sets[i].listeners()[1].descriptor(0), SOL_IPV6, IPV6_TRANSPARENT), i == 1);
   }
@@ -404,7 +404,7 @@ TEST(InheritedSockets, AreFoundByAddressWithBothSeparators) {
   ListenSet set;
   set.add(spec_of(six));
   ASSERT_TRUE(set.open({.inherited = &inherited}, Logger()).ok());
-  set.commit(nullptr, true, Logger());
+  set.commit(nullptr, FilesGone::all, Logger());
   inherited.close_unused();
   EXPECT_EQ(set.listeners()[0].descriptor(0), descriptors[1]);
   EXPECT_LT(fcntl(descriptors[0], F_GETFD), 0);  // nobody named it
@@ -470,9 +470,9 @@ TEST(InheritedSockets, ThoseOfTheServiceManagerAreKnownInTheNextBinary) {
   set.add(spec_of(Addr::local(path)));
   set.add(spec_of(place));
   ASSERT_TRUE(set.open({.inherited = &inherited}, Logger()).ok());
-  set.commit(nullptr, true, Logger());
+  set.commit(nullptr, FilesGone::all, Logger());
   EXPECT_EQ(set.activated_list(), format("{};", descriptors[0]));
-  set.close_all(true, Logger());
+  set.close_all(FilesGone::all, Logger());
   EXPECT_EQ(access(path.c_str(), F_OK), 0);
   unlink(path.c_str());
 }
@@ -486,20 +486,20 @@ TEST(ListenSet, SocketsOfTheServiceManagerOutlastTheirListen) {
   inherited.add(descriptor, ListenSocket::Origin::activated, Logger());
   ListenSet first, second, third;  // the first and the second do not name it
   ASSERT_TRUE(first.open({.inherited = &inherited}, Logger()).ok());
-  first.commit(nullptr, true, Logger());
+  first.commit(nullptr, FilesGone::all, Logger());
   inherited.close_unused();
   ASSERT_TRUE(open_set(second, &first, 1));
-  second.commit(&first, true, Logger());
+  second.commit(&first, FilesGone::all, Logger());
   EXPECT_EQ(second.activated_list(), format("{};", descriptor));
   EXPECT_EQ(second.descriptor_list(), format("{};", descriptor));
   third.add(spec_of(Addr::local(path)));
   ASSERT_TRUE(open_set(third, &second, 1));
-  third.commit(&second, true, Logger());
+  third.commit(&second, FilesGone::all, Logger());
   EXPECT_EQ(third.listeners()[0].descriptor(0), descriptor);
   EXPECT_TRUE(third.retired().empty());
   ListenSet fourth;
   ASSERT_TRUE(open_set(fourth, &third, 1));
-  fourth.commit(&third, true, Logger());
+  fourth.commit(&third, FilesGone::all, Logger());
   ASSERT_EQ(fourth.retired().size(), 1u);
   EXPECT_EQ(fourth.retired()[0]->descriptor(), descriptor);
   EXPECT_EQ(access(path.c_str(), F_OK), 0);
