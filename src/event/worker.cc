@@ -13,10 +13,9 @@ namespace fairlead {
 
 // What keepalive_min_timeout is if nothing is configured and a successor serves.
 static constexpr uint64_t min_timeout_with_successor_ms = 1000;
-// How long a drain leaves a new connection for its first request: the client may have sent it already. The end of the whole server waits
-// for no more than the way that such a request has to go.
-static constexpr uint64_t first_request_ms = 1000;
-static constexpr uint64_t first_request_at_the_end_ms = 100;
+// How long a drain, of the whole server too, leaves a new connection for its first byte: the client may have sent it already, and it cannot
+// know that its connection was about to end. Time for a TCP that sends it a second and a third time (after 1 s and 2 s more).
+static constexpr uint64_t first_request_ms = 5000;
 
 Worker::Worker(Loop& loop, Generation& generation, WorkerRow& row)
     : loop_(loop),
@@ -114,7 +113,7 @@ uint64_t Worker::idle_deadline_ms(const IdleClient& client) const {
   if (!draining_) return UINT64_MAX;
   uint64_t min_ms = client.min_timeout_ms;
   if (min_ms == UINT64_MAX) min_ms = has_successor_ ? min_timeout_with_successor_ms : 0;
-  if (client.is_new) min_ms = std::max(min_ms, has_successor_ ? first_request_ms : first_request_at_the_end_ms);
+  if (client.is_new) min_ms = std::max(min_ms, first_request_ms);
   return std::max(client.since_ms + min_ms, loop_.now_ms());
 }
 

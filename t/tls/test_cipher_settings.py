@@ -144,3 +144,39 @@ def test_how_long_the_chain_of_a_peer_may_be(w):
     assert get(port, "/long").status == 200
     assert get(port, "/short").status == 502
     w.server.wait_for_log("upstream SSL certificate verify error: .2[0-2]:")
+
+
+NAMED_CONF = """
+events {}
+http {
+    ssl_certificate %%CERTS%%/server.pem;
+    ssl_certificate_key %%CERTS%%/server.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    server { listen 127.0.0.1:%%PORT_0%% ssl; server_name plain.test; return 200 "$ssl_protocol $ssl_curve"; }
+    server { listen 127.0.0.1:%%PORT_0%% ssl; server_name least.test; ssl_conf_command MinProtocol TLSv1.3; return 200 $ssl_protocol; }
+    server { listen 127.0.0.1:%%PORT_0%% ssl; server_name most.test; ssl_conf_command MaxProtocol TLSv1.2; return 200 $ssl_protocol; }
+    server { listen 127.0.0.1:%%PORT_0%% ssl; server_name groups.test; ssl_conf_command Groups secp384r1; return 200 $ssl_curve; }
+    server { listen 127.0.0.1:%%PORT_1%% ssl; server_name strict.test; ssl_conf_command MinProtocol TLSv1.3; return 200 $ssl_protocol; }
+    server { listen 127.0.0.1:%%PORT_1%% ssl; server_name own.test; return 200 $ssl_protocol; }
+}
+"""
+
+
+def test_commands_of_a_server_that_is_not_the_default_one(server, tmp_path):
+    root = Authority(tmp_path / "certs")
+    names = [f"{name}.test" for name in ("plain", "least", "most", "groups", "strict", "own")]
+    root.leaf(*names, file="server")
+    s = server(NAMED_CONF, CERTS=root.folder)
+
+    def says(name, most=ssl.TLSVersion.TLSv1_3, port=0):
+        context = root.client_context()
+        context.maximum_version = most
+        return get(s.ports[port], "/", host=name, tls=context, server_name=name).text
+    assert says("plain.test") == "TLSv1.3 X25519"
+    assert says("least.test") == "TLSv1.3"
+    assert says("most.test") == "TLSv1.2"
+    assert says("groups.test") == "secp384r1"
+    assert says("own.test", ssl.TLSVersion.TLSv1_2, port=1) == "TLSv1.2", "as with ssl_protocols, those of the server that was named"
+    for port, name in ((0, "least.test"), (1, "strict.test")):
+        with pytest.raises(ssl.SSLError):
+            says(name, ssl.TLSVersion.TLSv1_2, port)

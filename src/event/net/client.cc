@@ -28,7 +28,7 @@ class Idle {
   explicit Idle(Client& client) : row_(client.worker.row()) {
     link_.watch = &client.connection->watch();
     link_.since_ms = client.connection->loop().now_ms();
-    link_.min_timeout_ms = 0;
+    link_.is_new = true;
     add_to(row_.waiting);
     client.worker.client_idle(link_);
   }

@@ -11,6 +11,7 @@
 #include <ctime>
 
 #include "core/base/format.h"
+#include "core/base/text.h"
 #include "core/process/small_file.h"
 #include "event/tls/client_hello.h"
 #include "event/tls/peer.h"
@@ -288,17 +289,30 @@ void TlsServer::take_over_verification(SSL& ssl) const {
   SSL_set_session_id_context(&ssl, reinterpret_cast<const unsigned char*>(identity.data()), static_cast<unsigned>(identity.size()));
 }
 
+// The groups of a server's context, which OpenSSL does not tell; empty: its own choice.
+static std::string_view groups_of(const TlsServerConf& conf) {
+  std::string_view groups = conf.curves == "auto" ? std::string_view() : conf.curves;
+  for (const TlsCommand& command : conf.commands)
+    if (equal_nocase(command.name, "Groups") || equal_nocase(command.name, "Curves")) groups = command.value;
+  return groups;
+}
+
+// Versions are read from the context: ssl_conf_command may have bounded them further.
 void TlsServer::take_over(SSL& ssl) const {
   if (only_verifies()) return take_over_verification(ssl);
-  if (SSL_get_SSL_CTX(&ssl) == context_.get()) return;
-  SSL_set_SSL_CTX(&ssl, context_.get());
-  SSL_set_verify(&ssl, SSL_CTX_get_verify_mode(context_.get()), SSL_CTX_get_verify_callback(context_.get()));
-  SSL_set_verify_depth(&ssl, SSL_CTX_get_verify_depth(context_.get()));
-  SSL_clear_options(&ssl, SSL_get_options(&ssl) & ~SSL_CTX_get_options(context_.get()));
-  SSL_set_options(&ssl, SSL_CTX_get_options(context_.get()));
-  set_protocols(ssl, conf_.protocols);
+  SSL_CTX* own = context_.get();
+  if (SSL_get_SSL_CTX(&ssl) == own) return;
+  SSL_set_SSL_CTX(&ssl, own);
+  SSL_set_verify(&ssl, SSL_CTX_get_verify_mode(own), SSL_CTX_get_verify_callback(own));
+  SSL_set_verify_depth(&ssl, SSL_CTX_get_verify_depth(own));
+  SSL_clear_options(&ssl, SSL_get_options(&ssl) & ~SSL_CTX_get_options(own));
+  SSL_set_options(&ssl, SSL_CTX_get_options(own));
+  SSL_set_min_proto_version(&ssl, SSL_CTX_get_min_proto_version(own));
+  SSL_set_max_proto_version(&ssl, SSL_CTX_get_max_proto_version(own));
+  SSL_set_num_tickets(&ssl, SSL_CTX_get_num_tickets(own));
   SSL_set_max_early_data(&ssl, conf_.early_data ? early_data_bytes_max : 0);
-  if (conf_.curves != "auto") SSL_set1_groups_list(&ssl, std::string(conf_.curves).c_str());
+  std::string groups(groups_of(conf_));
+  if (!groups.empty()) SSL_set1_groups_list(&ssl, groups.c_str());
 }
 
 Task<ConfResult<Unit>> TlsServer::use_certificate(SSL& ssl, BlockingPool& files, std::string certificate, std::string key) const {
