@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lib import upstreams as up
-from lib.client import get
+from lib.client import Client, get
 from lib.dns import NXDOMAIN, SERVFAIL, a
 from lib.ports import TIME_SCALE, wait_until
 
@@ -136,6 +136,22 @@ def test_the_state_of_resolved_peers_survives_a_reload(server, names, hosts):
         s.reload(conf("server app.test:%%UP%% resolve max_fails=1 fail_timeout=600s;", workers=workers))
         assert answers(s) == {one: 12}
     assert s.log().count("connect() failed") == 1
+
+
+@pytest.mark.parametrize("zone", ["zone named 128k;", ""])
+def test_running_requests_count_when_peers_change(server, names, hosts, zone):
+    one, two, three, _ = hosts.names
+    hosts[one].scripts = [[up.request(), up.hold()]]
+    names.answers["app.test"] = a(one)
+    text = conf("server app.test:%%UP%% resolve max_conns=1;", workers=1).replace("zone named 128k;", zone)
+    s = server(text, DNS=names.port, UP=hosts.port)
+    with Client(s.port) as first:
+        first.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        hosts[one].wait_requests(1)
+        for added in (two, three):
+            names.answers["app.test"] = a(one, added)
+            wait_answers(s, added)  # nothing that the full one would hold
+        assert len(hosts[one].requests) == 1
 
 
 def test_the_name_server_may_come_later(server, names, hosts):
