@@ -204,13 +204,27 @@ def test_all_addresses_of_a_name_serve(server, names, line):
 
 
 def test_names_without_room_are_told_of(server, names, hosts):
-    """32k hold the names of a group, but not those of hundreds of addresses."""
-    servers = "".join(f"server n{i}.test:%%UP%% resolve;" for i in range(120))
-    for i in range(120):
-        names.answers[f"n{i}.test"] = a(hosts.names[0], ttl=60)
+    """32k hold the names of a group, but not hundreds of long ones."""
+    long = "of-a-rather-long-name." * 8 + "test"
+    servers = "".join(f"server n{i}.{long}:%%UP%% resolve;" for i in range(160))
+    for i in range(160):
+        names.answers[f"n{i}.{long}"] = a(hosts.names[0], ttl=60)
     s = server(conf(servers, workers=1).replace("128k", "32k"), DNS=names.port, UP=hosts.port)
     s.wait_for_log(r'\[error\].*zone of upstream "named" has no room for its names')
     wait_answers(s, hosts.names[0])
+
+
+def test_a_zone_has_room_for_the_addresses_before_and_after(server, names):
+    hosts = up.Hosts(*(f"127.0.4.{i}" for i in range(1, 127)))
+    first, second = hosts.names[:63], hosts.names[63:]
+    names.truncate.add("many.test")
+    names.answers["many.test"] = a(*first)
+    s = server(conf("server many.test:%%UP%% resolve;").replace("128k", "64k"), DNS=names.port, UP=hosts.port)
+    for now in (first, second, first):
+        names.answers["many.test"] = a(*now)
+        wait_until(lambda: set(answers(s, 200)) == set(now), 15, "the other addresses")
+    assert "has no room" not in s.log()
+    hosts.stop()
 
 
 # -- SRV
