@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lib import upstreams as up
-from lib.client import get
+from lib.client import Client, get
 from lib.dns import NXDOMAIN, SERVFAIL, a
 from lib.ports import TIME_SCALE, wait_until
 
@@ -138,6 +138,22 @@ def test_the_state_of_resolved_peers_survives_a_reload(server, names, hosts):
     assert s.log().count("connect() failed") == 1
 
 
+@pytest.mark.parametrize("zone", ["zone named 128k;", ""])
+def test_running_requests_count_when_peers_change(server, names, hosts, zone):
+    one, two, three, _ = hosts.names
+    hosts[one].scripts = [[up.request(), up.hold()]]
+    names.answers["app.test"] = a(one)
+    text = conf("server app.test:%%UP%% resolve max_conns=1;", workers=1).replace("zone named 128k;", zone)
+    s = server(text, DNS=names.port, UP=hosts.port)
+    with Client(s.port) as first:
+        first.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        hosts[one].wait_requests(1)
+        for added in (two, three):
+            names.answers["app.test"] = a(one, added)
+            wait_answers(s, added)  # nothing that the full one would hold
+        assert len(hosts[one].requests) == 1
+
+
 def test_the_name_server_may_come_later(server, names, hosts):
     """The start does not wait for it; requests do, as long as resolver_timeout says."""
     names.silent.add("app.test")
@@ -188,13 +204,27 @@ def test_all_addresses_of_a_name_serve(server, names, line):
 
 
 def test_names_without_room_are_told_of(server, names, hosts):
-    """32k hold the names of a group, but not those of hundreds of addresses."""
-    servers = "".join(f"server n{i}.test:%%UP%% resolve;" for i in range(120))
-    for i in range(120):
-        names.answers[f"n{i}.test"] = a(hosts.names[0], ttl=60)
+    """32k hold the names of a group, but not hundreds of long ones."""
+    long = "of-a-rather-long-name." * 8 + "test"
+    servers = "".join(f"server n{i}.{long}:%%UP%% resolve;" for i in range(160))
+    for i in range(160):
+        names.answers[f"n{i}.{long}"] = a(hosts.names[0], ttl=60)
     s = server(conf(servers, workers=1).replace("128k", "32k"), DNS=names.port, UP=hosts.port)
     s.wait_for_log(r'\[error\].*zone of upstream "named" has no room for its names')
     wait_answers(s, hosts.names[0])
+
+
+def test_a_zone_has_room_for_the_addresses_before_and_after(server, names):
+    hosts = up.Hosts(*(f"127.0.4.{i}" for i in range(1, 127)))
+    first, second = hosts.names[:63], hosts.names[63:]
+    names.truncate.add("many.test")
+    names.answers["many.test"] = a(*first)
+    s = server(conf("server many.test:%%UP%% resolve;").replace("128k", "64k"), DNS=names.port, UP=hosts.port)
+    for now in (first, second, first):
+        names.answers["many.test"] = a(*now)
+        wait_until(lambda: set(answers(s, 200)) == set(now), 15, "the other addresses")
+    assert "has no room" not in s.log()
+    hosts.stop()
 
 
 # -- SRV

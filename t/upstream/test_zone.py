@@ -72,6 +72,22 @@ def test_connections_of_a_killed_worker_are_not_counted(server, upstream):
     first.close()
 
 
+def test_a_zone_has_room_for_all_its_peers_and_all_others(server):
+    """63 are what nginx takes of 64k, where each configuration has a zone of its own."""
+    hosts = up.Hosts(*(f"127.0.4.{i}" for i in range(1, 127)))
+    first, second = hosts.names[:63], hosts.names[63:]
+
+    def conf(names):
+        servers = "".join(f"server {name}:{hosts.port} max_conns=1;" for name in names)
+        return CONF.replace("server 127.0.0.1:%%A%% max_fails=1 fail_timeout=60 max_conns=1; server 127.0.0.1:%%B%% backup;", servers)
+
+    s = server(conf(first))
+    for names in (first, second, first, second):
+        s.reload(conf(names))
+        assert {get(s.port, "/").text for _ in range(126)} == set(names)
+    hosts.stop()
+
+
 def test_a_zone_without_room_is_refused(idle_server):
     peers = "".join(f"server 127.1.{i // 250}.{i % 250 + 1}:80;" for i in range(1000))
     s = idle_server(CONF.replace("server 127.0.0.1:%%B%% backup;", peers), A=1)

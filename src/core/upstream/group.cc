@@ -17,6 +17,10 @@ namespace {
 
 // The zone of a group holds its peer states; several groups may share it.
 constexpr char zone_owner = 0;
+// How many times its size a zone is mapped. It outlives its configuration, and peers that go keep their places until the last request that
+// saw them is over: those of some generations, or answers of a name server, stand beside each other. nginx makes a zone anew for each
+// configuration. What no peer needs is not touched.
+constexpr uint64_t zone_room = 8;
 // Changes of peers at run time, of all groups in one zone, at most.
 constexpr char edits_zone_owner = 0;
 constexpr uint32_t peer_edits_max = 256;
@@ -151,16 +155,22 @@ ConfResult<Unit> set_server(Line& line, UpstreamsConf&) {
   return Unit();
 }
 
+ConfResult<Zone*> declare_zone(const Line& line) {
+  ZoneSet& zones = line.generation().zones;
+  if (line.word_count() == 1) return zones.declare(line.word(1), 0, &zone_owner);
+  auto size = parse_size(line.word(2), SizeUnits::up_to_mega);
+  if (!size || *size > SIZE_MAX / zone_room) return format("invalid zone size \"{}\"", line.word(2));
+  if (*size < zone_bytes_min) return format("zone \"{}\" is too small", line.word(1));
+  const Zone* known = zones.find(line.word(1));
+  uint64_t known_size = known && known->owner() == &zone_owner ? known->bytes() / zone_room : 0;
+  if (known_size != 0 && known_size != *size)
+    return format("the size {} of shared memory zone \"{}\" conflicts with already declared size {}", *size, line.word(1), known_size);
+  return zones.declare(line.word(1), *size * zone_room, &zone_owner);
+}
+
 ConfResult<Unit> set_zone(Line& line, UpstreamsConf&) {
   if (line.word(1).empty()) return std::string("invalid zone name \"\"");
-  uint64_t bytes = 0;
-  if (line.word_count() == 2) {
-    auto size = parse_size(line.word(2), SizeUnits::up_to_mega);
-    if (!size) return format("invalid zone size \"{}\"", line.word(2));
-    if (*size < zone_bytes_min) return format("zone \"{}\" is too small", line.word(1));
-    bytes = *size;
-  }
-  auto zone = line.generation().zones.declare(line.word(1), bytes, &zone_owner);
+  auto zone = declare_zone(line);
   if (!zone) return zone.error();
   group_of(line).zone = *zone;
   std::string_view beside = line.arena().join({line.word(1), " (edits)"});

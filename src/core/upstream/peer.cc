@@ -5,11 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "core/base/hash.h"
 
 namespace fairlead {
+
+// What tells peers of a group from each other; twins are called the same.
+using PeerNames = std::pair<std::string_view, std::string_view>;
+static PeerNames names_of(const Peer& peer) { return {peer.spec.name, peer.spec.server}; }
 
 PeerSet::PeerSet(std::vector<PeerSpec> specs, const PeerShare* share) : share_(share) {
   std::stable_partition(specs.begin(), specs.end(), [](const PeerSpec& spec) { return !spec.backup; });
@@ -29,9 +35,8 @@ PeerSet::PeerSet(std::vector<PeerSpec> specs, const PeerShare* share) : share_(s
 }
 
 PeerSet::PeerSet(std::vector<PeerSpec> specs) : PeerSet(std::move(specs), nullptr) {
-  own_states_ = std::make_unique<PeerState[]>(peers_.size());
   for (Peer& peer : peers_) {
-    peer.state = &own_states_[peer.index];
+    peer.state = own_states_.emplace_back(std::make_shared<PeerState>()).get();
     peer.state->set_weight(peer.spec.weight);
   }
 }
@@ -39,22 +44,20 @@ PeerSet::PeerSet(std::vector<PeerSpec> specs) : PeerSet(std::move(specs), nullpt
 Result<PeerSet> PeerSet::make_shared(std::vector<PeerSpec> specs, const PeerShare& share) {
   PeerSet set(std::move(specs), &share);
   set.maker_pid_ = getpid();
+  std::map<PeerNames, uint32_t> twins;
+  std::vector<PeerKey> keys;
+  for (const Peer& peer : set.peers_)
+    keys.push_back(make_peer_key({peer.spec.address, peer.spec.name, peer.spec.server, share.group, twins[names_of(peer)]++}));
   bool complete = true;
   {
     PeerGuard guard(set);
     for (Peer& peer : set.peers_) {
-      PeerName name{peer.spec.address, peer.spec.name, peer.spec.server, share.group, set.twins_before(peer)};
-      peer.state = share.table->acquire(make_peer_key(name), peer.spec.weight, share.slot);
+      peer.state = share.table->acquire(keys[peer.index], peer.spec.weight, share.slot);
       complete = complete && peer.state;
     }
   }
   if (!complete) return Error{Fault::exhausted, Side::local, 0, "no room for the peers in the zone"};
   return set;
-}
-
-uint32_t PeerSet::twins_before(const Peer& peer) const {
-  auto is_twin = [&](const Peer& other) { return other.spec.address == peer.spec.address && other.spec.server == peer.spec.server; };
-  return static_cast<uint32_t>(std::count_if(peers_.begin(), peers_.begin() + peer.index, is_twin));
 }
 
 PeerSet::PeerSet(PeerSet&& other) noexcept
@@ -78,15 +81,23 @@ PeerSet::~PeerSet() {
 }
 
 void PeerSet::carry_over(const PeerSet& before) {
-  if (share_ || before.share_) return;
+  if (share_) return;
+  std::multimap<PeerNames, const Peer*> known;  // twins in their order
+  for (const Peer& old : before.peers_) known.emplace(names_of(old), &old);
+  PeerGuard guard(before);
   for (Peer& peer : peers_) {
-    for (const Peer& old : before.peers_) {
-      if (!(old.spec.address == peer.spec.address) || old.spec.server != peer.spec.server) continue;
+    auto at = known.lower_bound(names_of(peer));
+    if (at == known.end() || at->first != names_of(peer)) continue;
+    const Peer& old = *at->second;
+    known.erase(at);
+    if (before.share_) {
       *peer.state = *old.state;
       peer.state->lose_conns(0);
-      peer.state->set_weight(peer.spec.weight);
-      break;
+    } else {
+      own_states_[peer.index] = before.own_states_[old.index];
+      peer.state = old.state;
     }
+    peer.state->set_weight(peer.spec.weight);
   }
 }
 

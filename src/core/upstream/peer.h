@@ -3,7 +3,7 @@
 //
 // Peers of a group: PeerSpec (as configured or resolved), Peer (spec and state), PeerSet (one version of a group's peers), PeerLease (a try
 // in flight). Which peer serves next is a Balancer's; parsing is the configuration's; names are resolved in event. A PeerSet owns its
-// specs and, unless workers share them, the states.
+// specs; the states are a zone's, found by key, or those of the sets that have the peer.
 #pragma once
 
 #include <algorithm>
@@ -154,8 +154,8 @@ class PeerSet {
   // How many tries a request has at most: the peers that are not down.
   size_t try_count() const { return try_count_; }
 
-  // Peers that `before` had too go on with what is known of them, their running tries excepted: those report to the old set. Nothing if
-  // the states are shared: there they are found by key.
+  // Peers that `before` had too go on with their state, which the tries still running there report to; if that lies in a zone, with a copy.
+  // Nothing if the states of this set do: there they are found by key. For a set that has not been used.
   void carry_over(const PeerSet& before);
 
   void set_index(std::unique_ptr<PeerIndex> index) { index_ = std::move(index); }
@@ -173,12 +173,11 @@ class PeerSet {
  private:
   friend class PeerGuard;
   PeerSet(std::vector<PeerSpec> specs, const PeerShare* share);
-  uint32_t twins_before(const Peer& peer) const;
   bool note_failure(const Peer& peer, int64_t now_s) const;
   void note_success(const Peer& peer, const TryReport& report) const;
 
   std::vector<Peer> peers_;
-  std::unique_ptr<PeerState[]> own_states_;  // null if shared
+  std::vector<std::shared_ptr<PeerState>> own_states_;  // by peer; none if they lie in a zone
   const PeerShare* share_ = nullptr;
   int maker_pid_ = 0;
   size_t primary_count_ = 0;

@@ -23,13 +23,12 @@ PeerKey make_peer_key(const PeerName& of) {
   return md5(bytes);
 }
 
-// `slots` continues behind the record: one entry per worker slot. Marks: a freed record stays on the probe path of those behind it.
+// `slots` continues behind the record: one entry per worker slot. Behind all records the heads of the chains, one for each record.
 struct PeerTable::Record {
-  enum Mark : uint32_t { never_used, in_use, freed };
   PeerState state;  // first: record_of()
   PeerKey key;
-  Mark mark;
-  uint32_t references;  // of all slots
+  uint32_t next;        // of the chain
+  uint32_t references;  // of all slots; 0: not used
   struct BySlot {
     uint32_t conns;
     uint32_t references;
@@ -41,13 +40,16 @@ size_t PeerTable::record_bytes(uint32_t slots) {
   return (bytes + 15) / 16 * 16;
 }
 
-size_t PeerTable::bytes_for(size_t peers, uint32_t slots) { return (sizeof(PeerTable) + 15) / 16 * 16 + peers * record_bytes(slots); }
+size_t PeerTable::bytes_for(size_t peers, uint32_t slots) {
+  return (sizeof(PeerTable) + 15) / 16 * 16 + peers * (record_bytes(slots) + sizeof(uint32_t));
+}
 
 PeerTable* PeerTable::create(void* memory, size_t bytes, uint32_t slots) {
   FL_ASSERT(slots > 0 && bytes >= bytes_for(1, slots) && reinterpret_cast<uintptr_t>(memory) % 16 == 0);
-  std::memset(memory, 0, bytes);
-  size_t capacity = (bytes - bytes_for(0, slots)) / record_bytes(slots);
-  return new (memory) PeerTable(static_cast<uint32_t>(std::min<size_t>(capacity, UINT32_MAX)), slots);
+  size_t capacity = (bytes - bytes_for(0, slots)) / (record_bytes(slots) + sizeof(uint32_t));
+  auto* table = new (memory) PeerTable(static_cast<uint32_t>(std::min<size_t>(capacity, none)), slots);
+  std::fill_n(table->chains(), table->capacity_, none);
+  return table;
 }
 
 PeerTable* PeerTable::at(void* memory) {
@@ -61,45 +63,73 @@ PeerTable::Record* PeerTable::record(uint32_t index) {
   return reinterpret_cast<Record*>(first + index * record_bytes(slots_));
 }
 
+uint32_t PeerTable::index_of(const Record& record) {
+  auto offset = reinterpret_cast<const char*>(&record) - reinterpret_cast<const char*>(this->record(0));
+  return static_cast<uint32_t>(static_cast<size_t>(offset) / record_bytes(slots_));
+}
+
 PeerTable::Record* PeerTable::record_of(PeerState* state) { return reinterpret_cast<Record*>(state); }
+
+uint32_t* PeerTable::chains() { return reinterpret_cast<uint32_t*>(record(capacity_)); }
+
+uint32_t& PeerTable::chain(const PeerKey& key) {
+  uint64_t digest;
+  std::memcpy(&digest, key.data(), sizeof digest);
+  return chains()[digest % capacity_];
+}
+
+void PeerTable::link(Record& record) {
+  uint32_t& first = chain(record.key);
+  record.next = first;
+  first = index_of(record);
+}
+
+void PeerTable::unlink(Record& record) {
+  uint32_t* at = &chain(record.key);
+  while (*at != index_of(record)) at = &this->record(*at)->next;
+  *at = record.next;
+}
+
+PeerTable::Record* PeerTable::take_unused() {
+  if (free_ == none) return made_ < capacity_ ? record(made_++) : nullptr;
+  Record* taken = record(free_);
+  free_ = taken->next;
+  return taken;
+}
 
 PeerState* PeerTable::acquire(const PeerKey& key, uint32_t weight, uint32_t slot) {
   FL_ASSERT(slot < slots_);
-  uint64_t start;
-  std::memcpy(&start, key.data(), sizeof start);
-  Record* vacant = nullptr;
-  for (uint32_t i = 0; i < capacity_; ++i) {
-    Record* at = record(static_cast<uint32_t>((start + i) % capacity_));
-    if (at->mark == Record::in_use) {
-      if (at->key != key) continue;
-      ++at->references;
-      ++at->slots[slot].references;
-      at->state.set_weight(weight);
-      return &at->state;
-    }
-    if (!vacant) vacant = at;
-    if (at->mark == Record::never_used) break;
+  for (uint32_t index = chain(key); index != none; index = record(index)->next) {
+    Record* at = record(index);
+    if (at->key != key) continue;
+    ++at->references;
+    ++at->slots[slot].references;
+    at->state.set_weight(weight);
+    return &at->state;
   }
-  if (!vacant) return nullptr;
-  std::memset(static_cast<void*>(vacant), 0, record_bytes(slots_));
-  new (&vacant->state) PeerState();
-  vacant->state.set_weight(weight);
-  vacant->key = key;
-  vacant->mark = Record::in_use;
-  vacant->references = vacant->slots[slot].references = 1;
+  Record* made = take_unused();
+  if (!made) return nullptr;
+  std::memset(static_cast<void*>(made), 0, record_bytes(slots_));
+  new (&made->state) PeerState();
+  made->state.set_weight(weight);
+  made->key = key;
+  made->references = made->slots[slot].references = 1;
+  link(*made);
   ++used_;
-  return &vacant->state;
+  return &made->state;
 }
 
 void PeerTable::free_if_unused(Record& record) {
   if (record.references > 0) return;
-  record.mark = Record::freed;
+  unlink(record);
+  record.next = free_;
+  free_ = index_of(record);
   --used_;
 }
 
 void PeerTable::release(PeerState* state, uint32_t slot) {
   Record& at = *record_of(state);
-  FL_ASSERT(at.mark == Record::in_use && slot < slots_ && at.slots[slot].references > 0 && at.references > 0);
+  FL_ASSERT(slot < slots_ && at.slots[slot].references > 0 && at.references > 0);
   --at.slots[slot].references;
   --at.references;
   free_if_unused(at);
@@ -121,9 +151,9 @@ void PeerTable::discount_conn(PeerState* state, uint32_t slot) {
 
 void PeerTable::clear_slot(uint32_t slot) {
   FL_ASSERT(slot < slots_);
-  for (uint32_t i = 0; i < capacity_; ++i) {
+  for (uint32_t i = 0; i < made_; ++i) {
     Record* at = record(i);
-    if (at->mark != Record::in_use) continue;
+    if (at->references == 0) continue;
     Record::BySlot lost = std::exchange(at->slots[slot], {});
     if (lost.conns > 0) at->state.lose_conns(at->state.conns - std::min(at->state.conns, lost.conns));
     at->references -= std::min(at->references, lost.references);
@@ -133,10 +163,10 @@ void PeerTable::clear_slot(uint32_t slot) {
 
 void PeerTable::repair() {
   used_ = 0;
-  for (uint32_t i = 0; i < capacity_; ++i) {
+  free_ = none;
+  std::fill_n(chains(), capacity_, none);
+  for (uint32_t i = 0; i < made_; ++i) {
     Record* at = record(i);
-    if (at->mark != Record::in_use) continue;
-    ++used_;
     PeerState& state = at->state;
     uint32_t conns = 0;
     at->references = 0;
@@ -144,6 +174,8 @@ void PeerTable::repair() {
       conns += at->slots[slot].conns;
       at->references += at->slots[slot].references;
     }
+    ++used_;
+    link(*at);
     free_if_unused(*at);
     state.lose_conns(conns);
     state.effective_weight = std::clamp<int64_t>(state.effective_weight, 0, state.weight);

@@ -69,10 +69,11 @@ struct PeerState {
 // worker slot, so that those of a killed worker can be taken away.
 class PeerTable {
  public:
-  // The bytes that `peers` records for `slots` workers need; a set needs as many records as it has peers, and during a reload as many
+  // The bytes that `peers` records for `slots` workers need; a set needs as many records as it has peers, and while it is replaced as many
   // again as are new.
   static size_t bytes_for(size_t peers, uint32_t slots);
-  // Makes an empty table of as many records as fit. `memory` is aligned to 16 and at least bytes_for(1, slots).
+  // Makes an empty table of as many records as fit. `memory` is aligned to 16 and at least bytes_for(1, slots). What no record has needed
+  // yet is not touched, so that the system need not back it.
   static PeerTable* create(void* memory, size_t bytes, uint32_t slots);
   // The table that create() made there.
   static PeerTable* at(void* memory);
@@ -98,6 +99,13 @@ class PeerTable {
   PeerTable(uint32_t capacity, uint32_t slots) : capacity_(capacity), slots_(slots) {}
   static size_t record_bytes(uint32_t slots);
   Record* record(uint32_t index);
+  uint32_t index_of(const Record& record);
+  uint32_t* chains();
+  // Where the chain of the records with keys like this one begins: an index, none at its end.
+  uint32_t& chain(const PeerKey& key);
+  void link(Record& record);
+  void unlink(Record& record);
+  Record* take_unused();
   void free_if_unused(Record& record);
   static Record* record_of(PeerState* state);
 
@@ -105,7 +113,10 @@ class PeerTable {
   uint32_t capacity_;
   uint32_t slots_;
   uint32_t used_ = 0;
+  uint32_t made_ = 0;     // records that were ever used: the first ones
+  uint32_t free_ = none;  // of these the first that is not used now; the next ones are chained behind it
 
+  static constexpr uint32_t none = UINT32_MAX;
   static constexpr uint64_t magic = 0x7065'6572'7461'626c;
 };
 

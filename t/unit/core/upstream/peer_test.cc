@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <memory>
 #include <optional>
 
 #include "core/base/live.h"
@@ -137,6 +138,36 @@ TEST(PeerSet, PutsBackupsBehindPrimaries) {
   EXPECT_FALSE(set.is_single());
 }
 
+TEST(PeerSet, RunningTriesCountInTheSetThatFollows) {
+  auto before = std::make_unique<PeerSet>(std::vector{spec(1, 2), spec(2)});
+  before->begin_try(before->all()[0]);
+  before->begin_try(before->all()[1]);
+  PeerSet next({spec(3), spec(1, 4)});
+  next.carry_over(*before);
+  const Peer& kept = next.all()[1];
+  EXPECT_EQ(kept.state->conns, 1u);
+  EXPECT_EQ(kept.state->effective_weight, 4);
+  EXPECT_EQ(next.all()[0].state->conns, 0u);
+  EXPECT_TRUE(before->end_try(before->all()[0], {TryEnd::failed, 100}));
+  EXPECT_EQ(kept.state->conns, 0u);
+  EXPECT_FALSE(kept.can_serve(105));
+  before.reset();
+  try_once(next, kept, {TryEnd::failed, 111});
+  EXPECT_EQ(kept.state->fails, 2u);
+}
+
+TEST(PeerSet, TwinsAreFollowedOneByOne) {
+  PeerSet before({spec(1), spec(1), spec(2)});
+  before.begin_try(before.all()[0]);
+  before.begin_try(before.all()[0]);
+  before.begin_try(before.all()[1]);
+  PeerSet next({spec(2), spec(1), spec(1), spec(1)});
+  next.carry_over(before);
+  EXPECT_EQ(next.all()[1].state->conns, 2u);
+  EXPECT_EQ(next.all()[2].state->conns, 1u);
+  EXPECT_EQ(next.all()[3].state->conns, 0u);
+}
+
 TEST(PeerLease, CountsUntilFinishedOrDestroyed) {
   PeerSet set({spec(1), spec(2)});
   const Peer& peer = set.all()[0];
@@ -239,6 +270,20 @@ TEST_F(SharedTable, ReusesFreedRecordsAndStillFindsThoseBehind) {
     EXPECT_EQ(again->all()[0].state, state);
     EXPECT_EQ(table->used(), 1u);
   }
+}
+
+TEST_F(SharedTable, ASetThatFindsNoRoomStartsWithWhatWasKnown) {
+  auto full = PeerSet::make_shared({spec(1), spec(2), spec(3), spec(4)}, share);
+  ASSERT_TRUE(full);
+  const Peer& banned = full->all()[0];
+  try_once(*full, banned, {TryEnd::failed, 100});
+  full->begin_try(banned);
+  PeerSet own({spec(1), spec(5)});
+  own.carry_over(*full);
+  EXPECT_FALSE(own.all()[0].can_serve(105));
+  EXPECT_EQ(own.all()[0].state->conns, 0u);
+  EXPECT_TRUE(own.all()[1].can_serve(105));
+  full->end_try(banned, {});
 }
 
 TEST_F(SharedTable, AKilledWorkerLeavesNoConnections) {
