@@ -309,7 +309,8 @@ int WorkerProcess::run(LoadedConfiguration& first) {
   look_around();
   release_code_pages();
   loop_.run();
-  if (!slot_.single) Logger(first.log()).notice("exiting");  // a process of its own has other configurations by now, and a master's words
+  // A process of its own has other configurations by now, and a master's words.
+  if (!slot_.single) Logger(first.log()).notice("exiting");
   look_.disarm();
   leave_.disarm();
   serving_.clear();

@@ -79,7 +79,8 @@ def test_the_old_workers_stay(server):
     assert get(s.ports[1], "/").text == "more" and os.path.exists(s.prefix + "/logs/sock")
     set_conf(s, TEXT="third")
     assert s.run("-s", "reload").returncode == 0
-    assert not is_listening(s.ports[1]) and not os.path.exists(s.prefix + "/logs/sock")
+    assert not os.path.exists(s.prefix + "/logs/sock")
+    wait_until(lambda: not is_listening(s.ports[1]), 5, "the old workers have let go of it")
 
 
 def test_workers_that_end_at_once_are_no_workers(server):

@@ -22,7 +22,7 @@ TEST(CommandLine, EmptyIsTheDefault) {
   ASSERT_TRUE(line.ok());
   EXPECT_FALSE(line->test);
   EXPECT_TRUE(line->wait);
-  EXPECT_EQ(line->wait_ms, 30'000u);
+  EXPECT_EQ(line->wait_ms, 90'000u);
   EXPECT_TRUE(parse({"-"}).ok());  // as nginx
 }
 
