@@ -190,13 +190,13 @@ class Meters {
 
   Metrics& metrics_;
   const MetricsConf& conf_;
+  const Server* last_server_ = nullptr;
+  ServerMeters* last_server_meters_ = nullptr;
   std::unordered_map<const Server*, ServerMeters> servers_;
   std::unordered_map<std::string, PeerMeters> peers_;  // at most conf_.series_max
   std::optional<PeerMeters> others_;
   std::string key_;  // its memory is used again
   Recent recent_[recent_count];
-  const Server* last_server_ = nullptr;
-  ServerMeters* last_server_meters_ = nullptr;
 };
 
 Verdict count_request(Request& request) {

@@ -24,20 +24,10 @@ struct RuntimeTarget {
   bool has_port = false;
 };
 
-struct ForwardPlan {
-  // In the request's arena: forward() can be called by a plain function that gives the task on.
-  static ForwardPlan& make(Request& request, const ForwardConf& conf, const PeerProtocol& protocol) {
-    static_assert(std::is_trivially_destructible_v<ForwardPlan>);
-    return *new (request.arena().allocate(sizeof(ForwardPlan), alignof(ForwardPlan))) ForwardPlan(conf, protocol);
-  }
-  ForwardPlan(const ForwardPlan&) = delete;
-  ForwardPlan& operator=(const ForwardPlan&) = delete;
-
-  const ForwardConf& conf;
-  const PeerProtocol& protocol;
+// Of a ForwardPlan, what is empty to begin with: cleared as one (http/message/message.h).
+struct ForwardPlanParts {
   const GroupSpec* group = nullptr;        // nullptr: `target` says it
   RuntimeTarget target;
-  std::string_view url_scheme = "http://"; // for the log and $upstream_addr's error lines
   std::string_view url_path;
   std::string_view greeting;               // sent ahead on a new connection; connections with another one are not shared
   // Makes the head of the request into `what`, whose body and framing are set; called when the body's length is settled, and again before
@@ -52,22 +42,36 @@ struct ForwardPlan {
   // What a reply stands for in the retry policy besides its status: asked with the fields of its head and, where `judges_trailers`, with
   // those behind an empty body.
   Next (*judge)(const Headers& fields) = nullptr;
-  bool judges_trailers = false;
   const void* module_plan = nullptr;
   TlsClient* tls = nullptr;                // peers are spoken to with TLS; nullptr: in the clear
-  bool asks_tls_hooks = true;              // the location's hooks for handshakes with peers have a say
   std::string_view tls_host;               // of the URL, with its port: the name that peers must have unless the configuration says another
   std::string_view alpn_protocols;         // offered to peers, each behind its length; empty: none
-  bool must_choose_alpn = true;            // a peer that chooses none of them is no peer
   uint64_t time_ms = 0;                    // for all tries together, where that is less than conf.request_timeout; 0: no limit
   const h2::PeerLimits* limits = nullptr;  // with HTTP/2
   size_t tunnel_buffer_bytes = 0;          // of one read of a tunnel; 0: the usual
+  bool judges_trailers = false;
   bool needs_head = false;                 // an answer without a head (HTTP/0.9), whose status is nobody's word, is malformed
   bool has_own_body = false;               // build() sends another body than the client's, which may be made of that
+};
+
+struct ForwardPlan : ForwardPlanParts {
+  // In the request's arena: forward() can be called by a plain function that gives the task on.
+  static ForwardPlan& make(Request& request, const ForwardConf& conf, const PeerProtocol& protocol) {
+    static_assert(std::is_trivially_destructible_v<ForwardPlan>);
+    return *new (request.arena().allocate(sizeof(ForwardPlan), alignof(ForwardPlan))) ForwardPlan(conf, protocol);
+  }
+  ForwardPlan(const ForwardPlan&) = delete;
+  ForwardPlan& operator=(const ForwardPlan&) = delete;
+
+  const ForwardConf& conf;
+  const PeerProtocol& protocol;
+  std::string_view url_scheme = "http://"; // for the log and $upstream_addr's error lines
+  bool asks_tls_hooks = true;              // the location's hooks for handshakes with peers have a say
+  bool must_choose_alpn = true;            // a peer that chooses none of them is no peer
   bool can_send_chunked = true;            // the protocol to the peer can send a body of unknown length
 
  private:
-  ForwardPlan(const ForwardConf& by, const PeerProtocol& with) : conf(by), protocol(with) {}
+  ForwardPlan(const ForwardConf& by, const PeerProtocol& with) : ForwardPlanParts(), conf(by), protocol(with) {}
 };
 
 Task<Verdict> forward(Request& request, const ForwardPlan& plan);

@@ -69,7 +69,7 @@ class Sender {
 
   Connection& to_;
   Chain out_;
-  Chunk file_;  // a file range that waits behind out_
+  Chunk file_ = {};  // a file range that waits behind out_
   uint64_t left_ = 0;
   uint64_t body_bytes_ = 0;
   SendFraming framing_ = SendFraming::none;

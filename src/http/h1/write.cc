@@ -77,7 +77,7 @@ static std::string_view ready_line(const StatusLine& line) {
 }
 
 size_t response_head_bytes_max(const StatusLine& line, const Headers& headers) {
-  return std::max(ready_line(line).size(), status_line_frame.size() + line.reason.size()) + headers.bytes() + end_bytes_max;
+  return std::max(status_line_bytes_max, status_line_frame.size() + line.reason.size()) + headers.bytes() + end_bytes_max;
 }
 
 char* append_response_head(char* to, const StatusLine& line, const Headers& headers, const HeadEnd& end) {

@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "http/message/status.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace fairlead::http {
@@ -55,6 +56,13 @@ constexpr Line lines[] = {
     {505, "HTTP/1.1 505 HTTP Version Not Supported\r\n"},
     {507, "HTTP/1.1 507 Insufficient Storage\r\n"},
 };
+
+constexpr size_t longest() {
+  size_t most = 0;
+  for (const Line& line : lines) most = std::max(most, line.text.size());
+  return most;
+}
+static_assert(longest() <= status_line_bytes_max);
 
 constexpr unsigned first_status = 100, last_status = 511;
 

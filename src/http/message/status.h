@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstddef>
 #include <string_view>
 
 namespace fairlead::http {
@@ -14,6 +15,7 @@ std::string_view reason_phrase(unsigned status);
 
 // "HTTP/1.1 200 OK\r\n" for the codes with a phrase, or an empty text: the writer then composes the line.
 std::string_view status_line(unsigned status);
+constexpr size_t status_line_bytes_max = 64;  // none is longer
 
 // The code that the client gets for one that exists inside only: 494 to 497 are 400.
 constexpr unsigned wire_status(unsigned status) { return status >= 494 && status <= 497 ? 400 : status; }

@@ -9,6 +9,7 @@ namespace fairlead::http {
 
 Request::Request(Arena& own_arena, RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts)
     : Session(own_arena, client_facts.generation, client_facts.generation.variables(http_variable)),
+      RequestParts(),
       head(request_head),
       exchange(client_exchange),
       facts(client_facts),

@@ -43,35 +43,69 @@ struct TryRecord {
   TryRecord* next = nullptr;
 };
 
-// The response as the engine sees it: what goes to the Exchange plus what filters need to know.
-struct Response : Outgoing {
-  using Outgoing::Outgoing;
-  uint16_t status() const { return head.status; }
+// Of a Response, what is empty or off to begin with: cleared as one (http/message/message.h).
+struct ResponseParts {
   std::string_view content_type;       // with its charset; goes out as Content-Type
   std::string_view content_type_given; // by an X-Accel-Redirect: goes before what the new location says; not in error pages
   std::string_view charset_given;      // by an X-Accel-Charset: the charset to send it in
-  int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
   std::string_view etag;
-  // A reply that is relayed has these in its fields already; filters (not_modified, gzip) want to know them.
-  int64_t last_modified_of_reply = -1;
-  std::string_view content_type_of_reply;
+  std::string_view content_type_of_reply;  // a relayed reply has it in its fields already; filters (gzip) want to know it
+  // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
+  uint64_t rate_bytes = 0;
+  // Set by a filter instead of settling the head: the response is dropped (but for Content-Range) and the request goes on with this status.
+  uint16_t refused_status = 0;
   bool is_reply = false;               // a peer's, relayed
-  bool adds_server = true;             // says by whom it was made, if it says nothing else
   bool foreign_location = false;       // Location is a peer's own: a relative one stays what it is
   bool allow_ranges = false;           // byte ranges of this body make sense
   bool one_range_only = false;         // ... and it can be cut in one place: several ranges get the whole
   bool outlasts_reply = false;         // it goes on when the peer's reply has ended: so does not the try on that peer
   bool is_piece = false;               // of another response's body, byte for byte: what filters do is done to the whole
-  // A second; limit_rate set at run time ($limit_rate, X-Accel-Limit-Rate). 0: the configuration's, UINT64_MAX: no limit.
-  uint64_t rate_bytes = 0;
   bool is_error_page = false;
   bool reads_ahead = false;            // while the client is slow, its rest may be read into memory and a file
-  // Set by a filter instead of settling the head: the response is dropped (but for Content-Range) and the request goes on with this status.
-  uint16_t refused_status = 0;
+};
+
+// The response as the engine sees it: what goes to the Exchange plus what filters need to know.
+struct Response : Outgoing, ResponseParts {
+  explicit Response(Arena& arena) : Outgoing(arena), ResponseParts() {}
+  uint16_t status() const { return head.status; }
+  bool adds_server = true;             // says by whom it was made, if it says nothing else
+  int64_t last_modified = -1;          // seconds since 1970, -1: none; goes out as Last-Modified
+  int64_t last_modified_of_reply = -1; // as content_type_of_reply (not_modified)
   uint64_t keepalive_timeout_ms = UINT64_MAX;  // of the idle connection behind it; UINT64_MAX: the default server's
 };
 
-class Request : public Session, public LogContext {
+// Of a Request, likewise.
+struct RequestParts {
+  Server* server = nullptr;
+  Location* location = nullptr;
+  std::string_view uri;          // normalised, decoded; changed by rewrite and redirects
+  std::string_view args;
+  std::string_view fail_reason;  // short flag for $fail_reason
+  std::string_view matched_server_name;
+  std::string_view doing;        // for the error log: "reading upstream" and the like; empty: nothing that needs saying (see While)
+  TryRecord* tries = nullptr;    // oldest first
+  const Headers* upstream_headers = nullptr;   // of the last reply; in the arena
+  const Headers* upstream_trailers = nullptr;  // behind its body, once that was read
+  Spool* spooled_body = nullptr; // the request's body once it was read ahead; in the arena
+  ReplayBody* passed_body = nullptr;  // ... else once somebody began to pull it; in the arena (pass_body)
+  uint64_t body_bytes_max = 0;   // what the places on the way here allow its body (client_max_body_size); 0: not in a location yet
+  int redirects = 0;             // internal ones, and changes of the location by rewrites: bounded together
+  int rewrites = 0;              // ... of them the latter, with which a request goes on as it is
+  uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
+  bool uri_changed = false;      // differs from what the client sent: `request_uri` may not be passed on as it is
+  bool wants_location = false;   // a rewrite changed the URI: its location is found when the script has ended
+  bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
+  bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
+  bool is_subrequest = false;    // made by Subrequest: no access phase, and its response goes to whoever asked
+  bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
+  bool in_error_page = false;
+  bool led_by_error_page = false;  // once one was taken, to the end
+  bool body_is_dropped = false;  // what the client sends of it is nobody's any more (drop_body)
+  bool logged = false;
+  bool is_pipelined = false;     // its first bytes came before the answer to the request before it was sent
+};
+
+class Request : public Session, public LogContext, public RequestParts {
  public:
   Request(Arena& own_arena, RequestHead& request_head, Exchange& client_exchange, const ClientFacts& client_facts);
   ~Request();
@@ -93,38 +127,11 @@ class Request : public Session, public LogContext {
   // The client's own request: this one, or the one that this subrequest is a part of.
   Request& origin();
 
-  Server* server = nullptr;
-  Location* location = nullptr;
-  std::string_view uri;          // normalised, decoded; changed by rewrite and redirects
-  std::string_view args;
   Method method;                 // may be changed to GET by redirects
   std::string_view method_text;
-  bool uri_changed = false;      // differs from what the client sent: `request_uri` may not be passed on as it is
-  bool wants_location = false;   // a rewrite changed the URI: its location is found when the script has ended
-  bool left_location = false;    // rewritten without a new location: the URI need not begin with the location's name
   bool script_quotes_captures = true;  // no rewrite has matched in this run of the script: captures in its texts are escaped, as in nginx
-  bool alias_takes_uri = false;  // in a regex location: `alias` is the folder of the URI, not the whole path (try_files)
-  bool is_subrequest = false;    // made by Subrequest: no access phase, and its response goes to whoever asked
-  bool is_internal = false;      // reached by a redirect, error_page, try_files: `internal` locations are open
-  bool in_error_page = false;
-  bool led_by_error_page = false;  // once one was taken, to the end
-  uint16_t error_status = 0;     // the status an error_page was taken for; the response keeps it unless told otherwise
-  int redirects = 0;             // internal ones, and changes of the location by rewrites: bounded together
-  int rewrites = 0;              // ... of them the latter, with which a request goes on as it is
-  uint64_t body_bytes_max = 0;   // what the places on the way here allow its body (client_max_body_size); 0: not in a location yet
-  bool body_is_dropped = false;  // what the client sends of it is nobody's any more (drop_body)
-  bool logged = false;
-  bool is_pipelined = false;     // its first bytes came before the answer to the request before it was sent
   uint64_t started_ms = 0;       // monotonic, at the first byte of the head
   uint64_t connection_requests;  // of the connection, up to this one
-  TryRecord* tries = nullptr;    // oldest first
-  const Headers* upstream_headers = nullptr;   // of the last reply; in the arena
-  const Headers* upstream_trailers = nullptr;  // behind its body, once that was read
-  std::string_view fail_reason;  // short flag for $fail_reason
-  Spool* spooled_body = nullptr; // the request's body once it was read ahead; in the arena
-  ReplayBody* passed_body = nullptr;  // ... else once somebody began to pull it; in the arena (pass_body)
-  std::string_view matched_server_name;
-  std::string_view doing;        // for the error log: "reading upstream" and the like; empty: nothing that needs saying (see While)
 
   // The body as a module should read it: the spooled one if there is one, else the passed one.
   Body& body();
