@@ -9,6 +9,7 @@
 #include "http/request/request.h"
 #include "http/request/response.h"
 #include "modules/lua/api.h"
+#include "modules/lua/field_table.h"
 #include "modules/lua/hooks.h"
 #include "modules/lua/output.h"
 #include "modules/lua/request_state.h"
@@ -188,7 +189,7 @@ int set_status(lua_State* L) {
   request.response.head.status = static_cast<uint16_t>(status);
   if (request.error_status) request.error_status = static_cast<uint16_t>(status);
   request.response.head.reason = {};
-  if (lua_isstring(L, 2)) request.response.head.reason = request.arena().copy(check_text(L, 2));
+  if (lua_isstring(L, 2)) request.response.head.reason = safe_value(request.arena(), check_text(L, 2));
   return 0;
 }
 
