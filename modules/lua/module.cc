@@ -15,6 +15,7 @@
 #include "core/upstream/group.h"
 #include "event/hooks.h"
 #include "event/worker.h"
+#include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
 #include "http/conf/location.h"
 #include "modules/lua/block_end.h"
@@ -233,6 +234,21 @@ ConfResult<Unit> make_clients(Generation& generation) {
   return made;
 }
 
+// -- replies --
+
+// ngx.var names its variables when it is asked.
+void show_upstream_fields(Generation& generation) {
+  each_block(generation.root(), [](Block& block) {
+    const LuaConf& own = conf<LuaConf>(block);
+    if (own.header_filter || own.body_filter || own.log) conf<http::CoreConf>(block).shows_upstream_fields = true;
+  });
+}
+
+ConfResult<Unit> complete(Generation& generation) {
+  show_upstream_fields(generation);
+  return make_clients(generation);
+}
+
 // -- the machine's life --
 
 ConfResult<Unit> make_machine(Generation& generation) {
@@ -311,7 +327,7 @@ extern constinit const Module lua_module = {
     .conf = conf_of<lua::LuaConf>,
     .directives = lua::rows,
     .after = lua::runs_after,
-    .generation = lua::make_clients,
+    .generation = lua::complete,
     .ready = lua::make_machine,
     .event = &lua::event_hooks,
     .http = &lua::http_hooks,
