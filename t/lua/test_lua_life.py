@@ -141,3 +141,29 @@ def test_clients_that_leave_in_the_middle(server):
         client.reset()
     s.wait_for_log("client prematurely closed connection")
     assert len(get(s.port, "/big").body) == len(get(s.port, "/unread").body) == 5000000
+
+
+def test_init_sees_the_environment_of_its_workers(server, monkeypatch):
+    monkeypatch.setenv("KEPT", "kept")
+    monkeypatch.setenv("SET_HERE", "outer")
+    text = """
+env SET_HERE=%s;
+env KEPT;
+events {}
+http {
+    init_by_lua_block {
+        local get = os.getenv
+        before = { get("SET_HERE"), get("KEPT"), tostring(get("SET")), tostring(get("NONE")) } FAIL
+    }
+    server { listen 127.0.0.1:%%%%PORT_0%%%%; location / { content_by_lua_block {
+        ngx.say(table.concat(before, " "), " ", os.getenv("SET_HERE"), " ", os.getenv("KEPT")) } } }
+}
+"""
+    s = server((text % "first").replace("FAIL", ""), allow_log=("on purpose",))
+    assert get(s.port, "/").text == "first kept nil nil first kept\n"
+    s.set_conf((text % "refused").replace("FAIL", "error('on purpose')"))
+    s.signal(signal.SIGHUP)
+    s.wait_for_log("on purpose")
+    assert get(s.port, "/").text == "first kept nil nil first kept\n"
+    s.reload((text % "second").replace("FAIL", ""))
+    assert get(s.port, "/").text == "second kept nil nil second kept\n"
