@@ -131,7 +131,6 @@ int exec(lua_State* L) {
   std::string_view uri = check_text(L, 1);
   if (uri.empty()) return luaL_error(L, "The uri argument is empty");
   bool is_named = uri[0] == '@';
-  if (is_named) uri = uri.substr(0, uri.find('?'));  // arguments are not for these
   http::InternalUri to;
   if (!is_named) {
     auto parsed = http::parse_internal_uri(uri, request.arena());
@@ -144,6 +143,11 @@ int exec(lua_State* L) {
   std::string& text = scope.vm.text;
   text.clear();
   if (!lua_isnoneornil(L, 2)) append_query(L, 2);
+  if (size_t mark = uri.find('?'); is_named && mark != std::string_view::npos) {
+    if (!text.empty() && mark + 1 < uri.size()) text.insert(0, "&");
+    text.insert(0, uri.substr(mark + 1));
+    uri = uri.substr(0, mark);
+  }
   if (is_committed(request)) return luaL_error(L, "attempt to call ngx.exec after sending out response headers");
   Ending how{Ending::Kind::redirected, 0, {}, {}};
   if (is_named && !text.empty()) scope.logger.warn("query strings {} ignored when exec'ing named location {}", text, uri);

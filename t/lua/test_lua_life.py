@@ -58,7 +58,7 @@ def test_a_test_of_the_configuration_does_not_run_what_a_start_runs(idle_server)
         s = idle_server(conf % script)
         tested, started = s.run("-t"), s.run()
         assert (tested.returncode == 0) == (at_start != "unexpected symbol") and started.returncode == 1
-        assert at_start in started.stderr and "init_by_lua error" in started.stderr
+        assert at_start in started.stderr and ("init_by_lua_file error" if "file" in script else "init_by_lua error") in started.stderr
         assert "init_by_lua" not in tested.stderr or at_start == "unexpected symbol"
 
 
@@ -122,7 +122,8 @@ def test_timers_of_the_last_requests_are_bounded(server):
 def test_timers_have_limits(server):
     s = server(CONF.replace("VERSION", "one"), allow_log=("lua_max_running_timers",))
     assert get(s.port, "/many").body == b"5 too many pending timers\n"
-    s.wait_for_log("2 lua_max_running_timers are not enough")
+    s.wait_for_log(r"lua failed to run timer with function defined at =content_by_lua\(\w+\.conf:\d+\):3: "
+                   "2 lua_max_running_timers are not enough")
 
 
 def test_a_new_global_is_told(server):
