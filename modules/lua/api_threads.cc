@@ -11,7 +11,6 @@
 #include "event/loop/sync.h"
 #include "event/worker.h"
 #include "modules/lua/api.h"
-#include "modules/lua/counted.h"
 #include "modules/lua/run.h"
 
 namespace fairlead::lua {
@@ -136,7 +135,6 @@ struct Sema {
   explicit Sema(lua_Integer units) : before_loop(units) {}
   lua_Integer before_loop;
   std::optional<fairlead::Semaphore> in_loop;
-  size_t waiting = 0;
 };
 
 // nullptr as long as there is no loop.
@@ -206,7 +204,6 @@ struct SemaphoreWait {
 
 Wait wait_semaphore(SemaphoreWait what) {
   Anchor anchor(what.run.vm().main(), what.anchor);
-  Counted waiting(what.sema.waiting);
   WaitStatus status = co_await what.sema.in_loop->acquire(what.run.loop().now_ms() + what.ms);
   bool got = status == WaitStatus::ready;
   Scope scope = what.run.aside();
@@ -254,7 +251,7 @@ int semaphore_post(lua_State* L) {
 int semaphore_count(lua_State* L) {
   Sema& sema = sema_of(L);
   fairlead::Semaphore* units = units_of(sema);
-  lua_pushinteger(L, units ? static_cast<lua_Integer>(units->available()) - static_cast<lua_Integer>(sema.waiting) : sema.before_loop);
+  lua_pushinteger(L, units ? static_cast<lua_Integer>(units->available() - units->waiting()) : sema.before_loop);
   return 1;
 }
 
