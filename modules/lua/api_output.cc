@@ -63,6 +63,7 @@ Wait wait_drained(Output& output, Run& run, lua_State* L) {
 
 int flush(lua_State* L) {
   Scope& scope = allowed_scope(L, output_hooks);
+  check_count(L, 0, 1, "attempt to pass %d arguments, but accepted 0 or 1");
   if (is_raw(scope)) return refuse_raw(L);
   Output& output = output_of(*scope.request);
   if (lua_gettop(L) > 0) luaL_checktype(L, 1, LUA_TBOOLEAN);

@@ -94,7 +94,8 @@ void replace_field(Request& request, KnownHeader known, std::string_view name, s
   http::RequestHead& head = request.head;
   if (value.empty()) return remove_field(head, known, name);
   value = safe_value(request.arena(), value);
-  head.headers.add(safe_name(request.arena(), name), value);
+  const Headers::Field* field = head.headers.find(name);
+  head.headers.set(field ? field->name : name, value);
   edit_framing(head, known, value, request.arena());
 }
 
@@ -195,8 +196,7 @@ int set_uri(lua_State* L) {
   check_count(L, 1, 3, "expecting 1, 2 or 3 arguments but seen %d");
   Request& request = *scope.request;
   std::string_view uri = check_text(L, 1);
-  for (int i = 2; i <= 3; ++i)
-    if (!lua_isnoneornil(L, i)) luaL_checktype(L, i, LUA_TBOOLEAN);
+  for (int i = 2; i <= lua_gettop(L); ++i) luaL_checktype(L, i, LUA_TBOOLEAN);
   bool jump = lua_toboolean(L, 2), binary = lua_toboolean(L, 3);
   if (uri.empty()) return luaL_error(L, "attempt to use zero-length uri");
   auto unsafe = std::find_if(uri.begin(), uri.end(), is_control);

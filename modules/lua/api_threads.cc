@@ -35,7 +35,7 @@ int on_abort(lua_State* L) {
   Scope& scope = allowed_scope(L, request_hooks);
   if (!conf<LuaConf>(*scope.request).check_client_abort) return push_failure(L, "lua_check_client_abort is off");
   allowed_scope(L, output_hooks);
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_argcheck(L, lua_isfunction(L, 1) && !lua_iscfunction(L, 1), 1, "Lua function expected");
   lua_settop(L, 1);
   if (!scope.run->call_when_gone(L)) return push_failure(L, "duplicate call");
   lua_pushinteger(L, 1);
@@ -92,6 +92,15 @@ int resume(lua_State* L) {
   }
   if (!lua_checkstack(other, arguments + 1)) return luaL_error(L, "too many arguments to resume");
   return scope.run->resume(L, other, arguments);
+}
+
+int create(lua_State* L) {
+  bool takes_any = Scope::current().hook == Hook::init;
+  luaL_argcheck(L, lua_isfunction(L, 1) && (takes_any || !lua_iscfunction(L, 1)), 1, "Lua function expected");
+  lua_State* made = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, made, 1);
+  return 1;
 }
 
 int yield(lua_State* L) { return lua_yield(L, lua_gettop(L)); }
@@ -276,7 +285,8 @@ void add_semaphores(lua_State* L) {
   lua_setfield(L, -2, "_semaphore");
 }
 
-constexpr luaL_Reg coroutine_functions[] = {{"resume", resume}, {"yield", yield}, {"status", status}, {nullptr, nullptr}};
+constexpr luaL_Reg coroutine_functions[] = {
+    {"create", create}, {"resume", resume}, {"yield", yield}, {"status", status}, {nullptr, nullptr}};
 
 constexpr luaL_Reg thread_functions[] = {{"spawn", spawn}, {"wait", thread_wait}, {"kill", thread_kill}, {nullptr, nullptr}};
 

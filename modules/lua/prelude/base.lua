@@ -68,6 +68,7 @@ local function rethrow(ok, ...)
   return ...
 end
 coroutine.wrap = function(f)
+  if type(f) ~= "function" then error("bad argument #1 to 'wrap' (Lua function expected)", 2) end
   local co = create(f)
   return function(...) return rethrow(resume(co, ...)) end
 end
