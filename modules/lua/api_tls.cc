@@ -184,10 +184,10 @@ bool show_chain(SSL& ssl, STACK_OF(X509)* chain) {
 }
 
 int set_cert(lua_State* L) {
-  STACK_OF(X509)* chain = check_chain(L, 1);
+  STACK_OF(X509)* chain = lua_isnil(L, 1) ? nullptr : check_chain(L, 1);
   SSL* ssl = current_ssl(L);
   if (!ssl) return push_no_ssl(L);
-  if (sk_X509_num(chain) < 1) return push_failure(L, "invalid certificate chain");
+  if (!chain || sk_X509_num(chain) < 1) return push_failure(L, "invalid certificate chain");
   return show_chain(*ssl, chain) ? push_true(L) : push_openssl_failure(L, "SSL_use_certificate()");
 }
 
@@ -203,9 +203,10 @@ int set_der_cert(lua_State* L) {
 }
 
 int set_priv_key(lua_State* L) {
-  EVP_PKEY* key = check_key(L, 1);
+  EVP_PKEY* key = lua_isnil(L, 1) ? nullptr : check_key(L, 1);
   SSL* ssl = current_ssl(L);
   if (!ssl) return push_no_ssl(L);
+  if (!key) return push_failure(L, "invalid private key failed");
   return SSL_use_PrivateKey(ssl, key) == 1 ? push_true(L) : push_openssl_failure(L, "SSL_use_PrivateKey()");
 }
 

@@ -19,6 +19,7 @@ namespace {
 using SocketRef = std::shared_ptr<UdpSocket>;
 
 int udp(lua_State* L) {
+  check_count(L, 0, 0, "expecting zero arguments, but got %d");
   Scope& scope = allowed_scope(L, yielding_hooks);
   push_socket<UdpSocket>(L, scope, [&] {
     const Block& place = place_of(scope);
@@ -51,7 +52,7 @@ int setpeername(lua_State* L) {
   std::string_view host = check_text(L, 2);
   lua_Integer port = host.starts_with("unix:") ? 0 : luaL_checkinteger(L, 3);
   Run& run = waiting_run(L);
-  if (port < 0 || port > 65535) return push_failure(L, "port number out of range");
+  if (port < 0 || port > 65535) return push_failure(L, lua_pushfstring(L, "bad port number: %d", static_cast<int>(port)));
   if (socket.is_busy) return push_failure(L, "socket busy");
   return run.wait_for(L, [&] {
     AskedPeer peer{std::string(host), static_cast<uint16_t>(port)};

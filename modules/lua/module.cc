@@ -15,6 +15,7 @@
 #include "core/upstream/group.h"
 #include "event/hooks.h"
 #include "event/worker.h"
+#include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
 #include "http/conf/location.h"
 #include "modules/lua/block_end.h"
@@ -73,6 +74,12 @@ ConfResult<Unit> set_code_cache(Line& line, LuaConf& own) {
 }
 
 ConfResult<Unit> accept(Line&, LuaConf&) { return Unit(); }
+
+template <class Value>
+ConfResult<Unit> accept_value(Line& line, LuaConf&) {
+  Value unused{};
+  return ConfValue<Value>::parse(line, unused);
+}
 
 constexpr uint32_t anywhere = in_http_any | in_location_if;
 constexpr uint32_t in_places = in_location | in_location_if;
@@ -170,17 +177,17 @@ constexpr Directive rows[] = {
     slot<LuaConf, &LuaConf::check_client_abort>("lua_check_client_abort", anywhere, "End a waiting script when its client goes away."),
     slot<LuaConf, &LuaConf::transform_underscores>("lua_transform_underscores_in_response_headers", anywhere,
                                                    "In ngx.header an underscore means a hyphen."),
-    slot<LuaConf, &LuaConf::socket_connect_timeout>("lua_socket_connect_timeout", in_http_any, "Time for a script's socket to connect."),
-    slot<LuaConf, &LuaConf::socket_send_timeout>("lua_socket_send_timeout", in_http_any, "Time between two writes of a script's socket."),
-    slot<LuaConf, &LuaConf::socket_read_timeout>("lua_socket_read_timeout", in_http_any, "Time between two reads of a script's socket."),
-    slot<LuaConf, &LuaConf::socket_buffer_size>("lua_socket_buffer_size", in_http_any, "The buffer for what a script's socket reads."),
-    slot<LuaConf, &LuaConf::socket_send_lowat>("lua_socket_send_lowat", in_http_any,
+    slot<LuaConf, &LuaConf::socket_connect_timeout>("lua_socket_connect_timeout", anywhere, "Time for a script's socket to connect."),
+    slot<LuaConf, &LuaConf::socket_send_timeout>("lua_socket_send_timeout", anywhere, "Time between two writes of a script's socket."),
+    slot<LuaConf, &LuaConf::socket_read_timeout>("lua_socket_read_timeout", anywhere, "Time between two reads of a script's socket."),
+    slot<LuaConf, &LuaConf::socket_buffer_size>("lua_socket_buffer_size", anywhere, "The buffer for what a script's socket reads."),
+    slot<LuaConf, &LuaConf::socket_send_lowat>("lua_socket_send_lowat", anywhere,
                                                "SO_SNDLOWAT of a script's sockets, where the system lets it be set."),
-    slot<LuaConf, &LuaConf::socket_pool_size>("lua_socket_pool_size", in_http_any,
+    slot<LuaConf, &LuaConf::socket_pool_size>("lua_socket_pool_size", anywhere,
                                               "Idle connections kept in each pool of scripts' sockets."),
-    slot<LuaConf, &LuaConf::socket_keepalive_timeout>("lua_socket_keepalive_timeout", in_http_any,
+    slot<LuaConf, &LuaConf::socket_keepalive_timeout>("lua_socket_keepalive_timeout", anywhere,
                                                       "How long a script's connection may idle in its pool."),
-    slot<LuaConf, &LuaConf::socket_log_errors>("lua_socket_log_errors", in_http_any, "Log failures of scripts' sockets as errors."),
+    slot<LuaConf, &LuaConf::socket_log_errors>("lua_socket_log_errors", anywhere, "Log failures of scripts' sockets as errors."),
     custom<set_tls_client_trusted, LuaConf, &TlsClientConf::trusted_certificate>("lua_ssl_trusted_certificate", in_http_any, words(1),
                                                                                  "Authorities whose peers scripts' sockets trust.")
         .takes("file"),
@@ -199,9 +206,10 @@ constexpr Directive rows[] = {
     slot<LuaConf, &TlsClientConf::commands>("lua_ssl_conf_command", in_http_any, "A command of OpenSSL's configuration for them."),
     custom<accept, LuaConf>("lua_load_resty_core", in_http, words(1), "Accepted and without meaning: the API is always there.")
         .takes("on | off"),
-    custom<accept, LuaConf>("lua_thread_cache_max_entries", in_http, words(1), "Accepted and without meaning: the cache sizes itself.")
+    custom<accept_value<uint64_t>, LuaConf>("lua_thread_cache_max_entries", in_http, words(1),
+                                            "Accepted and without meaning: the cache sizes itself.")
         .takes("number"),
-    custom<accept, LuaConf>("lua_sa_restart", in_http, words(1), "Accepted and without meaning: system calls are restarted.")
+    custom<accept_value<bool>, LuaConf>("lua_sa_restart", in_http, words(1), "Accepted and without meaning: system calls are restarted.")
         .takes("on | off"),
 };
 #undef FL_HOOK
@@ -231,6 +239,21 @@ ConfResult<Unit> make_clients(Generation& generation) {
     else made = std::move(client.error());
   });
   return made;
+}
+
+// -- replies --
+
+// ngx.var names its variables when it is asked.
+void show_upstream_fields(Generation& generation) {
+  each_block(generation.root(), [](Block& block) {
+    const LuaConf& own = conf<LuaConf>(block);
+    if (own.header_filter || own.body_filter || own.log) conf<http::CoreConf>(block).shows_upstream_fields = true;
+  });
+}
+
+ConfResult<Unit> complete(Generation& generation) {
+  show_upstream_fields(generation);
+  return make_clients(generation);
 }
 
 // -- the machine's life --
@@ -311,7 +334,7 @@ extern constinit const Module lua_module = {
     .conf = conf_of<lua::LuaConf>,
     .directives = lua::rows,
     .after = lua::runs_after,
-    .generation = lua::make_clients,
+    .generation = lua::complete,
     .ready = lua::make_machine,
     .event = &lua::event_hooks,
     .http = &lua::http_hooks,

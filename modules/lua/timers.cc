@@ -53,6 +53,15 @@ class Timers::Held {
   // machine's generation, and live as long.
   const Block& place() const { return *place_; }
   const Logger& logger() const { return logger_; }
+  // Where the function stands: `source` and `linedefined`.
+  lua_Debug describe() const {
+    lua_State* L = shared_->thread.L;
+    lua_Debug found;
+    lua_checkstack(L, 1);
+    lua_pushvalue(L, 1);
+    lua_getinfo(L, ">S", &found);
+    return found;
+  }
   // Pushes the function, `premature` and the arguments; gives the number of arguments.
   int push_to(lua_State* L, bool premature) const {
     lua_State* from = shared_->thread.L;
@@ -126,7 +135,9 @@ Task<Unit> Timers::wait_and_run(Held held, uint64_t delay_ms, bool repeats) {
 void Timers::start_run(const Held& held, bool premature) {
   uint64_t limit = held.vm().conf().max_running_timers;
   if (running_ >= limit) {
-    Logger().alert("{} lua_max_running_timers are not enough", limit);
+    lua_Debug function = held.describe();
+    Logger().alert("lua failed to run timer with function defined at {}:{}: {} lua_max_running_timers are not enough", function.source,
+                   function.linedefined, limit);
     return;
   }
   nursery_.spawn(run(held, premature));

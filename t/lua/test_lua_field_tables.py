@@ -3,6 +3,7 @@
 """The tables of fields that ngx.req.get_headers() and ngx.resp.get_headers() make: names, repeated fields, how many."""
 
 from lib.client import get
+from lib.h2client import H2Client
 
 CONF = """
 events {}
@@ -19,8 +20,12 @@ http {
     }
     server {
         listen 127.0.0.1:%%PORT_0%%;
+        http2 on;
         location /lower { content_by_lua_block { ngx.print(show(ngx.req.get_headers())) } }
         location /raw { content_by_lua_block { ngx.print(show(ngx.req.get_headers(0, true))) } }
+        location /sent { content_by_lua_block {
+            local before = ngx.resp.get_headers()["transfer-encoding"]
+            ngx.send_headers() ngx.print(tostring(before), " ", tostring(ngx.resp.get_headers()["transfer-encoding"])) } }
         location /two { content_by_lua_block { ngx.print(show(ngx.req.get_headers(2))) } }
         location /found { content_by_lua_block { local h = ngx.req.get_headers() ngx.print(h.x_odd, h.Via, h["VIA"], h.user_agent) } }
         location /response { content_by_lua_block {
@@ -67,3 +72,13 @@ def test_fields_of_the_response(server):
     for _ in range(2):
         lower, as_sent = body(s, "/response").split("|")
         assert "via={a b}" in lower and "x-odd=c" in lower and "Via={a b}" in as_sent and "X-Odd=c" in as_sent
+
+
+def test_names_of_http2_are_lower_case_as_they_came(server):
+    s = server(CONF)
+    client = H2Client(s.port)
+    assert client.get("/raw", headers=[("user-agent", "u"), ("x-odd", "1")]).text.endswith("user-agent=u x-odd=1")
+
+
+def test_the_framing_is_known_once_the_head_is_settled(server):
+    assert body(server(CONF), "/sent") == "nil chunked"

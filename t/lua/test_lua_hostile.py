@@ -255,3 +255,11 @@ def test_timers_when_the_worker_ends(server, name, how):
     assert is_well(s)
     s.signal(how)
     s.wait()
+
+
+def test_a_reason_ends_where_its_line_ends(server):
+    s = start(server, r"""require("ngx.resp").set_status(404, "No\r\nX-Split: 1\r\n\r\n\127 here") ngx.print("x")""")
+    reply = get(s.port, "/run")
+    assert (reply.status, reply.text, reply.header("X-Split")) == (404, "x", None)
+    assert Client(s.port).send("GET /run HTTP/1.0\r\n\r\n").read_until_close().startswith(
+        b"HTTP/1.1 404 No%0D%0AX-Split: 1%0D%0A%0D%0A%7F here\r\n")

@@ -52,3 +52,13 @@ def test_a_semaphore_is_a_table_of_the_module(server):
         local t = ngx.thread.spawn(function() return s:wait(30), s:wait(30), s:wait(30) end)
         local held = s[1] s[1] = nil collectgarbage() s[1] = held held = nil
         s:post() ngx.say(ngx.thread.wait(t))""") == "own 1 true true 2\n" + "false not a semaphore instance\n" * 5 + "truetruetruetrue\n"
+
+
+def test_who_has_been_given_a_unit_waits_no_more(server):
+    assert run(server, """
+        local s = semaphore.new()
+        local threads = {}
+        for i = 1, 3 do threads[i] = ngx.thread.spawn(function() return s:wait(30) end) end
+        ngx.say(s:count()) s:post(2) ngx.say(s:count()) s:post(5) ngx.say(s:count())
+        for i = 1, 3 do ngx.thread.wait(threads[i]) end
+        ngx.say(s:count())""") == "-3\n-1\n4\n4\n"

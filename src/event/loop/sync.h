@@ -90,6 +90,12 @@ class Semaphore {
  public:
   Semaphore(Loop& loop, size_t units) : loop_(loop), units_(units) {}
   size_t available() const { return units_; }
+  // Of the waiters those that no unit has been given to.
+  size_t waiting() const {
+    size_t count = 0;
+    for (const Waiter* at = waiters_.front(); at; at = waiters_.next(*at)) ++count;
+    return count;
+  }
   bool try_acquire() {
     if (units_ == 0 || !waiters_.empty()) return false;
     --units_;

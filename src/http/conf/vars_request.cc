@@ -19,6 +19,7 @@
 #include "http/request/id.h"
 #include "http/request/read_body.h"
 #include "http/request/request.h"
+#include "http/request/response.h"
 #include "http/request/spool.h"
 
 namespace fairlead::http {
@@ -234,10 +235,7 @@ Value get_sent_keep_alive(Session& session, uintptr_t) {
 }
 Value get_sent_transfer_encoding(Session& session, uintptr_t) {
   Request& request = as_request(session);
-  const Response& response = request.response;
-  bool chunked = response.head.framing.content_length == no_length && response.allow_chunked && request.head.is_http_1_1() &&
-                 has_body(response.head.status) && response.head.status != 101 && request.exchange.head_sent();  // before it: not decided
-  return chunked ? Value{"chunked"} : Value::missing();
+  return request.exchange.head_sent() && is_chunked(request) ? Value{"chunked"} : Value::missing();
 }
 Value get_sent_field(Session& session, uintptr_t datum) { return field_value(as_request(session).response.head.headers, name_of(datum)); }
 Value get_sent_trailer(Session& session, uintptr_t datum) {

@@ -104,7 +104,7 @@ void set_status_alone(Request& request, unsigned status) {
   Response& response = request.response;
   set_status(response, status);
   response.head.framing.content_length = no_length;
-  response.content_type = content_type_of(request);
+  if (response.content_type.empty()) response.content_type = content_type_of(request);
   response.head_only = true;
   response.body = request.arena().make<EmptyBody>();
 }

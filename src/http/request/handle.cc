@@ -166,6 +166,12 @@ static bool is_end(const Verdict& verdict) {
   return kind == Verdict::Kind::done || kind == Verdict::Kind::next || kind == Verdict::Kind::allow;
 }
 
+static void log_cycle(Request& request, const Verdict& to) {
+  bool is_named = to.kind() == Verdict::Kind::named;
+  request.logger.error("rewrite or internal redirection cycle while {} \"{}\"",
+                       is_named ? "redirect to named location" : "internally redirecting to", is_named ? to.name() : request.uri);
+}
+
 // What follows from the verdict of the phases: an answer, or the phases again for another URI or location.
 static Task<Verdict> follow(Request& request, Verdict verdict, bool makes_pages = true) {
   Location* named = nullptr;
@@ -180,8 +186,8 @@ static Task<Verdict> follow(Request& request, Verdict verdict, bool makes_pages 
         redirect(request, verdict);
         named = verdict.kind() == Verdict::Kind::named ? find_named(request, verdict.name()) : nullptr;
         bool cycle = request.redirects > internal_redirects_max;
-        if (cycle) request.logger.error("rewrite or internal redirection cycle while internally redirecting to \"{}\"", request.uri);
         if (cycle) {
+          log_cycle(request, verdict);
           request.in_error_page = true;  // the built-in page, whatever is configured
           request.error_status = 0;
         }

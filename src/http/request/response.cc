@@ -189,6 +189,12 @@ bool commit_head(Request& request, Verdict& verdict) {
   return false;
 }
 
+bool is_chunked(const Request& request) {
+  const Response& response = request.response;
+  if (response.head.framing.content_length != no_length || !response.allow_chunked || !request.head.is_http_1_1()) return false;
+  return has_body(response.head.status) && response.head.status != 101;
+}
+
 Progress pump_response(Request& request) {
   Progress progress = request.exchange.pump(request.response);
   if (progress == Progress::failed) cut_response(request, request.exchange.error());
