@@ -223,6 +223,12 @@ void Session::open_window(Stream& stream) {
   send_soon();
 }
 
+// The peer has taken our settings: that shifts the windows of all streams (RFC 9113 section 6.9.2), those that were opened before as well.
+void Session::reopen_windows() {
+  for (Stream* stream = streams_.front(); stream; stream = streams_.next(*stream))
+    if (stream->waited_) open_window(*stream);
+}
+
 // -- what goes out --
 
 void Session::make_frames() {

@@ -225,7 +225,8 @@ int Session::Calls::on_frame_recv(nghttp2_session* raw, const nghttp2_frame* fra
       break;
     }
     case NGHTTP2_SETTINGS:
-      if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) session.events_.settings_changed();
+      if (frame->hd.flags & NGHTTP2_FLAG_ACK) session.reopen_windows();
+      else session.events_.settings_changed();
       break;
     case NGHTTP2_PING:
       if (frame->hd.flags & NGHTTP2_FLAG_ACK) session.events_.pong();
