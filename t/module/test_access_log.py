@@ -156,6 +156,9 @@ def test_syslog(server):
         s = server(conf(f"access_log syslog:server=127.0.0.1:{sink.getsockname()[1]},tag=edge,severity=warn,facility=local0 uri;"))
         get(s.port, "/sys")
         assert re.fullmatch(rb"<132>\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ edge: /sys", sink.recv(2000))
+        s.reload(conf(f"access_log syslog:server=127.0.0.1:{sink.getsockname()[1]},nohostname uri;"))
+        get(s.port, "/sys")
+        assert re.fullmatch(rb"<190>\w{3} [ \d]\d \d\d:\d\d:\d\d nginx: /sys", sink.recv(2000))
 
 
 def test_a_long_line_is_whole_up_to_the_bound(server):
