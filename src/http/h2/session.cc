@@ -93,7 +93,7 @@ void Session::take_in(std::string_view bytes) {
     go_away(ErrorCode::protocol_error);
   }
   if (violation_ || taken >= 0) return;
-  violation_ = nghttp2_strerror(static_cast<int>(taken));
+  violation_ = taken == NGHTTP2_ERR_FLOODED ? "http2 flood detected" : nghttp2_strerror(static_cast<int>(taken));
   go_away(taken == NGHTTP2_ERR_FLOODED ? ErrorCode::enhance_your_calm : ErrorCode::protocol_error);
 }
 
