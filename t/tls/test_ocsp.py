@@ -260,3 +260,36 @@ def test_a_server_that_asks_is_not_opened_by_a_handshake_that_did_not(server, up
     for certificate in (good, bad):
         assert status_of(s.ports[1], authority, certificate, None, "asks.test") == 421
     assert status_of(s.ports[1], authority, good, "asks.test", "asks.test") == 200
+
+
+UNUSED = """
+events {}
+http {
+    ssl_certificate %%CERTS%%/a.test.pem;
+    ssl_certificate_key %%CERTS%%/%%KEY%%.key;
+    ssl_ocsp_responder https://127.0.0.1/;
+    server { listen 127.0.0.1:%%PORT_0%% ssl; }
+    server { listen 127.0.0.1:%%PORT_1%% ssl; %%MORE%% }
+}
+"""
+
+
+@pytest.mark.parametrize("more, status, said", [
+    ("", 0, "syntax is ok"),
+    ("ssl_ocsp leaf; ssl_verify_client on; ssl_client_certificate %%CERTS%%/ca.pem;", 1,
+     'invalid URL prefix in OCSP responder "https://127.0.0.1/"'),
+    ("ssl_stapling on;", 0, '[warn] "ssl_stapling" ignored, issuer certificate not found for certificate "%%CERTS%%/a.test.pem"'),
+    ("ssl_stapling on; ssl_trusted_certificate %%CERTS%%/ca.pem;", 0,
+     '[warn] "ssl_stapling" ignored, no OCSP responder URL in the certificate "%%CERTS%%/a.test.pem"'),
+])
+def test_what_is_said_of_them_when_tested(idle_server, authority, more, status, said):
+    s = idle_server(UNUSED.replace("%%MORE%%", more), CERTS=authority.folder, KEY="a.test")
+    tested = s.run("-t")
+    assert tested.returncode == status and said.replace("%%CERTS%%", authority.folder) in tested.stderr
+
+
+def test_a_key_of_another_certificate(idle_server, authority):
+    authority.leaf("b.test")
+    tested = idle_server(UNUSED.replace("%%MORE%%", ""), CERTS=authority.folder, KEY="b.test").run("-t")
+    assert tested.returncode == 1
+    assert re.search(r'\[emerg\] SSL_CTX_use_PrivateKey\("\S+/b.test.key"\) failed \(SSL: .*key values mismatch\)', tested.stderr)
