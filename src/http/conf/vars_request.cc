@@ -7,12 +7,12 @@
 #include <ctime>
 
 #include "core/base/clock.h"
-#include "core/base/encoding.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/session_vars.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/variables.h"
+#include "http/message/basic_credentials.h"
 #include "http/message/status.h"
 #include "http/request/detached.h"
 #include "http/request/file_path.h"
@@ -156,13 +156,8 @@ Value get_content_length(Session& session, uintptr_t) {
 Value get_field(Session& session, uintptr_t datum) { return field_value(as_request(session).head.headers, name_of(datum)); }
 Value get_cookie(Session& session, uintptr_t datum) { return find_cookie(as_request(session).head.headers, name_of(datum)); }
 Value get_remote_user(Session& session, uintptr_t) {
-  std::string_view text = as_request(session).head.headers.value(KnownHeader::authorization);
-  if (!starts_with_nocase(text, "Basic ")) return Value::missing();
-  auto decoded = base64_decode(trim(text.substr(6)));
-  if (!decoded) return Value::missing();
-  size_t colon = decoded->find(':');
-  if (colon == std::string::npos || colon == 0) return Value::missing();
-  return text_value(session, std::string_view(*decoded).substr(0, colon));
+  auto credentials = parse_basic_credentials(as_request(session).head.headers.value(KnownHeader::authorization));
+  return credentials ? text_value(session, credentials->user) : Value::missing();
 }
 
 // -- files: nothing is opened --

@@ -235,10 +235,11 @@ Task<bool> SecureClient::handshake(Connection& client) {
   co_return true;
 }
 
-// Whether two servers trust the same clients: a connection verified for one is then as good for the other.
-static bool trusts_alike(const TlsServerConf& a, const TlsServerConf& b) {
-  return a.client_certificate == b.client_certificate && a.trusted_certificate == b.trusted_certificate && a.crl == b.crl &&
-         a.verify_client == b.verify_client && a.verify_depth == b.verify_depth && a.ocsp == b.ocsp && a.ocsp_responder == b.ocsp_responder;
+// Whether who was verified for one server would be for the other, too. Whether a certificate is needed is asked for each request.
+static bool is_as_strict(const TlsServerConf& used, const TlsServerConf& own) {
+  return used.verifies_clients() && used.client_certificate == own.client_certificate &&
+         used.trusted_certificate == own.trusted_certificate && used.crl == own.crl && used.verify_depth <= own.verify_depth &&
+         used.ocsp == own.ocsp && used.ocsp_responder == own.ocsp_responder;
 }
 
 static bool is_for_other_server(const Request& request, const SecureClient& secure) {
@@ -247,7 +248,8 @@ static bool is_for_other_server(const Request& request, const SecureClient& secu
   if (secure.is_named()) return request.head.host != secure.name();
   const TlsServer* used = secure.server().tls;
   if (!own->brings_verification()) return false;  // the handshake was with the default server, by which its clients are verified
-  return used != own && (!used || !trusts_alike(used->conf(), own->conf()));
+  if (!has_peer_certificate(secure.ssl())) return false;  // nobody was let in by the rules of another
+  return used != own && (!used || !is_as_strict(used->conf(), own->conf()));
 }
 
 Verdict check_secure(Request& request) {
