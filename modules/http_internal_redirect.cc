@@ -21,10 +21,10 @@ struct InternalRedirectConf {
 Verdict go_there(Request& request) {
   std::string_view uri = conf<InternalRedirectConf>(request).uri.evaluate(request);
   if (uri.empty()) return Verdict::next();
-  if (uri.starts_with('@')) return Verdict::named(uri);
+  if (uri.starts_with('@')) return Verdict::named(request.arena(), uri);
   size_t mark = uri.find('?');
-  if (mark == std::string_view::npos) return Verdict::redirect(uri, {});
-  return Verdict::redirect(uri.substr(0, mark), uri.substr(mark + 1));
+  if (mark == std::string_view::npos) return Verdict::redirect(request.arena(), uri, {});
+  return Verdict::redirect(request.arena(), uri.substr(0, mark), uri.substr(mark + 1));
 }
 
 bool is_wanted(const Block& block) { return conf<InternalRedirectConf>(block).uri.is_set(); }
