@@ -25,6 +25,7 @@ Worker::Worker(Loop& loop, Generation& generation, WorkerRow& row)
       files_(loop_, "default", find_thread_pool(generation, "default")->threads, find_thread_pool(generation, "default")->queue_max),
       acceptors_(loop_),
       connections_(loop_),
+      detached_(loop_),
       background_(loop_),
       own_(loop_),
       hard_stop_([](Timer& t) {
@@ -47,6 +48,7 @@ Worker::~Worker() {
   acceptors_.cancel();
   own_.cancel();
   connections_.cancel();
+  detached_.cancel();
   background_.cancel();
   states_.clear();
   generation_.release();
@@ -132,6 +134,8 @@ void Worker::say_drained() {
   is_drained_ = true;
   loop_.ready(*drained_);
 }
+  detached_.close();  // until here a request may set off more
+  co_await detached_.all_done();
 
 void Worker::start_modules() {
   for (const Module* module : modules().all())

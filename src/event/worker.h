@@ -76,6 +76,8 @@ class Worker {
   void listen(int fd, ServeAccepted& server);
   // Background work: bounded by drain, cancelled by it.
   Nursery& background() { return background_; }
+  // Work that clients set off and do not wait for: finished by a drain as their own requests are.
+  Nursery& detached() { return detached_; }
 
   // Unique on the board.
   uint64_t next_connection_number() {
@@ -169,7 +171,7 @@ class Worker {
   Resumable* drained_ = nullptr;
   BlockingPool files_;
   std::vector<std::unique_ptr<HolderBase>> states_;
-  Nursery acceptors_, connections_, background_, own_;
+  Nursery acceptors_, connections_, detached_, background_, own_;
   struct HardStop : Timer {
     using Timer::Timer;
     Worker* worker = nullptr;
