@@ -65,10 +65,20 @@ void Worker::drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& 
   background_.cancel();
   connections_.close();
   has_successor_ = has_successor;
-  for (IdleClient* client = idle_.front(); client; client = idle_.next(*client)) client->watch->limit_read_wait(idle_deadline_ms(*client));
+  shorten_idle_waits();
   while (DrainAlert* alert = drain_alerts_.pop_front()) loop_.ready(alert->resumable);
   if (shutdown_timeout_ms) loop_.arm(hard_stop_, shutdown_timeout_ms);
   own_.spawn(finish_when_empty());
+}
+
+void Worker::lose_successor() {
+  if (!draining_ || !has_successor_) return;
+  has_successor_ = false;
+  shorten_idle_waits();
+}
+
+void Worker::shorten_idle_waits() {
+  for (IdleClient* client = idle_.front(); client; client = idle_.next(*client)) client->watch->limit_read_wait(idle_deadline_ms(*client));
 }
 
 void Worker::end_idle_clients() {
@@ -124,6 +134,8 @@ Task<Unit> Worker::finish_when_empty() {
   for (const Module* module : modules().all())
     if (module->event && module->event->leave) co_await module->event->leave(*this);
   co_await connections_.all_done();
+  detached_.close();  // until here a request may set off more
+  co_await detached_.all_done();
   for (const Module* module : modules().all())
     if (module->event && module->event->finish) co_await module->event->finish(*this);
   say_drained();
@@ -134,8 +146,6 @@ void Worker::say_drained() {
   is_drained_ = true;
   loop_.ready(*drained_);
 }
-  detached_.close();  // until here a request may set off more
-  co_await detached_.all_done();
 
 void Worker::start_modules() {
   for (const Module* module : modules().all())

@@ -117,6 +117,8 @@ class Worker {
   // Stop accepting, close idle clients, let the rest finish; then `drained` is put on the ready list. `has_successor`: another worker takes
   // new connections meanwhile.
   void drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& drained);
+  // The one that a drain counted on ends, too: clients that idle are not waited for any longer.
+  void lose_successor();
   // What the modules do at the begin and the end, and when log files were renamed.
   void start_modules();
   void stop_modules();
@@ -150,6 +152,7 @@ class Worker {
   Task<Unit> finish_when_empty();
   void say_drained();
   void end_idle_clients();
+  void shorten_idle_waits();
   // Of the pool that has most of them, until there is a place.
   Room end_idle_peers();
 
