@@ -54,6 +54,18 @@ def test_a_fast_end(running, number):
     assert len(re.findall(r"\[notice\] \S+: exit\n", running.log())) == 3     # and the master
 
 
+def test_no_worker_is_started_when_all_are_told_to_end(running):
+    """As from a terminal: the workers are gone when the master hears of it."""
+    running.signal(signal.SIGSTOP)
+    for worker in running.workers():
+        running.signal(signal.SIGINT, worker)
+        wait_until(lambda: not title_of(worker), 5, "the end of the worker")
+    running.signal(signal.SIGINT)
+    running.signal(signal.SIGCONT)
+    assert running.wait() == 0
+    assert len(re.findall(r"start worker process \d+", running.log())) == 2
+
+
 @pytest.mark.parametrize("word", ["stop", "quit"])
 def test_s_ends_the_server(running, word):
     told = running.run("-s", word)
