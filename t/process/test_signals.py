@@ -66,6 +66,15 @@ def test_no_worker_is_started_when_all_are_told_to_end(running):
     assert len(re.findall(r"start worker process \d+", running.log())) == 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGIO, signal.SIGSYS, signal.SIGPIPE])
+def test_signals_without_a_meaning_end_nothing(running, number):
+    workers = running.workers()
+    for pid in [running.process.pid, *workers]:
+        running.signal(number, pid)
+    assert get(running.port).status == 200
+    assert running.workers() == workers and running.process.poll() is None
+
+
 @pytest.mark.parametrize("word", ["stop", "quit"])
 def test_s_ends_the_server(running, word):
     told = running.run("-s", word)
