@@ -190,6 +190,28 @@ def test_a_rotation_gives_the_disk_back(daemon, server, mode):
     rotate(s)
 
 
+@pytest.mark.parametrize("master", ["on", "off"])
+def test_a_log_that_cannot_be_opened_again_is_said_once(server, master):
+    s = server(CONF, **{**FIXED, "WORKERS": 1, "MASTER": master}, allow_log=[r"\[emerg\].*access\.log"])
+    log = f"{s.prefix}/logs/access.log"
+    os.rename(log, log + ".1")
+    os.mkdir(log)
+    s.signal(signal.SIGUSR1)
+    processes = [s.process.pid, *(s.workers() if master == "on" else [])]
+    for pid in processes:
+        s.wait_for_log(rf'\[emerg\] {pid}#.* open\(\) "{log}" failed \(21')
+    get(s.port, "/kept")
+    wait_until(lambda: "/kept" in s.read("logs/access.log.1"), 5, "the line in the old file")
+    os.rmdir(log)
+    s.signal(signal.SIGUSR1)
+
+    def arrives():
+        get(s.port, "/new")
+        return os.path.exists(log) and "/new" in s.read("logs/access.log")
+    wait_until(arrives, 5, "a line in the new file")
+    assert len(re.findall(r"\[emerg\]", s.log())) == len(processes)
+
+
 def test_the_error_log_is_there_from_the_start(running):
     assert re.search(r"\[notice\] \d+#\d+: start worker processes", running.log())
 
