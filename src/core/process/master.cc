@@ -531,8 +531,9 @@ void Master::new_binary_ended(pid_t pid, int status) {
   else log().notice("new binary process {} exited with code {}", pid, WEXITSTATUS(status));
   new_binary_ = 0;
   generations_.return_to_name();
+  if (!serves()) return;
   generations_.current().listeners().steer_again(log());
-  if (!serves() || !not_accepting_) return;
+  if (!not_accepting_) return;
   not_accepting_ = false;
   start_workers();
 }
