@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""A full disk, full zones and files that may not be read: a line in the log, a defined status, and the worker goes on."""
+"""A full disk, full zones, no descriptors left, and files that may not be read: a line in the log, a defined status, and the
+worker goes on."""
 
 import os
+import resource
 import subprocess
+import time
 
 import pytest
 
@@ -149,3 +152,20 @@ def test_a_file_that_is_none(server, upstream, tmp_path):
     assert get(s.port, "/file/" + "x" * 300).status == 404
     s.wait_for_log(r"failed \(36: File name too long\)")
     assert goes_on(s, pid)
+
+
+def test_no_descriptors_left(server, tmp_path):
+    """Said once a second, as long as it lasts; who waits is served when it is over."""
+    s = server(CONF, **FIXED, DISK=tmp_path, UP=1)
+    (worker,) = s.wait_workers()
+    get(s.port, "/pid")
+    before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    begin = time.monotonic()
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{worker}/fd")), before[1]))
+    with Client(s.port) as waiting:
+        waiting.send(b"GET /pid HTTP/1.1\r\nHost: h\r\n\r\n")
+        s.wait_for_log(r"\[crit\].*accept4\(\) failed \(24: Too many open files\)")
+        wait_until(lambda: s.log().count("accept4() failed") >= 3, 5, "the third line")
+        assert time.monotonic() - begin > 1.9
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+        assert waiting.read_reply("GET").text == str(worker)
