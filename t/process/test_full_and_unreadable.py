@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""A full disk, full zones, no descriptors left, and files that may not be read: a line in the log, a defined status, and the
+"""A full disk, full zones, no memory or descriptors left, and files that may not be read: a line in the log, a defined status, and the
 worker goes on."""
 
 import os
+import re
 import resource
 import subprocess
 import time
@@ -36,6 +37,7 @@ http {
         location /file/ { alias %%PREFIX%%/files/; }
         location /tried/ { alias %%PREFIX%%/files/; error_page 403 = /pid; }
         location /rate { limit_req zone=rate; try_files /none =204; }
+        location /buffer { proxy_pass http://127.0.0.1:%%UP%%; proxy_buffer_size 60m; proxy_buffers 4 60m; }
         location /conn { limit_conn at_once 100; limit_conn_status 429; proxy_pass http://127.0.0.1:%%UP%%; }
     }
 }
@@ -169,3 +171,20 @@ def test_no_descriptors_left(server, tmp_path):
         assert time.monotonic() - begin > 1.9
         resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
         assert waiting.read_reply("GET").text == str(worker)
+
+
+def test_a_buffer_that_does_not_fit_the_memory(server, upstream, tmp_path):
+    """Its request fails; the others of the worker go on."""
+    s = server(CONF, **FIXED, DISK=tmp_path, UP=upstream(up.serve(lambda r: up.reply(200, b"whole"))).port)
+    (worker,) = s.wait_workers()
+    with open(f"/proc/{worker}/status") as f:
+        mapped = 1024 * int(re.search(r"VmSize:\s+(\d+)", f.read()).group(1))
+    if mapped > 2**40:
+        pytest.skip("the memory of a sanitizer build cannot be limited")
+    with Client(s.port) as other:
+        assert other.get("/pid").text == str(worker)
+        resource.prlimit(worker, resource.RLIMIT_AS, (mapped + 24 * 2**20, resource.RLIM_INFINITY))
+        assert get(s.port, "/buffer").status == 500
+        s.wait_for_log(r"\[\w+\] \d+#.*recv\(\) failed \(12: Cannot allocate memory\)")
+        assert other.get("/pid").text == str(worker)
+        assert request(s.port, "POST", "/", body=b"small").text == "whole"
