@@ -25,10 +25,8 @@ uint64_t RespawnPace::died(uint64_t lived_ms, bool had_served) {
 }
 
 static void hear(WorkerChild& worker) {
-  bool closed = worker.channel < 0;
-  while (auto said = closed ? std::nullopt : receive_report(worker.channel, closed)) {
-    worker.ready = worker.ready || *said == WorkerReport::ready;
-  }
+  bool closed = false;
+  while (auto said = receive_report(worker.channel, closed)) worker.ready = worker.ready || *said == WorkerReport::ready;
 }
 
 std::optional<WorkerChild> WorkerTable::remove(pid_t pid) {
