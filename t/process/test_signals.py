@@ -193,11 +193,11 @@ def test_a_rotation_gives_the_disk_back(daemon, server, mode):
 @pytest.mark.parametrize("master", ["on", "off"])
 def test_a_log_that_cannot_be_opened_again_is_said_once(server, master):
     s = server(CONF, **{**FIXED, "WORKERS": 1, "MASTER": master}, allow_log=[r"\[emerg\].*access\.log"])
+    processes = [s.process.pid, *(s.wait_workers() if master == "on" else [])]
     log = f"{s.prefix}/logs/access.log"
     os.rename(log, log + ".1")
     os.mkdir(log)
     s.signal(signal.SIGUSR1)
-    processes = [s.process.pid, *(s.workers() if master == "on" else [])]
     for pid in processes:
         s.wait_for_log(rf'\[emerg\] {pid}#.* open\(\) "{log}" failed \(21')
     get(s.port, "/kept")
