@@ -59,8 +59,8 @@ def test_a_killed_worker_is_replaced(server, upstream):
 def test_new_connections_are_served_at_once(server, upstream):
     s = server(CONF.replace("worker_processes 2", "worker_processes 1"), UP=upstream(ANSWER).port, allow_log=KILLED)
     waits_ms = []
-    # 20 ms on a machine of its own; the suite shares its processors, so that one such answer is enough, of those that would come after 400 ms
-    # and more if the master paused as it does for workers that cannot start.
+    # 20 ms on a machine of its own; the suite shares its processors, so that one such answer is enough, of those that would come after
+    # 400 ms and more if the master paused as it does for workers that cannot start.
     free = 7
     while len(waits_ms) < 2 * KILLS or (min(waits_ms[free:]) >= 100 * TIME_SCALE and len(waits_ms) < 4 * KILLS):
         (victim,) = s.wait_workers(1)
