@@ -76,6 +76,8 @@ class Worker {
   void listen(int fd, ServeAccepted& server);
   // Background work: bounded by drain, cancelled by it.
   Nursery& background() { return background_; }
+  // Work that clients set off and do not wait for: finished by a drain as their own requests are.
+  Nursery& detached() { return detached_; }
 
   // Unique on the board.
   uint64_t next_connection_number() {
@@ -115,6 +117,8 @@ class Worker {
   // Stop accepting, close idle clients, let the rest finish; then `drained` is put on the ready list. `has_successor`: another worker takes
   // new connections meanwhile.
   void drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& drained);
+  // The one that a drain counted on ends, too: clients that idle are not waited for any longer.
+  void lose_successor();
   // What the modules do at the begin and the end, and when log files were renamed.
   void start_modules();
   void stop_modules();
@@ -148,6 +152,7 @@ class Worker {
   Task<Unit> finish_when_empty();
   void say_drained();
   void end_idle_clients();
+  void shorten_idle_waits();
   // Of the pool that has most of them, until there is a place.
   Room end_idle_peers();
 
@@ -169,7 +174,7 @@ class Worker {
   Resumable* drained_ = nullptr;
   BlockingPool files_;
   std::vector<std::unique_ptr<HolderBase>> states_;
-  Nursery acceptors_, connections_, background_, own_;
+  Nursery acceptors_, connections_, detached_, background_, own_;
   struct HardStop : Timer {
     using Timer::Timer;
     Worker* worker = nullptr;

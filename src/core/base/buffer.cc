@@ -9,12 +9,24 @@
 
 namespace fairlead {
 
-Segment* Segment::make(size_t capacity) {
-  size_t bytes = capacity + sizeof(Segment);
-  Segment* segment = static_cast<Segment*>(pool_allocate_all(bytes));
+static Segment* begin_segment(void* block, size_t bytes) {
+  Segment* segment = static_cast<Segment*>(block);
   segment->references = 1;
   segment->capacity = static_cast<uint32_t>(bytes - sizeof(Segment));
   return segment;
+}
+
+Segment* Segment::make(size_t capacity) {
+  size_t bytes = capacity + sizeof(Segment);
+  void* block = pool_allocate_all(bytes);
+  return begin_segment(block, bytes);
+}
+
+Segment* Segment::try_make(size_t capacity) {
+  size_t bytes = capacity + sizeof(Segment);
+  if (bytes <= pool_detail::class_bytes_max) return make(capacity);
+  void* block = pool_try_allocate_large(bytes);
+  return block ? begin_segment(block, bytes) : nullptr;
 }
 
 // By itself: whoever drops a slice seldom comes here.

@@ -42,6 +42,7 @@ struct Segment {
   uint32_t capacity;
 
   static Segment* make(size_t capacity);
+  static Segment* try_make(size_t capacity);
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
   void retain() { ++references; }
   void release() {
@@ -57,6 +58,8 @@ class SegmentRef {
  public:
   SegmentRef() = default;
   static SegmentRef make(size_t capacity) { return SegmentRef(Segment::make(capacity)); }  // adopts the first reference
+  // Empty where there is no memory for it, which is so of large ones only (pool_try_allocate_large).
+  static SegmentRef try_make(size_t capacity) { return SegmentRef(Segment::try_make(capacity)); }
   static SegmentRef share(Segment* segment) {
     if (segment) segment->retain();
     return SegmentRef(segment);
