@@ -94,8 +94,9 @@ int resume(lua_State* L) {
   return scope.run->resume(L, other, arguments);
 }
 
+// A run has no coroutines of C functions, as in the original; elsewhere they are Lua's own.
 int create(lua_State* L) {
-  bool takes_any = Scope::current().hook == Hook::init;
+  bool takes_any = !Scope::current().run;
   luaL_argcheck(L, lua_isfunction(L, 1) && (takes_any || !lua_iscfunction(L, 1)), 1, "Lua function expected");
   lua_State* made = lua_newthread(L);
   lua_pushvalue(L, 1);

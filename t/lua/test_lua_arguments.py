@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""What scripts set of the request line: arguments that are empty and arguments that are missing, groups that took no part, the host."""
+"""What scripts set of the request line: arguments that are empty and arguments that are missing, groups that took no part, the host,
+where fields stand; of what coroutines are made."""
 
 import pytest
 
@@ -18,6 +19,7 @@ http {
             SCRIPT
         } }
         location /up { rewrite_by_lua_block { SCRIPT } proxy_pass_request_body off; proxy_pass http://127.0.0.1:%%UP%%; }
+        location /filter { header_filter_by_lua_block { ngx.header.x_made = coroutine.status(coroutine.create(print)) } return 200; }
         location /rewritten { rewrite ^ /show?; }
         location /show { content_by_lua_block { ngx.print(tostring(ngx.var.args)) } }
         location ~ ^/groups/(a)?(b)?(c)?$ { content_by_lua_block {
@@ -105,3 +107,13 @@ def test_a_field_that_is_set_stays_where_it_is(server, upstream, call, sent):
     head = "GET /up HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nUser-Agent: u\r\nCookie: c=1\r\nX-A: 2\r\nReferer: r\r\n\r\n"
     text = Client(s.port).send(head).read_reply().text
     assert text.split(" ", 1)[1] == sent, "behind Host"
+
+
+def test_what_coroutines_are_made_of(server):
+    s = start(server, """
+        for _, f in ipairs { coroutine.create, coroutine.wrap } do
+            for _, of in ipairs { print, 5, ngx.null } do local made, why = pcall(f, of) ngx.say(made, " ", why) end
+        end""")
+    lines = get(s.port, "/").text.splitlines()
+    assert len(lines) == 6 and all(line.startswith("false") and line.endswith("(Lua function expected)") for line in lines)
+    assert get(s.port, "/filter").header("X-Made") == "suspended", "where nothing waits they are Lua's own"
