@@ -27,7 +27,7 @@ ConfResult<Unit> set_trace(Line& line, OtelConf& own) {
   auto compiled = compile_word(line, 1);
   if (!compiled) return compiled.error();
   own.trace = std::move(*compiled);
-  auto status = Template::compile("$grpc_status", variables_of(line), line.place());
+  auto status = compile_text(line, "$grpc_status");
   if (!status) return status.error();
   own.grpc_status = std::move(*status);
   const Place*& traced_at = own_conf<OtelConf>(*line.block().enclosing(in_main)).traced_at;
