@@ -159,18 +159,18 @@ class Worker {
   Loop& loop_;
   Generation& generation_;
   WorkerRow& row_;
+  List<IdleClient> idle_, ending_;  // oldest first; ending: those that make room
+  bool draining_ = false;
+  bool has_successor_ = false;  // of a drain
+  bool is_drained_ = false;
   WorkerSlots* board_ = nullptr;
   unsigned index_ = 0;
   AcceptLimits limits_;
-  List<IdleClient> idle_, ending_;  // oldest first; ending: those that make room
   List<IdlePeers> idle_peers_;
   uint64_t next_complaint_ms_ = 0;  // of make_room()
   List<DrainAlert> drain_alerts_;
   size_t connections_in_use_ = 0;
   uint64_t next_number_ = 1;
-  bool draining_ = false;
-  bool has_successor_ = false;  // of a drain
-  bool is_drained_ = false;
   Resumable* drained_ = nullptr;
   BlockingPool files_;
   std::vector<std::unique_ptr<HolderBase>> states_;
