@@ -6,6 +6,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/session_vars.h"
+#include "http/conf/set_field.h"
 #include "http/forward/alpn.h"
 #include "http/forward/target.h"
 #include "http/h1/client.h"
@@ -109,8 +110,8 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
       to.literals(part.text, part.literals);
       continue;
     }
-    std::string_view value = part.field.value.evaluate(request);
-    if (value.empty() || !is_field_value(value)) continue;
+    std::string_view value = sendable_value(part.field.value.evaluate(request), request.arena());
+    if (value.empty()) continue;
     if (part.is_upgrade) upgrades = true;
     to.field(part.field.name, value);
   }
@@ -188,7 +189,7 @@ ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
       continue;
     }
     std::string_view value = header.value.literal();
-    if (value.empty() || !is_field_value(value)) continue;
+    if (value.empty()) continue;
     add_text(conf, header.name, value);
   }
   if (!conf.sends_host && conf.pass.is_set && !conf.pass.url.is_set()) {
