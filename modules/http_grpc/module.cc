@@ -223,8 +223,8 @@ constexpr auto peer_rows = join(tls_client_directives<GrpcConf, "grpc_ssl", in_h
 constexpr auto rows = join(try_directives<GrpcConf, "grpc">, peer_rows, own_rows);
 
 constexpr VariableDef variables[] = {
-    {.name = "grpc_status", .get = &status_field, .flags = variable_volatile, .engines = http_variable},
-    {.name = "grpc_message", .get = &status_field, .flags = variable_volatile, .engines = http_variable, .datum = 1},
+    {.name = "grpc_status", .get = &status_field, .flags = variable_volatile | variable_changeable, .engines = http_variable},
+    {.name = "grpc_message", .get = &status_field, .flags = variable_volatile | variable_changeable, .engines = http_variable, .datum = 1},
 };
 
 constexpr ResponseFilter filters[] = {{.stage = Stage::script, .apply = &speak_grpc, .applies = &is_wanted},

@@ -200,8 +200,8 @@ constexpr auto peer_rows = join(tls_client_directives<ProxyConf, "proxy_ssl", in
 constexpr auto rows = join(join(forward_directives<ProxyConf, "proxy">, peer_rows), own_rows);
 
 constexpr VariableDef variables[] = {
-    {.name = "proxy_host", .get = &proxy_host, .flags = variable_volatile, .engines = http_variable},
-    {.name = "proxy_port", .get = &proxy_port, .flags = variable_volatile, .engines = http_variable},
+    {.name = "proxy_host", .get = &proxy_host, .flags = variable_volatile | variable_changeable, .engines = http_variable},
+    {.name = "proxy_port", .get = &proxy_port, .flags = variable_volatile | variable_changeable, .engines = http_variable},
     {.name = "proxy_add_x_forwarded_for", .get = &add_x_forwarded_for, .engines = http_variable},
 };
 
