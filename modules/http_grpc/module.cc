@@ -69,8 +69,7 @@ ConfResult<Unit> set_pass(Line& line, GrpcConf& conf) {
   conf.pass = Pass();
   conf.pass.is_set = true;
   set_content(line, &run_grpc);
-  if (location.match == Location::Match::prefix || location.match == Location::Match::prefix_no_regex)
-    location.redirects_without_slash = location.name.ends_with('/');
+  location.redirects_without_slash = location.name.ends_with('/');
   std::string_view url = line.word(1);
   if (url.find('$') != std::string_view::npos) {
     auto compiled = compile_word(line, 1);

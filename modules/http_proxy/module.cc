@@ -92,8 +92,7 @@ ConfResult<Unit> set_pass(Line& line, ProxyConf& conf) {
   conf.pass = Pass();
   conf.pass.is_set = true;
   set_content(line, &run_proxy);
-  if (location.match == Location::Match::prefix || location.match == Location::Match::prefix_no_regex)
-    location.redirects_without_slash = location.name.ends_with('/');
+  location.redirects_without_slash = location.name.ends_with('/');
   std::string_view url = line.word(1);
   if (url.find('$') == std::string_view::npos) return set_fixed_pass(line, conf, location, url);
   auto compiled = compile_word(line, 1);
