@@ -15,6 +15,7 @@
 #include "http/request/read_body.h"
 #include "http/request/response.h"
 #include "http/request/secure.h"
+#include "http/request/unsaid_date.h"
 
 namespace fairlead::http {
 
@@ -126,6 +127,7 @@ static void redirect(Request& request, const Verdict& to) {
   response.etag = {};
   response.is_reply = false;
   response.adds_server = true;
+  UnsaidDate::forget(request);
 }
 
 static Location* find_named(Request& request, std::string_view name) {
