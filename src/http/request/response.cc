@@ -110,9 +110,9 @@ static bool settle_head(Request& request) {
     bool is_typed_reply = response.content_type.empty() && response.head.headers.has(KnownHeader::content_type);
     if (!is_typed_reply) response.content_type = response.content_type_given;
   }
-  // A type that add_header says of a 204 stays: what answers gRPC calls with one is read by its type.
+  // A type that add_header says of a 204 stays: what answers gRPC calls with one is read by its type. So does one that a peer says.
   bool had_content = response.head.status != 204;
-  if (!had_content) response.head.headers.remove(KnownHeader::content_type);
+  if (!had_content && !response.is_reply) response.head.headers.remove(KnownHeader::content_type);
   for (const ResponseFilter* filter : request.location->plan.filters) {
     if (!runs_for(request, filter->stage)) continue;
     filter->apply(request);
