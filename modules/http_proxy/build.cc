@@ -120,7 +120,8 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
     to.field("Upgrade", request.head.upgrade);
     to.field("Connection", "upgrade");
   }
-  what.asks_upgrade = upgrades;
+  // An Upgrade that the configuration alone says asks for what nobody here could use.
+  what.asks_upgrade = upgrades && request.head.headers.has(KnownHeader::upgrade);
   if (!conf.sends_host) to.field("Host", proxy.host_header);
   if (auto length = announced_length(request, conf, what)) to.field("Content-Length", *length);
   else if (what.has_body) to.field("Transfer-Encoding", "chunked");
