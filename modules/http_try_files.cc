@@ -89,7 +89,7 @@ Verdict go_on(Request& request, const TryFilesConf& own) {
   std::string_view target = own.last.evaluate(request);
   if (target.starts_with('@')) return Verdict::named(target);
   size_t mark = target.find('?');
-  if (mark == std::string_view::npos) return Verdict::redirect(target, {});
+  if (mark == std::string_view::npos) return Verdict::redirect(target, "");
   return Verdict::redirect(target.substr(0, mark), target.substr(mark + 1));
 }
 

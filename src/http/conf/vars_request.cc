@@ -32,12 +32,11 @@ constexpr uintptr_t known_datum = static_cast<uintptr_t>(Known);
 
 // Missing where it is empty, as nginx has it: a log says "-", a script gets nil.
 Value known_or_missing(std::string_view text) { return !text.empty() ? Value{text} : Value::missing(); }
+// Not there is only what never was: a rewrite may leave an empty text.
+Value unless_never_set(std::string_view text) { return text.data() ? Value{text} : Value::missing(); }
 
 // Those of a request line are missing where they are empty; those that were set so are not.
-Value get_args(Session& session, uintptr_t) {
-  std::string_view args = as_request(session).args;
-  return args.data() ? Value{args} : Value::missing();
-}
+Value get_args(Session& session, uintptr_t) { return unless_never_set(as_request(session).args); }
 void set_args(Session& session, std::string_view text, uintptr_t) {
   Request& request = as_request(session);
   request.args = text;
@@ -46,7 +45,7 @@ void set_args(Session& session, std::string_view text, uintptr_t) {
 Value get_is_args(Session& session, uintptr_t) { return Value{as_request(session).args.empty() ? "" : "?"}; }
 Value get_argument(Session& session, uintptr_t datum) { return find_argument(as_request(session).args, name_of(datum)); }
 // Missing where no request line came to its end.
-Value get_uri(Session& session, uintptr_t) { return known_or_missing(as_request(session).uri); }
+Value get_uri(Session& session, uintptr_t) { return unless_never_set(as_request(session).uri); }
 Value get_request_uri(Session& session, uintptr_t) { return known_or_missing(as_request(session).head.request_uri); }
 // The client's, also in a subrequest.
 Value get_request_method(Session& session, uintptr_t) {
@@ -59,7 +58,7 @@ Value get_request_method(Session& session, uintptr_t) {
 // Empty for HTTP/0.9, which does not name itself.
 Value get_server_protocol(Session& session, uintptr_t) {
   const RequestHead& head = as_request(session).head;
-  if (!head.protocol.empty() || head.version_major < 2) return Value{head.protocol};
+  if (!head.protocol.empty() || head.version_major < 2) return known_or_missing(head.protocol);
   return text_value(session, format("HTTP/{}.{}", head.version_major, head.version_minor));
 }
 // HTTP/2 has no such line: it is put together.
