@@ -72,7 +72,7 @@ Value get_payload(Session& session, uintptr_t) {
 constinit const std::array<VariableDef, 3> variables = {{
     {"jwt_claim_", get_named<false>, variable_volatile | variable_prefix, http_variable},
     {"jwt_header_", get_named<true>, variable_volatile | variable_prefix, http_variable},
-    {"jwt_payload", get_payload, variable_volatile, http_variable},
+    {"jwt_payload", get_payload, variable_volatile | variable_changeable, http_variable},
 }};
 
 std::string_view token_text(Request& request, const AuthJwtConf& own) {

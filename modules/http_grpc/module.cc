@@ -69,8 +69,7 @@ ConfResult<Unit> set_pass(Line& line, GrpcConf& conf) {
   conf.pass = Pass();
   conf.pass.is_set = true;
   set_content(line, &run_grpc);
-  if (location.match == Location::Match::prefix || location.match == Location::Match::prefix_no_regex)
-    location.redirects_without_slash = location.name.ends_with('/');
+  location.redirects_without_slash = location.name.ends_with('/');
   std::string_view url = line.word(1);
   if (url.find('$') != std::string_view::npos) {
     auto compiled = compile_word(line, 1);
@@ -223,8 +222,8 @@ constexpr auto peer_rows = join(tls_client_directives<GrpcConf, "grpc_ssl", in_h
 constexpr auto rows = join(try_directives<GrpcConf, "grpc">, peer_rows, own_rows);
 
 constexpr VariableDef variables[] = {
-    {.name = "grpc_status", .get = &status_field, .flags = variable_volatile, .engines = http_variable},
-    {.name = "grpc_message", .get = &status_field, .flags = variable_volatile, .engines = http_variable, .datum = 1},
+    {.name = "grpc_status", .get = &status_field, .flags = variable_volatile | variable_changeable, .engines = http_variable},
+    {.name = "grpc_message", .get = &status_field, .flags = variable_volatile | variable_changeable, .engines = http_variable, .datum = 1},
 };
 
 constexpr ResponseFilter filters[] = {{.stage = Stage::script, .apply = &speak_grpc, .applies = &is_wanted},

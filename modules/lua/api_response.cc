@@ -13,6 +13,7 @@
 #include "http/request/content_type.h"
 #include "http/request/request.h"
 #include "http/request/response.h"
+#include "http/request/unsaid_date.h"
 #include "modules/lua/api.h"
 #include "modules/lua/conf.h"
 #include "modules/lua/field_table.h"
@@ -52,6 +53,8 @@ void clear_field(Request& request, KnownHeader known, std::string_view name) {
     case KnownHeader::last_modified: response.last_modified = -1; break;
     case KnownHeader::etag: response.etag = {}; break;
     case KnownHeader::accept_ranges: response.allow_ranges = false; break;
+    case KnownHeader::server: response.adds_server = false; break;
+    case KnownHeader::date: request.slot<http::UnsaidDate>().is_unsaid = true; break;
     default: break;
   }
   response.head.headers.remove(known, name);

@@ -186,7 +186,6 @@ bool is_set(const Block& block) { return conf<LuaConf>(block).*Member != nullptr
 
 Verdict run_log(Request& request) {
   if (http::is_given_up(request)) return Verdict::next();
-  http::While doing(request, "logging request");
   Scope scope(vm_of(request), Hook::log, &request, request.logger);
   run_plain(scope, *conf<LuaConf>(request).log);
   return Verdict::next();

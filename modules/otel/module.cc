@@ -191,10 +191,10 @@ constexpr auto rows = join(exporter_rows, own_rows);
 
 // Volatile: what the location decides may come after the first use.
 constexpr VariableDef variables[] = {
-    {"trace_id", get_trace_id, variable_volatile, http_variable},
-    {"span_id", get_span_id, 0, http_variable},
-    {"parent_span_id", get_parent_id, variable_volatile, http_variable},
-    {"trace_sampled", get_sampled, variable_volatile, http_variable},
+    {"trace_id", get_trace_id, variable_volatile | variable_changeable, http_variable},
+    {"span_id", get_span_id, variable_changeable, http_variable},
+    {"parent_span_id", get_parent_id, variable_volatile | variable_changeable, http_variable},
+    {"trace_sampled", get_sampled, variable_volatile | variable_changeable, http_variable},
     {"otel_trace_id", get_trace_id, variable_volatile, http_variable},
     {"otel_span_id", get_span_id, 0, http_variable},
     {"otel_parent_id", get_parent_id, variable_volatile, http_variable},

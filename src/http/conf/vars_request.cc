@@ -33,12 +33,11 @@ constexpr uintptr_t known_datum = static_cast<uintptr_t>(Known);
 
 // Missing where it is empty, as nginx has it: a log says "-", a script gets nil.
 Value known_or_missing(std::string_view text) { return !text.empty() ? Value{text} : Value::missing(); }
+// Not there is only what never was: a rewrite may leave an empty text.
+Value unless_never_set(std::string_view text) { return text.data() ? Value{text} : Value::missing(); }
 
 // Those of a request line are missing where they are empty; those that were set so are not.
-Value get_args(Session& session, uintptr_t) {
-  std::string_view args = as_request(session).args;
-  return args.data() ? Value{args} : Value::missing();
-}
+Value get_args(Session& session, uintptr_t) { return unless_never_set(as_request(session).args); }
 void set_args(Session& session, std::string_view text, uintptr_t) {
   Request& request = as_request(session);
   request.args = text;
@@ -47,7 +46,7 @@ void set_args(Session& session, std::string_view text, uintptr_t) {
 Value get_is_args(Session& session, uintptr_t) { return Value{as_request(session).args.empty() ? "" : "?"}; }
 Value get_argument(Session& session, uintptr_t datum) { return find_argument(as_request(session).args, name_of(datum)); }
 // Missing where no request line came to its end.
-Value get_uri(Session& session, uintptr_t) { return known_or_missing(as_request(session).uri); }
+Value get_uri(Session& session, uintptr_t) { return unless_never_set(as_request(session).uri); }
 Value get_request_uri(Session& session, uintptr_t) { return known_or_missing(as_request(session).head.request_uri); }
 // The client's, also in a subrequest.
 Value get_request_method(Session& session, uintptr_t) {
@@ -60,7 +59,7 @@ Value get_request_method(Session& session, uintptr_t) {
 // Empty for HTTP/0.9, which does not name itself.
 Value get_server_protocol(Session& session, uintptr_t) {
   const RequestHead& head = as_request(session).head;
-  if (!head.protocol.empty() || head.version_major < 2) return Value{head.protocol};
+  if (!head.protocol.empty() || head.version_major < 2) return known_or_missing(head.protocol);
   return text_value(session, format("HTTP/{}.{}", head.version_major, head.version_minor));
 }
 // HTTP/2 has no such line: it is put together.
@@ -284,8 +283,8 @@ constexpr VariableDef request_variables[] = {
     {"request_filename", get_request_filename, variable_volatile, http_variable},
     {"content_length", get_content_length, variable_volatile, http_variable},
     {"content_type", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::content_type>},
-    {"http_content_length", get_framing_field, variable_volatile, http_variable, nullptr, known_datum<KnownHeader::content_length>},
-    {"http_transfer_encoding", get_framing_field, variable_volatile, http_variable, nullptr, known_datum<KnownHeader::transfer_encoding>},
+    {"http_content_length", get_framing_field, settable, http_variable, nullptr, known_datum<KnownHeader::content_length>},
+    {"http_transfer_encoding", get_framing_field, settable, http_variable, nullptr, known_datum<KnownHeader::transfer_encoding>},
     {"http_host", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::host>},
     {"http_user_agent", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::user_agent>},
     {"http_referer", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::referer>},
@@ -301,7 +300,7 @@ constexpr VariableDef request_variables[] = {
     {"sent_http_content_type", get_sent_content_type, variable_volatile, http_variable},
     {"sent_http_content_length", get_sent_content_length, variable_volatile, http_variable},
     {"sent_http_last_modified", get_sent_last_modified, variable_volatile, http_variable},
-    {"sent_http_etag", get_sent_etag, variable_volatile, http_variable},
+    {"sent_http_etag", get_sent_etag, settable, http_variable},
     {"sent_http_connection", get_sent_connection, variable_volatile, http_variable},
     {"sent_http_keep_alive", get_sent_keep_alive, variable_volatile, http_variable},
     {"sent_http_transfer_encoding", get_sent_transfer_encoding, variable_volatile, http_variable},

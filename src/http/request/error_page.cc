@@ -45,7 +45,8 @@ std::optional<Verdict> take_error_page(Request& request, unsigned status) {
       request.method_text = "GET";
     }
     size_t mark = uri.find('?');
-    if (mark == std::string_view::npos) return Verdict::redirect(request.arena(), uri, {});
+    if (mark == std::string_view::npos)
+      return Verdict::redirect(request.arena(), uri, page->uri.is_literal() ? std::string_view() : "");
     return Verdict::redirect(request.arena(), uri.substr(0, mark), uri.substr(mark + 1));
   }
   set_location(request, uri);

@@ -321,6 +321,7 @@ bool try_phases(Request& request, Location* named, Verdict& verdict, Task<Verdic
 
 void run_log_phase(Request& request) {
   if (!request.location) return;
+  While at(request, "logging request");
   for (const PhaseEntry* entry : entries_of(request, Phase::log)) entry->check(request);
 }
 
