@@ -3,10 +3,6 @@
 //
 // Lua: OpenResty's hooks and API on LuaJIT. This file: the directives, and the life of the machine: made when a configuration is ready,
 // entered by each worker. README.md says what of the API is there.
-#include <sys/resource.h>
-
-#include <algorithm>
-
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/block.h"
@@ -21,6 +17,7 @@
 #include "modules/lua/captured_log.h"
 #include "modules/lua/hooks.h"
 #include "modules/lua/machine.h"
+#include "modules/lua/process_stack.h"
 #include "modules/lua/shared_dict.h"
 #include "modules/lua/thread_machine.h"
 #include "modules/lua/timers.h"
@@ -249,16 +246,6 @@ ConfResult<Unit> make_machine(Generation& generation) {
 }
 
 Vm* machine_of(Worker& worker) { return conf<LuaConf>(worker.generation().root()).vm; }
-
-// A C function that calls a function of Lua (string.gsub) takes some 9 KB of the process's stack, and Lua's own stack, whose end is an
-// error, has room for 6000 of them in each other: more than the usual 8 MB. The stack grows as it is used, up to the limit of that moment.
-void raise_stack_limit() {
-  constexpr rlim_t wanted_bytes = 64 << 20;
-  rlimit limit;
-  if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= wanted_bytes) return;
-  limit.rlim_cur = std::min(wanted_bytes, limit.rlim_max);
-  setrlimit(RLIMIT_STACK, &limit);
-}
 
 class InitWorkerContext final : public LogContext {
  public:

@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "modules/lua/api.h"
+#include "modules/lua/process_stack.h"
 #include "modules/lua/regex_cache.h"
 
 namespace fairlead::lua {
@@ -50,6 +51,7 @@ template <Vm::Api api>
 int Vm::open_protected(lua_State* L) {
   Vm& vm = *static_cast<Vm*>(lua_touserdata(L, 1));
   luaL_openlibs(L);
+  guard_stack(L);
   if (!vm.conf_.jit) luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
   vm.set_paths();
   if (api == Api::whole) open_api(L, vm);
