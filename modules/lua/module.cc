@@ -111,7 +111,8 @@ constexpr Directive rows[] = {
     custom<set_balancer_keepalive, LuaConf>("balancer_keepalive", in_upstream, words(1),
                                             "Idle connections kept per worker for peers that balancer_by_lua names.")
         .takes("number"),
-    FL_HOOK(proxy_ssl_certificate, in_location, "Lua run when a peer of proxy_pass asks for a certificate; it may choose one."),
+    FL_HOOK(proxy_ssl_certificate, in_location,
+            "Lua run when a peer of proxy_pass asks for a certificate; it may choose one, for this request alone."),
     FL_HOOK(proxy_ssl_verify, in_location, "Lua run when the certificate of a peer of proxy_pass was verified; it has the last word."),
     slot<LuaConf, &LuaConf::skip_default_verify>("lua_upstream_skip_openssl_default_verify", in_location,
                                                  "The chain of a peer counts as good until proxy_ssl_verify_by_lua says otherwise."),

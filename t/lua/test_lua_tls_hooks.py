@@ -300,6 +300,73 @@ def test_a_script_verifies_a_peer(server, upstream, authority, script, directive
     assert get(s.port, "/").status == status
 
 
+IDENTITIES = r"""
+events {}
+http {
+    init_by_lua_block {
+        ssl, peer = require "ngx.ssl", require "ngx.ssl.proxysslcert"
+        function read(name) local f = assert(io.open("%%CERTS%%/" .. name)) local text = f:read("*a") f:close() return text end
+        function show(name)
+            assert(peer.set_cert(ssl.parse_pem_cert(read(name .. ".pem"))))
+            assert(peer.set_priv_key(ssl.parse_pem_priv_key(read(name .. ".key"))))
+        end
+    }
+    upstream one { server 127.0.0.1:%%PORT_1%%; keepalive 4; }
+    upstream both { server 127.0.0.1:%%PORT_1%%; server 127.0.0.1:%%PORT_2%%; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        proxy_ssl_protocols %%VERSION%%;
+        proxy_set_header Connection "";
+        proxy_http_version 1.1;
+        add_header X-Tries $upstream_status;
+        location / {
+            proxy_pass https://one;
+            proxy_ssl_certificate_by_lua_block {
+                local as = ngx.var.arg_as
+                if as == "nobody" then return ngx.exit(ngx.ERROR) end
+                show(as)
+            }
+        }
+        location /next {
+            proxy_pass https://both;
+            proxy_ssl_certificate_by_lua_block {
+                if ngx.var.upstream_addr == "127.0.0.1:%%PORT_1%%" then return ngx.exit(ngx.ERROR) end
+                show("b")
+            }
+        }
+    }
+    server {
+        listen 127.0.0.1:%%PORT_1%% ssl;
+        listen 127.0.0.1:%%PORT_2%% ssl;
+        ssl_certificate %%CERTS%%/default.pem;
+        ssl_certificate_key %%CERTS%%/default.key;
+        ssl_verify_client optional_no_ca;
+        ssl_session_cache shared:sessions:1m;
+        location / { return 200 "$ssl_client_s_dn $ssl_session_reused"; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_what_was_chosen_for_one_request_is_for_no_other(server, authority, version):
+    authority.leaf("c.test", file="c", client=True)
+    s = server(IDENTITIES, CERTS=authority.folder, VERSION=version)
+    for name in ("c", "b", "c"):
+        assert get(s.port, f"/?as={name}").text == f"CN={name}.test ."
+    refused = get(s.port, "/?as=nobody")
+    assert (refused.status, refused.header("X-Tries")) == (502, None)
+    s.wait_for_log("the handshake was refused while SSL handshaking to upstream")
+    assert get(s.port, "/?as=b").text == "CN=b.test ."
+
+
+def test_a_refusal_is_a_failure_of_that_try(server, authority):
+    s = server(IDENTITIES, CERTS=authority.folder, VERSION="TLSv1.3")
+    for _ in range(2):
+        assert get(s.port, "/next").text == "CN=b.test ."
+    assert "the handshake was refused" in s.log()
+
+
 CACHE_OFF = r"""
 events {}
 http {
