@@ -107,7 +107,7 @@ constexpr Directive rows[] = {
     FL_HOOK(ssl_client_hello, in_http | in_server, "Lua run when a client hello was read, before anything of it counts."),
     FL_HOOK(ssl_certificate, in_http | in_server, "Lua run before a certificate is shown to a client; it may choose another."),
     FL_HOOK(ssl_session_fetch, in_http, "Lua run when a client wants to resume a session (TLS 1.2): it may give it."),
-    FL_HOOK(ssl_session_store, in_http, "Lua run when a session was made with a client, to keep it."),
+    FL_HOOK(ssl_session_store, in_http, "Lua run when a session was made with a client (TLS 1.2), to keep it."),
     custom<set_balancer_keepalive, LuaConf>("balancer_keepalive", in_upstream, words(1),
                                             "Idle connections kept per worker for peers that balancer_by_lua names.")
         .takes("number"),

@@ -106,6 +106,13 @@ def test_a_script_that_fails_ends_the_handshake(server, authority, script, line)
     s.wait_for_log(line)
 
 
+@pytest.mark.parametrize("hook", ["ssl_client_hello", "ssl_certificate"])
+@pytest.mark.parametrize("code", ["ngx.OK", "200"])
+def test_a_script_that_exits_well_lets_the_handshake_go_on(server, authority, hook, code):
+    s = start(server, authority, hook + "_by_lua_block { ngx.sleep(0.001) ngx.exit(" + code + ") }")
+    assert visit(s, authority)[1] == "1\n"
+
+
 def test_what_a_client_hello_says(server, authority):
     s = start(server, authority, """
         ssl_client_hello_by_lua_block {
@@ -159,6 +166,33 @@ def test_sessions_are_kept_by_scripts(server, authority):
     assert visit(s, authority, context=context, session=session)[3]
     s.reload()
     assert visit(s, authority, context=context, session=session)[3]
+
+
+def test_sessions_of_tls_1_3_are_no_business_of_scripts(server, authority):
+    """They are named in tickets alone. Which version is spoken, the server that the client names says."""
+    s = start(server, authority, "ssl_protocols TLSv1.2 TLSv1.3;", """
+        ssl_session_store_by_lua_block { ngx.log(ngx.NOTICE, "stored ", require "ngx.ssl".get_tls1_version_str()) }
+        ssl_session_fetch_by_lua_block { ngx.log(ngx.NOTICE, "fetched") }
+        server { listen 127.0.0.1:%%PORT_0%% ssl; server_name b.test; ssl_session_tickets off; ssl_protocols TLSv1.2; return 200 old; }
+        server { listen 127.0.0.1:%%PORT_1%% ssl default_server; server_name b.test; ssl_session_tickets off; return 200 new; }
+    """)
+    context = authority.client_context()
+    for port in s.ports[:2]:
+        kept = None
+        for _ in range(2):
+            client = Client(port)
+            secure = context.wrap_socket(client.socket, server_hostname="a.test", session=kept)
+            client.socket = client.reader.socket = secure
+            client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+            assert client.read_reply().status == 200
+            kept = secure.session
+    context.check_hostname = False
+    client = Client(s.port, tls=context, server_name="b.test")
+    assert client.socket.version() == "TLSv1.2"
+    assert client.send("GET / HTTP/1.1\r\nHost: b.test\r\n\r\n").read_reply().body == b"old"
+    s.wait_for_log("stored TLSv1.2")
+    assert "stored TLSv1.3" not in s.log()
+    assert s.log().count("fetched") == 1  # OpenSSL's client offers TLS 1.3 with a session id, which here might be one
 
 
 STORED = """
