@@ -105,7 +105,10 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
 Verdict after_raw(Request& request, const Ending& ending) {
   bool is_good_exit = ending.kind == Ending::Kind::exited && ending.code >= 0 && !is_terminal_exit(ending.code);
   bool is_good = is_good_exit || ending.kind == Ending::Kind::returned;
-  if (!is_good) request.exchange.abandon();
+  if (is_good) return Verdict::done();
+  uint16_t& status = request.response.head.status;  // for the log
+  if (status == 0 && ending.kind == Ending::Kind::exited && ending.code > 0) status = static_cast<uint16_t>(ending.code);
+  request.exchange.abandon();
   return Verdict::done();
 }
 
