@@ -279,12 +279,14 @@ bool run_plain(Scope& scope, const Script& script, int results) {
   lua_State* L = scope.vm.main();
   Vm::Loaded loaded = scope.vm.push_script(L, script, scope.request);
   if (loaded != Vm::Loaded::ok) {
-    scope.logger.error("{}", scope.vm.text);
+    if (scope.request) scope.logger.error("{}", scope.vm.text);
+    else scope.logger.error("{} error: {}", directive_name(scope.hook), scope.vm.text);
     return false;
   }
   bool good = scope.vm.call(L, 0, results);
   if (good) return true;
-  scope.logger.error("failed to run {}: {}", hook_name(scope.hook), lua_tostring(L, -1));
+  if (scope.request) scope.logger.error("failed to run {}: {}", hook_name(scope.hook), lua_tostring(L, -1));
+  else scope.logger.error("{} error: {}", directive_name(scope.hook), lua_tostring(L, -1));
   lua_pop(L, 1);
   return false;
 }

@@ -112,6 +112,7 @@ static int load_text(lua_State* L, const Script& script) {
   return luaL_loadbuffer(L, script.code.data(), script.code.size(), std::string(script.chunk_name).c_str());
 }
 
+// Without a session the text is the bare reason: such a hook says whose it is.
 Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session) {
   bool reads_anew = script.is_file && (!script.path.is_literal() || (session && !fairlead::conf<LuaConf>(*session).code_cache));
   bool caches = caching_ == Caching::on && !reads_anew;
@@ -127,7 +128,8 @@ Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session)
     struct stat found;
     int problem = stat(path.c_str(), &found) != 0 ? errno : S_ISDIR(found.st_mode) ? EISDIR : S_ISREG(found.st_mode) ? 0 : EINVAL;
     if (problem) {
-      text = format("failed to load external Lua file \"{}\": cannot open {}: {}", path, path, std::strerror(problem));
+      text = format("cannot open {}: {}", path, std::strerror(problem));
+      if (session) text = format("failed to load external Lua file \"{}\": {}", path, text);
       return Loaded::missing;
     }
     failed = luaL_loadfile(L, path.c_str());
@@ -135,7 +137,8 @@ Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session)
     failed = load_text(L, script);
   }
   if (failed) {
-    text = format("failed to load {} Lua code: {}", script.is_file ? "external" : "inlined", lua_tostring(L, -1));
+    text = lua_tostring(L, -1);
+    if (session) text = format("failed to load {} Lua code: {}", script.is_file ? "external" : "inlined", text);
     lua_pop(L, 1);
     return Loaded::failed;
   }

@@ -401,6 +401,22 @@ def test_a_refusal_is_a_failure_of_that_try(server, authority):
     assert "the handshake was refused" in s.log()
 
 
+PEER_VERSION = """proxy_ssl_certificate_by_lua_block { ngx.ctx.seen = require "ngx.proxyssl".get_tls1_version_str() }
+    proxy_ssl_verify_by_lua_block { ngx.ctx.verified = require "ngx.proxyssl".get_tls1_version() }
+    header_filter_by_lua_block {
+        local _, elsewhere = require "ngx.proxyssl".get_tls1_version()
+        ngx.header.seen = tostring(ngx.ctx.seen) .. " " .. tostring(ngx.ctx.verified) .. " " .. elsewhere
+    }"""
+
+
+def test_the_version_spoken_with_a_peer(server, upstream, authority):
+    context = authority.server_context(authority.leaf("a.test"), client_ca=True)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    u = upstream(up.serve(lambda r: up.reply(content=b"ok")), tls=context)
+    s = server(PEER_CONF.replace("HOOKS", PEER_VERSION), CERTS=authority.folder, UP=u.port)
+    assert get(s.port, "/").header("seen") == "TLSv1.3 772 bad request"
+
+
 CACHE_OFF = r"""
 events {}
 http {
