@@ -12,21 +12,27 @@
 namespace fairlead::lua {
 namespace {
 
+constexpr rlim_t wanted_bytes = 64 << 20;
+
 // What calls through table.sort, load and the like take of it before Lua's own stack ends.
 constexpr size_t kept_bytes_max = 8 << 20;
 
 // Below this address there is no room; 0: not known yet.
 thread_local uintptr_t lowest = 0;
 
+// Without /proc nobody knows the stack of the first thread: then it counts as beginning here.
 uintptr_t find_lowest() {
-  auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  constexpr size_t assumed_bytes = 256 << 10;
-  pthread_attr_t attributes;
-  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return here - assumed_bytes;
   void* end = nullptr;
   size_t bytes = 0;
-  pthread_attr_getstack(&attributes, &end, &bytes);
-  pthread_attr_destroy(&attributes);
+  pthread_attr_t attributes;
+  rlimit limit;
+  if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+    pthread_attr_getstack(&attributes, &end, &bytes);
+    pthread_attr_destroy(&attributes);
+  } else if (getrlimit(RLIMIT_STACK, &limit) == 0) {
+    bytes = std::min(limit.rlim_cur, wanted_bytes);
+    end = static_cast<char*>(__builtin_frame_address(0)) - bytes;
+  }
   return reinterpret_cast<uintptr_t>(end) + std::min(kept_bytes_max, bytes / 2);
 }
 
@@ -41,7 +47,6 @@ int gsub(lua_State* L) {
 }  // namespace
 
 void raise_stack_limit() {
-  constexpr rlim_t wanted_bytes = 64 << 20;
   rlimit limit;
   lowest = 0;
   if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= wanted_bytes) return;
