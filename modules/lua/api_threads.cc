@@ -11,6 +11,7 @@
 #include "event/loop/sync.h"
 #include "event/worker.h"
 #include "modules/lua/api.h"
+#include "modules/lua/process_stack.h"
 #include "modules/lua/run.h"
 
 namespace fairlead::lua {
@@ -66,7 +67,7 @@ int push_no_resume(lua_State* L, const char* why) {
 
 int resume_by_lua(lua_State* L, lua_State* other, int arguments) {
   if (!is_suspended(L)) return push_no_resume(L, "cannot resume dead coroutine");
-  if (plain_nesting >= plain_nesting_max) return push_no_resume(L, "C stack overflow");
+  if (plain_nesting >= plain_nesting_max || !has_stack_room()) return push_no_resume(L, "C stack overflow");
   lua_xmove(L, other, arguments);
   ++plain_nesting;
   int status = lua_resume(other, arguments);

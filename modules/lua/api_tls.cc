@@ -331,6 +331,12 @@ int get_tls1_version(lua_State* L) {
   return 1;
 }
 
+// Of the handshake with a peer, in its hooks.
+int get_peer_tls1_version(lua_State* L) {
+  constexpr HookSet peer_hooks(Hook::proxy_ssl_certificate, Hook::proxy_ssl_verify);
+  return peer_hooks.has(Scope::current().hook) ? get_tls1_version(L) : push_no_ssl(L);
+}
+
 using Random = size_t (*)(const SSL*, unsigned char*, size_t);
 int push_random(lua_State* L, Random read) {
   SSL* ssl = current_ssl(L);
@@ -403,6 +409,7 @@ constexpr luaL_Reg functions[] = {
     {"raw_server_addr", raw_server_addr},
     {"raw_client_addr", raw_client_addr},
     {"get_tls1_version", get_tls1_version},
+    {"get_peer_tls1_version", get_peer_tls1_version},
     {"get_client_random", get_client_random},
     {"get_server_random", get_server_random},
     {"get_shared_ssl_ciphers", get_shared_ssl_ciphers},

@@ -107,12 +107,11 @@ Wait wait_datagram(SocketRef socket, size_t bytes_max, Run& run, lua_State* L) {
 
 int receive(lua_State* L) {
   UdpSocket& socket = check_socket<UdpSocket>(L);
-  lua_Integer bytes = luaL_optinteger(L, 2, UdpSocket::datagram_bytes_max);
+  lua_Integer bytes = luaL_optinteger(L, 2, 0);
   Run& run = waiting_run(L);
-  if (bytes < 1) return luaL_argerror(L, 2, "bad size");
   if (!socket.is_open()) return refuse_closed(L, run, "attempt to receive data on a closed socket");
   if (socket.is_busy) return push_failure(L, "socket busy");
-  size_t most = std::min(static_cast<size_t>(bytes), UdpSocket::datagram_bytes_max);
+  size_t most = bytes < 1 ? UdpSocket::datagram_bytes : std::min(static_cast<size_t>(bytes), UdpSocket::datagram_bytes_max);
   return run.wait_for(L, [&] { return wait_datagram(socket.shared_from_this(), most, run, L); });
 }
 

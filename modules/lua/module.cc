@@ -3,10 +3,6 @@
 //
 // Lua: OpenResty's hooks and API on LuaJIT. This file: the directives, and the life of the machine: made when a configuration is ready,
 // entered by each worker. README.md says what of the API is there.
-#include <sys/resource.h>
-
-#include <algorithm>
-
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/block.h"
@@ -22,6 +18,7 @@
 #include "modules/lua/captured_log.h"
 #include "modules/lua/hooks.h"
 #include "modules/lua/machine.h"
+#include "modules/lua/process_stack.h"
 #include "modules/lua/shared_dict.h"
 #include "modules/lua/thread_machine.h"
 #include "modules/lua/timers.h"
@@ -117,11 +114,12 @@ constexpr Directive rows[] = {
     FL_HOOK(ssl_client_hello, in_http | in_server, "Lua run when a client hello was read, before anything of it counts."),
     FL_HOOK(ssl_certificate, in_http | in_server, "Lua run before a certificate is shown to a client; it may choose another."),
     FL_HOOK(ssl_session_fetch, in_http, "Lua run when a client wants to resume a session (TLS 1.2): it may give it."),
-    FL_HOOK(ssl_session_store, in_http, "Lua run when a session was made with a client, to keep it."),
+    FL_HOOK(ssl_session_store, in_http, "Lua run when a session was made with a client (TLS 1.2), to keep it."),
     custom<set_balancer_keepalive, LuaConf>("balancer_keepalive", in_upstream, words(1),
                                             "Idle connections kept per worker for peers that balancer_by_lua names.")
         .takes("number"),
-    FL_HOOK(proxy_ssl_certificate, in_location, "Lua run when a peer of proxy_pass asks for a certificate; it may choose one."),
+    FL_HOOK(proxy_ssl_certificate, in_location,
+            "Lua run when a peer of proxy_pass asks for a certificate; it may choose one, for this request alone."),
     FL_HOOK(proxy_ssl_verify, in_location, "Lua run when the certificate of a peer of proxy_pass was verified; it has the last word."),
     slot<LuaConf, &LuaConf::skip_default_verify>("lua_upstream_skip_openssl_default_verify", in_location,
                                                  "The chain of a peer counts as good until proxy_ssl_verify_by_lua says otherwise."),
@@ -272,16 +270,6 @@ ConfResult<Unit> make_machine(Generation& generation) {
 }
 
 Vm* machine_of(Worker& worker) { return conf<LuaConf>(worker.generation().root()).vm; }
-
-// A C function that calls a function of Lua (string.gsub) takes some 9 KB of the process's stack, and Lua's own stack, whose end is an
-// error, has room for 6000 of them in each other: more than the usual 8 MB. The stack grows as it is used, up to the limit of that moment.
-void raise_stack_limit() {
-  constexpr rlim_t wanted_bytes = 64 << 20;
-  rlimit limit;
-  if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= wanted_bytes) return;
-  limit.rlim_cur = std::min(wanted_bytes, limit.rlim_max);
-  setrlimit(RLIMIT_STACK, &limit);
-}
 
 class InitWorkerContext final : public LogContext {
  public:

@@ -176,12 +176,11 @@ int add_any(lua_State* L, bool repeats) {
   double delay = luaL_checknumber(L, 1);
   if (repeats && delay == 0) return luaL_error(L, "delay cannot be zero");
   luaL_argcheck(L, lua_isfunction(L, 2) && !lua_iscfunction(L, 2), 2, "Lua function expected");
-  if (repeats && !(delay > 0)) return luaL_error(L, "bad delay");
-  if (delay < 0) return luaL_argerror(L, 1, "delay cannot be negative");
   Timers& timers = timers_of(L);
   if (timers.are_over()) return luaL_error(L, "API disabled in the context of %s", hook_name(Scope::current().hook));
-  auto ms = static_cast<uint64_t>(std::llround(std::fmin(delay, 1e12) * 1000));
-  if (delay > 0 && ms == 0) ms = 1;
+  // A time that is past is now; what repeats lets others have their turn.
+  auto ms = static_cast<uint64_t>(std::llround(std::fmax(0, std::fmin(delay, 1e12)) * 1000));
+  if (ms == 0 && (repeats || delay > 0)) ms = 1;
   const char* wrong = timers.add(L, lua_gettop(L) - 2, ms, repeats);
   if (wrong) return push_failure(L, wrong);
   lua_pushinteger(L, 1);

@@ -27,6 +27,16 @@ http {
             ngx.log(ngx.NOTICE, "to its end") end)
             ngx.say("armed")
         } }
+        location /past { content_by_lua_block {
+            local s, times = require("ngx.semaphore").new(), 0
+            assert(ngx.timer.at(-5, function(premature) assert(not premature) s:post() end)) ngx.print(s:wait(5))
+            assert(ngx.timer.every(-1, function() times = times + 1 if times == 3 then s:post() end end)) ngx.print(s:wait(5))
+        } }
+        location /flushed { content_by_lua_block {
+            local good, why
+            repeat ngx.print(("x"):rep(100000)) good, why = ngx.flush(true) until not good
+            ngx.log(ngx.NOTICE, "flushed: ", why)
+        } }
         location /many { content_by_lua_block {
             local n, err = 0
             repeat local ok ok, err = ngx.timer.at(0, function() ngx.sleep(0.1) end) if ok then n = n + 1 end until not ok or n > 20
@@ -168,3 +178,16 @@ http {
     assert get(s.port, "/").text == "first kept nil nil first kept\n"
     s.reload((text % "second").replace("FAIL", ""))
     assert get(s.port, "/").text == "second kept nil nil second kept\n"
+
+
+def test_a_timer_in_the_past_runs_at_once(server):
+    s = server(CONF.replace("VERSION", "one"))
+    assert get(s.port, "/past").body == b"truetrue"
+
+
+def test_a_flush_says_that_nobody_takes_it(server):
+    s = server(CONF.replace("VERSION", "one"))
+    client = Client(s.port).send("GET /flushed HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.reader.until(b"x")
+    client.reset()
+    s.wait_for_log("flushed: nginx output filter error")

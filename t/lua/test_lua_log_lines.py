@@ -3,6 +3,7 @@
 """What the error log says of scripts: what was being done, the level that is always written, scripts that do not compile, timers."""
 
 import re
+import signal
 
 import pytest
 
@@ -97,6 +98,17 @@ def test_scripts_that_do_not_compile(server):
     s = server(CONF, UP=1, NOBODY=1)
     assert get(s.port, "/set").status == 500
     s.wait_for_log(r"\*\d+ failed to load inlined Lua code: set_by_lua\(\w+\.conf:\d+\):1: ")
+
+
+@pytest.mark.parametrize("script, reason", [("error('no luck')", "no luck"), ("x = = 1", "unexpected symbol")])
+def test_scripts_of_workers_that_fail(server, script, reason):
+    hooks = ("init_worker_by_lua", "exit_worker_by_lua")
+    line = r"%s\(\w+\.conf:\d+\):1: " + reason
+    s = server("events {}\nhttp { " + "".join(f"{hook}_block {{ {script} }}\n" for hook in hooks) + "}", allow_log=hooks)
+    s.wait_for_log(r"\[error\] .*init_worker_by_lua error: " + line % "init_worker_by_lua")
+    s.signal(signal.SIGQUIT)
+    s.wait()
+    s.wait_for_log(r"\[error\] .*exit_worker_by_lua error: " + line % "exit_worker_by_lua")
 
 
 def test_timers(server):

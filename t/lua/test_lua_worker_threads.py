@@ -54,6 +54,10 @@ return {
     end,
     spin = function() jit.off() jit.flush() while true do pcall(function() while true do end end) end end,
     compiled = function(path) io.open(path, "w"):close() local i = 0 while true do i = i + 1 end end,
+    overflow = function()
+        local function f(s) return s:gsub(".", f) end
+        return select(2, pcall(f, "x"))
+    end,
     pause = function(path) local f = io.open(path) f:read("*a") f:close() return "read" end,
 }
 """
@@ -109,6 +113,11 @@ def test_dictionaries_are_shared_with_threads(server):
         end
         ngx.thread.wait(a) ngx.thread.wait(b) ngx.say(d:get("n") - n)""")
     assert text == "200000\n"
+
+
+def test_calls_in_each_other_end_with_an_error(server):
+    """The stack of a thread is smaller than that of Lua, as it takes C functions."""
+    assert run(server, 'ngx.say(ngx.run_worker_thread("small", "work", "overflow"))') == "truestack overflow\n"
 
 
 def test_failures(server):

@@ -35,10 +35,6 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
     *alert = SSL_AD_INTERNAL_ERROR;  // as for a certificate that is refused
     return SSL_CLIENT_HELLO_ERROR;
   }
-  if (accept.asks_about_hello() && !tls.hello_is_answered) {
-    tls.question = TlsTransport::Question::hello;
-    return SSL_CLIENT_HELLO_RETRY;
-  }
   const unsigned char* bytes = nullptr;
   size_t count = 0;
   char room[server_name_bytes_max];
@@ -48,6 +44,10 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
     if (sent) name = normalised_name(*sent, room);
   }
   const TlsServer* server = accept.choose(name);
+  if (accept.asks_about_hello() && !tls.hello_is_answered) {
+    tls.question = TlsTransport::Question::hello;
+    return SSL_CLIENT_HELLO_RETRY;
+  }
   if (!server || server->conf().reject_handshake) {
     *alert = SSL_AD_UNRECOGNIZED_NAME;
     tls.is_rejected = true;

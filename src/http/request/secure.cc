@@ -10,6 +10,7 @@
 #include "http/request/sink.h"
 #include "http/request/client_facts.h"
 #include "http/request/request.h"
+#include "event/tls/client_hello.h"
 #include "event/tls/handshake.h"
 #include "event/tls/peer.h"
 #include "event/tls/revocation.h"
@@ -121,12 +122,13 @@ class ConnectionRequest {
   Request request_;
 };
 
-// A session's identity that may be looked up: TLS 1.3 sends one, too, that means nothing (RFC 8446 section 4.1.2).
-bool names_session(SSL& ssl) {
+// A session's identity that may be looked up: in TLS 1.3, which is spoken where both can, it means nothing (RFC 8446 section 4.1.2).
+bool names_session(SSL& ssl, Flags<TlsProtocol> spoken) {
   const unsigned char* bytes = nullptr;
   if (SSL_client_hello_get0_session_id(&ssl, &bytes) == 0) return false;
-  size_t extension_bytes = 0;
-  return SSL_client_hello_get0_ext(&ssl, TLSEXT_TYPE_psk, &bytes, &extension_bytes) == 0;
+  size_t count = 0;
+  if (!spoken.has(TlsProtocol::tls1_3) || SSL_client_hello_get0_ext(&ssl, TLSEXT_TYPE_supported_versions, &bytes, &count) == 0) return true;
+  return !offers_version({reinterpret_cast<const char*>(bytes), count}, TLS1_3_VERSION);
 }
 
 }  // namespace
@@ -149,7 +151,8 @@ Task<bool> SecureClient::answer_hello(SSL& ssl) {
   ConnectionRequest own(*client_, facts_, *facts_.listen.hosts.default_server);
   TlsHandshake handshake(ssl);
   bool good = co_await run_tls_hooks(TlsPoint::client_hello, own.request(), handshake);
-  if (good && names_session(ssl)) good = co_await run_tls_hooks(TlsPoint::session_fetch, own.request(), handshake);
+  Flags<TlsProtocol> spoken = handshake.protocols ? Flags<TlsProtocol>{handshake.protocols} : shown().conf().protocols;
+  if (good && names_session(ssl, spoken)) good = co_await run_tls_hooks(TlsPoint::session_fetch, own.request(), handshake);
   protocols_ = handshake.protocols;
   found_session_ = std::move(handshake.found);
   co_return good;
