@@ -52,10 +52,6 @@ struct EnumWords<http::grpc::NextPeer> {
 }  // namespace fairlead
 
 namespace fairlead::http::grpc {
-namespace {
-
-}  // namespace
-
 bool GrpcConf::lists_grpc_status() const {
   constexpr Next all[] = {Next::grpc_cancelled, Next::grpc_deadline, Next::grpc_resource_exhausted, Next::grpc_internal,
                           Next::grpc_unavailable};
@@ -156,9 +152,7 @@ void speak_grpc(Request& request) {
   unsigned status = response.status();
   bool late = request.fail_reason == "DT";
   Code code = late ? Code::deadline_exceeded : code_of_status(status);
-  std::string_view line = status_line(status);
   std::string_view text = response.is_error_page ? std::string_view() : short_text(response, request.arena());
-  std::string_view phrase = line.size() > 15 ? line.substr(13, line.size() - 15) : std::string_view();  // behind "HTTP/1.1 502 "
   request.error_status = 0;
   response.head.status = 200;
   response.head.reason = {};
@@ -166,7 +160,7 @@ void speak_grpc(Request& request) {
   response.head.headers.remove(KnownHeader::content_type);
   response.head.headers.remove(KnownHeader::content_encoding);
   response.head.headers.add("grpc-status", request.arena().copy(format("{}", static_cast<unsigned>(code))));
-  std::string_view message = late ? "deadline exceeded" : text.empty() ? phrase : text;
+  std::string_view message = late ? "deadline exceeded" : text.empty() ? reason_phrase(status) : text;
   response.head.headers.add("grpc-message", request.arena().copy(encode_message(message)));
   response.content_type = web == WebKind::none ? "application/grpc" : web_type_of("application/grpc", web, request.arena());
   response.head.framing.content_length = request.head.version_major < 2 ? 0 : no_length;

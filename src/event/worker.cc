@@ -108,7 +108,8 @@ Room Worker::make_room(bool is_for_peer) {
   if (left > limits_.connections_max / 16) return Room::free;
   bool may_tell = !draining_ && !idle_.empty();
   if (may_tell) end_idle_clients();
-  Room room = left ? Room::free : may_tell && !is_for_peer ? Room::soon : end_idle_peers();
+  Room room = Room::free;
+  if (left == 0) room = may_tell && !is_for_peer ? Room::soon : end_idle_peers();
   if (room == Room::none && !ending_.empty()) room = Room::soon;
   bool some_end = !ending_.empty() || (left == 0 && room != Room::none);
   if ((some_end || left == 0) && !draining_ && loop_.now_ms() >= next_complaint_ms_) {

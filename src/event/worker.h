@@ -90,7 +90,6 @@ class Worker {
   // they do within two turns of the loop, but for those of HTTP/2, which get a GOAWAY first. Where no place is left and none of them could
   // be told, or `is_for_peer`, idle connections to peers end. The log is told, once a second.
   Room make_room(bool is_for_peer = false);
-  size_t connections_in_use() const { return connections_in_use_; }
   void connection_opened() { ++connections_in_use_; }
   void connection_closed() {
     --connections_in_use_;

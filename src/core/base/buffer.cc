@@ -3,7 +3,6 @@
 #include "core/base/buffer.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/base/pool.h"
 
@@ -128,16 +127,6 @@ char* ChainWriter::begin_segment(size_t bytes) {
   begin_ = next_ = segment_->bytes();
   end_ = begin_ + segment_->capacity;
   return next_;
-}
-
-void ChainWriter::write_decimal(uint64_t value) {
-  char* at = reserve(20);
-  next_ = std::to_chars(at, at + 20, value).ptr;
-}
-
-void ChainWriter::write_hex(uint64_t value) {
-  char* at = reserve(16);
-  next_ = std::to_chars(at, at + 16, value, 16).ptr;
 }
 
 // As flush(), but nothing is written behind it: the reference to the segment goes, too.

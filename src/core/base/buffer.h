@@ -190,8 +190,6 @@ class ChainWriter {
     if (next_ == end_) reserve(1);
     *next_++ = byte;
   }
-  void write_decimal(uint64_t value);
-  void write_hex(uint64_t value);
   // Makes `bytes` contiguous bytes writable at the returned place; advance(n) takes n of them.
   char* reserve(size_t bytes) { return bytes <= static_cast<size_t>(end_ - next_) ? next_ : begin_segment(bytes); }
   void advance(size_t bytes) { next_ += bytes; }

@@ -47,8 +47,7 @@ std::unique_ptr<PooledConnection> ConnPool::take(PoolKey key) {
 // looked for; a flag that is merely left over from a read that just fit costs one read.
 static bool has_stray_bytes(Connection& connection) {
   constexpr size_t probe_bytes = 64;
-  Transport& transport = connection.transport();
-  if (!connection.watch().is_ready(transport.read_wait()) && !transport.has_pending()) return false;
+  if (!connection.may_read()) return false;
   return connection.fill(probe_bytes).status != IoStatus::again;
 }
 

@@ -50,11 +50,7 @@ Value get_uri(Session& session, uintptr_t) { return unless_never_set(as_request(
 Value get_request_uri(Session& session, uintptr_t) { return known_or_missing(as_request(session).head.request_uri); }
 // The client's, also in a subrequest.
 Value get_request_method(Session& session, uintptr_t) {
-  Session* outermost = &session;
-  while (outermost->parent) outermost = outermost->parent;
-  Request& request = as_request(*outermost);
-  if (request.method_text.empty()) return Value::missing();
-  return Value{request.method_text};
+  return known_or_missing(as_request(session).origin().method_text);
 }
 // Empty for HTTP/0.9, which does not name itself.
 Value get_server_protocol(Session& session, uintptr_t) {
