@@ -130,12 +130,6 @@ Verdict check_requirements(Request& request, const AuthJwtConf& own, std::string
   return Verdict::next();
 }
 
-// Ahead of all that let somebody in, other checks of `satisfy any` among them.
-Verdict begin_access(Request& request) {
-  end_claims(request);
-  return Verdict::next();
-}
-
 Task<Verdict> check(Request& request) {
   const AuthJwtConf& own = conf<AuthJwtConf>(request);
   std::string_view realm = own.realm.evaluate(request);
@@ -164,8 +158,7 @@ Task<Verdict> check(Request& request) {
 }
 
 constexpr std::string_view after[] = {"access", "http_auth_basic"};
-constexpr PhaseEntry phases[] = {{.phase = Phase::access, .check = &begin_access, .applies = &is_wanted, .leads = true},
-                                 {.phase = Phase::access, .run = &check, .applies = &is_wanted}};
+constexpr PhaseEntry phases[] = {{.phase = Phase::access, .run = &check, .applies = &is_wanted}};
 constexpr Hooks hooks = {.phases = phases};
 
 }  // namespace

@@ -14,7 +14,7 @@ struct Kept {
   const Token* verified = nullptr;
   const Token* claimed = nullptr;  // what `claimed_text` is, if it is a token at all
   std::string_view claimed_text;
-  bool may_claim = true;
+  bool may_claim = false;
 };
 
 const Token* in_arena(Request& request, TokenPtr token) { return request.arena().make<TokenPtr>(std::move(token))->get(); }
@@ -83,10 +83,8 @@ std::string_view token_text(Request& request, const AuthJwtConf& own) {
 
 void keep_token(Request& request, TokenPtr token) { request.slot<Kept>().verified = in_arena(request, std::move(token)); }
 
-void end_claims(Request& request) { request.slot<Kept>().may_claim = false; }
-
 ClaimsForKeys::ClaimsForKeys(Request& request) : request_(request) { request_.slot<Kept>().may_claim = true; }
-ClaimsForKeys::~ClaimsForKeys() { end_claims(request_); }
+ClaimsForKeys::~ClaimsForKeys() { request_.slot<Kept>().may_claim = false; }
 
 ConfResult<Unit> define_claim(Line& line, bool of_header) {
   auto name = variable_name(line, 1);

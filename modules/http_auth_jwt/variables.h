@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// The token that a request came in with, and what it says as variables. Until the access phase begins that is what a signed token claims,
-// verified or not, so that limits and the like can go by it. From then on, when variables become the reason to let somebody in or what an
-// upstream is told, it is a verified one or none. Private to this folder.
+// The token that a request came in with, and what it says as variables: a verified one or none, for values that were computed from a claim
+// (`map`) are kept, and may become the reason to let somebody in or what an upstream is told. Only its keys may be chosen by what it claims
+// before that is verified. Private to this folder.
 #pragma once
 
 #include <array>
@@ -24,10 +24,7 @@ std::string_view token_text(Request& request, const AuthJwtConf& own);
 // request's end.
 void keep_token(Request& request, TokenPtr token);
 
-// The access phase begins: from now on what is not verified claims nothing.
-void end_claims(Request& request);
-
-// While one lives, claims are there once more: the keys that a token is verified with may depend on who says to have signed it.
+// While one lives, a signed token's claims are there unverified: the keys that it is verified with may depend on who says to have signed it.
 class [[nodiscard]] ClaimsForKeys {
  public:
   explicit ClaimsForKeys(Request& request);

@@ -19,7 +19,8 @@ uint64_t RespawnPace::died(uint64_t lived_ms, bool had_served) {
   }
   ++quick_deaths_;
   if (quick_deaths_ <= free_deaths) return 0;
-  if (had_served) return pause_after_service_ms;
+  if (had_served && quick_deaths_ <= deaths_in_service) return pause_after_service_ms;
+  if (had_served) return pause_min_ms;
   unsigned doublings = std::min(quick_deaths_ - free_deaths - 1, 10u);
   return std::min(pause_min_ms << doublings, pause_max_ms);
 }

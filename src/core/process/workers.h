@@ -28,7 +28,7 @@ struct WorkerChild {
 
 // When to start a slot's next worker: at once, but if one dies within a second of its start five times running the next waits 100 ms, then
 // twice as long each time, up to a second. After one that served it waits a moment only, enough to keep the forks apart: what killed it was
-// some request, and the others should not pay for that. Pure.
+// some request, and the others should not pay for that. If that goes on for fifty of them it is 100 ms. Pure.
 class RespawnPace {
  public:
   static constexpr uint64_t quick_death_ms = 1000;
@@ -36,6 +36,7 @@ class RespawnPace {
   static constexpr uint64_t pause_min_ms = 100;
   static constexpr uint64_t pause_max_ms = 1000;
   static constexpr uint64_t pause_after_service_ms = 10;
+  static constexpr unsigned deaths_in_service = 50;
 
   // A worker that lived `lived_ms` died; gives the pause before the next.
   uint64_t died(uint64_t lived_ms, bool had_served);

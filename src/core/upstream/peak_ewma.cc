@@ -81,6 +81,8 @@ const Peer* PeakEwma::cheaper_of_two(std::span<const Peer> peers, const PickRequ
     first = draw(peers, request, lot, nullptr);
   }
   if (!first) return nullptr;
+  bool is_unknown = first->state->peak_ms == 0 && first->state->conns == 0;
+  if (is_unknown) return first;  // one try tells; the initial time alone would keep it idle beside peers that answer at once
   const Peer* second = draw(peers, request, lot, first);
   return second && cost(*second, request) < cost(*first, request) ? second : first;
 }

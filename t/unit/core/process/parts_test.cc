@@ -55,7 +55,9 @@ TEST(RespawnPace, FiveQuickDeathsAreFree) {
 TEST(RespawnPace, WhatServedIsReplacedInAMoment) {
   RespawnPace pace;
   for (unsigned i = 0; i < RespawnPace::free_deaths; ++i) EXPECT_EQ(pace.died(10, true), 0u);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(pace.died(10, true), RespawnPace::pause_after_service_ms);
+  for (unsigned i = RespawnPace::free_deaths; i < RespawnPace::deaths_in_service; ++i)
+    EXPECT_EQ(pace.died(10, true), RespawnPace::pause_after_service_ms);
+  EXPECT_EQ(pace.died(10, true), RespawnPace::pause_min_ms);
 }
 
 TEST(WorkerTable, PlansComeDueInTime) {
