@@ -52,6 +52,7 @@ struct ExporterConf {
 // What it derives from is set in otel_exporter { } alone.
 struct OtelConf : TlsServiceConf {
   Template trace;                    // otel_trace; not set: off
+  Template grpc_status;              // $grpc_status, where that is set
   ContextMode mode = ContextMode::ignore;
   uint8_t formats = 0;               // trace_context: bits of Format
   Template span_name;                // not set: the location's name

@@ -84,7 +84,9 @@ ConfResult<Unit> set_protocol(Line& line, OtelConf&) {
 }
 
 ConfResult<Unit> add_header(Line& line, OtelConf&) {
-  if (!is_token(line.word(1))) return line.invalid_value(1);
+  constexpr KnownHeaderSet own(KnownHeader::host, KnownHeader::content_length, KnownHeader::content_type, KnownHeader::transfer_encoding,
+                               KnownHeader::connection, KnownHeader::te, KnownHeader::upgrade);
+  if (!is_token(line.word(1)) || own.holds(find_known_header(line.word(1)))) return line.invalid_value(1);
   if (!is_field_value(line.word(2))) return line.invalid_value(2);
   exporter_of(line).headers.emplace_back(line.word(1), line.word(2));
   return Unit();

@@ -27,6 +27,9 @@ ConfResult<Unit> set_trace(Line& line, OtelConf& own) {
   auto compiled = compile_word(line, 1);
   if (!compiled) return compiled.error();
   own.trace = std::move(*compiled);
+  auto status = Template::compile("$grpc_status", variables_of(line), line.place());
+  if (!status) return status.error();
+  own.grpc_status = std::move(*status);
   const Place*& traced_at = own_conf<OtelConf>(*line.block().enclosing(in_main)).traced_at;
   if (word != "off" && !traced_at) traced_at = line.arena().make<Place>(line.place());
   return Unit();
@@ -87,16 +90,22 @@ Verdict decide(Request& request) {
   return Verdict::next();
 }
 
+// What a subrequest does is part of the request that it belongs to, which has decided; a detached one belongs to none.
+bool is_recorded(Request& request) {
+  if (!request.is_subrequest) return decide_trace(request).is_recorded;
+  return request.parent && trace_of(request).is_recorded;
+}
+
 bool injects_tries(const Block& block) {
   return may_record(block) && conf<OtelConf>(block).upstream_spans && conf<OtelConf>(block).injects();
 }
-bool begin_try(Request& request, TryRecord& record) { return !request.is_subrequest && inject_try(request, record); }
+bool begin_try(Request& request, TryRecord& record) { return is_recorded(request) && inject_try(request, record); }
 
 Verdict record(Request& request) {
-  if (request.is_subrequest || !decide_trace(request).is_recorded) return Verdict::next();
+  if (!is_recorded(request)) return Verdict::next();
   Exporter& exporter = request.worker().state<Exporter>();
   size_t count = span_count(conf<OtelConf>(request), request);
-  if (!exporter.take(count)) return Verdict::next();
+  if (count == 0 || !exporter.take(count)) return Verdict::next();
   write_spans(request, exporter.spans());
   exporter.added(count);
   return Verdict::next();
@@ -159,7 +168,8 @@ constexpr std::array own_rows = {
         "trace_context", in_http_any, words_from(1),
         "Formats in which a request's trace is looked for and passed on; where it has none one is made.")
         .takes("w3c | b3 | b3multi ... | off"),
-    custom<set_trace, OtelConf, &OtelConf::trace>("otel_trace", in_http_any, words(1), "Whether requests are recorded as spans.")
+    custom<set_trace, OtelConf, &OtelConf::trace, &OtelConf::grpc_status>(
+        "otel_trace", in_http_any, words(1), "Whether requests are recorded as spans.")
         .takes("on | off | $variable").usual("off"),
     custom<set_mode, OtelConf, &OtelConf::mode>(
         "otel_trace_context", in_http_any, words(1),
@@ -169,8 +179,9 @@ constexpr std::array own_rows = {
     custom<add_attribute, OtelConf, &OtelConf::attributes>("otel_span_attr", in_http_any, words(2), "An attribute of the span.")
         .many()
         .takes("name value"),
-    slot<OtelConf, &OtelConf::upstream_spans>("otel_upstream_spans", in_http_any,
-                                              "Each try on a peer is a span of its own, too, whose context is what the peer gets."),
+    slot<OtelConf, &OtelConf::upstream_spans>(
+        "otel_upstream_spans", in_http_any,
+        "Each try on a peer, of a request or its subrequests, is a span of its own, too, whose context is what the peer gets."),
     slot<OtelConf, &OtelConf::service_name>("otel_service_name", in_http, "The service whose spans these are."),
     custom<add_resource, OtelConf, &OtelConf::resource>("otel_resource_attr", in_http, words(2), "An attribute of the service.")
         .many()
@@ -193,7 +204,7 @@ constexpr VariableDef variables[] = {
 constexpr std::string_view after[] = {"http_metrics"};
 constexpr PhaseEntry phases[] = {
     {.phase = Phase::rewrite, .check = decide, .applies = is_wanted},
-    {.phase = Phase::log, .check = record, .applies = may_record},
+    {.phase = Phase::log, .check = record, .applies = may_record, .sees_subrequests = true},
 };
 constexpr ForwardHook around_tries[] = {{.begin = begin_try, .applies = injects_tries}};
 constexpr Hooks http_hooks = {.phases = phases, .forward = around_tries};

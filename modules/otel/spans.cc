@@ -2,8 +2,13 @@
 // Copyright (C) The Fairlead authors
 #include "modules/otel/spans.h"
 
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
 #include "core/base/clock.h"
 #include "core/base/format.h"
+#include "core/base/text.h"
 #include "core/conf/session_vars.h"
 #include "http/conf/location.h"
 #include "http/request/client_facts.h"
@@ -102,17 +107,53 @@ void write_request_attributes(Request& request, const OtelConf& own, Attributes 
   for (const SpanAttribute& attribute : own.attributes) attributes.add(attribute.name, attribute.value.evaluate(request));
 }
 
-void write_own(Request& request, const OtelConf& own, const Trace& trace, ProtoWriter& to) {
+// By OpenTelemetry's conventions: what a server is to blame for. The other codes are about the call.
+bool is_server_fault(uint64_t grpc_code) {
+  constexpr uint64_t faults[] = {2, 4, 12, 13, 14, 15};  // unknown, deadline exceeded, unimplemented, internal, unavailable, data loss
+  return std::find(std::begin(faults), std::end(faults), grpc_code) != std::end(faults);
+}
+
+void write_call_attributes(std::string_view path, uint64_t grpc_code, Attributes attributes) {
+  attributes.add("rpc.system", "grpc");
+  size_t slash = path.rfind('/');
+  if (slash != std::string_view::npos && slash > 0) {
+    attributes.add("rpc.service", path.substr(1, slash - 1));
+    attributes.add("rpc.method", path.substr(slash + 1));
+  }
+  attributes.add("rpc.grpc.status_code", grpc_code);
+}
+
+// A client that leaves is nobody's failure.
+bool has_failed(const TryRecord& record) {
+  return record.status >= 500 || record.status == 0 || (!record.reason.empty() && record.reason != "DC");
+}
+
+// A peer broke off what the client was getting.
+bool is_cut(const Request& request) {
+  const TryRecord* last = request.last_try();
+  return last && has_failed(*last) && last->reason != "DC" && request.exchange.is_broken();
+}
+
+// The head of a refused one has met no location.
+std::string_view name_of_span(Request& request, const OtelConf& own) {
   std::string_view name = own.span_name.is_set() ? own.span_name.evaluate(request) : request.location->name;
+  if (!name.empty()) return name;
+  return request.head.method_text.empty() ? std::string_view("HTTP") : request.head.method_text;
+}
+
+void write_own(Request& request, const OtelConf& own, const Trace& trace, ProtoWriter& to) {
   to.bytes(span_field::trace_id, bytes_of(trace.own.trace_id));
   to.bytes(span_field::span_id, bytes_of(trace.own.span_id));
   if (!trace.own.state.empty()) to.text(span_field::state, trace.own.state, no_character, name_bytes_max);
   if (trace.parent) to.bytes(span_field::parent_id, bytes_of(trace.parent->span_id));
-  to.text(span_field::name, name, no_character, name_bytes_max);
+  to.text(span_field::name, name_of_span(request, own), no_character, name_bytes_max);
   to.number(span_field::kind, static_cast<uint64_t>(Kind::server));
   write_times(to, request.started_ms, request.loop().now_ms());
-  write_request_attributes(request, own, Attributes(to, span_field::attributes, own.exporter->text_bytes_max));
-  write_failure(to, request.response.head.status >= 500);
+  Attributes attributes(to, span_field::attributes, own.exporter->text_bytes_max);
+  write_request_attributes(request, own, attributes);
+  auto grpc_code = parse_decimal(own.grpc_status.evaluate(request));
+  if (grpc_code) write_call_attributes(request.head.path, *grpc_code, attributes);
+  write_failure(to, request.response.head.status >= 500 || (grpc_code && is_server_fault(*grpc_code)) || is_cut(request));
 }
 
 void write_try(Request& request, const OtelConf& own, const Trace& trace, const TryRecord& record, ProtoWriter& to) {
@@ -125,16 +166,19 @@ void write_try(Request& request, const OtelConf& own, const Trace& trace, const 
   uint64_t ended_ms = record.response_ms >= 0 ? record.started_ms + static_cast<uint64_t>(record.response_ms) : request.loop().now_ms();
   write_times(to, record.started_ms, ended_ms);
   Attributes attributes(to, span_field::attributes, own.exporter->text_bytes_max);
-  attributes.add("net.peer.name", record.peer);
+  size_t port_at = record.peer.starts_with("unix:") ? std::string_view::npos : record.peer.rfind(':');
+  auto port = port_at == std::string_view::npos ? std::nullopt : parse_decimal(record.peer.substr(port_at + 1));
+  attributes.add("net.peer.name", port ? record.peer.substr(0, port_at) : record.peer);
+  if (port) attributes.add("net.peer.port", *port);
   if (record.status != 0) attributes.add("http.status_code", uint64_t{record.status});
   attributes.add_if("upstream.fail_reason", record.reason);
-  write_failure(to, record.status >= 500 || record.status == 0);
+  write_failure(to, has_failed(record));
 }
 
 }  // namespace
 
 size_t span_count(const OtelConf& own, const Request& request) {
-  size_t count = 1;
+  size_t count = request.is_subrequest ? 0 : 1;
   if (!own.upstream_spans) return count;
   for (const TryRecord* record = request.tries; record; record = record->next) ++count;
   return count;
@@ -144,7 +188,7 @@ void write_spans(Request& request, std::string& to) {
   const OtelConf& own = conf<OtelConf>(request);
   const Trace& trace = trace_of(request);
   ProtoWriter writer(to);
-  writer.message(scope_spans::spans, [&] { write_own(request, own, trace, writer); });
+  if (!request.is_subrequest) writer.message(scope_spans::spans, [&] { write_own(request, own, trace, writer); });
   if (!own.upstream_spans) return;
   for (const TryRecord* record = request.tries; record; record = record->next)
     writer.message(scope_spans::spans, [&] { write_try(request, own, trace, *record, writer); });

@@ -5,6 +5,7 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
@@ -12,7 +13,8 @@ import pytest
 
 from lib import upstreams as up
 from lib.certs import Authority
-from lib.h2client import DATA, GOAWAY, HEADERS, PREFACE, RST_STREAM, H2Client, RawH2, frame
+from lib.h2client import (ACK, DATA, END_STREAM, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE, H2Client, RawH2,
+                          frame)
 from lib.ports import in_time, wait_until
 
 CONF = """
@@ -75,6 +77,37 @@ def test_uploads_that_nobody_reads_hold_up_none(server, upstream):
         c.send(slow, BIG[sent:], end=True)
         assert c.wait(slow).body == b"thanks"
     assert u.wait_requests(1)[0].body == BIG
+
+
+@pytest.mark.parametrize("preread", ["0", "4k", "64k"])
+def test_an_upload_that_began_before_the_settings_were_known_goes_on(server, upstream, preread):
+    """Its window began with the protocol's default, which they shift (RFC 9113 section 6.9.2)."""
+    u = upstream([up.request(), up.send(HEAD + b"thanks")])
+    s = start(server, u.port, f"http2_body_preread_size {preread};")
+    with RawH2(s.port) as c:
+        c.request(1, ("content-length", str(len(BIG))), end=False, path="/up", method="POST")
+        c.send(b"".join(frame(DATA, 0, 1, BIG[at:at + 13107]) for at in range(0, 65535, 13107)))
+        in_time(10, lambda: send_rest(c, BIG[65535:]))
+        assert dict(c.until(HEADERS)[3])[":status"] == "200"
+    assert u.wait_requests(1)[0].body == BIG
+
+
+def send_rest(c, unsent):
+    rooms, updates = [0, 0], 0  # of the connection, of the stream
+    while unsent:
+        kind, flags, stream, payload = c.read()
+        if kind == SETTINGS and not flags & ACK:
+            values = dict(struct.unpack_from(">HI", payload, at) for at in range(0, len(payload), 6))
+            rooms[1] += values[4] - 65535
+            c.send(frame(SETTINGS, ACK))
+        if kind == WINDOW_UPDATE:
+            rooms[stream] += int.from_bytes(payload, "big")
+            updates += 1
+            assert updates < 1000, f"{len(unsent)} bytes are left, the window is {rooms[1]}"
+        while unsent and (room := min(*rooms, 16384)) > 0:
+            c.send(frame(DATA, END_STREAM if room >= len(unsent) else 0, 1, unsent[:room]))
+            rooms = [rooms[0] - room, rooms[1] - room]
+            unsent = unsent[room:]
 
 
 def test_a_large_response_and_small_ones_take_turns(server):

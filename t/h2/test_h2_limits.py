@@ -8,14 +8,15 @@ import pytest
 
 from lib.h2client import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM, SETTINGS,
                           WINDOW_UPDATE, H2Client, RawH2, frame)
-from lib.ports import TIME_SCALE, in_time
+from lib.ports import TIME_SCALE, in_time, wait_until
 
 PRIORITY_UPDATE = 0x10
-ENHANCE_YOUR_CALM, PROTOCOL_ERROR, REFUSED_STREAM = 11, 1, 7
+ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR, REFUSED_STREAM = 11, 6, 1, 7
 
 CONF = """
 events {}
 http {
+    log_format facts '$request $status $body_bytes_sent';
     access_log off;
     %%LIMITS%%
     server {
@@ -156,13 +157,14 @@ def test_too_many_header_lines_are_400(server):
 
 
 def test_a_head_that_never_ends_times_out(server):
-    s = start(server, "client_header_timeout 500ms;")
+    s = server(CONF.replace("access_log off", "access_log logs/facts facts"), LIMITS="client_header_timeout 500ms;")
     with RawH2(s.port) as c:
         c.send(frame(HEADERS, 0, 1, c.block()))
         begin = time.monotonic()
         assert c.goaway_code() is not None
         assert time.monotonic() - begin < 4 * TIME_SCALE
-    s.wait_for_log("client timed out")
+    s.wait_for_log(r"client timed out \(110: .*\) while reading client request headers, .* request: \"GET / HTTP/2.0\"")
+    wait_until(lambda: s.read("logs/facts") == "GET / HTTP/2.0 408 0\n", 5, "its line in the log")
 
 
 def test_streams_beyond_the_limit_are_refused_then_the_connection(server):
@@ -324,3 +326,21 @@ def test_frames_behind_a_goaway_of_the_client_are_served_to_the_end(server):
         c.request(1, path="/big")
         c.send(frame(GOAWAY, 0, 0, b"\0" * 8))
         assert dict(c.until(HEADERS)[3])[":status"] == "200"
+
+
+def test_each_fault_in_one_packet_has_its_own_reason(server):
+    s = start(server)
+    with RawH2(s.port) as c:
+        c.send(b"".join(frame(HEADERS, END_HEADERS | END_STREAM, i, c.block(path=f"/slow?{i}")) +
+                        frame(WINDOW_UPDATE, 0, i, b"\x7f\xff\xff\xff") for i in (1, 3)))
+        s.wait_for_log(r'malformed request: "Flow control error in a frame of stream 1" while .* request: "GET /slow\?1 ')
+        s.wait_for_log(r'malformed request: "Flow control error in a frame of stream 3" while .* request: "GET /slow\?3 ')
+
+
+def test_what_ends_a_connection_is_logged_with_its_address(server):
+    s = start(server)
+    with RawH2(s.port) as c:
+        c.send(b"\0\xff\xff\x00\0\0\0\0\1" + b"x" * 66000)
+        assert c.goaway_code() == FRAME_SIZE_ERROR
+    s.wait_for_log(r"\[info\] .* client sent invalid frames: too large frame size while processing HTTP/2 connection, "
+                   rf"client: 127.0.0.1, server: 127.0.0.1:{s.port}\n")

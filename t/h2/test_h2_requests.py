@@ -255,7 +255,7 @@ def test_malformed_trailers_are_answered_and_reset_alone(s, fields, ended, reaso
 
 @pytest.mark.parametrize("place", ["/up/x", "/stream/x"])
 @pytest.mark.parametrize("body, reason", [(b"toolong", "client intended to send body data larger than declared"),
-                                          (b"few", "client prematurely closed stream")])
+                                          (b"few", "client prematurely closed stream: only 3 out of 5 bytes")])
 @pytest.mark.parametrize("more", [[], [("expect", "100-continue")]])
 def test_a_body_unlike_its_length_is_answered_and_reset(s, place, body, reason, more):
     with H2Client(s.port) as c:
@@ -263,7 +263,14 @@ def test_a_body_unlike_its_length_is_answered_and_reset(s, place, body, reason, 
         if more:
             c.pump_until(lambda: c.replies[stream].interim)  # the request has begun
         c.send(stream, body, end=True)
-        assert_malformed(s, c, stream, reason)
+        assert_malformed(s, c, stream, r"\[info\] .*" + reason)
+
+
+@pytest.mark.parametrize("headers", [PSEUDO[:3], PSEUDO[1:]])
+def test_a_head_that_makes_no_request_line_is_logged_without_one(s, headers):
+    with H2Client(s.port) as c:
+        assert c.wait(c.start(pseudo=headers)).status == 400
+    assert facts(s)[0][0] == "-"
 
 
 def test_return_444_resets_the_stream_alone(s):

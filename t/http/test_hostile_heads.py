@@ -164,6 +164,8 @@ def test_names_that_no_token_may_hold_are_dropped(guarded):
 
 @pytest.mark.parametrize("request_bytes, said", [
     (b"get / HTTP/1.1\r\nHost: h\r\n\r\n", "client sent invalid method while reading client request line, client"),
+    (b"GET / HTTP/1.1\r\nHost: h\r\n\r\nget / HTTP/1.1\r\n\r\n",
+     "client sent invalid method while reading client pipelined request line, client"),
     (b"GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n", "client sent invalid request while reading client request line, client"),
     (b"TRACE / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "client sent TRACE method while reading client request headers, client"),
     (post("Content-Length: 1", "Content-Length: 2"),

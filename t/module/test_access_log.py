@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import time
 
 import pytest
@@ -156,6 +157,9 @@ def test_syslog(server):
         s = server(conf(f"access_log syslog:server=127.0.0.1:{sink.getsockname()[1]},tag=edge,severity=warn,facility=local0 uri;"))
         get(s.port, "/sys")
         assert re.fullmatch(rb"<132>\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ edge: /sys", sink.recv(2000))
+        s.reload(conf(f"access_log syslog:server=127.0.0.1:{sink.getsockname()[1]},nohostname uri;"))
+        get(s.port, "/sys")
+        assert re.fullmatch(rb"<190>\w{3} [ \d]\d \d\d:\d\d:\d\d nginx: /sys", sink.recv(2000))
 
 
 def test_a_long_line_is_whole_up_to_the_bound(server):
@@ -186,6 +190,20 @@ def test_a_refused_head_is_logged_as_far_as_it_is_known(server, head, want):
     with Client(s.port) as c:
         c.send(head).read_until_close()
     assert lines(s, "logs/f.log") == [want]
+
+
+@pytest.mark.parametrize("end, error", [("close", "client prematurely closed connection"), ("reset", r"recv\(\) failed \(104: .*\)")])
+@pytest.mark.parametrize("sent, want, place", [
+    (b"GET /a HTTP/1.1\r\nHost: other\r\nX", "GET /a HTTP/1.1|400|other|0", 'headers, .* request: "GET /a HTTP/1.1", host: "other"'),
+    (b"GET /a HT", "GET /a HT|400|first|0", 'line, .* request: "GET /a HT"'), (b"\r\n", "|400|first|0", "line, client: ")])
+def test_a_client_that_leaves_in_its_head_is_logged(server, end, error, sent, want, place):
+    s = server(conf("log_format f '$request|$status|$host|$body_bytes_sent'; access_log logs/f.log f;", "server_name first;"))
+    with socket.create_connection(("127.0.0.1", s.port)) as client:
+        client.sendall(sent)
+        if end == "reset":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert lines(s, "logs/f.log") == [want]
+    s.wait_for_log(rf"\[info\] .* {error} while reading client request {place}")
 
 
 def test_a_client_that_leaves_is_logged(server):

@@ -11,7 +11,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.certs import Authority
-from lib.client import Client, get, request
+from lib.client import Client, get, raw, request
 from lib.ports import wait_until
 
 CONF = """
@@ -245,6 +245,56 @@ def test_a_failure_is_marked(traced):
     get(s.port, "/bad")
     (span,) = collector.wait(1)
     assert span.failed and span.attributes["http.status_code"] == 503
+
+
+MORE = """
+        location /cut { otel_upstream_spans on; proxy_pass http://127.0.0.1:%%CUT%%; }
+        location /shop.Cart/ { grpc_pass grpc://none; }
+        location /shop.Closed/ { return 403; grpc_pass grpc://none; }
+        location /asks { otel_upstream_spans on; trace_context w3c; auth_request /part; try_files /none =404; }
+        location = /part { otel_upstream_spans on; trace_context w3c; proxy_pass http://127.0.0.1:%%UP%%/part; }
+        location /bad"""
+
+
+def start_more(traced, cut=1):
+    s, collector = traced(CUT=cut)
+    s.reload(CONF.replace("\n        location /bad", MORE))
+    return s, collector
+
+
+def test_a_response_that_was_cut_is_a_failure(traced, upstream):
+    cut = upstream([up.request(), up.send(b"HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\nhalf"), up.close()])
+    s, collector = start_more(traced, cut.port)
+    raw(s.port, b"GET /cut HTTP/1.1\r\nHost: h\r\n\r\n")
+    own, tried = collector.wait(2)
+    assert own.failed and tried.failed and tried.attributes["upstream.fail_reason"] == "UC"
+    assert (own.attributes["http.status_code"], tried.attributes["http.status_code"]) == (200, 200)
+    assert (tried.attributes["net.peer.name"], tried.attributes["net.peer.port"]) == ("127.0.0.1", cut.port)
+
+
+@pytest.mark.parametrize("service, code, failed", [("shop.Cart", 14, True), ("shop.Closed", 7, False)])
+def test_a_call_fails_by_its_grpc_status(traced, service, code, failed):
+    s, collector = start_more(traced)
+    assert request(s.port, "POST", f"/{service}/Add", body=b"", headers={"Content-Type": "application/grpc"}).status == 200
+    (span,) = collector.wait(1)
+    assert span.failed == failed
+    assert {name: value for name, value in span.attributes.items() if name.startswith("rpc.")} == {
+        "rpc.system": "grpc", "rpc.service": service, "rpc.method": "Add", "rpc.grpc.status_code": code}
+
+
+def test_tries_of_subrequests_are_spans_of_their_request(traced):
+    s, collector = start_more(traced)
+    get(s.port, "/asks")
+    tried, own = collector.wait(2)
+    assert (tried.kind, tried.parent, own.kind, own.attributes["http.target"]) == (3, own.id, 2, "/asks")
+    (seen,) = collector.app.requests
+    assert seen.target == "/part" and seen.header("traceparent") == f"00-{own.trace}-{tried.id}-03"
+
+
+def test_a_refused_head_has_a_name(traced):
+    s, collector = traced()
+    raw(s.port, b"GET /x HTTP/1.1\r\nHost: h\r\nBad name: x\r\n\r\n")
+    assert collector.wait(1)[0].name == "GET"
 
 
 def test_which_requests_are_recorded(traced):

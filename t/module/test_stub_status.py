@@ -42,7 +42,8 @@ def test_counts_of_an_idle_server_with_idle_and_half_sent_clients(server):
     assert numbers(s)[0] == 1
 
 
-@pytest.mark.parametrize("accept", [None, "*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "text/plain", "application/json"])
+@pytest.mark.parametrize("accept", [None, "*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "text/plain", "application/json",
+                                    "text/plain;q=1, application/openmetrics-text;q=0.1"])
 def test_nginx_bytes_unless_an_exposition_is_named(server, accept):
     s = server(CONF)
     for path in ("/status", "/old"):

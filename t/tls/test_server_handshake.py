@@ -125,6 +125,11 @@ def test_plain_http_on_the_tls_port_is_497_as_400(secure):
     secure.wait_for_log("client sent plain HTTP request to HTTPS port")
 
 
+def test_a_client_that_leaves_before_its_handshake_is_logged(secure):
+    socket.create_connection(("127.0.0.1", secure.port)).close()
+    secure.wait_for_log(r"\[info\] .* client closed connection while SSL handshaking, client: 127.0.0.1, server: ")
+
+
 def test_half_a_handshake_meets_a_timeout(server, authority):
     secure = start(server, authority, "2s")
     client = Client(secure.port)

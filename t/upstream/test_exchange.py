@@ -516,6 +516,17 @@ def test_worker_connections_count_those_to_peers(server, upstream):
         c.close()
 
 
+def test_a_reply_that_goes_to_a_file_is_told_while_it_comes(server, upstream):
+    data = b"0123456789abcdef" * 2_000_000
+    s = server(conf(location="proxy_buffers 4 4k;"), UP=upstream(up.serve(lambda r: up.reply(200, data))).port)
+    said = r"\[warn\] .*an upstream response is buffered to a temporary file \S+ while reading upstream, client: 127.0.0.1, .* upstream: "
+    with Client(s.port) as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        s.wait_for_log(said)
+        assert c.read_reply().body == data
+    assert len(re.findall(said, s.log())) == 1
+
+
 def test_a_temporary_file_that_cannot_be_made_costs_no_byte(server, upstream):
     """nginx cuts the reply. Here the peer is read as fast as the client reads."""
     data = bytes(range(256)) * 40_000

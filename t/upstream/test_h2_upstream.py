@@ -11,7 +11,7 @@ import pytest
 
 from lib import upstreams as up
 from lib.client import Client, chunked, get, post, request
-from lib.h2client import END_HEADERS, HEADERS, PING, SETTINGS, H2Client, frame
+from lib.h2client import END_HEADERS, HEADERS, PING, SETTINGS, WINDOW_UPDATE, H2Client, frame
 from lib.ports import in_time, wait_until
 
 CONF = """
@@ -190,7 +190,7 @@ def test_a_peer_that_refuses_always_is_a_502(server, h2_upstream):
     s = start(server, u)
     assert post(s.port, "/", b"x").status == 502
     assert len(u.requests) == 3
-    s.wait_for_log("upstream refused the stream")
+    s.wait_for_log("upstream rejected request with error 7 while ")
 
 
 def test_what_a_goaway_left_out_is_sent_on_a_new_connection(server, h2_upstream):
@@ -213,7 +213,7 @@ def test_a_goaway_lets_streams_finish_and_takes_no_new_ones(server, h2_upstream)
         u.wait_requests(1)
         # as bytes: python3-h2 would not go on with the stream behind its own close_connection()
         u.connections[0].send_raw(b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + b"\x00\x00\x00\x01" + b"\x00\x00\x00\x0b")
-        s.wait_for_log(f'upstream sent GOAWAY with error 11, upstream: "127.0.0.1:{u.port}"')
+        s.wait_for_log(f'upstream sent goaway with error 11, upstream: "127.0.0.1:{u.port}"')
         assert get(s.port, "/next").body == b"new"
         u.requests[0].reply(200, b"late")
         assert first.result().body == b"late"
@@ -312,7 +312,7 @@ def test_a_reset_before_the_head_is_a_502(server, h2_upstream, code, name):
     assert get(s.port, "/").status == 502
     assert get(s.port, "/").status == 502
     assert len(u.connections) == 1
-    s.wait_for_log(f'upstream reset the stream: "{name}"')
+    s.wait_for_log(f'upstream rejected request with error {code}: "{name}" while ')
 
 
 def test_a_reset_goes_to_the_next_peer(server, h2_upstream, upstream):
@@ -386,6 +386,18 @@ def test_fields_that_no_reply_may_have(server, h2_upstream, headers, reason):
     assert get(s.port, "/").status == 502
     s.wait_for_log(reason + ".* while reading response header from upstream")
     assert get(s.port, "/good").body == b"good" and len(u.connections) == 1
+
+
+def test_the_reason_of_one_call_is_not_that_of_another(server, h2_upstream):
+    def answer(stream):
+        if stream.path == "/first":
+            return stream.reply(200, b"ok", [("X-Upper", "1")])
+        return stream.connection.send_raw(frame(WINDOW_UPDATE, 0, stream.number, b"\x7f\xff\xff\xff"))
+    u = h2_upstream(on_head=answer)
+    s = start(server, u)
+    assert [get(s.port, path).status for path in ("/first", "/second")] == [502, 502] and len(u.connections) == 1
+    s.wait_for_log(r'upstream sent invalid frames: ".*X-Upper.*" while .* "GET /first ')
+    s.wait_for_log(r'upstream sent invalid frames: "Flow control error in a frame of stream \d+" while .* "GET /second ')
 
 
 @pytest.mark.parametrize("rest", [

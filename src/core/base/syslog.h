@@ -22,7 +22,7 @@ struct SyslogTarget {
   uint16_t server_port = 514;
   uint8_t facility = 23;  // local7
   uint8_t severity = 6;   // info; not for error logs, whose lines have their own
-  std::string tag = "fairlead";
+  std::string tag = "nginx";  // as nginx has it: rules go by it
   bool with_hostname = true;
 };
 

@@ -67,6 +67,7 @@ Value get_request(Session& session, uintptr_t) {
   Request& request = as_request(session);
   const RequestHead& head = request.head;
   if (!head.request_line.empty()) return Value{head.request_line};
+  if (head.version_major >= 2 && head.request_uri.empty()) return Value::missing();  // of a malformed head
   if (head.method_text.empty()) return Value{};
   return Value{request.arena().join({head.method_text, " ", head.request_uri, " ", get_server_protocol(session, 0).text})};
 }

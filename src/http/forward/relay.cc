@@ -122,19 +122,25 @@ void note_facts(Response& response, const Headers& headers) {
 
 // Bytes of a slow client's response that wait in memory and, beyond that, in a file.
 Spool* read_ahead(Request& request, const ForwardConf& conf) {
-  struct ReplyFile {
-    ReplyFile(BlockingPool& pool, const TempPath& from)
-        : path{std::string(from.path), {from.levels[0], from.levels[1], from.levels[2]}}, file(pool, path) {}
+  struct ReplyFile final : SpoolWatcher {
+    ReplyFile(Request& of, BlockingPool& pool, const TempPath& from)
+        : request(of), path{std::string(from.path), {from.levels[0], from.levels[1], from.levels[2]}}, file(pool, path) {}
+    void begins_file(const std::string& name) override {
+      While doing(request, "reading upstream");
+      request.logger.warn("an upstream response is buffered to a temporary file {}", name);
+    }
+    Request& request;
     SpoolPath path;
     SpoolFile file;
   };
   ReplyFile* file = nullptr;
-  if (conf.max_temp_file_size) file = request.arena().make<ReplyFile>(writing_pool(request), conf.temp_path);
+  if (conf.max_temp_file_size) file = request.arena().make<ReplyFile>(request, writing_pool(request), conf.temp_path);
   SpoolLimits limits;
   limits.memory_bytes = conf.buffers.count * conf.buffers.bytes;
   limits.file_bytes = conf.max_temp_file_size;
   limits.file_write_bytes = conf.temp_file_write_bytes();
   Spool* spool = request.arena().make<Spool>(request.loop(), *request.response.body, limits, file ? &file->file : nullptr);
+  spool->watch_file(file);
   request.response.body = spool;
   spool->read_ahead();
   return spool;

@@ -122,8 +122,8 @@ namespace {
 
 enum class HeadStep : uint8_t { done, failed, need_read, closed, timed_out };
 
-// Reads what is there and parses. Plain.
-HeadStep read_head(Connection& client, RequestParser& parser, const ServerRules& rules) {
+// Reads what is there and parses. Plain. `closed`: `why` says how.
+HeadStep read_head(Connection& client, RequestParser& parser, const ServerRules& rules, Error& why) {
   for (;;) {
     if (!client.unread().empty()) {
       switch (parser.parse(client.unread())) {
@@ -137,7 +137,10 @@ HeadStep read_head(Connection& client, RequestParser& parser, const ServerRules&
     size_t capacity = client.unread().size() < rules.header_buffer_bytes ? rules.header_buffer_bytes : parser.rules().head_bytes_max + 1;
     IoResult result = client.fill(capacity);
     if (result.status == IoStatus::again) return HeadStep::need_read;
-    if (result.status != IoStatus::ok) return HeadStep::closed;
+    if (result.status == IoStatus::ok) continue;
+    why = result.status == IoStatus::failed ? client.error_of(result, "recv() failed")
+                                            : Error{Fault::closed, Side::client, 0, "client prematurely closed connection"};
+    return HeadStep::closed;
   }
 }
 
@@ -232,22 +235,14 @@ void tell_ended(Connection& client, RequestSink& sink) {
   else if (!client.is_broken()) sink.ended();
 }
 
-// The client ended in or before a head.
-void tell_broken(Connection& client, const RequestParser& parser, RequestSink& sink) {
-  if (!parser.started()) return tell_ended(client, sink);
-  const char* failure = client.transport().failure_text();
-  sink.broken(failure ? failure : "client prematurely closed connection",
-              parser.has_request_line() ? "reading client request headers" : "reading client request line");
-}
-
 // Of a head that did not become a request. In its arena.
-[[gnu::cold]] const HeadFault* fault_of(HeadStep step, const RequestParser& parser, RequestHead& head) {
+[[gnu::cold]] const HeadFault* fault_of(HeadStep step, const RequestParser& parser, RequestHead& head, const Error& why) {
   if (head.version_major == 0) head.version_major = 1;  // what is broken is not HTTP/0.9: it gets an answer with a head
   HeadFault* fault = head.headers.arena().make<HeadFault>(parser.error());
-  if (step != HeadStep::timed_out) return fault;
-  *fault = HeadFault(408, "client timed out");
+  if (step == HeadStep::failed) return fault;
+  *fault = step == HeadStep::timed_out ? HeadFault(408, "client timed out") : HeadFault(400, why.what);
   fault->in_request_line = !parser.has_request_line();
-  fault->sys = ETIMEDOUT;
+  fault->sys = step == HeadStep::timed_out ? ETIMEDOUT : why.sys;
   return fault;
 }
 
@@ -260,7 +255,8 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   RequestParser parser(*head, rules.head, facts.listen.hosts.host_rules());
   uint64_t deadline = client.loop().deadline(rules.header_timeout_ms);
   HeadStep step;
-  while ((step = read_head(client, parser, rules)) == HeadStep::need_read) {
+  Error why;
+  while ((step = read_head(client, parser, rules, why)) == HeadStep::need_read) {
     Reading reading(sink);
     WaitStatus status = co_await client.readable(deadline);
     if (status == WaitStatus::timeout) {
@@ -268,8 +264,8 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
       break;
     }
   }
-  if (step == HeadStep::closed) tell_broken(client, parser, sink);
-  if (step == HeadStep::closed || (step == HeadStep::timed_out && !parser.started())) co_return Left();
+  // Neither one that has left nor one that has sent nothing but empty lines waits for an answer.
+  if (step == HeadStep::closed || (step == HeadStep::timed_out && !parser.started())) client.mark_broken();
   SegmentRef pin = client.segment();  // views of the head point into it
   if (step == HeadStep::done) client.consume(parser.consumed());
   else parser.describe(client.unread());
@@ -279,7 +275,7 @@ Task<Left> serve_one(Connection& client, const ServerRules& rules, RequestSink& 
   Request* request = arena->make<Request>(*arena, *head, *exchange, facts);
   request->started_ms = started_ms;
   request->is_pipelined = pipelined;
-  const HeadFault* fault = step == HeadStep::done ? nullptr : fault_of(step, parser, *head);
+  const HeadFault* fault = step == HeadStep::done ? nullptr : fault_of(step, parser, *head, why);
   if (fault || sink.is_draining()) request->response.keep_alive = false;
   {
     Handling handling(*request);  // until its log

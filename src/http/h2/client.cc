@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "core/base/format.h"
 #include "core/base/text.h"
 #include "event/net/room.h"
 #include "event/tls/client.h"
@@ -162,7 +163,8 @@ void ClientExchange::take_final_head() {
 Error ClientExchange::closed_error() {
   if (Stream::is_unsendable()) return Stream::closed_error();
   if (Stream::is_lost()) return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed connection"};
-  if (close_code() == ErrorCode::refused_stream) return refused_error();
+  const char* what = arena_.copy_z(format("upstream rejected request with error {}", static_cast<uint32_t>(close_code())));
+  if (close_code() == ErrorCode::refused_stream) return Error{Fault::closed, Side::upstream, 0, what};
   if (close_code() == ErrorCode::no_error) return Error{Fault::closed, Side::upstream, 0, "upstream prematurely closed stream"};
   if (Stream::is_violated()) {
     error_detail_ = violation_;
@@ -170,7 +172,7 @@ Error ClientExchange::closed_error() {
   }
   error_detail_ = name_of(close_code());
   bool malformed = close_code() == ErrorCode::protocol_error;
-  return Error{malformed ? Fault::malformed : Fault::reset, Side::upstream, 0, "upstream reset the stream"};
+  return Error{malformed ? Fault::malformed : Fault::reset, Side::upstream, 0, what};
 }
 
 HeadPoll ClientExchange::poll_head() {

@@ -77,6 +77,13 @@ ConfResult<Unit> set_preread_size(Line& line, H2Conf& own) {
   return Unit();
 }
 
+ConfResult<Unit> set_recv_buffer_size(Line& line, H2Conf& own) {
+  constexpr uint64_t too_small_bytes = 32;  // as in nginx
+  FL_TRY(ConfValue<Size>::parse(line, own.recv_buffer_size));
+  if (own.recv_buffer_size.bytes <= too_small_bytes) return format("\"{}\" directive value is too small", line.name());
+  return Unit();
+}
+
 // A slot with a setter of its own.
 template <auto Set>
 constexpr Directive checked(Directive row) {
@@ -95,8 +102,8 @@ constexpr Directive rows[] = {
                                                               "Largest piece of a response's body in one frame.")),
     checked<set_preread_size>(slot<H2Conf, &H2Conf::body_preread_size>(
         "http2_body_preread_size", outer, "How much of a request's body a client may send before it is read.")),
-    slot<H2Conf, &H2Conf::recv_buffer_size>("http2_recv_buffer_size", in_http,
-                                            "How much is read from one connection before others have their turn."),
+    checked<set_recv_buffer_size>(slot<H2Conf, &H2Conf::recv_buffer_size>(
+        "http2_recv_buffer_size", in_http, "How much is read from one connection before others have their turn.")),
     checked<set_count<&H2Conf::max_resets>>(slot<H2Conf, &H2Conf::max_resets>(
         "http2_max_resets", outer,
         "Requests that a client may give up; a tenth comes back each second, one with each that it takes.")),

@@ -228,7 +228,7 @@ void PeerLink::leave() {
 }
 
 void PeerLink::goes_away(int32_t, ErrorCode code) {
-  if (code != ErrorCode::no_error) logger_.error("upstream sent GOAWAY with error {}", static_cast<uint32_t>(code));
+  if (code != ErrorCode::no_error) logger_.error("upstream sent goaway with error {}", static_cast<uint32_t>(code));
   leave();
 }
 

@@ -187,8 +187,8 @@ bool HeadReader::finish(bool has_body) {
 
 // HTTP/2 has none; logs and $request show what it would be.
 void HeadReader::name_request_line() {
-  if (head_.method_text.empty()) return;
-  std::string_view target = head_.target.empty() ? authority_ : head_.target;
+  const std::string_view target = head_.method == Method::connect && protocol_.empty() ? authority_ : head_.target;
+  if (head_.method_text.empty() || target.empty()) return;
   head_.request_line = arena().join({head_.method_text, " ", target, " HTTP/2.0"});
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "core/conf/error_log.h"
 #include "http/conf/listen.h"
 #include "http/request/handle.h"
 #include "http/request/linger.h"
@@ -146,8 +145,9 @@ uint64_t ServerConnection::deadline_ms() const {
 bool ServerConnection::on_timeout() {
   uint64_t now = client_.loop().now_ms();
   if (head_until_ms_ && now >= head_until_ms_) {
-    log("client timed out");
     session_.go_away(ErrorCode::protocol_error);
+    for (ServerStream::Opening* at = opening_.front(); at; at = opening_.next(*at)) at->stream.time_out();
+    begin_requests();
     return false;
   }
   if (shutdown_ == Shutdown::announced && now >= shutdown_until_ms_) ponged_ = true;
@@ -173,15 +173,6 @@ void ServerConnection::finish_shutdown() {
   session_.go_away(ErrorCode::no_error);
 }
 
-void ServerConnection::log(std::string_view what) {
-  const Server& server = *sink_.facts().listen.hosts.default_server;
-  Logger logger(*conf<ErrorLogConf>(*server.block).log, sink_.facts().number);
-  char text[Addr::text_max];
-  Addr& peer = sink_.facts().peer;
-  logger.info("{} while processing HTTP/2 connection, client: {}", what,
-              std::string_view(text, static_cast<size_t>(peer.write_host(text) - text)));
-}
-
 // The client sends no more. It may have left, so nobody is asked for it; but it may still read what needs no waiting.
 void ServerConnection::answer_at_once() {
   is_half_closed_ = true;
@@ -194,7 +185,7 @@ void ServerConnection::answer_at_once() {
 Session::ReadEnd ServerConnection::take_in() {
   uint64_t requests_before = sink_.facts().requests;
   Session::ReadEnd end = session_.read(rules_.read_bytes_max);
-  if (std::string complaint = session_.take_complaint(); !complaint.empty()) log("client sent invalid frames: " + complaint);
+  if (std::string complaint = session_.take_complaint(); !complaint.empty()) tell("client sent invalid frames: " + complaint);
   if (end == Session::ReadEnd::ended) answer_at_once();
   if (end == Session::ReadEnd::ended || end == Session::ReadEnd::broken) session_.lose();
   if (session_.violation()) break_heads();
@@ -217,9 +208,9 @@ Task<bool> ServerConnection::run() {
   }
   ended_ = true;
   leave_idle();
-  if (session_.violation()) log(session_.violation());
+  if (session_.violation()) tell(session_.violation());
   const char* failure = end == Session::ReadEnd::broken ? client_.transport().failure_text() : nullptr;
-  if (failure) sink_.broken(failure, "processing HTTP/2 connection");
+  if (failure) tell(failure);
   session_.send();
   bool closed_by_client = end == Session::ReadEnd::ended || end == Session::ReadEnd::broken;
   if (!closed_by_client) (void)co_await session_.flushed(client_.loop().deadline(rules_.session.send_timeout_ms));

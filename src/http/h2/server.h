@@ -63,7 +63,7 @@ class ServerConnection final : public SessionEvents {
   uint64_t deadline_ms() const;
   bool on_timeout();
   void finish_shutdown();
-  void log(std::string_view what);
+  void tell(std::string_view what) { sink_.broken(what, "processing HTTP/2 connection"); }
 
   Connection& client_;
   const ServerRules& rules_;

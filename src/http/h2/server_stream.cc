@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "http/h2/server_stream.h"
 
+#include <cerrno>
+
 #include "core/base/format.h"
 #include "http/h2/conf.h"
 #include "http/h2/server.h"
@@ -51,7 +53,18 @@ void ServerStream::on_closed() {
   if (!complete_ && violation_.empty()) (void)reader_.finish(false);
 }
 
+void ServerStream::time_out() {
+  if (complete_) return;
+  is_late_ = broken_ = true;  // an answer would wait for the rest of the head
+  (void)reader_.finish(false);
+}
+
 HeadFault ServerStream::head_fault() const {
+  if (is_late_) {
+    HeadFault fault(408, "client timed out");
+    fault.sys = ETIMEDOUT;
+    return fault;
+  }
   if (is_violated() || !violation_.empty()) return {400, "client sent a malformed request", violation_};
   if (!complete_) return {400, "client prematurely closed connection"};
   return reader_.fault();
@@ -70,6 +83,11 @@ void ServerStream::take_head(bool ends_stream) {
     return;
   }
   if (head_.framing.content_length != no_length) require_received(static_cast<uint64_t>(head_.framing.content_length));
+}
+
+const char* ServerStream::text_of_short_body(uint64_t bytes) {
+  return arena_.copy_z(format("client prematurely closed stream: only {} out of {} bytes of request body received", bytes,
+                              head_.framing.content_length));
 }
 
 void ServerStream::before_first_wait() {

@@ -29,7 +29,9 @@ class ServerStream final : public Stream, public Exchange {
   Arena& arena() const { return arena_; }
   RequestHead& head() { return head_; }
   // The head is complete, or there will be no more of it.
-  bool may_begin() const { return complete_ || is_closed() || !violation_.empty(); }
+  bool may_begin() const { return complete_ || is_closed() || !violation_.empty() || is_late_; }
+  // client_header_timeout is over.
+  void time_out();
   // Of such a head; status 0: none.
   HeadFault head_fault() const;
   uint64_t started_ms() const { return started_ms_; }
@@ -59,6 +61,7 @@ class ServerStream final : public Stream, public Exchange {
   bool is_broken() const override { return broken_ || is_broken_off(); }
 
  private:
+  const char* text_of_short_body(uint64_t bytes) override;
   void before_first_wait() override;
   void on_closed() override;
   void submit_head(Outgoing& response);
@@ -74,6 +77,7 @@ class ServerStream final : public Stream, public Exchange {
   Request* request_ = nullptr;
   uint64_t started_ms_;
   bool complete_ = false;
+  bool is_late_ = false;
   bool head_submitted_ = false;
   bool sends_body_ = false;
   bool broken_ = false;

@@ -93,7 +93,7 @@ void Session::take_in(std::string_view bytes) {
     go_away(ErrorCode::protocol_error);
   }
   if (violation_ || taken >= 0) return;
-  violation_ = nghttp2_strerror(static_cast<int>(taken));
+  violation_ = taken == NGHTTP2_ERR_FLOODED ? "http2 flood detected" : nghttp2_strerror(static_cast<int>(taken));
   go_away(taken == NGHTTP2_ERR_FLOODED ? ErrorCode::enhance_your_calm : ErrorCode::protocol_error);
 }
 
@@ -221,6 +221,12 @@ void Session::open_window(Stream& stream) {
   if (stream.id_ == 0 || stream.received_end_ || rules_.stream_window_bytes >= working_window_bytes) return;
   nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, stream.id_, working_window_bytes);
   send_soon();
+}
+
+// The peer has taken our settings: that shifts the windows of all streams (RFC 9113 section 6.9.2), those that were opened before as well.
+void Session::reopen_windows() {
+  for (Stream* stream = streams_.front(); stream; stream = streams_.next(*stream))
+    if (stream->waited_) open_window(*stream);
 }
 
 // -- what goes out --

@@ -141,6 +141,7 @@ class Session {
   // Bytes of `stream` are there to be sent.
   void resume(Stream& stream);
   void open_window(Stream& stream);
+  void reopen_windows();
   void make_frames();
   Task<Unit> write_rest();
   void send_soon() { loop().at_turn_end(flush_); }

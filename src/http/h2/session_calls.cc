@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/base/format.h"
 #include "core/base/pool.h"
@@ -153,6 +154,7 @@ static bool is_late(nghttp2_session* raw, Role role, int32_t id) {
 
 int Session::Calls::on_begin_frame(nghttp2_session* raw, const nghttp2_frame_hd* head, void* self) {
   Session& session = session_of(self);
+  session.complaint_.clear();  // of an earlier frame: no reason for what is wrong with this one
   Conduct& conduct = session.conduct_;
   if (conduct.violation()) return 0;
   uint64_t now = session.loop().now_ms();
@@ -225,7 +227,8 @@ int Session::Calls::on_frame_recv(nghttp2_session* raw, const nghttp2_frame* fra
       break;
     }
     case NGHTTP2_SETTINGS:
-      if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) session.events_.settings_changed();
+      if (frame->hd.flags & NGHTTP2_FLAG_ACK) session.reopen_windows();
+      else session.events_.settings_changed();
       break;
     case NGHTTP2_PING:
       if (frame->hd.flags & NGHTTP2_FLAG_ACK) session.events_.pong();
@@ -257,11 +260,11 @@ int Session::Calls::on_stream_close(nghttp2_session* raw, int32_t id, uint32_t c
   return 0;
 }
 
-// nghttp2 resets the stream itself; often it has told why by on_error().
+// nghttp2 resets the stream itself; often it has told why by on_error(). What a stream is told is said in its own lines alone.
 int Session::Calls::on_invalid_frame(nghttp2_session* raw, const nghttp2_frame* frame, int code, void* self) {
   std::string& complaint = session_of(self).complaint_;
   if (complaint.empty()) complaint = format("{} in a frame of stream {}", nghttp2_strerror(code), frame->hd.stream_id);
-  if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->take_violation(complaint);
+  if (Stream* stream = stream_of(raw, frame->hd.stream_id)) stream->take_violation(std::exchange(complaint, {}));
   return 0;
 }
 
@@ -272,6 +275,15 @@ int Session::Calls::on_error(nghttp2_session*, int, const char* text, size_t siz
 
 // -- what goes out --
 
+// nghttp2's own, too: it ends the connection for some frames that on_invalid_frame() is not told of, such as too large ones.
+void Session::Calls::note_goaway(Session& session, const nghttp2_goaway& frame) {
+  if (session.violation_ || frame.error_code == NGHTTP2_NO_ERROR) return;
+  if (frame.error_code == NGHTTP2_COMPRESSION_ERROR)
+    session.violation_ = "header field of more than 65536 bytes, or broken compression";  // nghttp2 does not tell which: field_bytes_max
+  else if (session.complaint_.empty())
+    session.complaint_ = text_of(frame.opaque_data, frame.opaque_data_len);
+}
+
 int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* frame, void* self) {
   Session& session = session_of(self);
   if (frame->hd.type == NGHTTP2_RST_STREAM) {
@@ -279,8 +291,10 @@ int Session::Calls::on_frame_send(nghttp2_session* raw, const nghttp2_frame* fra
     if (stream && !stream->is_malformed_) stream->is_violated_ = true;
     return 0;
   }
-  if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_COMPRESSION_ERROR && !session.violation_)
-    session.violation_ = "header field of more than 65536 bytes, or broken compression";  // nghttp2 does not tell which: field_bytes_max
+  if (frame->hd.type == NGHTTP2_GOAWAY) {
+    note_goaway(session, frame->goaway);
+    return 0;
+  }
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   session.conduct_.message_frame_sent();
   Stream* stream = stream_of(raw, frame->hd.stream_id);

@@ -25,6 +25,7 @@ struct Session::Calls {
 
   // What the others come to. `stream` may be null.
   static void take_field(Session& session, Stream* stream, std::string_view name, std::string_view value);
+  static void note_goaway(Session& session, const nghttp2_goaway& frame);
   static void take_data(Session& session, Stream* stream, std::string_view bytes);
   // How much of the body goes into the next frame, at most `room`; the end of it is said in `flags`.
   static ssize_t next_data(nghttp2_session*, Stream& stream, size_t room, uint32_t& flags);

@@ -62,7 +62,8 @@ void Stream::take_data(std::string_view bytes, const SegmentRef& from) {
 }
 
 void Stream::take_end() {
-  if (is_length_binding_ && received_bytes_ + unread_bytes_ < *expected_bytes_) fail_message("client prematurely closed stream");
+  uint64_t bytes = received_bytes_ + unread_bytes_;
+  if (is_length_binding_ && bytes < *expected_bytes_) fail_message(text_of_short_body(bytes));
   received_end_ = true;
   arrived_.set();
 }

@@ -115,9 +115,11 @@ class Stream : public Link {
   void reset(ErrorCode code);
 
  protected:
-  // What a client sends is no message, as `what` (static) says: the body fails with Fault::malformed, and once the answer is out the
-  // stream is reset with PROTOCOL_ERROR.
+  // What a client sends is no message, as `what` says, which lives as long as the stream: the body fails with Fault::malformed, and once
+  // the answer is out the stream is reset with PROTOCOL_ERROR.
   void fail_message(const char* what);
+  // What it says of a message that has only `bytes` of what require_received() was told; lives as long as the stream.
+  virtual const char* text_of_short_body(uint64_t /*bytes*/) { return "message is too short"; }
   // Called once, when the first byte of the body has to be waited for.
   virtual void before_first_wait() {}
   // Closed: both sides through, or broken off.

@@ -2,6 +2,7 @@
 // Copyright (C) The Fairlead authors
 #include "http/request/metrics_text.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <utility>
@@ -15,44 +16,53 @@
 
 namespace fairlead::http {
 
-// One element of Accept (RFC 9110 section 12.5.1), as far as it names an exposition: its weight in thousandths, 0 if it does not.
-static unsigned weight_of(std::string_view element, ExpositionFormat format) {
+namespace {
+
+// One element of Accept (RFC 9110 section 12.5.1), as far as it is of the exposition's media type.
+struct Wish {
+  unsigned weight = 0;    // in thousandths; 0: it is not, or unwanted
+  bool is_named = false;  // text/plain alone is what anybody sends
+};
+
+}  // namespace
+
+static Wish wish_of(std::string_view element, ExpositionFormat format) {
   Splitter parts(element, ';');
   parts.trimmed();
   std::string_view part;
-  if (!parts.next(part)) return 0;
+  if (!parts.next(part)) return {};
   bool openmetrics = format == ExpositionFormat::openmetrics;
-  if (!equal_nocase(part, openmetrics ? "application/openmetrics-text" : "text/plain")) return 0;
-  bool named = openmetrics;  // text/plain alone is what anybody sends
-  unsigned weight = 1000;
+  if (!equal_nocase(part, openmetrics ? "application/openmetrics-text" : "text/plain")) return {};
+  Wish wish{1000, openmetrics};
   while (parts.next(part)) {
-    if (equal_nocase(part, "version=0.0.4") || equal_nocase(part, "version=\"0.0.4\"")) named = true;
+    if (equal_nocase(part, "version=0.0.4") || equal_nocase(part, "version=\"0.0.4\"")) wish.is_named = true;
     if (starts_with_nocase(part, "q=")) {
       char digits[8] = {};
       part.substr(2).copy(digits, sizeof digits - 1);
       double q = std::strtod(digits, nullptr);
-      weight = q > 0 && q <= 1 ? static_cast<unsigned>(q * 1000) : 0;
+      wish.weight = q > 0 && q <= 1 ? static_cast<unsigned>(q * 1000) : 0;
     }
   }
-  return named ? weight : 0;
+  return wish;
 }
 
 std::optional<ExpositionFormat> exposition_named(const Headers& headers) {
-  unsigned best = 0;
+  unsigned best = 0, best_unnamed = 0;
   std::optional<ExpositionFormat> named;
   for (const Headers::Field* field = headers.find(KnownHeader::accept); field; field = headers.next_same(*field)) {
     Splitter elements(field->value, ',');
     elements.trimmed();
     for (std::string_view element; elements.next(element);) {
       for (ExpositionFormat format : {ExpositionFormat::openmetrics, ExpositionFormat::prometheus}) {
-        unsigned weight = weight_of(element, format);
-        if (weight <= best) continue;
-        best = weight;
+        Wish wish = wish_of(element, format);
+        if (!wish.is_named) best_unnamed = std::max(best_unnamed, wish.weight);
+        if (!wish.is_named || wish.weight <= best) continue;
+        best = wish.weight;
         named = format;
       }
     }
   }
-  return named;
+  return best_unnamed > best ? std::nullopt : named;
 }
 
 namespace {

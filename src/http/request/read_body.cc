@@ -39,8 +39,9 @@ void log_body_failure(Request& request, const Error& error) {
   uint64_t most = request.body_bytes_max;
   bool has_limit = most > 0 && most < UINT64_MAX;
   bool is_too_large = error.fault == Fault::too_large;
+  bool is_misframed = error.fault == Fault::malformed && request.head.version_major < 2;
   if (is_too_large && has_limit) request.logger.error("client intended to send too large chunked body: more than {} bytes", most);
-  else request.logger.write(is_too_large || error.fault == Fault::malformed ? LogLevel::error : LogLevel::info, Errno{error.sys}, "{}",
+  else request.logger.write(is_too_large || is_misframed ? LogLevel::error : LogLevel::info, Errno{error.sys}, "{}",
                             error.what);
 }
 

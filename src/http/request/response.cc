@@ -170,7 +170,8 @@ static Verdict drop_refused(Request& request) {
 // A response that was cut short must not look complete: its connection ends. An error without a text stands in the log already.
 static void cut_response(Request& request, const Error& error) {
   if (*error.what || error.sys) {
-    While doing(request, error.side == Side::upstream ? "reading upstream" : "sending to client");
+    std::string_view sending = request.tries || request.doing.empty() ? std::string_view("sending to client") : request.doing;
+    While doing(request, error.side == Side::upstream ? std::string_view("reading upstream") : sending);
     if (error.side == Side::client) request.logger.info(Errno{error.sys}, "{}", error.what);
     else request.logger.error(Errno{error.sys}, "{}", error.what);
   }

@@ -194,7 +194,10 @@ Task<bool> SecureClient::open(Connection& client, RequestSink& sink) {
     sink.idle(false);
     if (status == WaitStatus::timeout) co_return false;
     IoStatus got = client.fill(core.client_header_buffer_size.bytes).status;
-    if (got == IoStatus::end || got == IoStatus::failed) co_return false;
+    if (got == IoStatus::end || got == IoStatus::failed) {
+      sink.broken("client closed connection", "SSL handshaking");
+      co_return false;
+    }
   }
   if (!begins_handshake(client.unread()[0])) co_return true;
   bool done = co_await handshake(client);

@@ -24,7 +24,8 @@ namespace fairlead::http {
 namespace {
 
 void log_fault(Request& request, const HeadFault& fault) {
-  While doing(request, fault.in_request_line ? "reading client request line" : "reading client request headers");
+  std::string_view line = request.is_pipelined ? "reading client pipelined request line" : "reading client request line";
+  While doing(request, fault.in_request_line ? line : std::string_view("reading client request headers"));
   if (fault.detail.empty()) request.logger.info(Errno{fault.sys}, "{}", fault.what);
   else request.logger.info("{}: \"{}\"", fault.what, fault.detail);
 }
@@ -54,8 +55,11 @@ class Sink final : public RequestSink {
   bool refuse(Request& request, const HeadFault& error, Verdict& verdict, Task<Verdict>&) override {
     begin_refused(request, error);
     log_fault(request, error);
-    request.fail_reason = error.sys == ETIMEDOUT ? "SI" : "DPE";
-    verdict = Verdict::status(error.status);
+    const Exchange& exchange = request.exchange;
+    const bool has_left = exchange.is_broken() && exchange.error().fault != Fault::malformed;
+    request.fail_reason = error.sys == ETIMEDOUT ? "SI" : has_left ? "DC" : "DPE";
+    request.response.head.status = error.status;
+    verdict = exchange.is_broken() ? Verdict::close() : Verdict::status(error.status);
     return true;
   }
   ClientFacts& facts() override { return facts_; }

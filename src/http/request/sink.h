@@ -25,7 +25,7 @@ class RequestSink {
   virtual void idle(bool begins) = 0;
   // A part of a request's head is there, and the rest is waited for.
   virtual void reading(bool) {}
-  // The connection failed outside of any request, for a reason that its transport tells; `doing`: in the words of the error log.
+  // The connection failed outside of any request, for a reason that its transport or protocol tells; `doing`: in the error log's words.
   virtual void broken(std::string_view /*reason*/, std::string_view /*doing*/) {}
   // The client ended the connection where a request might have begun.
   virtual void ended() {}

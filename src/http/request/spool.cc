@@ -45,6 +45,7 @@ Task<Unit> Spool::write_out() {
     chunk.file_bytes = to_file_.size();
     to_file_.clear();
     store(std::move(chunk));
+    if (offset == 0 && watcher_) watcher_->begins_file(file_->name());
     co_return Unit();
   }
   file_error_ = written.error();

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "event/file/spool_file.h"
@@ -20,6 +21,15 @@
 #include "http/message/body.h"
 
 namespace fairlead::http {
+
+// Hears of it once when the first bytes of a body lie in the temporary file.
+class SpoolWatcher {
+ public:
+  virtual void begins_file(const std::string& name) = 0;
+
+ protected:
+  ~SpoolWatcher() = default;
+};
 
 struct SpoolLimits {
   size_t memory_bytes = 16 * 1024;      // kept in memory; without a file the chunk that reaches the limit may exceed it
@@ -73,6 +83,7 @@ class Spool final : public Body {
   // is reading, or has come to
   // the end. From then on the source is the Spool's alone.
   void read_ahead();
+  void watch_file(SpoolWatcher* watcher) { watcher_ = watcher; }
   // Ends that: the source may go away after this. What was read stays.
   void stop() { reader_.cancel(); }
   // A temporary file could not be made or written: the log wants to know, the bytes are safe (they stayed in memory, nothing more is
@@ -106,6 +117,7 @@ class Spool final : public Body {
   Body& source_;
   SpoolLimits limits_;
   SpoolFile* file_;
+  SpoolWatcher* watcher_ = nullptr;
   std::string_view whole_file_name_;  // of a file of somebody else's
   std::vector<Chunk> stored_;    // in order; before next_: given already (kept only with keeps_)
   size_t next_ = 0;

@@ -75,9 +75,9 @@ TEST_F(SyslogTest, Udp) {
   Log log;
   log.add(sink, LogLevel::info);
   Logger(log, 3).error("x");
-  EXPECT_EQ(server.receive(), "<187>Nov  6 08:49:37 fairlead: 1994/11/06 08:49:37 [error] " + format("{}#{}: *3 x", getpid(), gettid()));
+  EXPECT_EQ(server.receive(), "<187>Nov  6 08:49:37 nginx: 1994/11/06 08:49:37 [error] " + format("{}#{}: *3 x", getpid(), gettid()));
   EXPECT_TRUE(sink.send("access"));
-  EXPECT_EQ(server.receive(), "<190>Nov  6 08:49:37 fairlead: access");
+  EXPECT_EQ(server.receive(), "<190>Nov  6 08:49:37 nginx: access");
 }
 
 TEST_F(SyslogTest, AllParameters) {
@@ -105,7 +105,7 @@ TEST_F(SyslogTest, UnixSocketComesBack) {
     Server server(Addr::local(path));
     sink.send(text);  // the first one after a restart may be lost: it finds the old socket dead
     EXPECT_TRUE(sink.send(text));
-    EXPECT_EQ(server.receive(), std::string("<190>Nov  6 08:49:37 fairlead: ") + text);
+    EXPECT_EQ(server.receive(), std::string("<190>Nov  6 08:49:37 nginx: ") + text);
     unlink(path.c_str());
   }
   EXPECT_EQ(reports.lines.size(), 2u);
