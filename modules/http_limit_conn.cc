@@ -204,13 +204,12 @@ Room take_room(Request& request, const Limit& limit, Arena& arena, Outcome& outc
 }
 
 Verdict check(Request& request) {
-  Session* outermost = &request;
-  while (outermost->parent) outermost = outermost->parent;
-  Outcome& outcome = outermost->slot<Outcome>();
+  Request& origin = request.origin();
+  Outcome& outcome = origin.slot<Outcome>();
   if (!outcome.text.empty()) return Verdict::next();
   const LimitConnConf& own = conf<LimitConnConf>(request);
   for (const Limit& limit : own.limits) {
-    Room room = take_room(request, limit, outermost->arena(), outcome);
+    Room room = take_room(request, limit, origin.arena(), outcome);
     if (room == Room::taken) outcome.text = "PASSED";
     if (room != Room::none) continue;
     std::string_view dry = own.dry_run ? ", dry run," : "";
@@ -225,9 +224,7 @@ Verdict check(Request& request) {
 }
 
 Value get_status(Session& session, uintptr_t) {
-  Session* outermost = &session;
-  while (outermost->parent) outermost = outermost->parent;
-  const Outcome* outcome = outermost->find_slot<Outcome>();
+  const Outcome* outcome = as_request(session).origin().find_slot<Outcome>();
   return outcome && !outcome->text.empty() ? Value{outcome->text} : Value::missing();
 }
 

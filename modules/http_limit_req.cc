@@ -227,11 +227,7 @@ uint64_t ask_all(Request& request, const LimitReqConf& own) {
   return is_limited ? longest : not_limited;
 }
 
-Outcome& outcome_of(Session& session) {
-  Session* outermost = &session;
-  while (outermost->parent) outermost = outermost->parent;
-  return outermost->slot<Outcome>();
-}
+Outcome& outcome_of(Session& session) { return as_request(session).origin().slot<Outcome>(); }
 
 // Once a request. `wait`: how long it has to.
 Verdict decide(Request& request, uint64_t& wait) {

@@ -5,9 +5,11 @@
 // it. Nothing is counted in a configuration that shows no metrics. The texts are http/request/metrics_text.h.
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/base/text.h"
 #include "core/conf/generation.h"
+#include "core/conf/template.h"
 #include "event/worker.h"
 #include "http/conf/location.h"
 #include "http/hooks.h"
@@ -31,6 +33,8 @@ struct MetricsConf {
   // Of the main part: the families, once declared.
   FamilyId requests = 0, request_time = 0, received = 0, sent = 0;
   FamilyId tries = 0, failures = 0, retries = 0, header_time = 0, peer_sent = 0, peer_received = 0;
+  FamilyId calls = 0;
+  Template grpc_status;  // $grpc_status
 };
 
 constexpr std::string_view server_labels[] = {"server"};
@@ -38,6 +42,7 @@ constexpr std::string_view server_class_labels[] = {"server", "class"};
 constexpr std::string_view peer_labels[] = {"upstream", "peer"};
 constexpr std::string_view peer_class_labels[] = {"upstream", "peer", "class"};
 constexpr std::string_view reason_labels[] = {"upstream", "reason"};
+constexpr std::string_view call_labels[] = {"service", "method", "code"};
 constexpr std::string_view peer_reason_labels[] = {"upstream", "peer", "reason"};
 
 struct Row {
@@ -60,9 +65,14 @@ constexpr Row families[] = {
      {"fairlead_upstream_header_time_ms", MetricKind::histogram, "From the start of a try to the head of the reply.", peer_labels}},
     {&MetricsConf::peer_sent, {"fairlead_upstream_sent_bytes", MetricKind::counter, "Bytes sent to the peer.", peer_labels}},
     {&MetricsConf::peer_received, {"fairlead_upstream_received_bytes", MetricKind::counter, "Bytes received from the peer.", peer_labels}},
+    {&MetricsConf::calls,
+     {"fairlead_grpc_calls", MetricKind::counter,
+      "gRPC calls by grpc-status, and by service and method once a peer has answered such a call.", call_labels}},
 };
 
 constexpr std::string_view other = "other";  // every label of what is beyond metrics_max_series
+constexpr uint64_t grpc_unimplemented = 12, grpc_code_max = 16;
+constexpr size_t method_bytes_max = 256;  // with the service: a longer one is counted as "other"
 constexpr size_t class_count = 6;
 constexpr std::string_view class_names[class_count] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 size_t class_of(unsigned status) { return status >= 100 && status < 600 ? status / 100 : 0; }
@@ -104,6 +114,7 @@ class Meters {
     metrics_.observe(meters.time, static_cast<double>(request.loop().now_ms() - request.started_ms));
     metrics_.add(meters.received, request.head.bytes + request.exchange.received_body_bytes());
     metrics_.add(meters.sent, request.exchange.sent_bytes());
+    if (request.head.headers.value(http::KnownHeader::content_type).starts_with("application/grpc")) [[unlikely]] count_call(request);
     count_tries(request);
   }
 
@@ -113,6 +124,22 @@ class Meters {
   }
 
  private:
+  // A client may name any method. Only those that a peer knows have series of their own: names of others could fill all room for series.
+  void count_call(Request& request) {
+    std::string_view text = conf_.grpc_status.evaluate(request);
+    std::optional<uint64_t> code = parse_decimal(text);
+    std::string_view code_label = text.empty() ? "none" : !code || *code > grpc_code_max || text.size() > 2 ? other : text;
+    std::string_view path = request.head.path;
+    size_t slash = path.rfind('/');
+    bool names_method = slash != std::string_view::npos && slash > 0 && path.size() <= method_bytes_max;
+    key_.assign(names_method ? path : std::string_view());
+    bool is_known = names_method && methods_.contains(key_);
+    bool is_answered = request.response.is_reply && code && *code != grpc_unimplemented;
+    if (!is_known && names_method && is_answered && methods_.size() < conf_.series_max) is_known = methods_.insert(key_).second;
+    std::string_view service = is_known ? path.substr(1, slash - 1) : other, method = is_known ? path.substr(slash + 1) : other;
+    metrics_.add(metrics_.counter(conf_.calls, {service, method, code_label}));
+  }
+
   void count(const TryRecord& record) {
     PeerMeters& meters = of(record);
     size_t index = class_of(record.status);
@@ -194,6 +221,7 @@ class Meters {
   ServerMeters* last_server_meters_ = nullptr;
   std::unordered_map<const Server*, ServerMeters> servers_;
   std::unordered_map<std::string, PeerMeters> peers_;  // at most conf_.series_max
+  std::unordered_set<std::string> methods_;             // paths of gRPC calls that peers have answered; likewise
   std::optional<PeerMeters> others_;
   std::string key_;  // its memory is used again
   Recent recent_[recent_count];
@@ -238,6 +266,9 @@ ConfResult<Unit> make_registry(Generation& generation) {
     if (!added) return added.error();
     own.*row.id = *added;
   }
+  auto status = Template::compile("$grpc_status", generation.variables(http_variable), Place());
+  if (!status) return status.error();
+  own.grpc_status = std::move(*status);
   FL_TRY(http::declare_audit(generation));
   return generation.metrics->declare(generation.zones);
 }

@@ -149,7 +149,9 @@ constexpr Directive rows[] = {
     slot<RefererConf, &RefererConf::hash_max_size>("referer_hash_max_size", contexts, "Accepted; the table of names sizes itself."),
     slot<RefererConf, &RefererConf::hash_bucket_size>("referer_hash_bucket_size", contexts, "Accepted; the table of names sizes itself."),
 };
-constexpr VariableDef variables[] = {{.name = "invalid_referer", .get = get_invalid_referer, .engines = http_variable}};
+constexpr VariableDef variables[] = {
+    {.name = "invalid_referer", .get = get_invalid_referer, .flags = variable_changeable, .engines = http_variable},
+};
 
 }  // namespace
 

@@ -89,7 +89,7 @@ Verdict go_on(Request& request, const TryFilesConf& own) {
   std::string_view target = own.last.evaluate(request);
   if (target.starts_with('@')) return Verdict::named(request.arena(), target);
   size_t mark = target.find('?');
-  if (mark == std::string_view::npos) return Verdict::redirect(request.arena(), target, {});
+  if (mark == std::string_view::npos) return Verdict::redirect(request.arena(), target, "");
   return Verdict::redirect(request.arena(), target.substr(0, mark), target.substr(mark + 1));
 }
 

@@ -92,6 +92,7 @@ const Template* Map::find(Session& session, std::string_view text) const {
     break;
   }
   if (const Template* found = table_.find(key)) return found;
+  if (text.empty()) return &default_;  // nothing is tried against no text, as in nginx
   for (const Rule& rule : rules_) {
     Regex::Outcome outcome = rule.regex->match(session, text);
     if (outcome == Regex::Outcome::match) return &rule.value;

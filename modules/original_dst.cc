@@ -75,9 +75,9 @@ Value get_port(Session& session, uintptr_t) {
 }
 
 constexpr VariableDef variables[] = {
-    {"original_dst", get_destination},
-    {"original_dst_addr", get_host},
-    {"original_dst_port", get_port},
+    {"original_dst", get_destination, variable_changeable},
+    {"original_dst_addr", get_host, variable_changeable},
+    {"original_dst_port", get_port, variable_changeable},
 };
 
 constexpr std::array listen_options = {event::ListenOption{"original_dst", &take_redirect},

@@ -373,6 +373,9 @@ void WorkerProcess::on_drained() {
 }
 
 void WorkerProcess::drain(bool has_successor) {
+  if (!has_successor) {
+    for (auto& serving : serving_) serving->worker().lose_successor();  // told before that there is one: by a signal, by a reload
+  }
   if (leaving_) return;
   leaving_ = true;
   std::string_view what = slot_.is_agent ? "privileged agent" : "worker";

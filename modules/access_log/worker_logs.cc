@@ -8,14 +8,18 @@
 
 namespace fairlead::access_log {
 
+// Of the generation's file, which the process opened, for the first time with the rights of the master.
+static void take_opened(LogFile& file, const FileTarget& target) {
+  int fd = target.opened->descriptor() < 0 ? -1 : fcntl(target.opened->descriptor(), F_DUPFD_CLOEXEC, 0);
+  if (fd >= 0) file.adopt(fd);
+}
+
 WorkerLogs::WorkerLogs(Worker& worker) : worker_(worker), line_(std::make_unique<char[]>(line_max)) {
   const AccessLogConf& main = conf<AccessLogConf>(worker.generation().root());
   LogFileWatcher& watcher = *this;
   for (const FileTarget* target : main.files) {
     auto file = std::make_unique<LogFile>(worker.loop(), target->opened->path(), target->rules, watcher);
-    // The master opened it with its rights, which the worker may not have.
-    int fd = target->opened->descriptor() < 0 ? -1 : fcntl(target->opened->descriptor(), F_DUPFD_CLOEXEC, 0);
-    if (fd >= 0) file->adopt(fd);
+    take_opened(*file, *target);
     files_.push_back(std::move(file));
   }
   caches_.resize(main.cache_count + 1);
@@ -48,11 +52,8 @@ void WorkerLogs::write_to_path(Session& session, const AccessLog& log, std::stri
 }
 
 void WorkerLogs::reopen() {
-  for (auto& file : files_) {
-    auto opened = file->reopen();
-    if (!opened)
-      Logger(*conf<ErrorLogConf>(worker_.generation().root()).log).emerg(Errno{opened.error().sys}, "open() \"{}\" failed", file->path());
-  }
+  const AccessLogConf& main = conf<AccessLogConf>(worker_.generation().root());
+  for (size_t i = 0; i < files_.size(); ++i) take_opened(*files_[i], *main.files[i]);
   for (auto& cache : caches_)
     if (cache) cache->clear();
 }

@@ -21,6 +21,7 @@ class WorkerLogs final : LogFileWatcher {
 
   // Writes the session's lines. `may_write`: whether files whose path has variables may be made now; asked only if there are some.
   void write(Session& session, std::span<const AccessLog> logs, bool (*may_write)(Session& session));
+  // The generation's files have been opened again, or stay what they were, which has been logged.
   void reopen();
   void flush();
 

@@ -5,15 +5,14 @@
 // that a change holds at once; reading and hashing happen on a file thread, since good hashes are slow ones.
 #include <cerrno>
 
-#include "core/base/encoding.h"
 #include "core/base/format.h"
-#include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "core/conf/module.h"
 #include "core/conf/template.h"
 #include "event/file/blocking.h"
 #include "event/worker.h"
 #include "http/hooks.h"
+#include "http/message/basic_credentials.h"
 #include "http/request/audit.h"
 #include "http/request/request.h"
 #include "http/request/response.h"
@@ -33,18 +32,6 @@ bool is_wanted(const Block& block) {
   const AuthBasicConf& own = conf<AuthBasicConf>(block);
   bool is_off = own.realm.is_literal() && own.realm.literal() == "off";
   return own.realm.is_set() && !is_off && own.user_file.is_set();
-}
-
-// The parts of "Basic base64(user:password)"; false: it is not that, or names nobody.
-bool read_credentials(std::string_view field, Login& login) {
-  if (!starts_with_nocase(field, "Basic ")) return false;
-  auto text = base64_decode(trim(field.substr(6)));
-  if (!text) return false;
-  size_t colon = text->find(':');
-  if (colon == std::string::npos || colon == 0) return false;
-  login.user.assign(*text, 0, colon);
-  login.password.assign(*text, colon + 1);
-  return true;
 }
 
 Verdict challenge(Request& request, std::string_view realm) {
@@ -94,12 +81,13 @@ Task<Verdict> check(Request& request) {
   const AuthBasicConf& own = conf<AuthBasicConf>(request);
   std::string_view realm = own.realm.evaluate(request);
   if (realm == "off") co_return Verdict::next();
-  Login login;
-  if (!read_credentials(request.head.headers.value(KnownHeader::authorization), login)) {
+  auto credentials = parse_basic_credentials(request.head.headers.value(KnownHeader::authorization));
+  if (!credentials) {
     request.logger.info("no user/password was provided for basic authentication");
     audit(request, {check_name, Decided::challenged, "no user", {}});
     co_return challenge(request, realm);
   }
+  Login login{std::move(credentials->user), std::move(credentials->password)};
   std::string path(request.generation().absolute_conf_path_in(own.user_file.evaluate(request), request.arena()));
   auto checking = blocking(request.worker().files(), CheckLogin{login, path});
   auto outcome = co_await checking;

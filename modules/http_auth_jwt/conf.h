@@ -35,6 +35,8 @@ struct AuthJwtConf {
   Seconds leeway{0};
   std::vector<Requirement> requirements;
   uint64_t cached_tokens_max = default_cached_tokens_max;  // of the main part: per worker
+
+  bool may_ask() const { return realm.is_set() && !(realm.is_literal() && realm.literal() == "off"); }
 };
 
 extern const std::array<Directive, 11> rows;

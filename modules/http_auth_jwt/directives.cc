@@ -81,7 +81,8 @@ constinit const std::array<Directive, 11> rows = {
         "auth_jwt_require", anywhere, words_from(1), "Values that must all be something other than nothing and 0, or the token is refused.")
         .many().takes("$value ... [error=401 | error=403]"),
     custom<add_claim<false>, AuthJwtConf>("auth_jwt_claim_set", in_http, words_from(2),
-                                          "A variable for the claim that lies at a path of names; arrays are joined with commas.")
+                                          "A variable for the claim that lies at a path of names; arrays are joined with commas. Before "
+                                          "the access phase those of a signed token are there unverified, afterwards verified ones alone.")
         .many().takes("$variable name ..."),
     custom<add_claim<true>, AuthJwtConf>("auth_jwt_header_set", in_http, words_from(2),
                                          "A variable for the header parameter that lies at a path of names; arrays are joined with commas.")

@@ -43,6 +43,8 @@ constexpr KeyMethod key_methods[] = {
     {KeyMethod::Kind::gcm_wrapped, "A256GCMKW", 32, &EVP_aes_256_gcm, nullptr},
     {KeyMethod::Kind::oaep, "RSA-OAEP", 0, nullptr, &EVP_sha1},
     {KeyMethod::Kind::oaep, "RSA-OAEP-256", 0, nullptr, &EVP_sha256},
+    {KeyMethod::Kind::oaep, "RSA-OAEP-384", 0, nullptr, &EVP_sha384},
+    {KeyMethod::Kind::oaep, "RSA-OAEP-512", 0, nullptr, &EVP_sha512},
 };
 
 // How the content is encrypted.

@@ -35,10 +35,7 @@ class Tokens {
   TokenCache signed_, encrypted_, nested_;
 };
 
-bool is_wanted(const Block& block) {
-  const AuthJwtConf& own = conf<AuthJwtConf>(block);
-  return own.realm.is_set() && !(own.realm.is_literal() && own.realm.literal() == "off");
-}
+bool is_wanted(const Block& block) { return conf<AuthJwtConf>(block).may_ask(); }
 
 // RFC 6750 section 3: without credentials there is no error code.
 Verdict challenge(Request& request, std::string_view realm, bool had_token) {
@@ -57,16 +54,11 @@ Verdict refuse(Request& request, std::string_view realm, std::string_view rule, 
   return challenge(request, realm, true);
 }
 
-std::string_view token_text(Request& request, const AuthJwtConf& own) {
-  if (own.token.is_set()) return own.token.evaluate(request);
-  std::string_view field = request.head.headers.value(KnownHeader::authorization);
-  return starts_with_nocase(field, "Bearer ") ? trim(field.substr(7)) : std::string_view();
-}
-
 // Of all sources; false: one of them has none to give.
 Task<bool> load_keys(Request& request, const AuthJwtConf& own, std::vector<KeySetPtr>& sets) {
   KeyStore& store = request.worker().state<KeyStore>();
   KeyLimits limits{own.key_cache, own.key_bytes_max};
+  ClaimsForKeys claims(request);
   for (const KeySource& source : own.sources) {
     std::string_view place = source.place.evaluate(request);
     KeySetPtr keys;
@@ -138,6 +130,12 @@ Verdict check_requirements(Request& request, const AuthJwtConf& own, std::string
   return Verdict::next();
 }
 
+// Ahead of all that let somebody in, other checks of `satisfy any` among them.
+Verdict begin_access(Request& request) {
+  end_claims(request);
+  return Verdict::next();
+}
+
 Task<Verdict> check(Request& request) {
   const AuthJwtConf& own = conf<AuthJwtConf>(request);
   std::string_view realm = own.realm.evaluate(request);
@@ -166,7 +164,8 @@ Task<Verdict> check(Request& request) {
 }
 
 constexpr std::string_view after[] = {"access", "http_auth_basic"};
-constexpr PhaseEntry phases[] = {{.phase = Phase::access, .run = &check, .applies = &is_wanted}};
+constexpr PhaseEntry phases[] = {{.phase = Phase::access, .check = &begin_access, .applies = &is_wanted, .leads = true},
+                                 {.phase = Phase::access, .run = &check, .applies = &is_wanted}};
 constexpr Hooks hooks = {.phases = phases};
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/session_vars.h"
+#include "http/conf/set_field.h"
 #include "http/forward/forward.h"
 #include "http/h1/client.h"
 #include "http/h1/request_writer.h"
@@ -69,8 +70,8 @@ void renew(Request& subrequest, AttemptRequest& what, const void*) {
 template <class Head>
 void write_set_headers(const Call& call, Head& to) {
   for (const SetHeader& header : call.conf.set_headers) {
-    std::string_view value = header.value.evaluate(call.request);
-    if (!value.empty() && is_field_value(value)) to.field(header.name, value);
+    std::string_view value = sendable_value(header.value.evaluate(call.request), call.request.arena());
+    if (!value.empty()) to.field(header.name, value);
   }
 }
 

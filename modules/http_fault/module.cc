@@ -214,7 +214,7 @@ constexpr Directive rows[] = {
         .takes("string ..."),
 };
 
-constexpr VariableDef variables[] = {{"fault", get_fault, variable_volatile, http_variable}};
+constexpr VariableDef variables[] = {{"fault", get_fault, variable_volatile | variable_changeable, http_variable}};
 
 constexpr std::string_view after[] = {"http_metrics"};
 constexpr PhaseEntry phases[] = {{.phase = Phase::precontent, .run = &inject, .applies = &has_fault}};

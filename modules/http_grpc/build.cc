@@ -4,6 +4,7 @@
 // The call that goes to the peer: its fields, its deadline; and the content function.
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "http/conf/set_field.h"
 #include "http/forward/target.h"
 #include "http/h2/client.h"
 #include "http/h2/request_writer.h"
@@ -31,9 +32,8 @@ void build(Request& request, AttemptRequest& what, const void* grpc_call) {
   h2::RequestWriter to(fields, request.method_text, call.is_secure ? "https" : "http", what.is_again ? own_uri(request) : call.path);
   to.field("Host", call.authority);
   for (const SetHeader& header : conf.set_headers) {
-    std::string_view value = header.value.evaluate(request);
-    if (value.empty() || !is_field_value(value)) continue;
-    to.field(header.name, value);
+    std::string_view value = sendable_value(header.value.evaluate(request), request.arena());
+    if (!value.empty()) to.field(header.name, value);
   }
   if (!conf.replaced.holds("te")) to.field("te", "trailers");
   bool has_length = what.length && request.head.framing.content_length != no_length;  // streams do not get one that the client did not say

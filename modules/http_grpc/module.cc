@@ -52,10 +52,6 @@ struct EnumWords<http::grpc::NextPeer> {
 }  // namespace fairlead
 
 namespace fairlead::http::grpc {
-namespace {
-
-}  // namespace
-
 bool GrpcConf::lists_grpc_status() const {
   constexpr Next all[] = {Next::grpc_cancelled, Next::grpc_deadline, Next::grpc_resource_exhausted, Next::grpc_internal,
                           Next::grpc_unavailable};
@@ -69,8 +65,7 @@ ConfResult<Unit> set_pass(Line& line, GrpcConf& conf) {
   conf.pass = Pass();
   conf.pass.is_set = true;
   set_content(line, &run_grpc);
-  if (location.match == Location::Match::prefix || location.match == Location::Match::prefix_no_regex)
-    location.redirects_without_slash = location.name.ends_with('/');
+  location.redirects_without_slash = location.name.ends_with('/');
   std::string_view url = line.word(1);
   if (url.find('$') != std::string_view::npos) {
     auto compiled = compile_word(line, 1);
@@ -157,9 +152,7 @@ void speak_grpc(Request& request) {
   unsigned status = response.status();
   bool late = request.fail_reason == "DT";
   Code code = late ? Code::deadline_exceeded : code_of_status(status);
-  std::string_view line = status_line(status);
   std::string_view text = response.is_error_page ? std::string_view() : short_text(response, request.arena());
-  std::string_view phrase = line.size() > 15 ? line.substr(13, line.size() - 15) : std::string_view();  // behind "HTTP/1.1 502 "
   request.error_status = 0;
   response.head.status = 200;
   response.head.reason = {};
@@ -167,7 +160,7 @@ void speak_grpc(Request& request) {
   response.head.headers.remove(KnownHeader::content_type);
   response.head.headers.remove(KnownHeader::content_encoding);
   response.head.headers.add("grpc-status", request.arena().copy(format("{}", static_cast<unsigned>(code))));
-  std::string_view message = late ? "deadline exceeded" : text.empty() ? phrase : text;
+  std::string_view message = late ? "deadline exceeded" : text.empty() ? reason_phrase(status) : text;
   response.head.headers.add("grpc-message", request.arena().copy(encode_message(message)));
   response.content_type = web == WebKind::none ? "application/grpc" : web_type_of("application/grpc", web, request.arena());
   response.head.framing.content_length = request.head.version_major < 2 ? 0 : no_length;
@@ -223,8 +216,8 @@ constexpr auto peer_rows = join(tls_client_directives<GrpcConf, "grpc_ssl", in_h
 constexpr auto rows = join(try_directives<GrpcConf, "grpc">, peer_rows, own_rows);
 
 constexpr VariableDef variables[] = {
-    {.name = "grpc_status", .get = &status_field, .flags = variable_volatile, .engines = http_variable},
-    {.name = "grpc_message", .get = &status_field, .flags = variable_volatile, .engines = http_variable, .datum = 1},
+    {.name = "grpc_status", .get = &status_field, .flags = variable_volatile | variable_changeable, .engines = http_variable},
+    {.name = "grpc_message", .get = &status_field, .flags = variable_volatile | variable_changeable, .engines = http_variable, .datum = 1},
 };
 
 constexpr ResponseFilter filters[] = {{.stage = Stage::script, .apply = &speak_grpc, .applies = &is_wanted},

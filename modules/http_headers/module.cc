@@ -9,6 +9,7 @@
 #include "core/base/format.h"
 #include "core/conf/template.h"
 #include "http/conf/core_conf.h"
+#include "http/conf/set_field.h"
 #include "http/hooks.h"
 #include "http/message/status.h"
 #include "http/request/request.h"
@@ -51,19 +52,17 @@ struct HeadersConf {
 };
 
 ConfResult<Unit> add_field(Line& line, std::vector<AddedField>& to) {
-  if (!is_token(line.word(1))) return line.invalid_value(1);
   AddedField field;
-  field.name = line.word(1);
+  field.name = set_field_name(line, 1);
   field.known = find_known_header(field.name);
-  auto value = compile_word(line, 2);
+  auto value = set_field_value(line, 2);
   if (!value) return value.error();
   field.value = std::move(*value);
-  if (field.value.is_literal() && !is_field_value(field.value.literal())) return line.invalid_value(2);
   if (line.word_count() == 3) {
     if (line.word(3) != "always") return line.invalid_parameter(3);
     field.always = true;
   }
-  to.push_back(std::move(field));
+  if (!field.name.empty()) to.push_back(std::move(field));
   return Unit();
 }
 ConfResult<Unit> set_add_header(Line& line, HeadersConf& own) { return add_field(line, own.headers); }
@@ -113,12 +112,12 @@ std::span<const AddedField> fields_for(const Request& request, InheritMode mode,
   return all;
 }
 
-// Empty if there is nothing to send, or nothing that may be sent: a value with control characters could end the field.
+// Empty if there is nothing to send, or nothing that may be sent.
 std::string_view value_of(Request& request, const AddedField& field) {
-  std::string_view value = field.value.evaluate(request);
-  if (is_field_value(value)) return value;
-  request.logger.warn("value of \"{}\" holds control characters and is not sent", field.name);
-  return {};
+  std::string_view text = field.value.evaluate(request);
+  std::string_view value = sendable_value(text, request.arena());
+  if (value.empty() && !text.empty()) request.logger.warn("value of \"{}\" holds control characters and is not sent", field.name);
+  return value;
 }
 
 void set_expiry(Request& request, const HeadersConf& own) {

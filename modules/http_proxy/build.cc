@@ -6,6 +6,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/session_vars.h"
+#include "http/conf/set_field.h"
 #include "http/forward/alpn.h"
 #include "http/forward/target.h"
 #include "http/h1/client.h"
@@ -109,8 +110,8 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
       to.literals(part.text, part.literals);
       continue;
     }
-    std::string_view value = part.field.value.evaluate(request);
-    if (value.empty() || !is_field_value(value)) continue;
+    std::string_view value = sendable_value(part.field.value.evaluate(request), request.arena());
+    if (value.empty()) continue;
     if (part.is_upgrade) upgrades = true;
     to.field(part.field.name, value);
   }
@@ -119,7 +120,8 @@ void write_fields(Request& request, const ProxyRequest& proxy, AttemptRequest& w
     to.field("Upgrade", request.head.upgrade);
     to.field("Connection", "upgrade");
   }
-  what.asks_upgrade = upgrades;
+  // An Upgrade that the configuration alone says asks for what nobody here could use.
+  what.asks_upgrade = upgrades && request.head.headers.has(KnownHeader::upgrade);
   if (!conf.sends_host) to.field("Host", proxy.host_header);
   if (auto length = announced_length(request, conf, what)) to.field("Content-Length", *length);
   else if (what.has_body) to.field("Transfer-Encoding", "chunked");
@@ -188,7 +190,7 @@ ConfResult<Unit> prepare_headers(Block&, ProxyConf& conf) {
       continue;
     }
     std::string_view value = header.value.literal();
-    if (value.empty() || !is_field_value(value)) continue;
+    if (value.empty()) continue;
     add_text(conf, header.name, value);
   }
   if (!conf.sends_host && conf.pass.is_set && !conf.pass.url.is_set()) {

@@ -92,8 +92,7 @@ ConfResult<Unit> set_pass(Line& line, ProxyConf& conf) {
   conf.pass = Pass();
   conf.pass.is_set = true;
   set_content(line, &run_proxy);
-  if (location.match == Location::Match::prefix || location.match == Location::Match::prefix_no_regex)
-    location.redirects_without_slash = location.name.ends_with('/');
+  location.redirects_without_slash = location.name.ends_with('/');
   std::string_view url = line.word(1);
   if (url.find('$') == std::string_view::npos) return set_fixed_pass(line, conf, location, url);
   auto compiled = compile_word(line, 1);
@@ -200,8 +199,8 @@ constexpr auto peer_rows = join(tls_client_directives<ProxyConf, "proxy_ssl", in
 constexpr auto rows = join(join(forward_directives<ProxyConf, "proxy">, peer_rows), own_rows);
 
 constexpr VariableDef variables[] = {
-    {.name = "proxy_host", .get = &proxy_host, .flags = variable_volatile, .engines = http_variable},
-    {.name = "proxy_port", .get = &proxy_port, .flags = variable_volatile, .engines = http_variable},
+    {.name = "proxy_host", .get = &proxy_host, .flags = variable_volatile | variable_changeable, .engines = http_variable},
+    {.name = "proxy_port", .get = &proxy_port, .flags = variable_volatile | variable_changeable, .engines = http_variable},
     {.name = "proxy_add_x_forwarded_for", .get = &add_x_forwarded_for, .engines = http_variable},
 };
 

@@ -194,8 +194,8 @@ constexpr Directive rows[] = {
 };
 
 constexpr VariableDef variables[] = {
-    {"rbac_policy", get<&Noted::policy>, variable_volatile, http_variable},
-    {"rbac_decision", get<&Noted::decision>, variable_volatile, http_variable},
+    {"rbac_policy", get<&Noted::policy>, variable_volatile | variable_changeable, http_variable},
+    {"rbac_decision", get<&Noted::decision>, variable_volatile | variable_changeable, http_variable},
 };
 
 constexpr std::string_view after[] = {"realip"};

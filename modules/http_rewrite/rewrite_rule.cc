@@ -124,7 +124,7 @@ class Rewrite final : public http::ScriptStatement {
   }
 
   void change_uri(Request& request, std::string text, size_t args_at) const {
-    std::string_view whole = request.arena().copy(text);
+    std::string_view whole = text.empty() ? "" : request.arena().copy(text);  // an empty URI, not none
     if (args_at != std::string::npos) {
       std::string_view args = whole.substr(args_at);
       if (rule_.keeps_args && !request.args.empty()) args = request.arena().join({args, "&", request.args});

@@ -40,7 +40,7 @@ ConfResult<Unit> prepare_ocsp(Generation& generation, const http::Server& server
   const TlsServerConf& own = made.conf();
   if (own.ocsp != ClientOcsp::off && own.verify_client == VerifyClient::optional_no_ca)
     return std::string("\"ssl_ocsp\" is incompatible with \"ssl_verify_client optional_no_ca\"");
-  if (!own.ocsp_responder.empty()) {
+  if (own.ocsp != ClientOcsp::off && !own.ocsp_responder.empty()) {
     auto responder = OcspResponder::parse(own.ocsp_responder);
     if (!responder) return std::move(responder.error());
   }

@@ -94,7 +94,7 @@ int encode_args(lua_State* L) {
 int decode_args(lua_State* L) {
   check_count(L, 1, 2, "expecting 1 or 2 arguments but seen %d");
   std::string_view text = check_text(L, 1);
-  int most = static_cast<int>(luaL_optinteger(L, 2, 100));
+  int most = lua_gettop(L) < 2 ? 100 : static_cast<int>(luaL_checkinteger(L, 2));
   lua_newtable(L);
   return push_arguments(L, text.data(), text.size(), most);
 }

@@ -84,10 +84,16 @@ int push_nil(lua_State* L) {
   return 1;
 }
 
+// The body as scripts see it. nullptr: it has not been read, or another one is being made in its place.
+http::Spool* known_body(Request& request) {
+  return request.spooled_body && !request.slot<BodyState>().built ? request.spooled_body : nullptr;
+}
+
 int get_body_data(lua_State* L) {
   Request& request = request_of(L);
-  if (!request.spooled_body || !request.spooled_body->is_in_memory()) return push_nil(L);
-  std::string_view text = request.spooled_body->text(request.arena());
+  http::Spool* body = known_body(request);
+  if (!body || !body->is_in_memory()) return push_nil(L);
+  std::string_view text = body->text(request.arena());
   if (text.empty()) return push_nil(L);
   if (lua_isnumber(L, 1)) text = text.substr(0, static_cast<size_t>(std::max<lua_Integer>(0, lua_tointeger(L, 1))));
   push_text(L, text);
@@ -144,10 +150,11 @@ std::string_view gather_body(Request& request) {
 
 int get_body_file(lua_State* L) {
   Request& request = request_of(L);
-  if (!request.spooled_body) return push_nil(L);
-  std::string_view name = request.spooled_body->whole_file_name();
+  http::Spool* body = known_body(request);
+  if (!body) return push_nil(L);
+  std::string_view name = body->whole_file_name();
   // A file may also be that of the request that captures this one.
-  if (name.empty() && !request.spooled_body->is_in_memory()) name = gather_body(request);
+  if (name.empty() && !body->is_in_memory()) name = gather_body(request);
   if (name.empty()) return push_nil(L);
   push_text(L, name);
   return 1;
@@ -155,6 +162,7 @@ int get_body_file(lua_State* L) {
 
 // From now on this is the body, of which nothing has to be waited for.
 void use_body(Request& request, http::Body& body, uint64_t bytes) {
+  request.slot<BodyState>().built.reset();
   http::give_body(request, body);
   http::RequestHead& head = request.head;
   head.framing.chunked = false;
@@ -274,8 +282,9 @@ int finish_body(lua_State* L) {
   Request& request = request_of(L);
   auto& built = request.slot<BodyState>().built;
   if (!built) return luaL_error(L, "request_body not initialized");
-  bool is_used = use_built_body(request, std::move(*built));
+  BuiltBody whole = std::move(*built);
   built.reset();
+  bool is_used = use_built_body(request, std::move(whole));
   if (!is_used) return luaL_error(L, "fail to write file");
   return 0;
 }

@@ -139,13 +139,14 @@ void read_vars(lua_State* L, int options, Request& parent, Asked& asked) {
   if (lua_istable(L, -1)) {
     lua_pushnil(L);
     while (lua_next(L, -2)) {
-      lua_pushvalue(L, -2);
-      std::string_view name = check_text(L, -1);
+      if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "attempt to use a non-string key in the \"vars\" option table");
+      if (!lua_isstring(L, -1)) luaL_error(L, "attempt to use bad variable value type %s", luaL_typename(L, -1));
+      std::string_view name = check_text(L, -2);
       const VariableRef& ref = Scope::current().vm.variable(name);
       bool settable = ref.exists && !ref.def && (parent.variables().entry(ref.index).flags & variable_changeable);
       if (!settable) luaL_error(L, "variable \"%s\" cannot be assigned a value (maybe you forgot to define it first?)", name.data());
-      asked.vars = parent.arena().make<AssignedVar>(AssignedVar{ref.index, parent.arena().copy(check_text(L, -2)), asked.vars});
-      lua_pop(L, 2);
+      asked.vars = parent.arena().make<AssignedVar>(AssignedVar{ref.index, parent.arena().copy(check_text(L, -1)), asked.vars});
+      lua_pop(L, 1);
     }
   } else if (!lua_isnil(L, -1)) {
     luaL_error(L, "Bad vars option value");
@@ -155,6 +156,7 @@ void read_vars(lua_State* L, int options, Request& parent, Asked& asked) {
 
 bool read_flag(lua_State* L, int options, const char* name) {
   lua_getfield(L, options, name);
+  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) luaL_error(L, "Bad %s option value", name);
   bool on = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return on;
@@ -163,7 +165,8 @@ bool read_flag(lua_State* L, int options, const char* name) {
 void read_method(lua_State* L, int options, http::SubrequestPlan& plan) {
   lua_getfield(L, options, "method");
   if (!lua_isnil(L, -1)) {
-    auto method = method_of_number(static_cast<int>(luaL_checkinteger(L, -1)));
+    if (lua_type(L, -1) != LUA_TNUMBER) luaL_error(L, "Bad http request method");
+    auto method = method_of_number(static_cast<int>(lua_tointeger(L, -1)));
     if (!method) luaL_error(L, "unsupported HTTP method: %d", static_cast<int>(lua_tointeger(L, -1)));
     plan.method = *method;
     plan.method_text = http::method_name(*method);
@@ -177,17 +180,40 @@ void read_body_option(lua_State* L, int options, Request& parent, http::Subreque
   if (options) {
     lua_getfield(L, options, "body");
     if (!lua_isnil(L, -1)) {
+      if (!lua_isstring(L, -1)) luaL_error(L, "Bad http request body");
       std::string_view text = parent.arena().copy(check_text(L, -1));
       plan.body = parent.arena().make<http::BytesBody>(Slice(text));
       plan.body_bytes = text.size();
     }
     lua_pop(L, 1);
-    forwards = forwards || read_flag(L, options, "always_forward_body");
+    lua_getfield(L, options, "always_forward_body");
+    forwards = forwards || lua_toboolean(L, -1);
+    lua_pop(L, 1);
   }
   bool has_none = !parent.head.framing.chunked && parent.head.framing.content_length == http::no_length;
   if (plan.body || !forwards || !parent.spooled_body || has_none) return;
   plan.body = parent.arena().make<http::ChunksBody>(parent.spooled_body->kept());
   plan.body_bytes = plan.body->size().value_or(0);
+}
+
+void check_ctx(lua_State* L, int options) {
+  lua_getfield(L, options, "ctx");
+  if (!lua_isnil(L, -1) && !lua_istable(L, -1))
+    luaL_error(L, "Bad ctx option value type %s, expected a Lua table", luaL_typename(L, -1));
+  lua_pop(L, 1);
+}
+
+// The options, if any, of the subrequest that is asked for as the `number`-th.
+void check_options(lua_State* L, int options, int number) {
+  if (lua_isnil(L, options) || lua_istable(L, options)) return;
+  luaL_error(L, "expecting table as the 2nd argument for subrequest %d, but got %s", number, luaL_typename(L, options));
+}
+
+void check_depth(lua_State* L, std::string_view uri) {
+  Scope& scope = Scope::current();
+  if (!http::is_nested_too_deeply(*scope.request)) return;
+  scope.logger.error("lua subrequests cycle while processing \"{}\"", uri);
+  luaL_error(L, "failed to issue subrequest: -1");
 }
 
 // The subrequest of the URI at `at` and the options at `at + 1`.
@@ -207,11 +233,13 @@ Asked* read_asked(lua_State* L, int at) {
   if (options) {
     read_method(L, options, asked->plan);
     read_args(L, options, parent, asked->plan);
+    check_ctx(L, options);
     read_vars(L, options, parent, *asked);
     asked->plan.shares_variables = read_flag(L, options, "share_all_vars");
     asked->copies_vars = read_flag(L, options, "copy_all_vars");
   }
   read_body_option(L, options, parent, asked->plan);
+  check_depth(L, asked->plan.uri);
   return asked;
 }
 
@@ -228,8 +256,8 @@ int capture(lua_State* L) {
   scope.run->check_driven(L);
   check_count(L, 1, 2, "expecting one or two arguments");
   lua_settop(L, 2);
-  if (!lua_isnil(L, 2) && !lua_istable(L, 2))
-    return luaL_error(L, "expecting table as the 2nd argument for subrequest 0, but got %s", luaL_typename(L, 2));
+  if (lua_isnil(L, 1)) return luaL_error(L, "query argument 0 expecting one or two arguments");
+  check_options(L, 2, 0);
   Asked* asked = read_asked(L, 1);
   take_ctx(L, 2, *asked);
   Run& run = *scope.run;
@@ -250,8 +278,11 @@ int capture_multi(lua_State* L) {
     lua_settop(L, 1);
     lua_rawgeti(L, 1, i);
     if (!lua_istable(L, 2)) return luaL_error(L, "the query argument %d is not a table, but a %s", i - 1, luaL_typename(L, 2));
+    size_t arguments = lua_objlen(L, 2);
+    if (arguments != 1 && arguments != 2) return luaL_error(L, "query argument %d expecting one or two arguments", i - 1);
     lua_rawgeti(L, 2, 1);
     lua_rawgeti(L, 2, 2);
+    check_options(L, 4, i - 1);
     *last = read_asked(L, 3);
     last = &(*last)->next;
   }

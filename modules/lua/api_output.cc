@@ -9,6 +9,7 @@
 #include "http/request/request.h"
 #include "http/request/response.h"
 #include "modules/lua/api.h"
+#include "modules/lua/field_table.h"
 #include "modules/lua/hooks.h"
 #include "modules/lua/output.h"
 #include "modules/lua/request_state.h"
@@ -62,6 +63,7 @@ Wait wait_drained(Output& output, Run& run, lua_State* L) {
 
 int flush(lua_State* L) {
   Scope& scope = allowed_scope(L, output_hooks);
+  check_count(L, 0, 1, "attempt to pass %d arguments, but accepted 0 or 1");
   if (is_raw(scope)) return refuse_raw(L);
   Output& output = output_of(*scope.request);
   if (lua_gettop(L) > 0) luaL_checktype(L, 1, LUA_TBOOLEAN);
@@ -130,7 +132,6 @@ int exec(lua_State* L) {
   std::string_view uri = check_text(L, 1);
   if (uri.empty()) return luaL_error(L, "The uri argument is empty");
   bool is_named = uri[0] == '@';
-  if (is_named) uri = uri.substr(0, uri.find('?'));  // arguments are not for these
   http::InternalUri to;
   if (!is_named) {
     auto parsed = http::parse_internal_uri(uri, request.arena());
@@ -143,6 +144,11 @@ int exec(lua_State* L) {
   std::string& text = scope.vm.text;
   text.clear();
   if (!lua_isnoneornil(L, 2)) append_query(L, 2);
+  if (size_t mark = uri.find('?'); is_named && mark != std::string_view::npos) {
+    if (!text.empty() && mark + 1 < uri.size()) text.insert(0, "&");
+    text.insert(0, uri.substr(mark + 1));
+    uri = uri.substr(0, mark);
+  }
   if (is_committed(request)) return luaL_error(L, "attempt to call ngx.exec after sending out response headers");
   Ending how{Ending::Kind::redirected, 0, {}, {}};
   if (is_named && !text.empty()) scope.logger.warn("query strings {} ignored when exec'ing named location {}", text, uri);
@@ -188,7 +194,7 @@ int set_status(lua_State* L) {
   request.response.head.status = static_cast<uint16_t>(status);
   if (request.error_status) request.error_status = static_cast<uint16_t>(status);
   request.response.head.reason = {};
-  if (lua_isstring(L, 2)) request.response.head.reason = request.arena().copy(check_text(L, 2));
+  if (lua_isstring(L, 2)) request.response.head.reason = safe_value(request.arena(), check_text(L, 2));
   return 0;
 }
 

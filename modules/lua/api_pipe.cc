@@ -22,6 +22,7 @@ namespace {
 struct Process {
   std::shared_ptr<ChildProcess> child = std::make_shared<ChildProcess>();
   uint64_t write_ms = 10'000, output_ms = 10'000, errors_ms = 10'000, wait_ms = 10'000;
+  bool is_merged = false;  // its stderr goes where its stdout goes
 };
 using ChildRef = std::shared_ptr<ChildProcess>;
 
@@ -41,11 +42,23 @@ ChildProcess::Program& scratch() {
   return program;
 }
 
-void read_texts(lua_State* L, int index, std::vector<std::string>& to, const char* what) {
+void read_arguments(lua_State* L, int index, std::vector<std::string>& to) {
   for (int i = 1; i <= static_cast<int>(lua_objlen(L, index)); ++i) {
     lua_rawgeti(L, index, i);
-    if (!lua_isstring(L, -1)) luaL_error(L, "bad %s: string expected", what);
-    to.emplace_back(check_text(L, -1));
+    to.emplace_back(to_text(L, -1));
+    lua_pop(L, 1);
+  }
+}
+
+// Of the form name=value.
+void read_environment(lua_State* L, int index, std::vector<std::string>& to) {
+  for (int i = 1; i <= static_cast<int>(lua_objlen(L, index)); ++i) {
+    lua_rawgeti(L, index, i);
+    if (!lua_isstring(L, -1)) luaL_error(L, "bad environ option: string expected");
+    std::string_view text = check_text(L, -1);
+    size_t name_bytes = text.find('=');
+    if (name_bytes == 0 || name_bytes == std::string_view::npos) luaL_error(L, "bad environ option: \"%s\" is not name=value", text.data());
+    to.emplace_back(text);
     lua_pop(L, 1);
   }
 }
@@ -71,7 +84,7 @@ void read_options(lua_State* L, ChildProcess::Program& program, Process& process
   lua_getfield(L, 2, "environ");
   if (!lua_isnil(L, -1)) {
     if (!lua_istable(L, -1)) luaL_error(L, "bad environ option: table expected, got %s", luaL_typename(L, -1));
-    read_texts(L, lua_gettop(L), program.environment, "environ option");
+    read_environment(L, lua_gettop(L), program.environment);
   }
   lua_pop(L, 3);
   process.write_ms = read_time(L, "write_timeout", process.write_ms);
@@ -90,13 +103,14 @@ int spawn(lua_State* L) {
   lua_setmetatable(L, -2);
   ChildProcess::Program& program = scratch();
   if (lua_istable(L, 1)) {
-    read_texts(L, 1, program.arguments, "args argument");
+    read_arguments(L, 1, program.arguments);
     if (program.arguments.empty()) return luaL_error(L, "bad args argument: non-empty table expected");
   } else {
     if (!lua_isstring(L, 1)) return luaL_error(L, "bad args argument: string or table expected, got %s", luaL_typename(L, 1));
     program.arguments = {"/bin/sh", "-c", std::string(check_text(L, 1))};
   }
   read_options(L, program, *process);
+  process->is_merged = program.merges_stderr;
   std::string& wrong = scope.vm.text;
   wrong = process->child->start(*scope.vm.worker(), program);
   if (!wrong.empty()) return push_failure(L, wrong);
@@ -129,10 +143,13 @@ Wait wait_read(Reader reader, Run& run, lua_State* L) {
   co_return 3;
 }
 
+constexpr const char* merged_text = "merged to stdout";
+
 // `of_errors`: of stderr.
 int read(lua_State* L, bool of_errors, Reading::Kind kind, size_t bytes) {
   Process& process = check_process(L);
   Run& run = waiting_run(L);
+  if (of_errors && process.is_merged) return push_failure(L, merged_text);
   PipeEnd& from = of_errors ? process.child->errors : process.child->output;
   if (!from.is_open()) return push_failure(L, "closed");
   if (from.is_busy) return push_failure(L, "pipe busy reading");
@@ -143,9 +160,9 @@ int read(lua_State* L, bool of_errors, Reading::Kind kind, size_t bytes) {
   });
 }
 
-size_t check_bytes(lua_State* L) {
+size_t check_bytes(lua_State* L, lua_Integer least) {
   lua_Integer bytes = luaL_checkinteger(L, 2);
-  if (bytes < 1) luaL_argerror(L, 2, "must be greater than 0");
+  if (bytes < least) luaL_argerror(L, 2, least ? "must be greater than 0" : "must not be negative");
   return static_cast<size_t>(bytes);
 }
 
@@ -154,9 +171,9 @@ int read_all(lua_State* L) { return read(L, Errors, Reading::Kind::all, 0); }
 template <bool Errors>
 int read_line(lua_State* L) { return read(L, Errors, Reading::Kind::line, 0); }
 template <bool Errors>
-int read_bytes(lua_State* L) { return read(L, Errors, Reading::Kind::bytes, check_bytes(L)); }
+int read_bytes(lua_State* L) { return read(L, Errors, Reading::Kind::bytes, check_bytes(L, 0)); }
 template <bool Errors>
-int read_any(lua_State* L) { return read(L, Errors, Reading::Kind::any, check_bytes(L)); }
+int read_any(lua_State* L) { return read(L, Errors, Reading::Kind::any, check_bytes(L, 1)); }
 
 Wait wait_written(ChildRef child, std::string bytes, uint64_t timeout_ms, Run& run, lua_State* L) {
   auto count = static_cast<lua_Integer>(bytes.size());
@@ -186,9 +203,9 @@ int shutdown(lua_State* L) {
   PipeEnd* end = which == "stdin" ? &process.child->input : which == "stdout" ? &process.child->output
                  : which == "stderr" ? &process.child->errors : nullptr;
   if (!end) return luaL_error(L, "bad shutdown arg: %s", which.data());
-  if (!end->is_open()) return push_failure(L, "closed");
-  if (end->is_busy) return push_failure(L, which == "stdin" ? "pipe busy writing" : "pipe busy reading");
-  end->close();
+  if (which == "stderr" && process.is_merged) return push_failure(L, merged_text);
+  if (end->is_open()) end->shutdown();
+  else if (process.child->was_reaped()) return push_failure(L, "closed");
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -224,8 +241,8 @@ int pid(lua_State* L) {
 int kill(lua_State* L) {
   Process& process = check_process(L);
   int signal = static_cast<int>(luaL_checkinteger(L, 2));
-  if (signal < 0 || signal > SIGRTMAX) return luaL_error(L, "bad signal value: %d", signal);
-  if (process.child->was_reaped()) return push_failure(L, "exited");
+  if (signal < 0 || signal > SIGRTMAX) return push_failure(L, "invalid signal");
+  if (process.child->has_ended()) return push_failure(L, "exited");
   int failed = process.child->kill(signal);
   if (failed) return push_failure(L, failed == ESRCH ? "no such process" : std::strerror(failed));
   lua_pushboolean(L, 1);

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// What require "ngx.process" gives.
+// What require "ngx.process" gives, and os.getenv.
 #include <signal.h>
 #include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
 
 #include "core/conf/generation.h"
 #include "core/process/conf.h"
@@ -56,6 +60,27 @@ int enable_privileged_agent(lua_State* L) {
   return 1;
 }
 
+// What an `env` line of the configuration gives a variable; nullptr: none does, or what there is is kept.
+const char* configured_variable(const Vm& vm, std::string_view name) {
+  for (const std::string& line : conf<ProcessConf>(vm.generation().root()).settings.environment) {
+    if (!line.starts_with(name)) continue;
+    if (line.size() == name.size()) return nullptr;
+    if (line[name.size()] == '=') return line.c_str() + name.size() + 1;
+  }
+  return nullptr;
+}
+
+// init_by_lua sees what the workers will have: its own process, the master, never takes these values over, as a load may yet fail.
+int getenv(lua_State* L) {
+  const char* name = luaL_checkstring(L, 1);
+  Scope& scope = Scope::current();
+  const char* value = scope.hook == Hook::init ? configured_variable(scope.vm, name) : nullptr;
+  if (!value) value = std::getenv(name);
+  if (value) lua_pushstring(L, value);
+  else lua_pushnil(L);
+  return 1;
+}
+
 constexpr luaL_Reg functions[] = {{"type", type},
                                   {"get_master_pid", get_master_pid},
                                   {"signal_graceful_exit", signal_graceful_exit},
@@ -68,6 +93,10 @@ void add_process(lua_State* L) {
   lua_createtable(L, 0, 4);
   set_functions(L, functions);
   lua_setfield(L, -2, "_process");
+  lua_getglobal(L, "os");
+  lua_pushcfunction(L, getenv);
+  lua_setfield(L, -2, "getenv");
+  lua_pop(L, 1);
 }
 
 }  // namespace fairlead::lua

@@ -48,7 +48,7 @@ int get_headers(lua_State* L) {
   int most = static_cast<int>(luaL_optinteger(L, 1, 100));
   bool raw = lua_toboolean(L, 2);
   const Headers& headers = request.head.headers;
-  FieldNames names(L, raw);
+  FieldNames names(L, raw && request.head.version_major < 2);  // RFC 9113 section 8.2: they came in lower case
   lua_createtable(L, 0, static_cast<int>(headers.size()));
   RepeatTable table(L, most);
   for (const Headers::Field& field : headers) {
@@ -89,14 +89,21 @@ void remove_field(http::RequestHead& head, KnownHeader known, std::string_view n
   if (known == KnownHeader::host) head.host = {};
 }
 
+// Takes the place of the first field of that name, which keeps its spelling, and of all others; an empty value removes them.
+void replace_field(Request& request, KnownHeader known, std::string_view name, std::string_view value) {
+  http::RequestHead& head = request.head;
+  if (value.empty()) return remove_field(head, known, name);
+  value = safe_value(request.arena(), value);
+  const Headers::Field* field = head.headers.find(name);
+  head.headers.set(field ? field->name : name, value);
+  edit_framing(head, known, value, request.arena());
+}
+
 // Empty values add nothing.
 void add_field(Request& request, KnownHeader known, std::string_view name, std::string_view value) {
   if (value.empty()) return;
-  http::RequestHead& head = request.head;
-  if (is_single(known)) remove_field(head, known, name);
-  value = safe_value(request.arena(), value);
-  head.headers.add(safe_name(request.arena(), name), value);
-  edit_framing(head, known, value, request.arena());
+  if (is_single(known)) return replace_field(request, known, name, value);
+  request.head.headers.add(known, name, safe_value(request.arena(), value));
 }
 
 // Of the fields that the request is framed and led by: what a client could not send, either. Empty: the field is removed.
@@ -129,20 +136,21 @@ int set_field(lua_State* L, bool keeps) {
   Request& request = *scope.request;
   lua_settop(L, 2);
   if (lua_isnil(L, 1)) return luaL_error(L, "bad 'name' argument: string expected, got nil");
-  std::string_view name = to_text(L, 1);
-  if (name.empty()) return 0;
-  KnownHeader known = http::find_known_header(name);
-  if (known == KnownHeader::content_length || known == KnownHeader::host) check_values(L, known, name.data());
-  if (!keeps) remove_field(request.head, known, name);
-  if (lua_istable(L, 2)) {
-    int count = static_cast<int>(lua_objlen(L, 2));
-    for (int i = 1; i <= count; ++i) {
-      lua_rawgeti(L, 2, i);
-      add_field(request, known, name, to_text(L, -1));
-      lua_pop(L, 1);
-    }
-  } else if (!lua_isnil(L, 2)) {
-    add_field(request, known, name, to_text(L, 2));
+  std::string_view spelled = to_text(L, 1);
+  if (spelled.empty()) return 0;
+  KnownHeader known = http::find_known_header(spelled);
+  if (known == KnownHeader::content_length || known == KnownHeader::host) check_values(L, known, spelled.data());
+  std::string_view name = safe_name(request.arena(), spelled);  // one that is no token is none that is known
+  bool is_array = lua_istable(L, 2);
+  int count = is_array ? static_cast<int>(lua_objlen(L, 2)) : lua_isnil(L, 2) ? 0 : 1;
+  if (count == 0 && !keeps) remove_field(request.head, known, name);
+  for (int i = 1; i <= count; ++i) {
+    if (is_array) lua_rawgeti(L, 2, i);
+    else lua_pushvalue(L, 2);
+    std::string_view value = to_text(L, -1);
+    if (i == 1 && !keeps) replace_field(request, known, name, value);
+    else add_field(request, known, name, value);
+    lua_pop(L, 1);
   }
   forget_field(request, name);
   return 0;
@@ -188,8 +196,7 @@ int set_uri(lua_State* L) {
   check_count(L, 1, 3, "expecting 1, 2 or 3 arguments but seen %d");
   Request& request = *scope.request;
   std::string_view uri = check_text(L, 1);
-  for (int i = 2; i <= 3; ++i)
-    if (!lua_isnoneornil(L, i)) luaL_checktype(L, i, LUA_TBOOLEAN);
+  for (int i = 2; i <= lua_gettop(L); ++i) luaL_checktype(L, i, LUA_TBOOLEAN);
   bool jump = lua_toboolean(L, 2), binary = lua_toboolean(L, 3);
   if (uri.empty()) return luaL_error(L, "attempt to use zero-length uri");
   auto unsafe = std::find_if(uri.begin(), uri.end(), is_control);
@@ -210,7 +217,7 @@ int set_uri(lua_State* L) {
 
 int raw_header(lua_State* L) {
   const http::RequestHead& head = request_of(L).head;
-  if (head.version_major >= 2) return luaL_error(L, "http v%d not supported yet", head.version_major);
+  if (head.version_major >= 2) return luaL_error(L, "http%d requests not supported yet", head.version_major);
   std::string_view received = http::h1::received_head(head);
   if (lua_toboolean(L, 1)) received.remove_prefix(std::min(received.find('\n'), received.size() - 1) + 1);
   push_text(L, received);

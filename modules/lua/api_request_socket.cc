@@ -28,12 +28,20 @@ int push_request_socket(lua_State* L, Scope& scope, Connection* raw) {
   return 1;
 }
 
+// A body socket was given to the script, and has not read all of what the head announced.
+bool has_rest_of_body(const Request& request, const RequestState& state) {
+  if (!state.body_is_taken || state.body_is_dropped) return false;
+  int64_t length = request.head.framing.content_length;
+  return length == http::no_length || request.exchange.received_body_bytes() < static_cast<uint64_t>(length);
+}
+
 int raw_socket(lua_State* L, Scope& scope) {
   Request& request = *scope.request;
   RequestState& state = request.slot<RequestState>();
   if (request.head.version_major >= 2) return push_failure(L, "http v2 not supported yet");
   if (state.is_raw) return push_failure(L, "duplicate call");
-  if (is_reading_body(scope.run)) return push_failure(L, "pending request body reading in some other thread");
+  bool is_being_read = is_reading_body(scope.run) || has_rest_of_body(request, state);
+  if (is_being_read) return push_failure(L, "pending request body reading in some other thread");
   if (state.output && state.output->is_buffered()) return push_failure(L, "http 1.0 buffering");
   if (state.output && state.output->is_committed()) state.output->flush();
   Connection* connection = request.exchange.take_connection();
@@ -46,8 +54,7 @@ int body_socket(lua_State* L, Scope& scope) {
   Request& request = *scope.request;
   RequestState& state = request.slot<RequestState>();
   if (state.body_is_dropped) return push_failure(L, "no body");
-  if (state.body_is_taken) return push_failure(L, "duplicate call");
-  bool is_elsewhere = request.spooled_body || request.passed_body || is_reading_body(scope.run);
+  bool is_elsewhere = state.body_is_taken || request.spooled_body || request.passed_body || is_reading_body(scope.run);
   if (is_elsewhere) return push_failure(L, "request body already exists");
   if (!request.head.has_body()) return push_failure(L, "no body");
   state.body_is_taken = true;

@@ -12,6 +12,8 @@
 #include "http/message/headers.h"
 #include "http/request/content_type.h"
 #include "http/request/request.h"
+#include "http/request/response.h"
+#include "http/request/unsaid_date.h"
 #include "modules/lua/api.h"
 #include "modules/lua/conf.h"
 #include "modules/lua/field_table.h"
@@ -51,6 +53,8 @@ void clear_field(Request& request, KnownHeader known, std::string_view name) {
     case KnownHeader::last_modified: response.last_modified = -1; break;
     case KnownHeader::etag: response.etag = {}; break;
     case KnownHeader::accept_ranges: response.allow_ranges = false; break;
+    case KnownHeader::server: response.adds_server = false; break;
+    case KnownHeader::date: request.slot<http::UnsaidDate>().is_unsaid = true; break;
     default: break;
   }
   response.head.headers.remove(known, name);
@@ -175,10 +179,13 @@ bool push_own_field(lua_State* L, Request& request, KnownHeader known) {
 
 // What the engine says of the connection and the framing, as far as it is decided; true if it was pushed.
 bool push_framing_field(lua_State* L, Request& request, KnownHeader known) {
-  bool is_connection = known == KnownHeader::connection;
-  if (!is_connection && known != KnownHeader::transfer_encoding) return false;
-  Vm& vm = Scope::current().vm;
-  Value value = read_variable(request, vm.variable(is_connection ? "sent_http_connection" : "sent_http_transfer_encoding"));
+  if (known == KnownHeader::transfer_encoding) {
+    if (!is_committed(request) || !http::is_chunked(request)) return false;
+    lua_pushliteral(L, "chunked");
+    return true;
+  }
+  if (known != KnownHeader::connection) return false;
+  Value value = read_variable(request, Scope::current().vm.variable("sent_http_connection"));
   if (!value.found) return false;
   push_text(L, value.text);
   return true;

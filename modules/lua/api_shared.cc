@@ -203,6 +203,7 @@ int increment(lua_State* L) {
 }
 
 int push_any(lua_State* L, bool front) {
+  check_count(L, 3, 3, "expecting 3 arguments, but only seen %d");
   SharedDict& dict = dict_of(L);
   const char* wrong;
   std::string_view key = key_of(L, wrong);
@@ -220,6 +221,7 @@ int lpush(lua_State* L) { return push_any(L, true); }
 int rpush(lua_State* L) { return push_any(L, false); }
 
 int pop_any(lua_State* L, bool front) {
+  check_count(L, 2, 2, "expecting 2 arguments, but only seen %d");
   SharedDict& dict = dict_of(L);
   const char* wrong;
   std::string_view key = key_of(L, wrong);
@@ -235,6 +237,7 @@ int lpop(lua_State* L) { return pop_any(L, true); }
 int rpop(lua_State* L) { return pop_any(L, false); }
 
 int llen(lua_State* L) {
+  check_count(L, 2, 2, "expecting 2 arguments, but only seen %d");
   SharedDict& dict = dict_of(L);
   const char* wrong;
   std::string_view key = key_of(L, wrong);

@@ -22,6 +22,7 @@ using SocketRef = std::shared_ptr<TcpSocket>;
 SocketRef share(TcpSocket& socket) { return std::static_pointer_cast<TcpSocket>(socket.shared_from_this()); }
 
 int tcp(lua_State* L) {
+  check_count(L, 0, 0, "expecting zero arguments, but got %d");
   Scope& scope = allowed_scope(L, yielding_hooks);
   push_socket<TcpSocket>(L, scope, [&] {
     const Block& place = place_of(scope);

@@ -12,7 +12,7 @@
 #include "event/loop/sync.h"
 #include "event/worker.h"
 #include "modules/lua/api.h"
-#include "modules/lua/counted.h"
+#include "modules/lua/process_stack.h"
 #include "modules/lua/run.h"
 
 namespace fairlead::lua {
@@ -40,7 +40,7 @@ int on_abort(lua_State* L) {
   Scope& scope = allowed_scope(L, request_hooks);
   if (!conf<LuaConf>(*scope.request).check_client_abort) return push_failure(L, "lua_check_client_abort is off");
   allowed_scope(L, output_hooks);
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_argcheck(L, lua_isfunction(L, 1) && !lua_iscfunction(L, 1), 1, "Lua function expected");
   lua_settop(L, 1);
   if (!scope.run->call_when_gone(L)) return push_failure(L, "duplicate call");
   lua_pushinteger(L, 1);
@@ -71,7 +71,7 @@ int push_no_resume(lua_State* L, const char* why) {
 
 int resume_by_lua(lua_State* L, lua_State* other, int arguments) {
   if (!is_suspended(L)) return push_no_resume(L, "cannot resume dead coroutine");
-  if (plain_nesting >= plain_nesting_max) return push_no_resume(L, "C stack overflow");
+  if (plain_nesting >= plain_nesting_max || !has_stack_room()) return push_no_resume(L, "C stack overflow");
   lua_xmove(L, other, arguments);
   ++plain_nesting;
   int status = lua_resume(other, arguments);
@@ -97,6 +97,16 @@ int resume(lua_State* L) {
   }
   if (!lua_checkstack(other, arguments + 1)) return luaL_error(L, "too many arguments to resume");
   return scope.run->resume(L, other, arguments);
+}
+
+// A run has no coroutines of C functions, as in the original; elsewhere they are Lua's own.
+int create(lua_State* L) {
+  bool takes_any = !Scope::current().run;
+  luaL_argcheck(L, lua_isfunction(L, 1) && (takes_any || !lua_iscfunction(L, 1)), 1, "Lua function expected");
+  lua_State* made = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, made, 1);
+  return 1;
 }
 
 int yield(lua_State* L) { return lua_yield(L, lua_gettop(L)); }
@@ -140,7 +150,6 @@ struct Sema {
   explicit Sema(lua_Integer units) : before_loop(units) {}
   lua_Integer before_loop;
   std::optional<fairlead::Semaphore> in_loop;
-  size_t waiting = 0;
 };
 
 // nullptr as long as there is no loop.
@@ -210,7 +219,6 @@ struct SemaphoreWait {
 
 Wait wait_semaphore(SemaphoreWait what) {
   Anchor anchor(what.run.vm().main(), what.anchor);
-  Counted waiting(what.sema.waiting);
   WaitStatus status = co_await what.sema.in_loop->acquire(what.run.loop().now_ms() + what.ms);
   bool got = status == WaitStatus::ready;
   Scope scope = what.run.aside();
@@ -258,7 +266,7 @@ int semaphore_post(lua_State* L) {
 int semaphore_count(lua_State* L) {
   Sema& sema = sema_of(L);
   fairlead::Semaphore* units = units_of(sema);
-  lua_pushinteger(L, units ? static_cast<lua_Integer>(units->available()) - static_cast<lua_Integer>(sema.waiting) : sema.before_loop);
+  lua_pushinteger(L, units ? static_cast<lua_Integer>(units->available() - units->waiting()) : sema.before_loop);
   return 1;
 }
 
@@ -283,7 +291,8 @@ void add_semaphores(lua_State* L) {
   lua_setfield(L, -2, "_semaphore");
 }
 
-constexpr luaL_Reg coroutine_functions[] = {{"resume", resume}, {"yield", yield}, {"status", status}, {nullptr, nullptr}};
+constexpr luaL_Reg coroutine_functions[] = {
+    {"create", create}, {"resume", resume}, {"yield", yield}, {"status", status}, {nullptr, nullptr}};
 
 constexpr luaL_Reg thread_functions[] = {{"spawn", spawn}, {"wait", thread_wait}, {"kill", thread_kill}, {nullptr, nullptr}};
 

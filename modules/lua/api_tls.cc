@@ -184,10 +184,10 @@ bool show_chain(SSL& ssl, STACK_OF(X509)* chain) {
 }
 
 int set_cert(lua_State* L) {
-  STACK_OF(X509)* chain = check_chain(L, 1);
+  STACK_OF(X509)* chain = lua_isnil(L, 1) ? nullptr : check_chain(L, 1);
   SSL* ssl = current_ssl(L);
   if (!ssl) return push_no_ssl(L);
-  if (sk_X509_num(chain) < 1) return push_failure(L, "invalid certificate chain");
+  if (!chain || sk_X509_num(chain) < 1) return push_failure(L, "invalid certificate chain");
   return show_chain(*ssl, chain) ? push_true(L) : push_openssl_failure(L, "SSL_use_certificate()");
 }
 
@@ -203,9 +203,10 @@ int set_der_cert(lua_State* L) {
 }
 
 int set_priv_key(lua_State* L) {
-  EVP_PKEY* key = check_key(L, 1);
+  EVP_PKEY* key = lua_isnil(L, 1) ? nullptr : check_key(L, 1);
   SSL* ssl = current_ssl(L);
   if (!ssl) return push_no_ssl(L);
+  if (!key) return push_failure(L, "invalid private key failed");
   return SSL_use_PrivateKey(ssl, key) == 1 ? push_true(L) : push_openssl_failure(L, "SSL_use_PrivateKey()");
 }
 
@@ -330,6 +331,12 @@ int get_tls1_version(lua_State* L) {
   return 1;
 }
 
+// Of the handshake with a peer, in its hooks.
+int get_peer_tls1_version(lua_State* L) {
+  constexpr HookSet peer_hooks(Hook::proxy_ssl_certificate, Hook::proxy_ssl_verify);
+  return peer_hooks.has(Scope::current().hook) ? get_tls1_version(L) : push_no_ssl(L);
+}
+
 using Random = size_t (*)(const SSL*, unsigned char*, size_t);
 int push_random(lua_State* L, Random read) {
   SSL* ssl = current_ssl(L);
@@ -402,6 +409,7 @@ constexpr luaL_Reg functions[] = {
     {"raw_server_addr", raw_server_addr},
     {"raw_client_addr", raw_client_addr},
     {"get_tls1_version", get_tls1_version},
+    {"get_peer_tls1_version", get_peer_tls1_version},
     {"get_client_random", get_client_random},
     {"get_server_random", get_server_random},
     {"get_shared_ssl_ciphers", get_shared_ssl_ciphers},

@@ -19,6 +19,7 @@ namespace {
 using SocketRef = std::shared_ptr<UdpSocket>;
 
 int udp(lua_State* L) {
+  check_count(L, 0, 0, "expecting zero arguments, but got %d");
   Scope& scope = allowed_scope(L, yielding_hooks);
   push_socket<UdpSocket>(L, scope, [&] {
     const Block& place = place_of(scope);
@@ -51,7 +52,7 @@ int setpeername(lua_State* L) {
   std::string_view host = check_text(L, 2);
   lua_Integer port = host.starts_with("unix:") ? 0 : luaL_checkinteger(L, 3);
   Run& run = waiting_run(L);
-  if (port < 0 || port > 65535) return push_failure(L, "port number out of range");
+  if (port < 0 || port > 65535) return push_failure(L, lua_pushfstring(L, "bad port number: %d", static_cast<int>(port)));
   if (socket.is_busy) return push_failure(L, "socket busy");
   return run.wait_for(L, [&] {
     AskedPeer peer{std::string(host), static_cast<uint16_t>(port)};
@@ -106,12 +107,11 @@ Wait wait_datagram(SocketRef socket, size_t bytes_max, Run& run, lua_State* L) {
 
 int receive(lua_State* L) {
   UdpSocket& socket = check_socket<UdpSocket>(L);
-  lua_Integer bytes = luaL_optinteger(L, 2, UdpSocket::datagram_bytes_max);
+  lua_Integer bytes = luaL_optinteger(L, 2, 0);
   Run& run = waiting_run(L);
-  if (bytes < 1) return luaL_argerror(L, 2, "bad size");
   if (!socket.is_open()) return refuse_closed(L, run, "attempt to receive data on a closed socket");
   if (socket.is_busy) return push_failure(L, "socket busy");
-  size_t most = std::min(static_cast<size_t>(bytes), UdpSocket::datagram_bytes_max);
+  size_t most = bytes < 1 ? UdpSocket::datagram_bytes : std::min(static_cast<size_t>(bytes), UdpSocket::datagram_bytes_max);
   return run.wait_for(L, [&] { return wait_datagram(socket.shared_from_this(), most, run, L); });
 }
 

@@ -29,7 +29,7 @@ Wait wait_called(BlockingPool& pool, CallOnThread what, Run& run, lua_State* L) 
   auto outcome = co_await calling;
   Scope scope = run.aside();
   if (!outcome) co_return push_refusal(L, outcome.error().what);
-  if (!outcome->wrong.empty()) co_return push_refusal(L, outcome->wrong);
+  if (outcome->wrong) co_return push_refusal(L, *outcome->wrong);
   int count = static_cast<int>(outcome->values.size());
   if (!lua_checkstack(L, count + 8)) co_return push_refusal(L, "too many results");
   lua_pushboolean(L, 1);
@@ -60,7 +60,7 @@ int run_worker_thread(lua_State* L) {
   draft.function = check_text(L, 3);
   draft.arguments.clear();
   for (int at = 4; at <= lua_gettop(L); ++at)
-    if (!draft.arguments.emplace_back().read(L, at, wrong)) return push_refusal(L, wrong);
+    if (!draft.arguments.emplace_back().read(L, at, wrong)) return push_refusal(L, wrong += " in the argument");
   machines.drafted.reset();
   machines.drafted = machines.lease(wrong);
   if (!machines.drafted) return push_refusal(L, wrong);

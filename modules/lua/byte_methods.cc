@@ -129,6 +129,7 @@ int receive(lua_State* L, ByteSocket& socket) {
     lua_Number bytes = lua_tonumber(L, 2);
     if (bytes < 0) return luaL_argerror(L, 2, "bad pattern argument");
     if (bytes >= 1) return start_reading(L, socket, Reading::Kind::bytes, static_cast<size_t>(bytes));
+    if (const char* wrong = why_not(socket, true)) return refuse_read(L, waiting_run(L), wrong);
     lua_pushliteral(L, "");
     return 1;
   }

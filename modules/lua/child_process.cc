@@ -39,6 +39,12 @@ void PipeEnd::close() {
   ::close(fd);
 }
 
+void PipeEnd::shutdown() {
+  if (!is_busy) return close();
+  is_shut_ = true;
+  watch_->loop().raise(*watch_, true, true, false);
+}
+
 Task<std::string> PipeEnd::read(ReadStep& step, uint64_t timeout_ms) {
   BusyFlag busy(is_busy);
   uint64_t deadline = watch_->loop().deadline(timeout_ms);
@@ -58,6 +64,8 @@ Task<std::string> PipeEnd::read(ReadStep& step, uint64_t timeout_ms) {
       IfCancelled cancelled([this] { close(); });
       WaitStatus status = co_await IoWait(*watch_, Direction::read, deadline);
       cancelled.pass();
+      if (is_shut_) close();
+      if (is_shut_) co_return "aborted";
       if (status == WaitStatus::timeout) co_return "timeout";
       continue;
     }
@@ -86,6 +94,8 @@ Task<std::string> PipeEnd::write(std::string bytes, uint64_t timeout_ms) {
     IfCancelled cancelled([this] { close(); });
     WaitStatus status = co_await IoWait(*watch_, Direction::write, deadline);
     cancelled.pass();
+    if (is_shut_) close();
+    if (is_shut_) co_return "aborted";
     if (status == WaitStatus::timeout) co_return "timeout";
   }
   co_return std::string();
@@ -212,6 +222,12 @@ Task<std::string> ChildProcess::wait(int& status, uint64_t timeout_ms) {
     WaitStatus waited = co_await IoWait(*ended_, Direction::read, deadline);
     if (waited == WaitStatus::timeout) co_return "timeout";
   }
+}
+
+bool ChildProcess::has_ended() const {
+  siginfo_t ended;
+  ended.si_pid = 0;
+  return reaped_ || (waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == pid_);
 }
 
 int ChildProcess::kill(int signal) const { return ::kill(pid_, signal) == 0 ? 0 : errno; }

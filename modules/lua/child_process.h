@@ -35,7 +35,9 @@ class PipeEnd {
   // Takes the descriptor. False: it cannot be watched.
   bool open(Loop& loop, int fd);
   void close();
-  bool is_open() const { return watch_ != nullptr; }
+  // Closes it, and ends the call that waits for it with "aborted".
+  void shutdown();
+  bool is_open() const { return watch_ != nullptr && !is_shut_; }
   // As scripts see the reason; empty: `step` is complete, or all was written. Cancelled where it waits, it closes the pipe.
   Task<std::string> read(ReadStep& step, uint64_t timeout_ms);
   Task<std::string> write(std::string bytes, uint64_t timeout_ms);
@@ -45,6 +47,7 @@ class PipeEnd {
 
  private:
   Watch* watch_ = nullptr;
+  bool is_shut_ = false;
   std::string unread_;
 };
 
@@ -73,6 +76,7 @@ class ChildProcess final : public Owned {
   // Until it has ended, once: then `status` is what waitpid() gives.
   Task<std::string> wait(int& status, uint64_t timeout_ms);
   bool was_reaped() const { return reaped_; }
+  bool has_ended() const;
   bool is_waited_for() const { return waiting_; }
   // 0, or the system's error.
   int kill(int signal) const;

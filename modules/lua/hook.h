@@ -42,6 +42,5 @@ constexpr HookSet yielding_hooks(Hook::server_rewrite, Hook::rewrite, Hook::acce
                                  Hook::proxy_ssl_verify);
 // In handshakes with clients: there is a connection, and not yet a request.
 constexpr HookSet client_tls_hooks(Hook::ssl_client_hello, Hook::ssl_certificate, Hook::ssl_session_fetch, Hook::ssl_session_store);
-constexpr HookSet peer_tls_hooks(Hook::proxy_ssl_certificate, Hook::proxy_ssl_verify);
 
 }  // namespace fairlead::lua

@@ -105,7 +105,10 @@ Task<Verdict> conclude(Request& request, Hook hook, const Ending& ending) {
 Verdict after_raw(Request& request, const Ending& ending) {
   bool is_good_exit = ending.kind == Ending::Kind::exited && ending.code >= 0 && !is_terminal_exit(ending.code);
   bool is_good = is_good_exit || ending.kind == Ending::Kind::returned;
-  if (!is_good) request.exchange.abandon();
+  if (is_good) return Verdict::done();
+  uint16_t& status = request.response.head.status;  // for the log
+  if (status == 0 && ending.kind == Ending::Kind::exited && ending.code > 0) status = static_cast<uint16_t>(ending.code);
+  request.exchange.abandon();
   return Verdict::done();
 }
 
@@ -186,7 +189,6 @@ bool is_set(const Block& block) { return conf<LuaConf>(block).*Member != nullptr
 
 Verdict run_log(Request& request) {
   if (http::is_given_up(request)) return Verdict::next();
-  http::While doing(request, "logging request");
   Scope scope(vm_of(request), Hook::log, &request, request.logger);
   run_plain(scope, *conf<LuaConf>(request).log);
   return Verdict::next();
@@ -276,12 +278,14 @@ bool run_plain(Scope& scope, const Script& script, int results) {
   lua_State* L = scope.vm.main();
   Vm::Loaded loaded = scope.vm.push_script(L, script, scope.request);
   if (loaded != Vm::Loaded::ok) {
-    scope.logger.error("{}", scope.vm.text);
+    if (scope.request) scope.logger.error("{}", scope.vm.text);
+    else scope.logger.error("{} error: {}", directive_name(scope.hook), scope.vm.text);
     return false;
   }
   bool good = scope.vm.call(L, 0, results);
   if (good) return true;
-  scope.logger.error("failed to run {}: {}", hook_name(scope.hook), lua_tostring(L, -1));
+  if (scope.request) scope.logger.error("failed to run {}: {}", hook_name(scope.hook), lua_tostring(L, -1));
+  else scope.logger.error("{} error: {}", directive_name(scope.hook), lua_tostring(L, -1));
   lua_pop(L, 1);
   return false;
 }

@@ -15,13 +15,14 @@ static ConfResult<Unit> run_init(Vm& vm, const Script& script) {
   if (is_test && script.is_file) return Unit();
   Scope scope(vm, Hook::init, nullptr, Logger());
   lua_State* L = vm.main();
-  if (vm.push_script(L, script, nullptr) != Vm::Loaded::ok) return format("init_by_lua error: {}", vm.text);
+  std::string_view directive = script.is_file ? "init_by_lua_file" : "init_by_lua";
+  if (vm.push_script(L, script, nullptr) != Vm::Loaded::ok) return format("{} error: {}", directive, vm.text);
   if (is_test) {
     lua_pop(L, 1);
     return Unit();
   }
   if (vm.call(L, 0, 0)) return Unit();
-  std::string reason = format("init_by_lua error: {}", lua_tostring(L, -1));
+  std::string reason = format("{} error: {}", directive, lua_tostring(L, -1));
   lua_pop(L, 1);
   return reason;
 }

@@ -3,10 +3,6 @@
 //
 // Lua: OpenResty's hooks and API on LuaJIT. This file: the directives, and the life of the machine: made when a configuration is ready,
 // entered by each worker. README.md says what of the API is there.
-#include <sys/resource.h>
-
-#include <algorithm>
-
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/block.h"
@@ -15,12 +11,14 @@
 #include "core/upstream/group.h"
 #include "event/hooks.h"
 #include "event/worker.h"
+#include "http/conf/core_conf.h"
 #include "http/conf/http_block.h"
 #include "http/conf/location.h"
 #include "modules/lua/block_end.h"
 #include "modules/lua/captured_log.h"
 #include "modules/lua/hooks.h"
 #include "modules/lua/machine.h"
+#include "modules/lua/process_stack.h"
 #include "modules/lua/shared_dict.h"
 #include "modules/lua/thread_machine.h"
 #include "modules/lua/timers.h"
@@ -74,6 +72,12 @@ ConfResult<Unit> set_code_cache(Line& line, LuaConf& own) {
 
 ConfResult<Unit> accept(Line&, LuaConf&) { return Unit(); }
 
+template <class Value>
+ConfResult<Unit> accept_value(Line& line, LuaConf&) {
+  Value unused{};
+  return ConfValue<Value>::parse(line, unused);
+}
+
 constexpr uint32_t anywhere = in_http_any | in_location_if;
 constexpr uint32_t in_places = in_location | in_location_if;
 
@@ -110,11 +114,12 @@ constexpr Directive rows[] = {
     FL_HOOK(ssl_client_hello, in_http | in_server, "Lua run when a client hello was read, before anything of it counts."),
     FL_HOOK(ssl_certificate, in_http | in_server, "Lua run before a certificate is shown to a client; it may choose another."),
     FL_HOOK(ssl_session_fetch, in_http, "Lua run when a client wants to resume a session (TLS 1.2): it may give it."),
-    FL_HOOK(ssl_session_store, in_http, "Lua run when a session was made with a client, to keep it."),
+    FL_HOOK(ssl_session_store, in_http, "Lua run when a session was made with a client (TLS 1.2), to keep it."),
     custom<set_balancer_keepalive, LuaConf>("balancer_keepalive", in_upstream, words(1),
                                             "Idle connections kept per worker for peers that balancer_by_lua names.")
         .takes("number"),
-    FL_HOOK(proxy_ssl_certificate, in_location, "Lua run when a peer of proxy_pass asks for a certificate; it may choose one."),
+    FL_HOOK(proxy_ssl_certificate, in_location,
+            "Lua run when a peer of proxy_pass asks for a certificate; it may choose one, for this request alone."),
     FL_HOOK(proxy_ssl_verify, in_location, "Lua run when the certificate of a peer of proxy_pass was verified; it has the last word."),
     slot<LuaConf, &LuaConf::skip_default_verify>("lua_upstream_skip_openssl_default_verify", in_location,
                                                  "The chain of a peer counts as good until proxy_ssl_verify_by_lua says otherwise."),
@@ -170,17 +175,17 @@ constexpr Directive rows[] = {
     slot<LuaConf, &LuaConf::check_client_abort>("lua_check_client_abort", anywhere, "End a waiting script when its client goes away."),
     slot<LuaConf, &LuaConf::transform_underscores>("lua_transform_underscores_in_response_headers", anywhere,
                                                    "In ngx.header an underscore means a hyphen."),
-    slot<LuaConf, &LuaConf::socket_connect_timeout>("lua_socket_connect_timeout", in_http_any, "Time for a script's socket to connect."),
-    slot<LuaConf, &LuaConf::socket_send_timeout>("lua_socket_send_timeout", in_http_any, "Time between two writes of a script's socket."),
-    slot<LuaConf, &LuaConf::socket_read_timeout>("lua_socket_read_timeout", in_http_any, "Time between two reads of a script's socket."),
-    slot<LuaConf, &LuaConf::socket_buffer_size>("lua_socket_buffer_size", in_http_any, "The buffer for what a script's socket reads."),
-    slot<LuaConf, &LuaConf::socket_send_lowat>("lua_socket_send_lowat", in_http_any,
+    slot<LuaConf, &LuaConf::socket_connect_timeout>("lua_socket_connect_timeout", anywhere, "Time for a script's socket to connect."),
+    slot<LuaConf, &LuaConf::socket_send_timeout>("lua_socket_send_timeout", anywhere, "Time between two writes of a script's socket."),
+    slot<LuaConf, &LuaConf::socket_read_timeout>("lua_socket_read_timeout", anywhere, "Time between two reads of a script's socket."),
+    slot<LuaConf, &LuaConf::socket_buffer_size>("lua_socket_buffer_size", anywhere, "The buffer for what a script's socket reads."),
+    slot<LuaConf, &LuaConf::socket_send_lowat>("lua_socket_send_lowat", anywhere,
                                                "SO_SNDLOWAT of a script's sockets, where the system lets it be set."),
-    slot<LuaConf, &LuaConf::socket_pool_size>("lua_socket_pool_size", in_http_any,
+    slot<LuaConf, &LuaConf::socket_pool_size>("lua_socket_pool_size", anywhere,
                                               "Idle connections kept in each pool of scripts' sockets."),
-    slot<LuaConf, &LuaConf::socket_keepalive_timeout>("lua_socket_keepalive_timeout", in_http_any,
+    slot<LuaConf, &LuaConf::socket_keepalive_timeout>("lua_socket_keepalive_timeout", anywhere,
                                                       "How long a script's connection may idle in its pool."),
-    slot<LuaConf, &LuaConf::socket_log_errors>("lua_socket_log_errors", in_http_any, "Log failures of scripts' sockets as errors."),
+    slot<LuaConf, &LuaConf::socket_log_errors>("lua_socket_log_errors", anywhere, "Log failures of scripts' sockets as errors."),
     custom<set_tls_client_trusted, LuaConf, &TlsClientConf::trusted_certificate>("lua_ssl_trusted_certificate", in_http_any, words(1),
                                                                                  "Authorities whose peers scripts' sockets trust.")
         .takes("file"),
@@ -199,9 +204,10 @@ constexpr Directive rows[] = {
     slot<LuaConf, &TlsClientConf::commands>("lua_ssl_conf_command", in_http_any, "A command of OpenSSL's configuration for them."),
     custom<accept, LuaConf>("lua_load_resty_core", in_http, words(1), "Accepted and without meaning: the API is always there.")
         .takes("on | off"),
-    custom<accept, LuaConf>("lua_thread_cache_max_entries", in_http, words(1), "Accepted and without meaning: the cache sizes itself.")
+    custom<accept_value<uint64_t>, LuaConf>("lua_thread_cache_max_entries", in_http, words(1),
+                                            "Accepted and without meaning: the cache sizes itself.")
         .takes("number"),
-    custom<accept, LuaConf>("lua_sa_restart", in_http, words(1), "Accepted and without meaning: system calls are restarted.")
+    custom<accept_value<bool>, LuaConf>("lua_sa_restart", in_http, words(1), "Accepted and without meaning: system calls are restarted.")
         .takes("on | off"),
 };
 #undef FL_HOOK
@@ -233,6 +239,21 @@ ConfResult<Unit> make_clients(Generation& generation) {
   return made;
 }
 
+// -- replies --
+
+// ngx.var names its variables when it is asked.
+void show_upstream_fields(Generation& generation) {
+  each_block(generation.root(), [](Block& block) {
+    const LuaConf& own = conf<LuaConf>(block);
+    if (own.header_filter || own.body_filter || own.log) conf<http::CoreConf>(block).shows_upstream_fields = true;
+  });
+}
+
+ConfResult<Unit> complete(Generation& generation) {
+  show_upstream_fields(generation);
+  return make_clients(generation);
+}
+
 // -- the machine's life --
 
 ConfResult<Unit> make_machine(Generation& generation) {
@@ -249,16 +270,6 @@ ConfResult<Unit> make_machine(Generation& generation) {
 }
 
 Vm* machine_of(Worker& worker) { return conf<LuaConf>(worker.generation().root()).vm; }
-
-// A C function that calls a function of Lua (string.gsub) takes some 9 KB of the process's stack, and Lua's own stack, whose end is an
-// error, has room for 6000 of them in each other: more than the usual 8 MB. The stack grows as it is used, up to the limit of that moment.
-void raise_stack_limit() {
-  constexpr rlim_t wanted_bytes = 64 << 20;
-  rlimit limit;
-  if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= wanted_bytes) return;
-  limit.rlim_cur = std::min(wanted_bytes, limit.rlim_max);
-  setrlimit(RLIMIT_STACK, &limit);
-}
 
 class InitWorkerContext final : public LogContext {
  public:
@@ -311,7 +322,7 @@ extern constinit const Module lua_module = {
     .conf = conf_of<lua::LuaConf>,
     .directives = lua::rows,
     .after = lua::runs_after,
-    .generation = lua::make_clients,
+    .generation = lua::complete,
     .ready = lua::make_machine,
     .event = &lua::event_hooks,
     .http = &lua::http_hooks,

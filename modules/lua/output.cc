@@ -127,7 +127,7 @@ Task<Result<Unit>> Output::drain() {
     }
   }
   failed_ = true;
-  co_return Error{Fault::reset, Side::client, 0, "client aborted"};
+  co_return Error{Fault::reset, Side::client, 0, "nginx output filter error"};
 }
 
 bool Output::try_finish(http::Verdict& verdict) {

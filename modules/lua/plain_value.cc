@@ -9,6 +9,15 @@ namespace fairlead::lua {
 // A table in itself ends here, too.
 static constexpr int depth_max = 100;
 
+static const char* unsupported_type(int type) {
+  switch (type) {
+    case LUA_TFUNCTION: return "unsupported Lua type: LUA_TFUNCTION";
+    case LUA_TUSERDATA: return "unsupported Lua type: LUA_TUSERDATA";
+    case LUA_TTHREAD: return "unsupported Lua type: LUA_TTHREAD";
+    default: return "unsupported Lua type";  // those of FFI
+  }
+}
+
 bool PlainValue::read_at(lua_State* L, int index, int depth, std::string& wrong) {
   switch (lua_type(L, index)) {
     case LUA_TNIL: value_ = std::monostate(); return true;
@@ -22,7 +31,7 @@ bool PlainValue::read_at(lua_State* L, int index, int depth, std::string& wrong)
       return true;
     }
     case LUA_TTABLE: return read_table(L, index, depth, wrong);
-    default: wrong = format("unsupported type: {}", luaL_typename(L, index)); return false;
+    default: wrong = unsupported_type(lua_type(L, index)); return false;
   }
 }
 

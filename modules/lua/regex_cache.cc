@@ -65,7 +65,7 @@ bool read_flags(std::string_view text, Flags& flags, std::string& error) {
       case 'D': flags.options |= PCRE2_DUPNAMES; break;
       case 'i': flags.options |= PCRE2_CASELESS; break;
       case 'j': flags.jit = true; break;
-      case 'J': flags.options |= PCRE2_ALT_BSUX | PCRE2_MATCH_UNSET_BACKREF; break;
+      case 'J': flags.options |= PCRE2_ALT_BSUX | PCRE2_MATCH_UNSET_BACKREF | PCRE2_ALLOW_EMPTY_CLASS; break;
       case 'm': flags.options |= PCRE2_MULTILINE; break;
       case 'o': flags.once = true; break;
       case 's': flags.options |= PCRE2_DOTALL; break;

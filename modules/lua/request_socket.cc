@@ -4,6 +4,7 @@
 
 #include "event/loop/child.h"
 #include "http/conf/core_conf.h"
+#include "modules/lua/conf.h"
 #include "modules/lua/if_cancelled.h"
 #include "modules/lua/socket_names.h"
 
@@ -64,6 +65,7 @@ Task<std::string> RequestSocket::receive(ReadStep& step) {
   StreamOutcome got = co_await receive_from(*raw_, *this, step);
   cancelled.pass();
   has_read_all = got.is_over;
+  if (got.is_over && got.wrong == "closed" && conf<LuaConf>(request_).check_client_abort) co_return "client aborted";
   co_return std::move(got.wrong);
 }
 

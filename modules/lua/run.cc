@@ -269,7 +269,9 @@ void Run::give_results(LightThread& to, LightThread& from) {
 
 void Run::check_driven(lua_State* L) const {
   if (L != current_->active) luaL_error(L, "attempt to wait in a coroutine of the original coroutine functions");
-  if (!lua_isyieldable(L)) luaL_error(L, "attempt to yield across C-call boundary");
+  if (lua_isyieldable(L)) return;
+  lua_pushliteral(L, "attempt to yield across C-call boundary");  // as Lua says it itself: without a place
+  lua_error(L);
 }
 
 int Run::end(lua_State* L, const Ending& how) {

@@ -140,7 +140,6 @@ class Run {
   void run_ready();
   void step(LightThread& thread);
   bool take_yield(LightThread& thread);
-  void yield_user(LightThread& thread);
   bool leave_coroutine(LightThread& thread, bool succeeded);
   void finish_thread(LightThread& thread, bool succeeded);
   void wake_joiner(LightThread& finished);

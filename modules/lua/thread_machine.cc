@@ -45,11 +45,12 @@ void let_interrupt(int how) {
 struct Job {
   const ThreadCall& call;
   ThreadOutcome& outcome;
+  std::string unreadable;  // here: an error of Lua runs no destructor
 };
 
 // Protected: leaves its results in the job.
 int call_module(lua_State* L) {
-  const Job& job = *static_cast<Job*>(lua_touserdata(L, 1));
+  Job& job = *static_cast<Job*>(lua_touserdata(L, 1));
   lua_settop(L, 0);
   lua_getglobal(L, "require");
   push_text(L, job.call.module);
@@ -62,8 +63,11 @@ int call_module(lua_State* L) {
   luaL_checkstack(L, static_cast<int>(job.call.arguments.size()), "too many arguments");
   for (const PlainValue& each : job.call.arguments) each.push(L);
   lua_call(L, static_cast<int>(job.call.arguments.size()), LUA_MULTRET);
-  for (int at = 2; at <= lua_gettop(L) && job.outcome.wrong.empty(); ++at)
-    job.outcome.values.emplace_back().read(L, at, job.outcome.wrong);
+  for (int at = 2; at <= lua_gettop(L); ++at) {
+    if (job.outcome.values.emplace_back().read(L, at, job.unreadable)) continue;
+    job.outcome.wrong = job.unreadable + " in the return value";
+    break;
+  }
   return 0;
 }
 
@@ -101,7 +105,7 @@ ThreadOutcome ThreadMachine::run(const ThreadCall& call) {
   {
     static const Log none;  // logs are written by the loop's thread alone
     Scope scope(vm_, Hook::worker_thread, nullptr, Logger(none));
-    Job job{call, outcome};
+    Job job{call, outcome, {}};
     vm_.make_room();
     lua_pushcfunction(L, call_module);
     lua_pushlightuserdata(L, &job);

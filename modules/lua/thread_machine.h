@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,7 @@ struct ThreadCall {
 
 struct ThreadOutcome {
   std::vector<PlainValue> values;
-  std::string wrong;  // empty: it went well
+  std::optional<std::string> wrong;  // none: it went well
 };
 
 class ThreadMachine {

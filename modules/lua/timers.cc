@@ -53,6 +53,15 @@ class Timers::Held {
   // machine's generation, and live as long.
   const Block& place() const { return *place_; }
   const Logger& logger() const { return logger_; }
+  // Where the function stands: `source` and `linedefined`.
+  lua_Debug describe() const {
+    lua_State* L = shared_->thread.L;
+    lua_Debug found;
+    lua_checkstack(L, 1);
+    lua_pushvalue(L, 1);
+    lua_getinfo(L, ">S", &found);
+    return found;
+  }
   // Pushes the function, `premature` and the arguments; gives the number of arguments.
   int push_to(lua_State* L, bool premature) const {
     lua_State* from = shared_->thread.L;
@@ -126,7 +135,9 @@ Task<Unit> Timers::wait_and_run(Held held, uint64_t delay_ms, bool repeats) {
 void Timers::start_run(const Held& held, bool premature) {
   uint64_t limit = held.vm().conf().max_running_timers;
   if (running_ >= limit) {
-    Logger().alert("{} lua_max_running_timers are not enough", limit);
+    lua_Debug function = held.describe();
+    Logger().alert("lua failed to run timer with function defined at {}:{}: {} lua_max_running_timers are not enough", function.source,
+                   function.linedefined, limit);
     return;
   }
   nursery_.spawn(run(held, premature));
@@ -165,12 +176,11 @@ int add_any(lua_State* L, bool repeats) {
   double delay = luaL_checknumber(L, 1);
   if (repeats && delay == 0) return luaL_error(L, "delay cannot be zero");
   luaL_argcheck(L, lua_isfunction(L, 2) && !lua_iscfunction(L, 2), 2, "Lua function expected");
-  if (repeats && !(delay > 0)) return luaL_error(L, "bad delay");
-  if (delay < 0) return luaL_argerror(L, 1, "delay cannot be negative");
   Timers& timers = timers_of(L);
   if (timers.are_over()) return luaL_error(L, "API disabled in the context of %s", hook_name(Scope::current().hook));
-  auto ms = static_cast<uint64_t>(std::llround(std::fmin(delay, 1e12) * 1000));
-  if (delay > 0 && ms == 0) ms = 1;
+  // A time that is past is now; what repeats lets others have their turn.
+  auto ms = static_cast<uint64_t>(std::llround(std::fmax(0, std::fmin(delay, 1e12)) * 1000));
+  if (ms == 0 && (repeats || delay > 0)) ms = 1;
   const char* wrong = timers.add(L, lua_gettop(L) - 2, ms, repeats);
   if (wrong) return push_failure(L, wrong);
   lua_pushinteger(L, 1);

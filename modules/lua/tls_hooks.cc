@@ -20,7 +20,7 @@ constexpr bool may_fail(Hook hook) { return hook == Hook::ssl_session_fetch; }
 
 bool is_good(const Ending& ending) {
   bool is_exit = ending.kind == Ending::Kind::exited;
-  return ending.kind == Ending::Kind::returned || (is_exit && ending.code == 0);
+  return ending.kind == Ending::Kind::returned || (is_exit && (ending.code == 0 || ending.code == 200));
 }
 
 // A client's handshake outlives the request that stands for it while its scripts run, and with that a machine of its own: they run in the

@@ -23,7 +23,7 @@ namespace fairlead::lua {
 class UdpSocket final : public Owned, public std::enable_shared_from_this<UdpSocket> {
  public:
   static constexpr char type_name[] = "fairlead.udp";
-  static constexpr size_t datagram_bytes_max = 8192;  // of one receive()
+  static constexpr size_t datagram_bytes = 8192, datagram_bytes_max = 65536;  // of one receive(): what it takes if nothing is said, at most
 
   UdpSocket(Worker& worker, const Block& place, const void* owner) : worker_(worker), place_(place), owner_(owner) {}
   ~UdpSocket() { close(); }

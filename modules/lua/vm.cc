@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "core/conf/generation.h"
 #include "modules/lua/api.h"
+#include "modules/lua/process_stack.h"
 #include "modules/lua/regex_cache.h"
 
 namespace fairlead::lua {
@@ -50,6 +51,7 @@ template <Vm::Api api>
 int Vm::open_protected(lua_State* L) {
   Vm& vm = *static_cast<Vm*>(lua_touserdata(L, 1));
   luaL_openlibs(L);
+  guard_stack(L);
   if (!vm.conf_.jit) luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
   vm.set_paths();
   if (api == Api::whole) open_api(L, vm);
@@ -110,6 +112,7 @@ static int load_text(lua_State* L, const Script& script) {
   return luaL_loadbuffer(L, script.code.data(), script.code.size(), std::string(script.chunk_name).c_str());
 }
 
+// Without a session the text is the bare reason: such a hook says whose it is.
 Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session) {
   bool reads_anew = script.is_file && (!script.path.is_literal() || (session && !fairlead::conf<LuaConf>(*session).code_cache));
   bool caches = caching_ == Caching::on && !reads_anew;
@@ -125,7 +128,8 @@ Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session)
     struct stat found;
     int problem = stat(path.c_str(), &found) != 0 ? errno : S_ISDIR(found.st_mode) ? EISDIR : S_ISREG(found.st_mode) ? 0 : EINVAL;
     if (problem) {
-      text = format("failed to load external Lua file \"{}\": cannot open {}: {}", path, path, std::strerror(problem));
+      text = format("cannot open {}: {}", path, std::strerror(problem));
+      if (session) text = format("failed to load external Lua file \"{}\": {}", path, text);
       return Loaded::missing;
     }
     failed = luaL_loadfile(L, path.c_str());
@@ -133,7 +137,8 @@ Vm::Loaded Vm::push_script(lua_State* L, const Script& script, Session* session)
     failed = load_text(L, script);
   }
   if (failed) {
-    text = format("failed to load {} Lua code: {}", script.is_file ? "external" : "inlined", lua_tostring(L, -1));
+    text = lua_tostring(L, -1);
+    if (session) text = format("failed to load {} Lua code: {}", script.is_file ? "external" : "inlined", text);
     lua_pop(L, 1);
     return Loaded::failed;
   }

@@ -27,7 +27,7 @@ ConfResult<Unit> set_trace(Line& line, OtelConf& own) {
   auto compiled = compile_word(line, 1);
   if (!compiled) return compiled.error();
   own.trace = std::move(*compiled);
-  auto status = Template::compile("$grpc_status", variables_of(line), line.place());
+  auto status = compile_text(line, "$grpc_status");
   if (!status) return status.error();
   own.grpc_status = std::move(*status);
   const Place*& traced_at = own_conf<OtelConf>(*line.block().enclosing(in_main)).traced_at;
@@ -191,10 +191,10 @@ constexpr auto rows = join(exporter_rows, own_rows);
 
 // Volatile: what the location decides may come after the first use.
 constexpr VariableDef variables[] = {
-    {"trace_id", get_trace_id, variable_volatile, http_variable},
-    {"span_id", get_span_id, 0, http_variable},
-    {"parent_span_id", get_parent_id, variable_volatile, http_variable},
-    {"trace_sampled", get_sampled, variable_volatile, http_variable},
+    {"trace_id", get_trace_id, variable_volatile | variable_changeable, http_variable},
+    {"span_id", get_span_id, variable_changeable, http_variable},
+    {"parent_span_id", get_parent_id, variable_volatile | variable_changeable, http_variable},
+    {"trace_sampled", get_sampled, variable_volatile | variable_changeable, http_variable},
     {"otel_trace_id", get_trace_id, variable_volatile, http_variable},
     {"otel_span_id", get_span_id, 0, http_variable},
     {"otel_parent_id", get_parent_id, variable_volatile, http_variable},

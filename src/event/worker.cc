@@ -24,6 +24,7 @@ Worker::Worker(Loop& loop, Generation& generation, WorkerRow& row)
       files_(loop_, "default", find_thread_pool(generation, "default")->threads, find_thread_pool(generation, "default")->queue_max),
       acceptors_(loop_),
       connections_(loop_),
+      detached_(loop_),
       background_(loop_),
       own_(loop_),
       hard_stop_([](Timer& t) {
@@ -46,6 +47,7 @@ Worker::~Worker() {
   acceptors_.cancel();
   own_.cancel();
   connections_.cancel();
+  detached_.cancel();
   background_.cancel();
   states_.clear();
   generation_.release();
@@ -62,10 +64,20 @@ void Worker::drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& 
   background_.cancel();
   connections_.close();
   has_successor_ = has_successor;
-  for (IdleClient* client = idle_.front(); client; client = idle_.next(*client)) client->watch->limit_read_wait(idle_deadline_ms(*client));
+  shorten_idle_waits();
   while (DrainAlert* alert = drain_alerts_.pop_front()) loop_.ready(alert->resumable);
   if (shutdown_timeout_ms) loop_.arm(hard_stop_, shutdown_timeout_ms);
   own_.spawn(finish_when_empty());
+}
+
+void Worker::lose_successor() {
+  if (!draining_ || !has_successor_) return;
+  has_successor_ = false;
+  shorten_idle_waits();
+}
+
+void Worker::shorten_idle_waits() {
+  for (IdleClient* client = idle_.front(); client; client = idle_.next(*client)) client->watch->limit_read_wait(idle_deadline_ms(*client));
 }
 
 void Worker::end_idle_clients() {
@@ -96,7 +108,8 @@ Room Worker::make_room(bool is_for_peer) {
   if (left > limits_.connections_max / 16) return Room::free;
   bool may_tell = !draining_ && !idle_.empty();
   if (may_tell) end_idle_clients();
-  Room room = left ? Room::free : may_tell && !is_for_peer ? Room::soon : end_idle_peers();
+  Room room = Room::free;
+  if (left == 0) room = may_tell && !is_for_peer ? Room::soon : end_idle_peers();
   if (room == Room::none && !ending_.empty()) room = Room::soon;
   bool some_end = !ending_.empty() || (left == 0 && room != Room::none);
   if ((some_end || left == 0) && !draining_ && loop_.now_ms() >= next_complaint_ms_) {
@@ -121,6 +134,8 @@ Task<Unit> Worker::finish_when_empty() {
   for (const Module* module : modules().all())
     if (module->event && module->event->leave) co_await module->event->leave(*this);
   co_await connections_.all_done();
+  detached_.close();  // until here a request may set off more
+  co_await detached_.all_done();
   for (const Module* module : modules().all())
     if (module->event && module->event->finish) co_await module->event->finish(*this);
   say_drained();

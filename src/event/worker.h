@@ -76,6 +76,8 @@ class Worker {
   void listen(int fd, ServeAccepted& server);
   // Background work: bounded by drain, cancelled by it.
   Nursery& background() { return background_; }
+  // Work that clients set off and do not wait for: finished by a drain as their own requests are.
+  Nursery& detached() { return detached_; }
 
   // Unique on the board.
   uint64_t next_connection_number() {
@@ -88,7 +90,6 @@ class Worker {
   // they do within two turns of the loop, but for those of HTTP/2, which get a GOAWAY first. Where no place is left and none of them could
   // be told, or `is_for_peer`, idle connections to peers end. The log is told, once a second.
   Room make_room(bool is_for_peer = false);
-  size_t connections_in_use() const { return connections_in_use_; }
   void connection_opened() { ++connections_in_use_; }
   void connection_closed() {
     --connections_in_use_;
@@ -115,6 +116,8 @@ class Worker {
   // Stop accepting, close idle clients, let the rest finish; then `drained` is put on the ready list. `has_successor`: another worker takes
   // new connections meanwhile.
   void drain(bool has_successor, uint64_t shutdown_timeout_ms, Resumable& drained);
+  // The one that a drain counted on ends, too: clients that idle are not waited for any longer.
+  void lose_successor();
   // What the modules do at the begin and the end, and when log files were renamed.
   void start_modules();
   void stop_modules();
@@ -148,28 +151,29 @@ class Worker {
   Task<Unit> finish_when_empty();
   void say_drained();
   void end_idle_clients();
+  void shorten_idle_waits();
   // Of the pool that has most of them, until there is a place.
   Room end_idle_peers();
 
   Loop& loop_;
   Generation& generation_;
   WorkerRow& row_;
+  List<IdleClient> idle_, ending_;  // oldest first; ending: those that make room
+  bool draining_ = false;
+  bool has_successor_ = false;  // of a drain
+  bool is_drained_ = false;
   WorkerSlots* board_ = nullptr;
   unsigned index_ = 0;
   AcceptLimits limits_;
-  List<IdleClient> idle_, ending_;  // oldest first; ending: those that make room
   List<IdlePeers> idle_peers_;
   uint64_t next_complaint_ms_ = 0;  // of make_room()
   List<DrainAlert> drain_alerts_;
   size_t connections_in_use_ = 0;
   uint64_t next_number_ = 1;
-  bool draining_ = false;
-  bool has_successor_ = false;  // of a drain
-  bool is_drained_ = false;
   Resumable* drained_ = nullptr;
   BlockingPool files_;
   std::vector<std::unique_ptr<HolderBase>> states_;
-  Nursery acceptors_, connections_, background_, own_;
+  Nursery acceptors_, connections_, detached_, background_, own_;
   struct HardStop : Timer {
     using Timer::Timer;
     Worker* worker = nullptr;

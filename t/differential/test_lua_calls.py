@@ -58,7 +58,6 @@ DIFFERENT = {
     "tcp.settrustedstore": "Debian's has none",
     "tcp.sslhandshake": "Debian's raises for a socket without a connection",
     "udp.bind": "Debian's has none",
-    "udp.setpeername": "another text for a port out of range",
     "eof: body_filter": "refused here; the original finds the response at its end",
     "eof: log": "refused here; the original finds the response at its end",
     "req.start_time: init_worker": "the original has a request of its own there",

@@ -56,6 +56,18 @@ IN_CONTENT = (
     "return ngx.encode_base64('a', 1)", "return ngx.encode_base64('a', nil)", "return ngx.encode_base64('a', false)",
     "return ngx.encode_base64('a', true)",
     "return ngx.thread.wait(coroutine.running())", "return ngx.thread.kill(coroutine.running())",
+    *[f"return pcall(ngx.location.capture{arguments})" for arguments in
+      ("", ", nil", ", '/said', {}, 1", ", '/said', 5", ", '/said', {ctx = 5}", ", '/said', {method = 'POST'}", ", '/said', {method = '2'}",
+       ", '/said', {body = {}}", ", '/said', {body = true}", ", '/said', {vars = {v = true}}", ", '/said', {vars = {[5] = 'a'}}",
+       ", '/said', {share_all_vars = 1}", ", '/said', {copy_all_vars = 'x'}", ", '/said', {args = true}")],
+    *[f"return pcall(ngx.location.capture_multi{arguments})" for arguments in
+      ("", ", nil", ", {}", ", {{}}", ", {{'/said', {}, 1}}", ", {{'/said', 5}}", ", {5}")],
+    *[f"return pcall({call})" for call in
+      ("ngx.flush, true, 1", "ngx.req.set_uri, '/d', nil", "ngx.req.set_uri, '/d', false, nil", "ngx.socket.tcp, 1", "ngx.socket.tcp, nil",
+       "ngx.socket.udp, 1", "ngx.decode_args, 'a', nil", "coroutine.create, print", "coroutine.create, 5", "coroutine.create")],
+    *[f"local u = ngx.socket.udp() return u:setpeername('127.0.0.1', {port})" for port in (99999, -1)],
+    *[f"return d:{call}" for call in ("lpush('l')", "lpush()", "rpush('l', 1, 2)", "lpop()", "rpop('l', 1)", "llen()", "llen(nil)")],
+    "return ngx.re.match('a', '[^]a', 'J'), ngx.re.find('b', '[]', 'J')",
     "return ngx.socket.tcp():setclientcert('x', 'y')", "return ngx.socket.tcp():setclientcert(false)",
 )
 SSL = "return require('ngx.ssl')."

@@ -144,7 +144,8 @@ def test_make_targets_in_texts_exist():
 def test_an_area_said_to_be_not_built_has_no_directive():
     reference = read("man/directives.md")
     areas = re.findall(r"^- `(\w+)(\*?)`: ", reference[reference.index("## Not built"):], re.M)
-    names = re.findall(r"^### (\w+)$", reference, re.M)
+    off = set(re.findall(r"^- Syntax: `(\w+) off;`$", reference, re.M))  # which is the case
+    names = [name for name in re.findall(r"^### (\w+)$", reference, re.M) if name not in off]
     assert ("fastcgi_", "*") in areas and "proxy_pass" in names
     for word, many in areas:
         assert not [name for name in names if (name.startswith(word) if many else name == word)], word

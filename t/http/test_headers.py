@@ -181,7 +181,57 @@ def test_http_1_0_and_head_get_no_trailers(adding):
 def test_control_characters_do_not_leave(adding):
     answer = raw(adding.port, b"GET /inject/a%0d%0aX-Evil:%201?v=ok HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     assert b"200 OK" in answer and b"X-In: ok" in answer
-    assert b"X-Evil" not in answer and b"X-Path" not in answer
+    assert b"X-Path: [/inject/a X-Evil: 1]\r\n" in answer  # a line break is a space: one field, whatever stands in it
+    answer = raw(adding.port, b"GET /inject/a%00b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert b"X-Path" not in answer
+
+
+WRITTEN_OVER_LINES = """
+events {}
+http {
+    map $arg_a $policy { default "default-src 'self';
+                                  img-src *"; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        add_header Literal "default-src 'self';
+                            script-src 'self';
+
+                            img-src *
+                           " always;
+        add_header Mapped "$policy;
+                           x";
+        add_header Colon: "one two";
+        add_header "No Name" x;
+        add_header "" x;
+        add_trailer Late: "$policy";
+        location / { root %%PREFIX%%/html; }
+        location /proxied {
+            proxy_set_header Literal "a
+                                      b";
+            proxy_set_header Mapped $policy;
+            proxy_set_header Colon: c;
+            proxy_set_header "No Name" x;
+            proxy_pass http://127.0.0.1:%%UP%%;
+        }
+    }
+}
+"""
+
+
+def test_values_of_several_lines_and_odd_names(server, upstream):
+    u = upstream(up.serve(lambda r: up.reply(200, "x")))
+    s = server(WRITTEN_OVER_LINES, files={"html/a.txt": "alpha"}, UP=u.port)
+    policy = "default-src 'self'; img-src *"
+    reply = get(s.port, "/a.txt")
+    assert reply.header("literal") == "default-src 'self'; script-src 'self'; img-src *"
+    assert (reply.header("mapped"), reply.header("colon")) == (policy + "; x", "one two")
+    assert dict(reply.trailers) == {"Late": policy} and not any(not name or " " in name or ":" in name for name, _ in reply.headers)
+    assert get(s.port, "/proxied").status == 200
+    sent = u.requests[-1]
+    assert [sent.header(name) for name in ("literal", "mapped", "colon", "no name")] == ["a b", policy, "c", None]
+    log = s.log()
+    assert log.count('[warn]') == 6 and 'the colon of the field name "Colon:" is left out in ' in log
+    assert '"No Name" is no field name, the field is not sent in ' in log
 
 
 @pytest.mark.parametrize("line, error", [

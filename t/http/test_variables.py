@@ -72,7 +72,8 @@ def test_host_comes_from_the_line_then_the_field_then_the_server(server, line, f
     assert ask(server, "$host|$http_host", head(line, *fields)) == want
 
 
-@pytest.mark.parametrize("credentials, want", [("dXNlcjpwdw==", "user"), ("YTpiOmM=", "a"), ("OnB3", ""), ("dXNlcg==", ""), ("***", "")])
+@pytest.mark.parametrize("credentials, want", [("dXNlcjpwdw==", "user"), ("YTpiOmM=", "a"), ("OnB3", ""), ("dXNlcg==", ""), ("***", ""),
+                                               ("dXNlcjpwdw==x", "user"), ("dXNlcjpwdw= x", "user"), ("dXNlcjpwdw!=", "")])
 def test_the_user_of_basic_authorization(server, credentials, want):
     text = conf("[$remote_user]", "access_log %%PREFIX%%/logs/users users;")
     s = server(text.replace("http {", "http {\n    log_format users $remote_user;"))

@@ -128,7 +128,7 @@ def encrypted(key, alg, enc, content, header=()):
     elif alg.endswith("KW"):
         wrapped = aes_key_wrap(key.secret, secret)
     else:
-        digest = hashes.SHA256() if alg.endswith("256") else hashes.SHA1()
+        digest = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}.get(alg[-3:], hashes.SHA1())
         wrapped = key.key.public_key().encrypt(secret, padding.OAEP(padding.MGF1(digest), digest, None))
     aad = b64(json.dumps({**parameters, **dict(header)}).encode())
     seal = _seal_gcm(secret, content, aad.encode()) if "GCM" in enc else _seal_cbc(enc, secret, content, aad.encode())

@@ -21,6 +21,7 @@ http {
         }
         location /none { header_filter_by_lua_block { ngx.header.content_length = nil } body_filter_by_lua_block { SCRIPT } return 200; }
         location /short { body_filter_by_lua_block { ngx.arg[1] = "short" } return 200 "what was announced"; }
+        location /dropped { body_filter_by_lua_block { if ngx.arg[2] then ngx.arg[1] = nil end } return 200 "hello"; }
         location /well { return 200 well; }
     }
 }
@@ -176,6 +177,12 @@ def test_a_body_shorter_than_announced_ends_the_connection(server):
     c = Client(s.port).send("GET /short HTTP/1.1\r\nHost: a\r\n\r\n")
     assert c.read_until_close().endswith(b"\r\n\r\nshort")
     s.wait_for_log(r"\[error\] .* the body is shorter than its Content-Length while sending to client, client: ")
+
+
+def test_of_a_body_that_is_dropped_whole_the_head_goes_out(server):
+    s = start(server, "")
+    head, end, body = Client(s.port).send("GET /dropped HTTP/1.1\r\nHost: a\r\n\r\n").read_until_close().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ") and b"\r\nContent-Length: 5\r\n" in head + b"\r\n" and (end, body) == (b"\r\n\r\n", b"")
 
 
 def test_big_bodies_pass_in_pieces(server, upstream):

@@ -366,6 +366,11 @@ http {
         location /captured { content_by_lua_block {
             build({2}, {"a", "bcd", "e", "f"}) ngx.print(ngx.location.capture("/up", {method = ngx.HTTP_PUT}).body) } }
         location /up { proxy_pass http://127.0.0.1:%%UP%%; }
+        location /between { content_by_lua_block {
+            local function show() ngx.print(tostring(ngx.req.get_body_data()), " ", tostring(ngx.req.get_body_file()), "|") end
+            ngx.req.read_body() show() ngx.req.init_body() show()
+            if ngx.var.args then ngx.req.set_body_data("set") return show() end
+            ngx.req.append_body("new") show() ngx.req.finish_body() show() } }
         location /big { content_by_lua_block {
             ngx.req.read_body() ngx.req.init_body(1024)
             local function memory() return tonumber(io.open("/proc/self/statm"):read("*a"):match("%d+ (%d+)")) * 4 end
@@ -426,3 +431,8 @@ def test_a_body_that_lost_a_piece_is_none(server):
     os.rmdir(s.prefix + "/gone")
     no_more = ", request_body not initialized" * 2
     assert request(s.port, "GET", "/unwritable").text == "fail to write file" + no_more
+
+
+def test_between_its_begin_and_its_end_there_is_no_body(server):
+    assert post(start_built(server).port, "/between", "old").text == "old nil|nil nil|nil nil|new nil|"
+    assert post(start_built(server).port, "/between?set", "old").text == "old nil|nil nil|set nil|"

@@ -160,4 +160,4 @@ def test_half_of_what_a_program_reads_and_writes(run):
         end
         say(p:shutdown("stdout")) say(p:shutdown("stderr")) say(p:shutdown("stdin")) say(p:kill(9))
         p:set_timeouts(0, 0, 0, 0) say(p:wait())""") == (
-            ("1\n" + CLOSED) * 3 + "1\nnil timeout\n" + CLOSED * 3 + "true\nfalse signal 9\n")
+            ("1\n" + CLOSED) * 3 + "1\nnil timeout\n" + "true\n" * 4 + "false signal 9\n")

@@ -25,6 +25,8 @@ http {
             location /return/ { return 403; }
             location /named { error_page 403 = @named; return 403; }
             location /exit { content_by_lua_block { ngx.exit(503) } }
+            location /typed { content_by_lua_block { ngx.header["Content-Type"] = "application/json" ngx.exit(404) } }
+            location /led_typed { rewrite_by_lua_block { ngx.header["Content-Type"] = "text/x" ngx.redirect("/there") } }
             location /error { content_by_lua_block { error("on purpose") } }
             location /missing { root %%PREFIX%%; }
             location /refused { proxy_pass http://127.0.0.1:1; }
@@ -77,3 +79,9 @@ def test_other_subrequests_have_their_pages(s):
     assert get(s.port, "/authorized").text == "in"
     assert get(s.port, "/unauthorized").text == "/there"
     assert get(s.port, "/added").text == "text and page"
+
+
+@pytest.mark.parametrize("path, said", (("/typed", "404 application/json"), ("/led_typed", "302 text/x")))
+def test_the_type_that_a_script_set_is_kept(s, path, said):
+    text = get(s.port, f"/parent?u={path}").text
+    assert text.split(" ")[0] + " " + text.split(" ")[-1] == said

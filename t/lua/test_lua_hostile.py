@@ -192,7 +192,7 @@ def test_what_misuse_is_told(server):
         return get(start(server, MISUSED[name]).port, "/run").body.decode()
     assert "attempt to wait in a coroutine of the original coroutine functions" in told("original_resume")
     assert told("original_resume").endswith("on\n")
-    assert "attempt to yield across C-call boundary" in told("sort")
+    assert "falseattempt to yield across C-call boundary" in told("sort")
     assert told("resume_in_sort").startswith("false") and told("resume_in_sort").endswith("\n0\n")
     assert told("gc_by_hand") == "nilnilfalsebad argument #1 to '?' (table expected, got userdata)\n1\n"
 
@@ -255,3 +255,11 @@ def test_timers_when_the_worker_ends(server, name, how):
     assert is_well(s)
     s.signal(how)
     s.wait()
+
+
+def test_a_reason_ends_where_its_line_ends(server):
+    s = start(server, r"""require("ngx.resp").set_status(404, "No\r\nX-Split: 1\r\n\r\n\127 here") ngx.print("x")""")
+    reply = get(s.port, "/run")
+    assert (reply.status, reply.text, reply.header("X-Split")) == (404, "x", None)
+    assert Client(s.port).send("GET /run HTTP/1.0\r\n\r\n").read_until_close().startswith(
+        b"HTTP/1.1 404 No%0D%0AX-Split: 1%0D%0A%0D%0A%7F here\r\n")

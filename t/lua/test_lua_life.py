@@ -27,6 +27,16 @@ http {
             ngx.log(ngx.NOTICE, "to its end") end)
             ngx.say("armed")
         } }
+        location /past { content_by_lua_block {
+            local s, times = require("ngx.semaphore").new(), 0
+            assert(ngx.timer.at(-5, function(premature) assert(not premature) s:post() end)) ngx.print(s:wait(5))
+            assert(ngx.timer.every(-1, function() times = times + 1 if times == 3 then s:post() end end)) ngx.print(s:wait(5))
+        } }
+        location /flushed { content_by_lua_block {
+            local good, why
+            repeat ngx.print(("x"):rep(100000)) good, why = ngx.flush(true) until not good
+            ngx.log(ngx.NOTICE, "flushed: ", why)
+        } }
         location /many { content_by_lua_block {
             local n, err = 0
             repeat local ok ok, err = ngx.timer.at(0, function() ngx.sleep(0.1) end) if ok then n = n + 1 end until not ok or n > 20
@@ -58,7 +68,7 @@ def test_a_test_of_the_configuration_does_not_run_what_a_start_runs(idle_server)
         s = idle_server(conf % script)
         tested, started = s.run("-t"), s.run()
         assert (tested.returncode == 0) == (at_start != "unexpected symbol") and started.returncode == 1
-        assert at_start in started.stderr and "init_by_lua error" in started.stderr
+        assert at_start in started.stderr and ("init_by_lua_file error" if "file" in script else "init_by_lua error") in started.stderr
         assert "init_by_lua" not in tested.stderr or at_start == "unexpected symbol"
 
 
@@ -122,7 +132,8 @@ def test_timers_of_the_last_requests_are_bounded(server):
 def test_timers_have_limits(server):
     s = server(CONF.replace("VERSION", "one"), allow_log=("lua_max_running_timers",))
     assert get(s.port, "/many").body == b"5 too many pending timers\n"
-    s.wait_for_log("2 lua_max_running_timers are not enough")
+    s.wait_for_log(r"lua failed to run timer with function defined at =content_by_lua\(\w+\.conf:\d+\):3: "
+                   "2 lua_max_running_timers are not enough")
 
 
 def test_a_new_global_is_told(server):
@@ -141,3 +152,42 @@ def test_clients_that_leave_in_the_middle(server):
         client.reset()
     s.wait_for_log("client prematurely closed connection")
     assert len(get(s.port, "/big").body) == len(get(s.port, "/unread").body) == 5000000
+
+
+def test_init_sees_the_environment_of_its_workers(server, monkeypatch):
+    monkeypatch.setenv("KEPT", "kept")
+    monkeypatch.setenv("SET_HERE", "outer")
+    text = """
+env SET_HERE=%s;
+env KEPT;
+events {}
+http {
+    init_by_lua_block {
+        local get = os.getenv
+        before = { get("SET_HERE"), get("KEPT"), tostring(get("SET")), tostring(get("NONE")) } FAIL
+    }
+    server { listen 127.0.0.1:%%%%PORT_0%%%%; location / { content_by_lua_block {
+        ngx.say(table.concat(before, " "), " ", os.getenv("SET_HERE"), " ", os.getenv("KEPT")) } } }
+}
+"""
+    s = server((text % "first").replace("FAIL", ""), allow_log=("on purpose",))
+    assert get(s.port, "/").text == "first kept nil nil first kept\n"
+    s.set_conf((text % "refused").replace("FAIL", "error('on purpose')"))
+    s.signal(signal.SIGHUP)
+    s.wait_for_log("on purpose")
+    assert get(s.port, "/").text == "first kept nil nil first kept\n"
+    s.reload((text % "second").replace("FAIL", ""))
+    assert get(s.port, "/").text == "second kept nil nil second kept\n"
+
+
+def test_a_timer_in_the_past_runs_at_once(server):
+    s = server(CONF.replace("VERSION", "one"))
+    assert get(s.port, "/past").body == b"truetrue"
+
+
+def test_a_flush_says_that_nobody_takes_it(server):
+    s = server(CONF.replace("VERSION", "one"))
+    client = Client(s.port).send("GET /flushed HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.reader.until(b"x")
+    client.reset()
+    s.wait_for_log("flushed: nginx output filter error")

@@ -167,6 +167,19 @@ http {
         function gsub() local function f() return (("x"):gsub("x", f)) end return told(f) end
         function sort() local function f() table.sort({ 3, 1, 2 }, f) return false end return told(f) end
         function wrap() local function f() return (coroutine.wrap(f)()) end return told(f) end
+        function tail() local function f(s) return s:gsub(".", f) end return told(function() return f("x") end) end
+        -- Each coroutine has a stack of Lua's for itself, all of them that of the process.
+        function mixed()
+            local function f(s)
+                local good, why = coroutine.resume(coroutine.create(function()
+                    local depth = 0
+                    local function down(x) depth = depth + 1 if depth < 3000 then return x:gsub(".", down) end return f(x) end
+                    return down("x")
+                end))
+                if not good then error(why, 0) end
+            end
+            return told(function() f("x") end)
+        end
     }
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -183,6 +196,7 @@ http {
 def test_calls_in_each_other_end_with_an_error(server):
     """Also through C functions, which take the process's stack and not only Lua's."""
     s = server(NESTED)
-    for name, why in (("gsub", "stack overflow"), ("sort", "stack overflow"), ("wrap", "C stack overflow")):
+    for name, why in (("gsub", "stack overflow"), ("tail", "stack overflow"), ("sort", "stack overflow"), ("wrap", "C stack overflow")):
         assert get(s.port, f"/content?f={name}").body.decode().strip() == f"false {why}", name
         assert get(s.port, f"/filter?f={name}").header("X-Told") == f"false {why}", name
+    assert get(s.port, "/filter?f=mixed").header("X-Told").endswith("stack overflow")

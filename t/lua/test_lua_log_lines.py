@@ -3,6 +3,7 @@
 """What the error log says of scripts: what was being done, the level that is always written, scripts that do not compile, timers."""
 
 import re
+import signal
 
 import pytest
 
@@ -49,6 +50,10 @@ http {
         }
         location /always { error_log logs/error.log crit; content_by_lua_block { ngx.log(ngx.STDERR, "always") ngx.log(ngx.ERR, "never") } }
         location /set { set_by_lua_block $x { not Lua } return 200 $x; }
+        location /named { content_by_lua_block { ngx.exec("@named?a=1", {b = 2}) } }
+        location @named { content_by_lua_block { ngx.exec("@named") } }
+        location /deep { content_by_lua_block { local ok, err = pcall(ngx.location.capture, "/deep") ngx.print(ok and err.body or err) } }
+        location /global { content_by_lua_block { made_here = 1 } }
         location /thread { content_by_lua_block {
             ngx.thread.wait(ngx.thread.spawn(function() ngx.sleep(0.001) error("broke") end)) } }
         location /timer { content_by_lua_block { ngx.timer.at(0, function() ngx.log(ngx.WARN, "ticked")
@@ -95,6 +100,17 @@ def test_scripts_that_do_not_compile(server):
     s.wait_for_log(r"\*\d+ failed to load inlined Lua code: set_by_lua\(\w+\.conf:\d+\):1: ")
 
 
+@pytest.mark.parametrize("script, reason", [("error('no luck')", "no luck"), ("x = = 1", "unexpected symbol")])
+def test_scripts_of_workers_that_fail(server, script, reason):
+    hooks = ("init_worker_by_lua", "exit_worker_by_lua")
+    line = r"%s\(\w+\.conf:\d+\):1: " + reason
+    s = server("events {}\nhttp { " + "".join(f"{hook}_block {{ {script} }}\n" for hook in hooks) + "}", allow_log=hooks)
+    s.wait_for_log(r"\[error\] .*init_worker_by_lua error: " + line % "init_worker_by_lua")
+    s.signal(signal.SIGQUIT)
+    s.wait()
+    s.wait_for_log(r"\[error\] .*exit_worker_by_lua error: " + line % "exit_worker_by_lua")
+
+
 def test_timers(server):
     s = server(CONF, allow_log=("runtime error",), UP=1, NOBODY=1)
     get(s.port, "/timer")
@@ -126,3 +142,18 @@ def test_a_thread_and_who_spawned_it(server):
     get(s.port, "/thread")
     frames = r"coroutine 0:.*in function 'error'.*coroutine 1:.*in function 'wait'.*content_by_lua\(\w+\.conf:\d+\):2: in main chunk"
     s.wait_for_log(r"lua user thread aborted: runtime error: .*broke.*" + frames)
+
+
+def test_cycles(server):
+    s = server(CONF, UP=1, NOBODY=1)
+    assert get(s.port, "/named").status == 500
+    s.wait_for_log(r"\[warn\] .*query strings a=1&b=2 ignored when exec'ing named location @named, client: ")
+    s.wait_for_log('rewrite or internal redirection cycle while redirect to named location "@named", client: ')
+    assert get(s.port, "/deep").text == "failed to issue subrequest: -1"
+    s.wait_for_log('lua subrequests cycle while processing "/deep", client: ')
+
+
+def test_a_new_global_is_told_as_by_the_original(server):
+    s = server(CONF, UP=1, NOBODY=1)
+    get(s.port, "/global")
+    s.wait_for_log(r"\[lua\] _G write guard:\d+: __newindex\(\): writing a global Lua variable \('made_here'\) which may lead")

@@ -47,7 +47,7 @@ def test_input_and_environment(server):
         local p = assert(pipe.spawn("tr a-z A-Z; echo $WHO", {environ = {"WHO=me", "PATH=/usr/bin:/bin"}}))
         ngx.say(p:write({"abc", 1, "\\n"})) ngx.say(p:shutdown("stdin")) ngx.say(p:write("x")) ngx.say(p:shutdown("stdin"))
         ngx.print(p:stdout_read_all()) ngx.say(p:wait())""")
-    assert text == "5\ntrue\nnilclosed\nnilclosed\nABC1\nme\ntrueexit0\n"
+    assert text == "5\ntrue\nnilclosed\ntrue\nABC1\nme\ntrueexit0\n"
 
 
 def test_much_data_both_ways(server):
@@ -69,12 +69,49 @@ def test_merged_errors_and_what_cannot_run(server):
     _, text = run(server, """
         ngx.print(pipe.spawn("echo out; echo err >&2", {merge_stderr = true}):stdout_read_all()) ngx.say(pipe.spawn({"/no/such/program"}))
         ngx.say(pcall(pipe.spawn, {})) ngx.say(pcall(pipe.spawn, true)) ngx.say(pcall(pipe.spawn, "x", {environ = 1}))
-        local p = pipe.spawn({"cat"}) ngx.say(pcall(p.shutdown, p, "none")) ngx.say(pcall(p.kill, p, 1000))""")
+        local p = pipe.spawn({"cat"}) ngx.say(pcall(p.shutdown, p, "none")) ngx.say(p:kill(1000))
+        for _, bad in ipairs {"A", "=B"} do ngx.say(pcall(pipe.spawn, "x", {environ = {"C=", bad}})) end""")
     lines = text.splitlines()
     assert lines[:3] == ["out", "err", "nilno such file or directory"]
     for line, part in zip(lines[3:], ["non-empty table expected", "string or table expected, got boolean", "bad environ option",
-                                      "bad shutdown arg: none", "bad signal value: 1000"]):
+                                      "bad shutdown arg: none", "nilinvalid signal", "bad environ option: \"A\"",
+                                      "bad environ option: \"=B\""]):
         assert part in line
+
+
+def test_a_program_whose_errors_are_merged_has_no_stream_of_them(server):
+    _, text = run(server, """
+        local p = assert(pipe.spawn({"cat"}, {merge_stderr = true}))
+        ngx.say(p:stderr_read_all()) ngx.say(p:stderr_read_line()) ngx.say(p:stderr_read_bytes(1)) ngx.say(p:stderr_read_any(1))
+        ngx.say(p:shutdown("stderr"))""")
+    assert text == "nilmerged to stdout\n" * 5
+
+
+def test_a_direction_that_is_shut_down_ends_who_waits_there(server):
+    _, text = run(server, """
+        local p = assert(pipe.spawn({"sleep", "600"}))
+        local function waits(f, ...) local t = ngx.thread.spawn(function(...) return f(...) end, ...) ngx.sleep(0) return t end
+        local reads, errors = waits(p.stdout_read_line, p), waits(p.stderr_read_all, p)
+        local writes = waits(p.write, p, ("x"):rep(1000000))
+        for _, which in ipairs {"stdout", "stderr", "stdin"} do ngx.say(p:shutdown(which), p:shutdown(which)) end
+        ngx.say(p:stdout_read_line()) ngx.say(p:stderr_read_line()) ngx.say(p:write("x"))
+        for _, t in ipairs {reads, errors, writes} do ngx.say(ngx.thread.wait(t)) end""")
+    assert text == "truetrue\n" * 3 + "nilclosed\n" * 3 + "truenilaborted\n" * 3
+
+
+def test_any_value_is_an_argument_and_no_byte_may_be_read(server):
+    _, text = run(server, """
+        local p = assert(pipe.spawn({"echo", 1.5, true, setmetatable({}, {__tostring = function() return "mine" end})}))
+        ngx.print(p:stdout_read_bytes(0), "|", p:stdout_read_line())""")
+    assert text == "|1.5 true mine"
+
+
+def test_a_program_that_has_ended_gets_no_signal(server):
+    _, text = run(server, """
+        local p = assert(pipe.spawn({"true"}))
+        local good, why repeat ngx.sleep(0.001) good, why = p:kill(0) until not good
+        ngx.say(why, " ", p:wait())""")
+    assert text == "exited trueexit0\n"
 
 
 def test_two_readers_and_wrong_places(server):

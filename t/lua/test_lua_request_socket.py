@@ -10,6 +10,7 @@ import pytest
 from lib import upstreams as up
 from lib.client import Client, get, post
 from lib.h2client import H2Client
+from lib.ports import wait_until
 
 CONF = r"""
 events {}
@@ -39,9 +40,18 @@ def test_the_body_in_pieces(server):
         ngx.req.read_body() ngx.say(ngx.req.get_body_data())""", allow_log=["aborted: runtime error: .*no body"])
     client = Client(s.port).send(POST + "Content-Length: 22\r\n\r\nab")
     client.send_pieces(b"cdef\r\nuntil--rest of", 3)
-    assert client.read_reply("POST").body == b"abc\ndef\nuntil\n1\nnilclosedest of\nnilclosed\nnilduplicate call\nnil\n"
+    assert client.read_reply("POST").body == b"abc\ndef\nuntil\n1\nnilclosedest of\nnilclosed\nnilrequest body already exists\nnil\n"
     # The connection goes on: the body was read to its end.
     assert client.send(POST + "Content-Length: 0\r\n\r\n").read_reply("POST").status == 500
+
+
+def test_a_body_that_is_read_in_pieces_leaves_the_answer_to_the_server(server):
+    s = start(server, """
+        local s = assert(ngx.req.socket())
+        if not ngx.var.arg_read then ngx.say(ngx.req.socket(true)) return ngx.say(s:receive(4)) end
+        assert(s:receive(4) == "body") assert(ngx.req.socket(true)):send("HTTP/1.1 200 mine\\r\\nContent-Length: 3\\r\\n\\r\\nraw")""")
+    assert post(s.port, "/", b"body").body == b"nilpending request body reading in some other thread\nbody\n"
+    assert post(s.port, "/?read=1", b"body").body == b"raw"
 
 
 def test_a_chunked_body_is_decoded(server):
@@ -232,6 +242,21 @@ def test_an_upgrade_speaks_both_ways(server):
     assert sorted(got.split(b"\n")[:-1]) == [b"echo first", b"echo second", b"tick1", b"tick2", b"tick3"]
     client.half_close()
     s.wait_for_log("ended: closed")
+
+
+def test_where_a_client_is_watched_its_end_has_a_name_of_its_own(server):
+    s = server(CONF.replace("SCRIPT", """
+        ngx.on_abort(function() ngx.exit(499) end)
+        local s = assert(ngx.req.socket(true)) s:settimeout(30000)
+        if ngx.var.arg_sleep then s:send("x") ngx.sleep(30) end
+        ngx.log(ngx.NOTICE, "ended: ", select(2, s:receive(10)))""").replace("http {", """http {
+        log_format status "status $status"; access_log logs/access.log status;"""), UP=1)
+    with Client(s.port).send("GET /abort HTTP/1.1\r\nHost: a\r\n\r\nhello") as client:
+        client.half_close()
+        s.wait_for_log("ended: client aborted|client prematurely closed")
+    with Client(s.port).send("GET /abort?sleep=1 HTTP/1.1\r\nHost: a\r\n\r\n") as client:
+        assert client.reader.exactly(1) == b"x"
+    wait_until(lambda: "status 499" in s.read("logs/access.log"))
 
 
 @pytest.mark.parametrize("form", ["*a", "*l", "10"])

@@ -63,3 +63,13 @@ def test_times_that_are_none_and_those_that_no_clock_reaches(server):
         s:post() ngx.say(ngx.thread.wait(t))
         ngx.say(ngx.shared.times:set("a", 1, math.huge), ngx.shared.times:set("b", 1, nan))
         ngx.say(ngx.shared.times:get("a"), ngx.shared.times:get("b"))""") == "niltimeout\ntruetrue\ntruetruenilfalse\n11\n"
+
+
+def test_who_has_been_given_a_unit_waits_no_more(server):
+    assert run(server, """
+        local s = semaphore.new()
+        local threads = {}
+        for i = 1, 3 do threads[i] = ngx.thread.spawn(function() return s:wait(30) end) end
+        ngx.say(s:count()) s:post(2) ngx.say(s:count()) s:post(5) ngx.say(s:count())
+        for i = 1, 3 do ngx.thread.wait(threads[i]) end
+        ngx.say(s:count())""") == "-3\n-1\n4\n4\n"

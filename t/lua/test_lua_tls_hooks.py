@@ -106,6 +106,13 @@ def test_a_script_that_fails_ends_the_handshake(server, authority, script, line)
     s.wait_for_log(line)
 
 
+@pytest.mark.parametrize("hook", ["ssl_client_hello", "ssl_certificate"])
+@pytest.mark.parametrize("code", ["ngx.OK", "200"])
+def test_a_script_that_exits_well_lets_the_handshake_go_on(server, authority, hook, code):
+    s = start(server, authority, hook + "_by_lua_block { ngx.sleep(0.001) ngx.exit(" + code + ") }")
+    assert visit(s, authority)[1] == "1\n"
+
+
 def test_what_a_client_hello_says(server, authority):
     s = start(server, authority, """
         ssl_client_hello_by_lua_block {
@@ -159,6 +166,33 @@ def test_sessions_are_kept_by_scripts(server, authority):
     assert visit(s, authority, context=context, session=session)[3]
     s.reload()
     assert visit(s, authority, context=context, session=session)[3]
+
+
+def test_sessions_of_tls_1_3_are_no_business_of_scripts(server, authority):
+    """They are named in tickets alone. Which version is spoken, the server that the client names says."""
+    s = start(server, authority, "ssl_protocols TLSv1.2 TLSv1.3;", """
+        ssl_session_store_by_lua_block { ngx.log(ngx.NOTICE, "stored ", require "ngx.ssl".get_tls1_version_str()) }
+        ssl_session_fetch_by_lua_block { ngx.log(ngx.NOTICE, "fetched") }
+        server { listen 127.0.0.1:%%PORT_0%% ssl; server_name b.test; ssl_session_tickets off; ssl_protocols TLSv1.2; return 200 old; }
+        server { listen 127.0.0.1:%%PORT_1%% ssl default_server; server_name b.test; ssl_session_tickets off; return 200 new; }
+    """)
+    context = authority.client_context()
+    for port in s.ports[:2]:
+        kept = None
+        for _ in range(2):
+            client = Client(port)
+            secure = context.wrap_socket(client.socket, server_hostname="a.test", session=kept)
+            client.socket = client.reader.socket = secure
+            client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+            assert client.read_reply().status == 200
+            kept = secure.session
+    context.check_hostname = False
+    client = Client(s.port, tls=context, server_name="b.test")
+    assert client.socket.version() == "TLSv1.2"
+    assert client.send("GET / HTTP/1.1\r\nHost: b.test\r\n\r\n").read_reply().body == b"old"
+    s.wait_for_log("stored TLSv1.2")
+    assert "stored TLSv1.3" not in s.log()
+    assert s.log().count("fetched") == 1  # OpenSSL's client offers TLS 1.3 with a session id, which here might be one
 
 
 STORED = """
@@ -298,6 +332,89 @@ def test_a_script_verifies_a_peer(server, upstream, authority, script, directive
         assert(peer.get_verify_cert()) ngx.sleep(0.001) """ + script + "}"),
                CERTS=authority.folder, UP=u.port, allow_log=["aborted: runtime error"])
     assert get(s.port, "/").status == status
+
+
+IDENTITIES = r"""
+events {}
+http {
+    init_by_lua_block {
+        ssl, peer = require "ngx.ssl", require "ngx.ssl.proxysslcert"
+        function read(name) local f = assert(io.open("%%CERTS%%/" .. name)) local text = f:read("*a") f:close() return text end
+        function show(name)
+            assert(peer.set_cert(ssl.parse_pem_cert(read(name .. ".pem"))))
+            assert(peer.set_priv_key(ssl.parse_pem_priv_key(read(name .. ".key"))))
+        end
+    }
+    upstream one { server 127.0.0.1:%%PORT_1%%; keepalive 4; }
+    upstream both { server 127.0.0.1:%%PORT_1%%; server 127.0.0.1:%%PORT_2%%; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        proxy_ssl_protocols %%VERSION%%;
+        proxy_set_header Connection "";
+        proxy_http_version 1.1;
+        add_header X-Tries $upstream_status;
+        location / {
+            proxy_pass https://one;
+            proxy_ssl_certificate_by_lua_block {
+                local as = ngx.var.arg_as
+                if as == "nobody" then return ngx.exit(ngx.ERROR) end
+                show(as)
+            }
+        }
+        location /next {
+            proxy_pass https://both;
+            proxy_ssl_certificate_by_lua_block {
+                if ngx.var.upstream_addr == "127.0.0.1:%%PORT_1%%" then return ngx.exit(ngx.ERROR) end
+                show("b")
+            }
+        }
+    }
+    server {
+        listen 127.0.0.1:%%PORT_1%% ssl;
+        listen 127.0.0.1:%%PORT_2%% ssl;
+        ssl_certificate %%CERTS%%/default.pem;
+        ssl_certificate_key %%CERTS%%/default.key;
+        ssl_verify_client optional_no_ca;
+        ssl_session_cache shared:sessions:1m;
+        location / { return 200 "$ssl_client_s_dn $ssl_session_reused"; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_what_was_chosen_for_one_request_is_for_no_other(server, authority, version):
+    authority.leaf("c.test", file="c", client=True)
+    s = server(IDENTITIES, CERTS=authority.folder, VERSION=version)
+    for name in ("c", "b", "c"):
+        assert get(s.port, f"/?as={name}").text == f"CN={name}.test ."
+    refused = get(s.port, "/?as=nobody")
+    assert (refused.status, refused.header("X-Tries")) == (502, None)
+    s.wait_for_log("the handshake was refused while SSL handshaking to upstream")
+    assert get(s.port, "/?as=b").text == "CN=b.test ."
+
+
+def test_a_refusal_is_a_failure_of_that_try(server, authority):
+    s = server(IDENTITIES, CERTS=authority.folder, VERSION="TLSv1.3")
+    for _ in range(2):
+        assert get(s.port, "/next").text == "CN=b.test ."
+    assert "the handshake was refused" in s.log()
+
+
+PEER_VERSION = """proxy_ssl_certificate_by_lua_block { ngx.ctx.seen = require "ngx.proxyssl".get_tls1_version_str() }
+    proxy_ssl_verify_by_lua_block { ngx.ctx.verified = require "ngx.proxyssl".get_tls1_version() }
+    header_filter_by_lua_block {
+        local _, elsewhere = require "ngx.proxyssl".get_tls1_version()
+        ngx.header.seen = tostring(ngx.ctx.seen) .. " " .. tostring(ngx.ctx.verified) .. " " .. elsewhere
+    }"""
+
+
+def test_the_version_spoken_with_a_peer(server, upstream, authority):
+    context = authority.server_context(authority.leaf("a.test"), client_ca=True)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    u = upstream(up.serve(lambda r: up.reply(content=b"ok")), tls=context)
+    s = server(PEER_CONF.replace("HOOKS", PEER_VERSION), CERTS=authority.folder, UP=u.port)
+    assert get(s.port, "/").header("seen") == "TLSv1.3 772 bad request"
 
 
 CACHE_OFF = r"""

@@ -36,6 +36,7 @@ return {
     count = function() kept = kept + 1 return kept end,
     fail = function() error("no luck") end,
     fail_with_table = function() error({}) end,
+    fail_without_text = function() error("", 0) end,
     give_function = function() return print end,
     tools = function()
         return ngx.md5("a"), ngx.encode_base64("a"), ngx.encode_args({ a = 1 }), ngx.config.subsystem, ngx.null, ngx.say, ngx.var,
@@ -53,6 +54,10 @@ return {
     end,
     spin = function() jit.off() jit.flush() while true do pcall(function() while true do end end) end end,
     compiled = function(path) io.open(path, "w"):close() local i = 0 while true do i = i + 1 end end,
+    overflow = function()
+        local function f(s) return s:gsub(".", f) end
+        return select(2, pcall(f, "x"))
+    end,
     pause = function(path) local f = io.open(path) f:read("*a") f:close() return "read" end,
 }
 """
@@ -110,6 +115,11 @@ def test_dictionaries_are_shared_with_threads(server):
     assert text == "200000\n"
 
 
+def test_calls_in_each_other_end_with_an_error(server):
+    """The stack of a thread is smaller than that of Lua, as it takes C functions."""
+    assert run(server, 'ngx.say(ngx.run_worker_thread("small", "work", "overflow"))') == "truestack overflow\n"
+
+
 def test_failures(server):
     text = run(server, """
         local function call(...) ngx.say(ngx.run_worker_thread(...)) end
@@ -120,6 +130,7 @@ def test_failures(server):
         call("small", "work", "name")
         call("small", "work", "fail")
         call("small", "work", "fail_with_table")
+        call("small", "work", "fail_without_text")
         call("small", "work", "give_function")
         call("small", "work", "echo", print)
         local loop = {} loop.loop = loop
@@ -133,8 +144,10 @@ def test_failures(server):
     assert 'false"name" is not a function of module "work"' in text
     assert any(line.startswith("false") and line.endswith("work.lua:8: no luck") for line in text)
     assert "falseunknown reason" in text
-    assert text.count("falseunsupported type: function") == 2
-    assert "falsesuspicious circular references, table depth exceed max depth: 100" in text
+    assert "false" in text
+    assert "falseunsupported Lua type: LUA_TFUNCTION in the return value" in text
+    assert "falseunsupported Lua type: LUA_TFUNCTION in the argument" in text
+    assert "falsesuspicious circular references, table depth exceed max depth: 100 in the argument" in text
     assert text[-2] == "truestill there"
 
 

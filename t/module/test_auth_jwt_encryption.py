@@ -37,7 +37,7 @@ def tokens():
     for enc, size in (("A128GCM", 16), ("A192GCM", 24), ("A256GCM", 32), ("A128CBC-HS256", 32), ("A192CBC-HS384", 48),
                       ("A256CBC-HS512", 64)):
         made.append(("dir", enc, SECRETS[size]))
-        made += [(alg, enc, RSA) for alg in ("RSA-OAEP", "RSA-OAEP-256")]
+        made += [(alg, enc, RSA) for alg in ("RSA-OAEP", "RSA-OAEP-256", "RSA-OAEP-384", "RSA-OAEP-512")]
         made += [(f"A{bits}{kind}", enc, SECRETS[bits // 8]) for bits in (128, 192, 256) for kind in ("KW", "GCMKW")]
     return made
 

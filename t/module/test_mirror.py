@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """mirror: copies of requests go elsewhere, and hold nothing of their request back."""
 
+import signal
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lib import upstreams as up
 from lib.certs import Authority
 from lib.client import Client, chunked, get, post
+from lib.fairlead import title_of
 from lib.ports import wait_until
 
 CONF = """
@@ -271,3 +273,35 @@ def test_a_copy_knows_what_the_proxy_protocol_said(known):
         client.send(b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + len(rest).to_bytes(2, "big") + rest)
         assert client.get("/").text == "answer"
     assert known.copy.wait_requests(1)[0].header("X-Facts") == "192.0.2.1|name|127.0.0.1"
+
+
+PATIENT = """
+events {}
+http {
+    upstream patient { server 127.0.0.1:%%FIRST%% max_fails=0; server 127.0.0.1:%%SECOND%% backup; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { mirror /copy; proxy_pass http://127.0.0.1:%%SECOND%%; }
+        location = /copy { internal; proxy_pass http://patient; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("end", ["reload", "quit"])
+def test_a_worker_that_drains_finishes_its_copies(server, upstream, end):
+    go = threading.Event()
+    first = upstream([up.request(), up.wait_for(go), up.close()])
+    second = upstream(up.serve(lambda request: up.reply(200, b"taken")))
+    s = server(PATIENT, FIRST=first.port, SECOND=second.port)
+    (old,) = s.wait_workers()
+    assert get(s.port, "/").text == "taken"
+    first.wait_requests(1)
+    if end == "reload":
+        s.reload()
+    else:
+        s.signal(signal.SIGQUIT)
+    s.wait_for_log(rf"{old}#.* gracefully shutting down")
+    go.set()
+    second.wait_requests(2)
+    wait_until(lambda: not title_of(old), 5, "the end of the drained worker")

@@ -204,6 +204,24 @@ def test_the_end_of_the_server_does_not_wait_for_idle_clients(server):
     assert any(end() < 0.8 for _ in range(10)), "the default of a drain with a successor was waited for"
 
 
+def test_nor_if_the_workers_are_told_before_the_master(server):
+    """As when the signal goes to all of them: to the worker alone it means that another one follows."""
+    def end():
+        s = server(CONF, **FIXED)
+        (worker,) = s.wait_workers()
+        with Client(s.port) as client:
+            client.get("/")
+            begin = time.monotonic()
+            s.signal(signal.SIGQUIT, worker)
+            s.wait_for_log(rf"{worker}#.* gracefully shutting down")
+            s.signal(signal.SIGQUIT)
+            assert client.is_closed()
+            took = time.monotonic() - begin
+        s.wait()
+        return took
+    assert any(end() < 0.8 for _ in range(10)), "the default of a drain with a successor was waited for"
+
+
 @pytest.mark.parametrize("size", [10, 4000, 100_000])
 def test_nor_for_those_that_sent_a_body(server, upstream, size):
     """A body of known length is read to its last byte and no further: that is no head that has begun."""

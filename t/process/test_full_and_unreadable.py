@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (C) The Fairlead authors
-"""A full disk, full zones and files that may not be read: a line in the log, a defined status, and the worker goes on."""
+"""A full disk, full zones, no memory or descriptors left, and files that may not be read: a line in the log, a defined status, and the
+worker goes on."""
 
 import os
+import re
+import resource
 import subprocess
+import time
 
 import pytest
 
@@ -33,6 +37,7 @@ http {
         location /file/ { alias %%PREFIX%%/files/; }
         location /tried/ { alias %%PREFIX%%/files/; error_page 403 = /pid; }
         location /rate { limit_req zone=rate; try_files /none =204; }
+        location /buffer { proxy_pass http://127.0.0.1:%%UP%%; proxy_buffer_size 60m; proxy_buffers 4 60m; }
         location /conn { limit_conn at_once 100; limit_conn_status 429; proxy_pass http://127.0.0.1:%%UP%%; }
     }
 }
@@ -149,3 +154,37 @@ def test_a_file_that_is_none(server, upstream, tmp_path):
     assert get(s.port, "/file/" + "x" * 300).status == 404
     s.wait_for_log(r"failed \(36: File name too long\)")
     assert goes_on(s, pid)
+
+
+def test_no_descriptors_left(server, tmp_path):
+    """Said once a second, as long as it lasts; who waits is served when it is over."""
+    s = server(CONF, **FIXED, DISK=tmp_path, UP=1)
+    (worker,) = s.wait_workers()
+    get(s.port, "/pid")
+    before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    begin = time.monotonic()
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{worker}/fd")), before[1]))
+    with Client(s.port) as waiting:
+        waiting.send(b"GET /pid HTTP/1.1\r\nHost: h\r\n\r\n")
+        s.wait_for_log(r"\[crit\].*accept4\(\) failed \(24: Too many open files\)")
+        wait_until(lambda: s.log().count("accept4() failed") >= 3, 5, "the third line")
+        assert time.monotonic() - begin > 1.9
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+        assert waiting.read_reply("GET").text == str(worker)
+
+
+def test_a_buffer_that_does_not_fit_the_memory(server, upstream, tmp_path):
+    """Its request fails; the others of the worker go on."""
+    s = server(CONF, **FIXED, DISK=tmp_path, UP=upstream(up.serve(lambda r: up.reply(200, b"whole"))).port)
+    (worker,) = s.wait_workers()
+    with open(f"/proc/{worker}/status") as f:
+        mapped = 1024 * int(re.search(r"VmSize:\s+(\d+)", f.read()).group(1))
+    if mapped > 2**40:
+        pytest.skip("the memory of a sanitizer build cannot be limited")
+    with Client(s.port) as other:
+        assert other.get("/pid").text == str(worker)
+        resource.prlimit(worker, resource.RLIMIT_AS, (mapped + 24 * 2**20, resource.RLIM_INFINITY))
+        assert get(s.port, "/buffer").status == 500
+        s.wait_for_log(r"\[\w+\] \d+#.*recv\(\) failed \(12: Cannot allocate memory\)")
+        assert other.get("/pid").text == str(worker)
+        assert request(s.port, "POST", "/", body=b"small").text == "whole"

@@ -54,6 +54,27 @@ def test_a_fast_end(running, number):
     assert len(re.findall(r"\[notice\] \S+: exit\n", running.log())) == 3     # and the master
 
 
+def test_no_worker_is_started_when_all_are_told_to_end(running):
+    """As from a terminal: the workers are gone when the master hears of it."""
+    running.signal(signal.SIGSTOP)
+    for worker in running.workers():
+        running.signal(signal.SIGINT, worker)
+        wait_until(lambda: not title_of(worker), 5, "the end of the worker")
+    running.signal(signal.SIGINT)
+    running.signal(signal.SIGCONT)
+    assert running.wait() == 0
+    assert len(re.findall(r"start worker process \d+", running.log())) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGIO, signal.SIGSYS, signal.SIGPIPE])
+def test_signals_without_a_meaning_end_nothing(running, number):
+    workers = running.workers()
+    for pid in [running.process.pid, *workers]:
+        running.signal(number, pid)
+    assert get(running.port).status == 200
+    assert running.workers() == workers and running.process.poll() is None
+
+
 @pytest.mark.parametrize("word", ["stop", "quit"])
 def test_s_ends_the_server(running, word):
     told = running.run("-s", word)
@@ -167,6 +188,28 @@ def test_a_rotation_gives_the_disk_back(daemon, server, mode):
     s.signal(signal.SIGKILL, killed)
     wait_until(lambda: len(s.workers()) == 2 and killed not in s.workers(), 5, "another worker")
     rotate(s)
+
+
+@pytest.mark.parametrize("master", ["on", "off"])
+def test_a_log_that_cannot_be_opened_again_is_said_once(server, master):
+    s = server(CONF, **{**FIXED, "WORKERS": 1, "MASTER": master}, allow_log=[r"\[emerg\].*access\.log"])
+    processes = [s.process.pid, *(s.wait_workers() if master == "on" else [])]
+    log = f"{s.prefix}/logs/access.log"
+    os.rename(log, log + ".1")
+    os.mkdir(log)
+    s.signal(signal.SIGUSR1)
+    for pid in processes:
+        s.wait_for_log(rf'\[emerg\] {pid}#.* open\(\) "{log}" failed \(21')
+    get(s.port, "/kept")
+    wait_until(lambda: "/kept" in s.read("logs/access.log.1"), 5, "the line in the old file")
+    os.rmdir(log)
+    s.signal(signal.SIGUSR1)
+
+    def arrives():
+        get(s.port, "/new")
+        return os.path.exists(log) and "/new" in s.read("logs/access.log")
+    wait_until(arrives, 5, "a line in the new file")
+    assert len(re.findall(r"\[emerg\]", s.log())) == len(processes)
 
 
 def test_the_error_log_is_there_from_the_start(running):

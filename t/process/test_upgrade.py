@@ -5,7 +5,9 @@
 import os
 import shutil
 import signal
+import threading
 
+from lib import upstreams as up
 from lib.client import Client, get
 from lib.daemon import DaemonServer, Orphan
 from lib.fairlead import default_binary
@@ -81,6 +83,25 @@ def test_an_upgrade_rolled_back_loses_nothing(daemon, upstream):
     s.quit()
     s.adopt_master()
     assert s.process.pid == new and get(s.port, "/").status == 200
+
+
+def test_two_binaries_that_leave_say_nothing_of_their_sockets(daemon, upstream):
+    go = threading.Event()
+    u = upstream([up.request(), up.wait_for(go), up.send(up.reply(200, b"late"))])
+    s = daemon(CONF.replace("%%PORT_0%%", "%%PORT_0%% reuseport"), UP=u.port)
+    with Client(s.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        u.wait_requests(1)
+        old, new = s.start_new_binary()
+        s.signal(signal.SIGQUIT, old)
+        s.wait_for_log(rf"{old}#.*SIGQUIT.*shutting down")
+        s.signal(signal.SIGQUIT, new)
+        s.wait_for_log(rf"new binary process {new} exited with code 0")
+        go.set()
+        assert client.read_reply("GET").body == b"late"
+    s.process = Orphan(old)
+    assert s.wait() == 0
+    assert "[warn]" not in s.log()
 
 
 SOCKETS = """

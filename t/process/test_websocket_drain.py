@@ -213,6 +213,22 @@ def test_the_spread_ends_before_worker_shutdown_timeout(server, upstream):
     wait_until(lambda: sum(one.raw.endswith(ANSWER) for one in u.connections) == 8, 5, "all answers")
 
 
+def test_a_half_closed_one_ends_when_it_is_silent(server, upstream):
+    """A service that does not answer the end of its client holds no worker."""
+    over = threading.Event()
+    u = upstream([up.head(), up.send(SWITCH), up.read_to_end(), up.send(b"late"), up.wait_for(over)])
+    s = start(server, u.port, "off")
+    (old,) = s.wait_workers()
+    with opened(s) as c:
+        c.half_close()
+        assert c.reader.exactly(4) == b"late"
+        s.reload()
+        c.socket.settimeout(10 * TIME_SCALE)
+        assert c.read_until_close() == b""
+    wait_until(lambda: not title_of(old), 5, "the end of the drained worker")
+    over.set()
+
+
 @pytest.mark.parametrize("drain, request_bytes", [("off", OPEN), ("spread=0", OPEN.replace(b"GET / ", b"GET /upgrade "))])
 def test_others_stay_until_worker_shutdown_timeout(server, upstream, drain, request_bytes):
     in_time(3, lambda: stays_to_the_end(server, upstream, drain, request_bytes))

@@ -59,17 +59,18 @@ def test_a_killed_worker_is_replaced(server, upstream):
 def test_new_connections_are_served_at_once(server, upstream):
     s = server(CONF.replace("worker_processes 2", "worker_processes 1"), UP=upstream(ANSWER).port, allow_log=KILLED)
     waits_ms = []
-    # 20 ms on a machine of its own; the suite shares its processors, so that one such answer is enough. With a pause it would be a second.
-    while not waits_ms or (min(waits_ms) >= 100 * TIME_SCALE and len(waits_ms) < 4 * KILLS):
+    # 20 ms on a machine of its own; the suite shares its processors, so that one such answer is enough, of those that would come after
+    # 400 ms and more if the master paused as it does for workers that cannot start.
+    free = 7
+    while len(waits_ms) < 2 * KILLS or (min(waits_ms[free:]) >= 100 * TIME_SCALE and len(waits_ms) < 4 * KILLS):
         (victim,) = s.wait_workers(1)
         s.signal(signal.SIGKILL, victim)
         wait_until(lambda: victim not in s.workers(), 5, "the end of the worker")
         begin = time.monotonic()
         assert get(s.port, "/pid").status == 200
         waits_ms.append((time.monotonic() - begin) * 1000)
-        time.sleep(1.1)  # a worker that lives for a moment only is replaced with a pause
     print("first answer after the kill, ms:", [round(w, 1) for w in waits_ms])
-    assert min(waits_ms) < 100 * TIME_SCALE, waits_ms
+    assert min(waits_ms[free:]) < 100 * TIME_SCALE, waits_ms
 
 
 def test_the_counters_forget_a_killed_worker(server, upstream):

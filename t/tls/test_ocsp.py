@@ -2,8 +2,11 @@
 # Copyright (C) The Fairlead authors
 """OCSP: stapled answers out of a file or from a responder, and responders asked about clients' certificates."""
 
+import base64
 import datetime
+import re
 import subprocess
+from urllib.parse import unquote
 
 import pytest
 from cryptography import x509
@@ -37,6 +40,9 @@ http {
              error_page 495 = @known;
              location @known { rbac { allow anybody { from *; } } try_files /none =204; }
              location / { error_page 418 = @known; return 418; } }
+    server { listen 127.0.0.1:%%PORT_5%% ssl; ssl_verify_client on; ssl_client_certificate %%CERTS%%/ca.pem;
+             ssl_ocsp leaf; ssl_ocsp_responder http://127.0.0.1:%%OCSP%%/%%LONG%%;
+             location / { return 200 $ssl_client_verify; } }
 }
 """
 
@@ -47,10 +53,11 @@ def load(path):
 
 
 class Responder:
-    """Answers for the certificates of an authority; those whose names are in `revoked` are."""
+    """Answers for the certificates of an authority; those whose names are in `revoked` are, of those in `unsure` it does not know."""
 
     def __init__(self, ca, signer=None):
-        self.ca, self.revoked, self.asked = ca, set(), []
+        self.ca, self.revoked, self.unsure, self.asked = ca, set(), set(), []
+        self.requests = []
         self.names = {}
         self.signer = signer or (ca.certificate, ca.key)
         self.age = datetime.timedelta()
@@ -60,8 +67,16 @@ class Responder:
         self.names[certificate.serial_number] = certificate
         return path
 
+    def pair(self, name):
+        """A client's, of which it knows."""
+        pair = self.ca.leaf(name, client=True)
+        self.know(pair[0])
+        return pair
+
     def answer(self, request):
-        asked = ocsp.load_der_ocsp_request(request.body)
+        self.requests.append(request)
+        told = request.body if request.method == "POST" else base64.b64decode(unquote(request.target.rpartition("/")[2]), validate=True)
+        asked = ocsp.load_der_ocsp_request(told)
         certificate = self.names.get(asked.serial_number)
         if certificate is None:
             return None
@@ -71,8 +86,10 @@ class Responder:
 
     def statement(self, certificate):
         now = datetime.datetime.utcnow() - self.age
-        is_revoked = certificate.subject.rfc4514_string() in self.revoked
+        name = certificate.subject.rfc4514_string()
+        is_revoked = name in self.revoked
         status = ocsp.OCSPCertStatus.REVOKED if is_revoked else ocsp.OCSPCertStatus.GOOD
+        status = ocsp.OCSPCertStatus.UNKNOWN if name in self.unsure else status
         builder = ocsp.OCSPResponseBuilder().add_response(
             cert=certificate, issuer=self.ca.certificate, algorithm=hashes.SHA1(), cert_status=status, this_update=now,
             next_update=now + datetime.timedelta(hours=1), revocation_time=now if is_revoked else None, revocation_reason=None)
@@ -87,11 +104,11 @@ def authority(tmp_path):
     return ca
 
 
-def started(server, upstream, authority, responder):
+def started(server, upstream, authority, responder, LONG=""):
     responder.know(f"{authority.folder}/a.test.pem")
     with open(f"{authority.folder}/staple.der", "wb") as f:
         f.write(responder.statement(load(f"{authority.folder}/a.test.pem")))
-    return server(CONF, CERTS=authority.folder, OCSP=upstream(up.serve(responder.answer)).port)
+    return server(CONF, CERTS=authority.folder, OCSP=upstream(up.serve(responder.answer)).port, LONG=LONG)
 
 
 def staple(port, ca):
@@ -107,6 +124,16 @@ def test_an_answer_from_the_responder_is_stapled(server, upstream, authority):
     wait_until(lambda: "Cert Status: good" in staple(s.port, authority) or "OCSP Response Status: successful" in staple(s.port, authority),
                10, "the staple")
     assert "CN=a.test" in responder.asked
+    asked = responder.requests[0]
+    assert (asked.method, asked.version, asked.header("Host")) == ("GET", "HTTP/1.0", "127.0.0.1")
+    assert re.fullmatch(r"/ask/MF[A-Za-z0-9%]+", asked.target), "base64 as one segment below the path"
+
+
+def test_a_question_that_is_long_is_posted(server, upstream, authority):
+    responder = Responder(authority)
+    s = started(server, upstream, authority, responder, LONG="x" * 200)
+    assert knock(s.ports[5], authority, responder.pair("client")) == (200, "SUCCESS")
+    assert ("POST", "/" + "x" * 200) in [(asked.method, asked.target) for asked in responder.requests]
 
 
 def test_an_answer_out_of_a_file_is_stapled(server, upstream, authority):
@@ -181,8 +208,11 @@ def test_a_revoked_certificate_is_no_identity(server, upstream, authority):
 def test_no_answer_is_no_good_answer(server, upstream, authority):
     responder = Responder(authority)
     stranger = authority.leaf("unknown", client=True)  # the responder closes the connection
+    unsure = responder.pair("unsure")
+    responder.unsure.add("CN=unsure")
     s = started(server, upstream, authority, responder)
-    assert knock(s.ports[3], authority, stranger) == (200, "FAILED:certificate status unknown")
+    assert knock(s.ports[3], authority, unsure) == (200, "FAILED:certificate status unknown")
+    assert knock(s.ports[3], authority, stranger) == (200, "FAILED:certificate status request failed")
     s.wait_for_log("while requesting certificate status, certificate: \"CN=unknown\"")
 
 
@@ -230,3 +260,36 @@ def test_a_server_that_asks_is_not_opened_by_a_handshake_that_did_not(server, up
     for certificate in (good, bad):
         assert status_of(s.ports[1], authority, certificate, None, "asks.test") == 421
     assert status_of(s.ports[1], authority, good, "asks.test", "asks.test") == 200
+
+
+UNUSED = """
+events {}
+http {
+    ssl_certificate %%CERTS%%/a.test.pem;
+    ssl_certificate_key %%CERTS%%/%%KEY%%.key;
+    ssl_ocsp_responder https://127.0.0.1/;
+    server { listen 127.0.0.1:%%PORT_0%% ssl; }
+    server { listen 127.0.0.1:%%PORT_1%% ssl; %%MORE%% }
+}
+"""
+
+
+@pytest.mark.parametrize("more, status, said", [
+    ("", 0, "syntax is ok"),
+    ("ssl_ocsp leaf; ssl_verify_client on; ssl_client_certificate %%CERTS%%/ca.pem;", 1,
+     'invalid URL prefix in OCSP responder "https://127.0.0.1/"'),
+    ("ssl_stapling on;", 0, '[warn] "ssl_stapling" ignored, issuer certificate not found for certificate "%%CERTS%%/a.test.pem"'),
+    ("ssl_stapling on; ssl_trusted_certificate %%CERTS%%/ca.pem;", 0,
+     '[warn] "ssl_stapling" ignored, no OCSP responder URL in the certificate "%%CERTS%%/a.test.pem"'),
+])
+def test_what_is_said_of_them_when_tested(idle_server, authority, more, status, said):
+    s = idle_server(UNUSED.replace("%%MORE%%", more), CERTS=authority.folder, KEY="a.test")
+    tested = s.run("-t")
+    assert tested.returncode == status and said.replace("%%CERTS%%", authority.folder) in tested.stderr
+
+
+def test_a_key_of_another_certificate(idle_server, authority):
+    authority.leaf("b.test")
+    tested = idle_server(UNUSED.replace("%%MORE%%", ""), CERTS=authority.folder, KEY="b.test").run("-t")
+    assert tested.returncode == 1
+    assert re.search(r'\[emerg\] SSL_CTX_use_PrivateKey\("\S+/b.test.key"\) failed \(SSL: .*key values mismatch\)', tested.stderr)

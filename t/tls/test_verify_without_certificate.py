@@ -149,8 +149,24 @@ def test_what_the_default_server_trusts_opens_no_other(server, tmp_path, default
 def test_another_host_than_the_handshakes_is_421(doors):
     assert doors.knock("open.test", doors.good, host="on.test")[0] == 421
     assert doors.knock("other.test", doors.stranger, host="on.test")[0] == 421
-    assert doors.knock(None, doors.good, host="on.test")[0] == 421
     assert doors.knock("on.test", doors.good, host="open.test")[0] == 200
+
+
+@pytest.mark.parametrize("default, status", [
+    ("ssl_verify_client optional; ssl_client_certificate %%CERTS%%/ca.pem;", 200),
+    ("ssl_verify_client optional; ssl_client_certificate %%CERTS%%/ca.pem; ssl_verify_depth 0;", 200),
+    ("ssl_verify_client optional; ssl_client_certificate %%CERTS%%/ca.pem; ssl_verify_depth 2;", 421),
+    ("ssl_verify_client optional; ssl_client_certificate %%CERTS%%/ca.pem; ssl_crl %%CERTS%%/crl.pem;", 421),
+    ("ssl_verify_client optional; ssl_client_certificate %%CERTS%%/other/ca.pem;", 421),
+    ("ssl_verify_client optional_no_ca;", 421), ("", 400),
+])
+def test_a_host_behind_a_handshake_that_named_none(server, tmp_path, default, status):
+    """Who was verified by rules that are no laxer is as good as by its own. Who showed nothing is nobody, whomever he asks."""
+    doors = Doors(server, tmp_path / "certs", default.replace("%%CERTS%%", str(tmp_path / "certs")))
+    assert doors.knock(None, doors.good, host="on.test")[0] == status
+    assert doors.knock(None, host="optional.test") == (200, "optional NONE")
+    assert doors.knock(None, host="on.test")[0] == 400
+    doors.server.wait_for_log("client sent no required SSL certificate")
 
 
 def test_without_authorities_the_default_servers_verification_counts(server, tmp_path):

@@ -445,6 +445,15 @@ def test_an_upgraded_connection_is_a_tunnel_with_the_pipelined_bytes(server, ups
     assert u.last.header("Upgrade") == "echo"
 
 
+def test_a_client_that_asked_for_no_upgrade_gets_no_tunnel(server, upstream):
+    """Though the configuration says Upgrade on its own, and the peer switches."""
+    u = upstream([up.head(), up.send(SWITCH + b"hello"), up.hold()])
+    s = server(conf(location='proxy_set_header Upgrade echo; proxy_set_header Connection "Upgrade";'), UP=u.port)
+    assert get(s.port, "/ws").status == 502
+    s.wait_for_log("upstream sent unexpected 101 response while reading response header from upstream")
+    assert u.last.header("Upgrade") == "echo"
+
+
 def test_the_fields_of_a_101_are_those_of_any_reply(server, upstream):
     more = b"\r\nX-Hidden: h\r\nX-Kept: k\r\nDate: d\r\nX-Accel-Expires: 1\r\nSet-Cookie: a=b; path=/in/x\r\n\r\n"
     switch = SWITCH.replace(b"\r\n\r\n", more)

@@ -381,3 +381,17 @@ def test_without_grpc_web_the_type_passes(server, h2_upstream):
     s = start(server, u)
     web(s.port, "+proto", MESSAGE, path="/app.S/M")
     assert u.requests[0].header("content-type") == "application/grpc-web+proto"
+
+
+def test_calls_are_counted_by_method_and_status(server, h2_upstream):
+    """Names that no peer knows are a client's, and are not kept."""
+    def answer(stream):
+        code = {"/app.Cart/Add": "0", "/app.Cart/Full": "8"}.get(stream.path, "12")
+        stream.reply(200, MESSAGE, [("content-type", "application/grpc")], trailers=[("grpc-status", code)])
+    u = h2_upstream(answer)
+    s = server(CONF.replace("location /denied.", "location /metrics { metrics; }\n        location /denied."), UP=u.port, OTHER=1, MORE="")
+    for path in ("/app.Cart/Add", "/app.Cart/Add", "/app.Cart/Full", "/app.Cart/Made.Up", "/denied.Cart/Add"):
+        call(s.port, path)
+    counts = re.findall(r'fairlead_grpc_calls_total\{service="(.*)",method="(.*)",code="(.*)"\} (\d+)', get(s.port, "/metrics").text)
+    assert sorted(counts) == [("app.Cart", "Add", "0", "2"), ("app.Cart", "Full", "8", "1"), ("other", "other", "12", "1"),
+                              ("other", "other", "7", "1")]

@@ -44,19 +44,21 @@ registry["fairlead.fields"] = {
   end,
 }
 
--- A global that a request makes is shared with all others: most likely a `local` was forgotten.
-local log, get_phase, traceback = ngx.log, ngx.get_phase, debug.traceback
+-- A global that a request makes is shared with all others: most likely a `local` was forgotten. The line of the log begins with the name
+-- of the chunk that writes it; the original's is what people look for.
+local newindex = assert(loadstring([[
+local log, get_phase, traceback, rawset, tostring, WARN = ...
+local function __newindex(t, key, value)
+  rawset(t, key, value)
+  local phase = get_phase()
+  if phase == "init" or phase == "init_worker" then return end
+  log(WARN, "writing a global Lua variable ('", tostring(key), "') which may lead to race conditions between concurrent requests, ",
+    "so prefer the use of 'local' variables", traceback("", 2))
+end
+return __newindex
+]], "=_G write guard"))(ngx.log, ngx.get_phase, debug.traceback, rawset, tostring, ngx.WARN)
 registry["fairlead.guard_globals"] = function()
-  if getmetatable(_G) then return end
-  setmetatable(_G, {
-    __newindex = function(t, key, value)
-      rawset(t, key, value)
-      local phase = get_phase()
-      if phase == "init" or phase == "init_worker" then return end
-      log(ngx.WARN, "writing a global Lua variable ('", tostring(key), "') which may lead to race conditions between concurrent requests, ",
-        "so prefer the use of 'local' variables", traceback("", 2))
-    end,
-  })
+  if not getmetatable(_G) then setmetatable(_G, { __newindex = newindex }) end
 end
 
 -- coroutine.wrap over our resume, so that what it wraps may wait.
@@ -66,6 +68,7 @@ local function rethrow(ok, ...)
   return ...
 end
 coroutine.wrap = function(f)
+  if type(f) ~= "function" then error("bad argument #1 to 'wrap' (Lua function expected)", 2) end
   local co = create(f)
   return function(...) return rethrow(resume(co, ...)) end
 end

@@ -24,13 +24,17 @@ end
 
 local versions = { [0x0300] = "SSLv3", [0x0301] = "TLSv1", [0x0302] = "TLSv1.1", [0x0303] = "TLSv1.2", [0x0304] = "TLSv1.3" }
 
-local ssl = {
-  SSL3_VERSION = 0x0300, TLS1_VERSION = 0x0301, TLS1_1_VERSION = 0x0302, TLS1_2_VERSION = 0x0303, TLS1_3_VERSION = 0x0304,
-  get_tls1_version_str = function()
-    local version, err = tls.get_tls1_version()
+local function text_of(get_version)
+  return function()
+    local version, err = get_version()
     if not version then return nil, err end
     return versions[version] or nil, not versions[version] and "unknown version" or nil
-  end,
+  end
+end
+
+local ssl = {
+  SSL3_VERSION = 0x0300, TLS1_VERSION = 0x0301, TLS1_1_VERSION = 0x0302, TLS1_2_VERSION = 0x0303, TLS1_3_VERSION = 0x0304,
+  get_tls1_version_str = text_of(tls.get_tls1_version),
 }
 for _, name in ipairs {
   "parse_pem_cert", "parse_der_cert", "parse_pem_priv_key", "parse_der_priv_key", "cert_pem_to_der", "priv_key_pem_to_der", "clear_certs",
@@ -41,6 +45,11 @@ for _, name in ipairs {
   ssl[name] = tls[name]
 end
 preload("ngx.ssl", ssl)
+
+preload("ngx.proxyssl", {
+  get_tls1_version = tls.get_peer_tls1_version,
+  get_tls1_version_str = text_of(tls.get_peer_tls1_version),
+})
 
 preload("ngx.ssl.clienthello", {
   get_client_hello_server_name = tls.get_hello_server_name,

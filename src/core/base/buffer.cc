@@ -3,18 +3,29 @@
 #include "core/base/buffer.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/base/pool.h"
 
 namespace fairlead {
 
-Segment* Segment::make(size_t capacity) {
-  size_t bytes = capacity + sizeof(Segment);
-  Segment* segment = static_cast<Segment*>(pool_allocate_all(bytes));
+static Segment* begin_segment(void* block, size_t bytes) {
+  Segment* segment = static_cast<Segment*>(block);
   segment->references = 1;
   segment->capacity = static_cast<uint32_t>(bytes - sizeof(Segment));
   return segment;
+}
+
+Segment* Segment::make(size_t capacity) {
+  size_t bytes = capacity + sizeof(Segment);
+  void* block = pool_allocate_all(bytes);
+  return begin_segment(block, bytes);
+}
+
+Segment* Segment::try_make(size_t capacity) {
+  size_t bytes = capacity + sizeof(Segment);
+  if (bytes <= pool_detail::class_bytes_max) return make(capacity);
+  void* block = pool_try_allocate_large(bytes);
+  return block ? begin_segment(block, bytes) : nullptr;
 }
 
 // By itself: whoever drops a slice seldom comes here.
@@ -116,16 +127,6 @@ char* ChainWriter::begin_segment(size_t bytes) {
   begin_ = next_ = segment_->bytes();
   end_ = begin_ + segment_->capacity;
   return next_;
-}
-
-void ChainWriter::write_decimal(uint64_t value) {
-  char* at = reserve(20);
-  next_ = std::to_chars(at, at + 20, value).ptr;
-}
-
-void ChainWriter::write_hex(uint64_t value) {
-  char* at = reserve(16);
-  next_ = std::to_chars(at, at + 16, value, 16).ptr;
 }
 
 // As flush(), but nothing is written behind it: the reference to the segment goes, too.

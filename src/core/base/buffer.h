@@ -42,6 +42,7 @@ struct Segment {
   uint32_t capacity;
 
   static Segment* make(size_t capacity);
+  static Segment* try_make(size_t capacity);
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
   void retain() { ++references; }
   void release() {
@@ -57,6 +58,8 @@ class SegmentRef {
  public:
   SegmentRef() = default;
   static SegmentRef make(size_t capacity) { return SegmentRef(Segment::make(capacity)); }  // adopts the first reference
+  // Empty where there is no memory for it, which is so of large ones only (pool_try_allocate_large).
+  static SegmentRef try_make(size_t capacity) { return SegmentRef(Segment::try_make(capacity)); }
   static SegmentRef share(Segment* segment) {
     if (segment) segment->retain();
     return SegmentRef(segment);
@@ -187,8 +190,6 @@ class ChainWriter {
     if (next_ == end_) reserve(1);
     *next_++ = byte;
   }
-  void write_decimal(uint64_t value);
-  void write_hex(uint64_t value);
   // Makes `bytes` contiguous bytes writable at the returned place; advance(n) takes n of them.
   char* reserve(size_t bytes) { return bytes <= static_cast<size_t>(end_ - next_) ? next_ : begin_segment(bytes); }
   void advance(size_t bytes) { next_ += bytes; }

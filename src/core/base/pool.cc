@@ -4,11 +4,12 @@
 
 #include <sys/mman.h>
 
-#include <cstdio>
+#include <cerrno>
 #include <cstdlib>
 
 #include "core/base/error.h"
 #include "core/base/list.h"
+#include "core/base/log.h"
 
 namespace fairlead {
 
@@ -40,14 +41,14 @@ SizeClass* size_classes() {
   return classes;
 }
 
-[[noreturn]] void out_of_memory() {
-  std::fputs("fairlead: [alert] out of memory\n", stderr);
+[[noreturn]] void out_of_memory(size_t bytes) {
+  Logger().alert(Errno{ENOMEM}, "out of memory: {} bytes", bytes);
   std::abort();
 }
 
 Slab* map_slab(size_t block_bytes) {
   char* raw = static_cast<char*>(mmap(nullptr, 2 * slab_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-  if (raw == MAP_FAILED) out_of_memory();
+  if (raw == MAP_FAILED) out_of_memory(slab_bytes);
   size_t lead = (slab_bytes - reinterpret_cast<uintptr_t>(raw) % slab_bytes) % slab_bytes;
   if (lead) munmap(raw, lead);
   munmap(raw + lead + slab_bytes, slab_bytes - lead);
@@ -70,15 +71,20 @@ void* take(Slab& slab) {
   return block;
 }
 
+void* allocate_large(size_t bytes) {
+  void* block = std::malloc(bytes ? bytes : 1);
+  if (block) ++front.counts.large;
+  return block;
+}
+
 }  // namespace
 
 size_t pool_rounded(size_t bytes) { return is_heap || bytes > class_bytes_max ? bytes : bytes_of(class_of(bytes)); }
 
 void* pool_detail::allocate_slow(size_t bytes) {
   if (is_heap || bytes > class_bytes_max) {
-    void* block = std::malloc(bytes ? bytes : 1);
-    if (!block) out_of_memory();
-    ++front.counts.large;
+    void* block = allocate_large(bytes);
+    if (!block) out_of_memory(bytes);
     return block;
   }
   SizeClass& size_class = size_classes()[class_of(bytes)];
@@ -94,6 +100,12 @@ void* pool_detail::allocate_slow(size_t bytes) {
   void* block = take(*slab);
   if (!has_room(*slab)) slab->unlink();
   return block;
+}
+
+void* pool_try_allocate_large(size_t bytes) {
+  FL_ASSERT(bytes > class_bytes_max);
+  ++front.counts.allocations;
+  return allocate_large(bytes);
 }
 
 static void give_back(SizeClass& size_class, void* block) {

@@ -86,6 +86,10 @@ class Generation {
   // Some variable of the configuration shows the fields of upstream replies as they came (set when variables are complete).
   bool shows_upstream_fields = false;
 
+ private:
+  uint64_t references_ = 0;  // here: requests ask for all three
+
+ public:
   // Messages of the load that do not stop it.
   void warn(std::string_view text);
 
@@ -111,7 +115,6 @@ class Generation {
   std::vector<std::string_view> folders_;
   std::vector<FileSink*> log_files_;  // owned by sinks_
   std::vector<std::unique_ptr<LogSink>> sinks_;
-  uint64_t references_ = 0;
 };
 
 }  // namespace fairlead

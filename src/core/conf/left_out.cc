@@ -2,6 +2,8 @@
 // Copyright (C) The Fairlead authors
 #include "core/conf/left_out.h"
 
+#include "core/base/format.h"
+
 namespace fairlead {
 
 namespace {
@@ -11,27 +13,17 @@ constexpr std::string_view no_cache = "responses are not kept: there is no cache
 
 // Sorted by name.
 constexpr LeftOut directives[] = {
-    {"connection_pool_size", "a connection holds memory only while it needs it"},
-    {"debug_points", "a broken invariant always ends the worker with a core file"},
-    {"epoll_events", "it was never documented; the loop takes as many events at once as it finds"},
     {"error_log_tag", commercial},
     {"grpc_allow_upstream", commercial},
     {"grpc_bind_dynamic", commercial},
     {"grpc_request_dynamic", commercial},
-    {"gzip_no_buffer", "it was never documented; what is there is compressed and sent at once"},
-    {"http2_pool_size", "a connection holds memory only while it needs it"},
-    {"http2_streams_index_size", "nghttp2 finds its streams itself"},
     {"ntlm", commercial},
-    {"open_file_cache_events", "it was never documented; an entry is checked after open_file_cache_valid"},
     {"post_action", "it was never documented; access_log or mirror do what it was used for"},
     {"proxy_allow_upstream", commercial},
     {"proxy_bind_dynamic", commercial},
     {"proxy_cache*", no_cache},
-    {"proxy_no_cache", no_cache},
     {"proxy_request_dynamic", commercial},
-    {"subrequest_output_buffer_size", "what a subrequest answers is not kept in one buffer"},
     {"tunnel_bind_dynamic", commercial},
-    {"worker_aio_requests", "the kernel's asynchronous reads are not used; see \"aio threads\""},
 };
 
 constexpr LeftOut variables[] = {
@@ -98,6 +90,12 @@ std::span<const UnbuiltArea> unbuilt_areas() { return areas; }
 std::string_view unbuilt_area_of(std::string_view name) {
   for (const UnbuiltArea& entry : areas)
     if (entry.word.ends_with('_') ? name.starts_with(entry.word) : name == entry.word) return entry.area;
+  return {};
+}
+
+std::string why_not_there(std::string_view name) {
+  if (std::string_view reason = why_left_out(name); !reason.empty()) return format("left out: {}", reason);
+  if (std::string_view area = unbuilt_area_of(name); !area.empty()) return format("not built into Fairlead: {}", area);
   return {};
 }
 

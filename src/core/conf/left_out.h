@@ -3,9 +3,11 @@
 //
 // Directives and variables of nginx and its usual modules that are not there, for the error that meets them and for the reference: those
 // left out on purpose, each with its reason (a name that ends in * stands for all that begin so), and those of areas that are not built.
+// Of either a module may take a few, where they change nothing (modules/without_effect.cc).
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace fairlead {
@@ -30,5 +32,8 @@ struct UnbuiltArea {
 std::span<const UnbuiltArea> unbuilt_areas();
 // The area that `name` would belong to; empty: none of these.
 std::string_view unbuilt_area_of(std::string_view name);
+
+// Of a directive of either list, in the words of the error; empty: of neither.
+std::string why_not_there(std::string_view name);
 
 }  // namespace fairlead

@@ -119,10 +119,7 @@ ConfResult<const ModuleList::Row*> Reader::find_row(const Block& block, std::str
   for (const ModuleList::Row& row : rows)
     if (row.may_stand_in(block)) return &row;
   if (!rows.empty()) return located(format("\"{}\" directive is not allowed here", name));
-  if (std::string_view reason = why_left_out(name); !reason.empty())
-    return located(format("unknown directive \"{}\"", name), format("left out: {}", reason));
-  if (std::string_view area = unbuilt_area_of(name); !area.empty())
-    return located(format("unknown directive \"{}\"", name), format("not built into Fairlead: {}", area));
+  if (std::string why = why_not_there(name); !why.empty()) return located(format("unknown directive \"{}\"", name), why);
   std::string_view nearest = modules().nearest(name, block);
   std::string hint = nearest.empty() ? std::string() : format("did you mean \"{}\"?", nearest);
   return located(format("unknown directive \"{}\"", name), hint);

@@ -88,7 +88,9 @@ std::string directive_reference(const ModuleList& list) {
 }
 
 std::string left_out_reference() {
-  std::string text = "\n## Left out\n\nDirectives of nginx that are refused, and why:\n\n";
+  std::string text =
+      "\n## Left out\n\nDirectives of nginx that are refused, and why "
+      "(of these and of the areas below some may be `off`: without_effect):\n\n";
   for (const LeftOut& entry : left_out_directives()) text += format("- `{}`: {}.\n", entry.name, entry.reason);
   text += "\nVariables of nginx that are not there, and why:\n\n";
   for (const LeftOut& entry : left_out_variables()) text += format("- `${}`: {}.\n", entry.name, entry.reason);

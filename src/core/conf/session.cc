@@ -83,16 +83,16 @@ void Session::unset_variable(uint32_t index) {
 void Session::forget_variable(uint32_t index) { cached(index).state = 0; }
 
 std::string_view Session::capture(uint32_t group) const {
-  if (2 * group + 1 >= captures_.offsets.size()) return {};
-  if (captures_.offsets[2 * group] == SIZE_MAX) return "";
-  return captures_.subject.substr(captures_.offsets[2 * group], captures_.offsets[2 * group + 1] - captures_.offsets[2 * group]);
+  if (2 * group + 1 >= capture_offsets_.size()) return {};
+  if (capture_offsets_[2 * group] == SIZE_MAX) return "";
+  return capture_subject_.substr(capture_offsets_[2 * group], capture_offsets_[2 * group + 1] - capture_offsets_[2 * group]);
 }
 
 void Session::keep_captures(std::string_view subject, std::span<const size_t> offsets) {
-  if (captures_.room.size() < offsets.size()) captures_.room = arena_.make_array<size_t>(std::max<size_t>(offsets.size(), 20));
-  captures_.offsets = captures_.room.first(offsets.size());
-  captures_.subject = subject;
-  std::copy(offsets.begin(), offsets.end(), captures_.offsets.begin());
+  if (capture_room_.size() < offsets.size()) capture_room_ = arena_.make_array<size_t>(std::max<size_t>(offsets.size(), 20));
+  capture_offsets_ = capture_room_.first(offsets.size());
+  capture_subject_ = subject;
+  std::copy(offsets.begin(), offsets.end(), capture_offsets_.begin());
 }
 
 }  // namespace fairlead

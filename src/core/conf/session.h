@@ -106,11 +106,9 @@ class Session {
   Cached* values_ = nullptr;
   Session* shares_with_ = nullptr;  // texts assigned here lie in its arena, and so on outwards
   Slot* slots_ = nullptr;  // the latest first
-  struct Captures {
-    std::string_view subject;
-    std::span<size_t> offsets;  // of the last match, within `room`
-    std::span<size_t> room;
-  } captures_ = {};  // as one: member by member it takes twice the stores
+  std::string_view capture_subject_;
+  std::span<size_t> capture_offsets_;  // of the last match, within capture_room_
+  std::span<size_t> capture_room_;
   uint16_t depth_ = 0;  // of variables evaluating variables
 };
 

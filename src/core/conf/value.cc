@@ -16,7 +16,7 @@ ConfResult<Unit> ConfValue<bool>::parse(Line& line, bool& field) {
 
 ConfResult<Unit> ConfValue<uint64_t>::parse(Line& line, uint64_t& field) {
   auto number = parse_decimal(line.word(1));
-  if (!number) return line.directive_reason("invalid number");
+  if (!number || *number > INT64_MAX) return line.directive_reason("invalid number");  // nginx counts with a sign
   field = *number;
   return Unit();
 }

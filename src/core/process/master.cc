@@ -425,9 +425,12 @@ void Master::worker_ended(const WorkerChild& worker, int status) {
   bool is_fatal = WIFEXITED(status) && WEXITSTATUS(status) == fatal_exit;
   if (is_fatal) log().alert("worker process {} exited with fatal code {} and cannot be respawned", worker.pid, fatal_exit);
   if (is_next || not_accepting_) return;
-  uint64_t pause_ms = is_fatal ? 0 : workers_.pace(worker.slot).died(clock().now_ms() - worker.started_ms);
-  if (pause_ms != 0) workers_.plan_respawn(worker.slot, clock().now_ms() + pause_ms);
+  uint64_t pause_ms = is_fatal ? 0 : workers_.pace(worker.slot).died(clock().now_ms() - worker.started_ms, worker.ready);
+  // What asked us to end may have told our workers, too: after it the slot is filled only if we go on serving for a while.
+  bool is_end_asked = asked_.terminate || asked_.quit;
+  if (pause_ms != 0 || (is_end_asked && !is_fatal)) workers_.plan_respawn(worker.slot, clock().now_ms() + pause_ms);
   else if (!is_fatal) respawn(worker.slot);
+  if (is_end_asked) return;
   if (workers_.any_of(generations_.number(), generations_.current().settings().worker_processes)) return;
   announced_ = false;
   generations_.become_unready();
@@ -528,8 +531,9 @@ void Master::new_binary_ended(pid_t pid, int status) {
   else log().notice("new binary process {} exited with code {}", pid, WEXITSTATUS(status));
   new_binary_ = 0;
   generations_.return_to_name();
+  if (!serves()) return;
   generations_.current().listeners().steer_again(log());
-  if (!serves() || !not_accepting_) return;
+  if (!not_accepting_) return;
   not_accepting_ = false;
   start_workers();
 }

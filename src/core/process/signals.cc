@@ -17,6 +17,10 @@ constexpr Known known[] = {
     {SIGUSR2, "SIGUSR2"}, {SIGCHLD, "SIGCHLD"}, {SIGWINCH, "SIGWINCH"}, {SIGALRM, "SIGALRM"},
 };
 
+// Whose default would end the process, and that mean nothing here: what a write says by its result, and what a device or a filter of system
+// calls may send.
+constexpr int ignored[] = {SIGPIPE, SIGIO, SIGSYS};
+
 // Gives a signal whose default is to be ignored an action, without which some systems drop it although it is blocked. Never runs.
 void nothing(int) {}
 
@@ -38,14 +42,14 @@ void hold_signals() {
   sigprocmask(SIG_BLOCK, &process_signals(), nullptr);
   for (const Known& one : known) sigaction(one.number, &action, nullptr);
   action.sa_handler = SIG_IGN;
-  sigaction(SIGPIPE, &action, nullptr);
+  for (int number : ignored) sigaction(number, &action, nullptr);
 }
 
 void release_signals() {
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;
   for (const Known& one : known) sigaction(one.number, &action, nullptr);
-  sigaction(SIGPIPE, &action, nullptr);
+  for (int number : ignored) sigaction(number, &action, nullptr);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

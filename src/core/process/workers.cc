@@ -12,20 +12,27 @@
 
 namespace fairlead {
 
-uint64_t RespawnPace::died(uint64_t lived_ms) {
+uint64_t RespawnPace::died(uint64_t lived_ms, bool had_served) {
   if (lived_ms >= quick_death_ms) {
     quick_deaths_ = 0;
     return 0;
   }
   ++quick_deaths_;
   if (quick_deaths_ <= free_deaths) return 0;
+  if (had_served) return pause_after_service_ms;
   unsigned doublings = std::min(quick_deaths_ - free_deaths - 1, 10u);
   return std::min(pause_min_ms << doublings, pause_max_ms);
+}
+
+static void hear(WorkerChild& worker) {
+  bool closed = false;
+  while (auto said = receive_report(worker.channel, closed)) worker.ready = worker.ready || *said == WorkerReport::ready;
 }
 
 std::optional<WorkerChild> WorkerTable::remove(pid_t pid) {
   auto found = std::find_if(workers_.begin(), workers_.end(), [&](const WorkerChild& worker) { return worker.pid == pid; });
   if (found == workers_.end()) return std::nullopt;
+  hear(*found);
   WorkerChild worker = *found;
   if (worker.channel >= 0) close(worker.channel);
   worker.channel = -1;
@@ -96,8 +103,7 @@ unsigned WorkerTable::count_ready(uint64_t generation, unsigned slots) {
   unsigned ready = 0;
   for (WorkerChild& worker : workers_) {
     if (worker.generation != generation || worker.channel < 0) continue;
-    bool closed = false;
-    while (auto said = receive_report(worker.channel, closed)) worker.ready = worker.ready || *said == WorkerReport::ready;
+    hear(worker);
     ready += worker.ready && worker.slot < slots;
   }
   return ready;

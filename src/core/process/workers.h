@@ -26,17 +26,19 @@ struct WorkerChild {
   bool leaving = false;  // told to quit or terminate: its end is no crash
 };
 
-// When to start a slot's next worker: at once, but one that dies within a second of its start five times running waits 100 ms, then twice
-// as long each time, up to a second. Pure.
+// When to start a slot's next worker: at once, but if one dies within a second of its start five times running the next waits 100 ms, then
+// twice as long each time, up to a second. After one that served it waits a moment only, enough to keep the forks apart: what killed it was
+// some request, and the others should not pay for that. Pure.
 class RespawnPace {
  public:
   static constexpr uint64_t quick_death_ms = 1000;
   static constexpr unsigned free_deaths = 5;
   static constexpr uint64_t pause_min_ms = 100;
   static constexpr uint64_t pause_max_ms = 1000;
+  static constexpr uint64_t pause_after_service_ms = 10;
 
   // A worker that lived `lived_ms` died; gives the pause before the next.
-  uint64_t died(uint64_t lived_ms);
+  uint64_t died(uint64_t lived_ms, bool had_served);
 
  private:
   unsigned quick_deaths_ = 0;

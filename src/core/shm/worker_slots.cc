@@ -38,7 +38,6 @@ BoardSlot WorkerSlots::claim(uint32_t generation, pid_t pid) {
     std::atomic<BoardSlot>& used = rows_[master_slot].slots_used;
     for (BoardSlot seen = used.load(); seen <= slot && !used.compare_exchange_weak(seen, slot + 1);) continue;
     each.generation.store(generation, std::memory_order_relaxed);
-    each.turn_ms.store(0, std::memory_order_relaxed);
     each.state.store(WorkerState::starting, std::memory_order_relaxed);
     return slot;
   }
@@ -79,14 +78,6 @@ ConnectionCounts WorkerSlots::counts() const {
     sum.waiting += each.waiting;
   }
   return sum;
-}
-
-size_t WorkerSlots::count(WorkerState state) const {
-  size_t found = 0;
-  for (BoardSlot slot = master_slot + 1; slot < slots_used(); ++slot) {
-    found += rows_[slot].state.load(std::memory_order_relaxed) == state;
-  }
-  return found;
 }
 
 }  // namespace fairlead

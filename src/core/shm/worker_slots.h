@@ -36,8 +36,6 @@ struct alignas(64) WorkerRow {
   std::atomic<bool> server_leaves{false};  // the end of the whole server has been announced
   std::atomic<BoardSlot> slots_used{0};    // those from here on were never in use
   std::atomic<uint64_t> numbers_taken{0};  // of clients' connections
-  // When its loop last began a turn (Clock::now_ms()), for a watchdog.
-  std::atomic<uint64_t> turn_ms{0};
 
   // Since the master started, over all workers that had this slot.
   std::atomic<uint64_t> accepted{0}, handled{0}, requests{0};
@@ -91,8 +89,6 @@ class WorkerSlots {
   }
   const WorkerRow& row(BoardSlot slot) const { return const_cast<WorkerSlots*>(this)->row(slot); }
   ConnectionCounts counts() const;
-  // How many slots that are or were in use are in `state`; the master's row does not count.
-  size_t count(WorkerState state) const;
 
  private:
   explicit WorkerSlots(WorkerRow* rows) : rows_(rows) {}

@@ -22,16 +22,16 @@ namespace fairlead {
 struct PeerSpec {
   Addr address;
   std::string name;    // as in logs and $upstream_addr: "127.0.0.1:80", "unix:/path"
-  std::string server;  // the address of the `server` line as written, shared by all addresses of a name
   uint32_t weight = 1;
   uint32_t max_conns = 0;  // 0: any number
   uint32_t max_fails = 1;  // 0: failures are not counted
-  int64_t fail_timeout_s = 10;
-  int64_t slow_start_s = 0;  // how long its share grows after it came back; 0: the whole share at once
-  std::string route;         // by which sessions are bound to it; in groups without any it may stay empty
   bool backup = false;
   bool down = false;
   bool drain = false;  // only what is bound to it goes there
+  int64_t fail_timeout_s = 10;
+  int64_t slow_start_s = 0;  // how long its share grows after it came back; 0: the whole share at once
+  std::string server;  // the address of the `server` line as written, shared by all addresses of a name
+  std::string route;   // by which sessions are bound to it; in groups without any it may stay empty
 };
 
 // The lock around shared states: held for nanoseconds, never across a wait.
@@ -69,9 +69,9 @@ constexpr int64_t seconds_apart(int64_t a_s, int64_t b_s) { return a_s < b_s ? b
 // One peer of one version of a set. The state is behind a pointer: const peers count.
 struct Peer {
   PeerState* state = nullptr;
-  PeerSpec spec;
   uint32_t index = 0;      // in PeerSet::all()
   uint64_t name_hash = 0;  // hash_bytes() of spec.name
+  PeerSpec spec;
 
   // Failed max_fails times, and the ban of fail_timeout is not over.
   bool is_banned(int64_t now_s) const {

@@ -75,9 +75,14 @@ LogFile::LogFile(Loop& loop, std::string path, const LogFileRules& rules, LogFil
 
 LogFile::~LogFile() { flush(); }
 
-Result<Unit> LogFile::reopen() {
+Result<Unit> LogFile::open() {
   flush();
   return writer_.open(path_);
+}
+
+void LogFile::adopt(int fd) {
+  flush();
+  writer_.adopt(fd);
 }
 
 void LogFile::write(std::string_view line) {

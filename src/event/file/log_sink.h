@@ -72,11 +72,10 @@ class LogFile {
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
 
-  // Before the first line: opens the file, or takes what the master opened.
-  Result<Unit> open() { return writer_.open(path_); }
-  void adopt(int fd) { writer_.adopt(fd); }
-  // After the file was renamed: what is buffered goes to the old one. On failure the old one stays in use.
-  Result<Unit> reopen();
+  // Before the first line and after the file was renamed: opens it, or takes what was opened already. What is buffered goes to the one
+  // before, which stays in use if that fails.
+  Result<Unit> open();
+  void adopt(int fd);
   // A line with its line end. One that is larger than the buffer goes straight to the file, behind what is buffered.
   void write(std::string_view line);
   void flush();

@@ -182,7 +182,6 @@ class Loop {
 
   std::unique_ptr<Poller> poller_;
   uint64_t now_ms_;
-  TimerWheel timers_;
   List<Resumable> ready_, turn_end_;
   std::vector<Watch*> blocks_;     // each of watches_per_block, from the heap
   std::vector<uint32_t> unused_;   // indexes
@@ -190,6 +189,7 @@ class Loop {
   size_t watch_count_ = 0;
   unsigned budget_ = wait_budget;
   bool stopped_ = false;
+  TimerWheel timers_;  // long: behind what each turn looks at
 };
 
 inline bool IoWait::await_ready() { return watch_->is_ready(direction_) && watch_->loop().spend_budget(); }

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Waiting for each other inside one worker: Event, Gate, Semaphore, Queue<T>. All of them resume through the ready list, so setting one
+// Waiting for each other inside one worker: Event and Semaphore. Both resume through the ready list, so setting one
 // never runs foreign code under the caller's feet.
 #pragma once
-
-#include <deque>
-#include <optional>
 
 #include "event/loop/loop.h"
 
@@ -90,6 +87,12 @@ class Semaphore {
  public:
   Semaphore(Loop& loop, size_t units) : loop_(loop), units_(units) {}
   size_t available() const { return units_; }
+  // Of the waiters those that no unit has been given to.
+  size_t waiting() const {
+    size_t count = 0;
+    for (const Waiter* at = waiters_.front(); at; at = waiters_.next(*at)) ++count;
+    return count;
+  }
   bool try_acquire() {
     if (units_ == 0 || !waiters_.empty()) return false;
     --units_;
@@ -127,66 +130,6 @@ class Semaphore {
   Loop& loop_;
   size_t units_;
   List<Waiter> waiters_;
-};
-
-// Counts work in flight, so that shutdown is a wait and not a flag: enter() fails after close().
-class Gate {
- public:
-  explicit Gate(Loop& loop) : empty_(loop) { empty_.set(); }
-  bool enter() {
-    if (closed_) return false;
-    if (count_++ == 0) empty_.reset();
-    return true;
-  }
-  void leave() {
-    FL_ASSERT(count_ > 0);
-    if (--count_ == 0) empty_.set();
-  }
-  void close() { closed_ = true; }
-  bool is_closed() const { return closed_; }
-  size_t count() const { return count_; }
-  Event::Wait emptied(uint64_t deadline_ms = 0) { return empty_.wait(deadline_ms); }
-
- private:
-  Event empty_;
-  size_t count_ = 0;
-  bool closed_ = false;
-};
-
-// A bounded queue with one or more takers. push() is plain and fails when full; after close() takers drain it and then get nothing.
-template <class T>
-class Queue {
- public:
-  Queue(Loop& loop, size_t most) : most_(most), filled_(loop) {}
-  bool push(T value) {
-    if (closed_ || items_.size() >= most_) return false;
-    items_.push_back(std::move(value));
-    filled_.set();
-    return true;
-  }
-  void close() {
-    closed_ = true;
-    filled_.set();
-  }
-  size_t size() const { return items_.size(); }
-  std::optional<T> try_take() {
-    if (items_.empty()) return std::nullopt;
-    std::optional<T> item(std::move(items_.front()));
-    items_.pop_front();
-    if (items_.empty() && !closed_) filled_.reset();
-    return item;
-  }
-  // Nothing: closed and empty.
-  Task<std::optional<T>> take() {
-    while (items_.empty() && !closed_) co_await filled_.wait();
-    co_return try_take();
-  }
-
- private:
-  size_t most_;
-  std::deque<T> items_;
-  Event filled_;
-  bool closed_ = false;
 };
 
 }  // namespace fairlead

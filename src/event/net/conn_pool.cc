@@ -10,6 +10,8 @@
 
 namespace fairlead {
 
+PooledConnection::Alert::Alert(PooledConnection& of) : Resumable(&ConnPool::on_event), owner(of) {}
+
 PoolKey PoolKey::of(std::string_view text) { return PoolKey{text, hash_bytes(text)}; }
 
 Room ConnPool::close_oldest() {
@@ -23,7 +25,7 @@ std::unique_ptr<PooledConnection> ConnPool::remove(PooledConnection* idle) {
   idle->lru_.unlink();
   idle->bucket_.unlink();
   idle->connection.watch().alert(nullptr);
-  idle->alert_->unlink();
+  idle->alert_.unlink();
   --idle_;
   return std::unique_ptr<PooledConnection>(idle);
 }
@@ -34,7 +36,7 @@ std::unique_ptr<PooledConnection> ConnPool::take(PoolKey key) {
     PooledConnection* idle = link->owner;
     if (idle->key_hash_ != key.hash || !equal_short(idle->key_text_, key.text)) continue;
     // An event that has been seen but not handled yet says that the peer is gone: not this one.
-    if (idle->connection.watch().has_hung_up() || idle->alert_->linked()) continue;
+    if (idle->connection.watch().has_hung_up() || idle->alert_.linked()) continue;
     return remove(idle);
   }
   return nullptr;
@@ -44,8 +46,7 @@ std::unique_ptr<PooledConnection> ConnPool::take(PoolKey key) {
 // has to be looked for; a flag that is merely left over from a read that just fit costs one read.
 static bool has_stray_bytes(Connection& connection) {
   constexpr size_t probe_bytes = 64;
-  Transport& transport = connection.transport();
-  if (!connection.watch().is_ready(transport.read_wait()) && !transport.has_pending()) return false;
+  if (!connection.may_read()) return false;
   return connection.fill(probe_bytes).status != IoStatus::again;
 }
 
@@ -63,13 +64,9 @@ void ConnPool::put(std::unique_ptr<PooledConnection> idle, KeepLimits own) {
   idle->connection.release_if_empty();
   idle->expires_ms_ = timeout_ms ? now + timeout_ms : UINT64_MAX;
   PooledConnection* kept = idle.release();
-  if (!kept->alert_) {
-    kept->alert_ = std::make_unique<PooledConnection::Alert>(&ConnPool::on_event);
-    kept->alert_->owner = kept;
-    kept->lru_.owner = kept->bucket_.owner = kept;
-  }
-  kept->alert_->pool = this;
-  kept->connection.watch().alert(kept->alert_.get(), true);
+  kept->lru_.owner = kept->bucket_.owner = kept;
+  kept->alert_.pool = this;
+  kept->connection.watch().alert(&kept->alert_, true);
   lru_.push_back(kept->lru_);
   buckets_[kept->key_hash_ % bucket_count].push_front(kept->bucket_);
   ++idle_;
@@ -79,7 +76,7 @@ void ConnPool::put(std::unique_ptr<PooledConnection> idle, KeepLimits own) {
 // The peer closed it, or sent something nobody asked for.
 void ConnPool::on_event(Resumable& self) {
   auto& alert = static_cast<PooledConnection::Alert&>(self);
-  alert.pool->remove(alert.owner);
+  alert.pool->remove(&alert.owner);
 }
 
 void ConnPool::check_at(uint64_t at_ms) {

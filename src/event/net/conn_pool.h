@@ -67,13 +67,12 @@ class PooledConnection {
   std::string key_text_;
   uint64_t key_hash_;
   uint64_t created_ms_;
-  struct Alert : Resumable {
-    using Resumable::Resumable;
-    PooledConnection* owner = nullptr;
-    ConnPool* pool = nullptr;
-  };
-  std::unique_ptr<Alert> alert_;
   uint64_t expires_ms_ = 0;  // while idle
+  struct Alert : Resumable {
+    explicit Alert(PooledConnection& of);
+    PooledConnection& owner;
+    ConnPool* pool = nullptr;  // while idle
+  } alert_{*this};
 };
 
 class ConnPool final : public IdlePeers {
@@ -95,6 +94,7 @@ class ConnPool final : public IdlePeers {
   void set_limits(const PoolLimits& limits) { limits_ = limits; }
 
  private:
+  friend class PooledConnection;
   static constexpr size_t bucket_count = 32;
   struct OwnTimer : Timer {
     explicit OwnTimer(ConnPool* owner) : Timer([](Timer& t) { static_cast<OwnTimer&>(t).pool->close_expired(); }), pool(owner) {}

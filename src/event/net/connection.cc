@@ -13,7 +13,8 @@ namespace fairlead {
 IoResult Connection::fill(size_t capacity, size_t room_min) {
   size_t unread_bytes = end_ - begin_;
   if (!segment_) {
-    segment_ = SegmentRef::make(std::max(capacity, room_min));
+    segment_ = SegmentRef::try_make(std::max(capacity, room_min));
+    if (!segment_) return {IoStatus::failed, 0, ENOMEM};
     begin_ = end_ = 0;
   } else if (unread_bytes == 0 && segment_->references == 1) {
     begin_ = end_ = 0;
@@ -22,7 +23,8 @@ IoResult Connection::fill(size_t capacity, size_t room_min) {
     if (segment_->references == 1 && segment_->capacity >= unread_bytes + room_min && begin_ > 0) {
       std::memmove(segment_->bytes(), segment_->bytes() + begin_, unread_bytes);
     } else {
-      SegmentRef larger = SegmentRef::make(std::max(capacity, unread_bytes + room_min));
+      SegmentRef larger = SegmentRef::try_make(std::max(capacity, unread_bytes + room_min));
+      if (!larger) return {IoStatus::failed, 0, ENOMEM};
       std::memcpy(larger->bytes(), segment_->bytes() + begin_, unread_bytes);
       segment_ = std::move(larger);
     }
@@ -69,6 +71,7 @@ IoResult Connection::try_send_file(int file, uint64_t offset, size_t bytes) {
 }
 
 Error Connection::error_of(const IoResult& result, const char* what) const {
+  if (result.sys == ENOMEM) return Error::from_errno(ENOMEM, what, Side::local);  // whoever is at the other end
   Error error = Error::from_errno(result.sys, what, side_);
   const char* reason = transport_->failure_text();
   if (!reason) return error;

@@ -48,6 +48,8 @@ class Connection {
   // -- plain calls: they never wait --
 
   // Bytes that were read and not consumed. They lie in segment(), contiguous.
+  // May a read give something, as far as is known? Else nothing comes before the descriptor is ready.
+  bool may_read() const { return watch().is_ready(transport().read_wait()) || transport().has_pending(); }
   std::string_view unread() const { return {segment_ ? segment_->bytes() + begin_ : nullptr, end_ - begin_}; }
   const SegmentRef& segment() const { return segment_; }
   void consume(size_t bytes) {

@@ -66,7 +66,7 @@ ConfResult<SslContextPtr> TlsClient::build() const {
   }
   FL_TRY(set_ciphers(context, conf_.ciphers, false));
   SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, &keep_verify_result);
-  SSL_CTX_set_verify_depth(&context, static_cast<int>(conf_.verify_depth));
+  SSL_CTX_set_verify_depth(&context, chain_depth(conf_.verify_depth));
   FL_TRY(add_authorities(context));
   SSL_CTX_set_session_cache_mode(&context, conf_.session_reuse ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
   if (conf_.session_reuse) SSL_CTX_sess_set_new_cb(&context, &TlsClient::keep_session);

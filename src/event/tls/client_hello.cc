@@ -32,6 +32,14 @@ std::optional<std::string_view> server_name_of(std::string_view extension) {
   return std::nullopt;
 }
 
+bool offers_version(std::string_view extension, unsigned version) {
+  if (extension.empty()) return false;
+  std::string_view list = extension.substr(1, static_cast<uint8_t>(extension[0]));
+  for (size_t at = 0; at + 1 < list.size(); at += 2)
+    if (number_at(list, at) == version) return true;
+  return false;
+}
+
 std::string_view normalised_name(std::string_view name, char* room) {
   if (name.ends_with('.')) name.remove_suffix(1);
   for (char c : name)

@@ -14,6 +14,9 @@ namespace fairlead {
 // bytes are no such list. A view of `extension`.
 std::optional<std::string_view> server_name_of(std::string_view extension);
 
+// Whether a supported_versions extension's content (RFC 8446 section 4.2.1) names `version`, as it is on the wire.
+bool offers_version(std::string_view extension, unsigned version);
+
 // A host name as it is looked up: lower case, without a dot at its end, written to `room` (at least as many bytes as the name). Empty: it
 // has bytes that no host name may have.
 std::string_view normalised_name(std::string_view name, char* room);

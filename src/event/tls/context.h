@@ -5,6 +5,8 @@
 // nginx's. Which values, and who owns the context, is in server.h and client.h.
 #pragma once
 
+#include <algorithm>
+#include <climits>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -36,6 +38,8 @@ ConfResult<Unit> set_dh_parameters(SSL_CTX& context, std::string_view path);
 // Behind what is there already: certificates of several kinds of keys.
 ConfResult<Unit> use_pair(SSL_CTX& context, const KeyPair& pair, std::string_view shown);
 ConfResult<Unit> use_pair(SSL& ssl, const KeyPair& pair, std::string_view shown);
+// A verify_depth as OpenSSL takes it, which has no longer chains.
+inline int chain_depth(uint64_t depth) { return static_cast<int>(std::min<uint64_t>(depth, INT_MAX)); }
 // Trusted authorities; with `announce` their names are sent to clients in the request for a certificate.
 ConfResult<Unit> add_trusted(SSL_CTX& context, std::string_view path, bool announce);
 ConfResult<Unit> add_crls(SSL_CTX& context, std::string_view path);

@@ -9,6 +9,8 @@
 
 #include <ctime>
 
+#include "core/base/encoding.h"
+#include "core/base/escape.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "event/dns/resolver_conf.h"
@@ -23,6 +25,8 @@ namespace {
 
 // Largest answer of a responder.
 constexpr size_t response_bytes_max = 100 * 1024;
+// Up to here a request is asked for with GET: caches keep the answer, and there are responders that know nothing else (RFC 5019 section 5).
+constexpr size_t get_path_bytes_max = 255;
 // How much clocks may differ, seconds.
 constexpr long clock_skew_s = 300;
 constexpr int64_t endless_valid_s = 3600;
@@ -35,6 +39,17 @@ using HttpPtr = std::unique_ptr<OSSL_HTTP_REQ_CTX, OpensslFree<OSSL_HTTP_REQ_CTX
 
 CertificateIdPtr id_of(const OcspQuestion& question) {
   return CertificateIdPtr(OCSP_cert_to_id(nullptr, question.certificate, question.issuer));
+}
+
+// Where a request goes that is asked for with GET (RFC 6960 appendix A.1): below the responder's path, as nginx puts it together.
+std::string get_path(const OcspResponder& responder, const OCSP_REQUEST& request) {
+  unsigned char* der = nullptr;
+  int size = i2d_OCSP_REQUEST(&request, &der);
+  std::string path = responder.path;
+  if (!path.ends_with('/')) path += '/';
+  escape_append(Escape::uri_component, path, base64({reinterpret_cast<const char*>(der), size > 0 ? static_cast<size_t>(size) : 0}));
+  OPENSSL_free(der);
+  return path;
 }
 
 BioPtr open_memory() {
@@ -54,13 +69,17 @@ class OcspHttp {
     out_ = open_memory();
     in_ = open_memory();
     http_.reset(OSSL_HTTP_REQ_CTX_new(out_.get(), in_.get(), 0));
-    constexpr int post = 1, asn1 = 1, no_timeout = 0, no_keepalive = 0;
-    bool ok = http_ && OSSL_HTTP_REQ_CTX_set_request_line(http_.get(), post, nullptr, nullptr, responder.path.c_str()) &&
+    std::string path = get_path(responder, *request);
+    bool is_post = path.size() > get_path_bytes_max;
+    if (is_post) path = responder.path;
+    constexpr int asn1 = 1, no_timeout = 0, no_keepalive = 0;
+    bool ok = http_ && OSSL_HTTP_REQ_CTX_set_request_line(http_.get(), is_post, nullptr, nullptr, path.c_str()) &&
               OSSL_HTTP_REQ_CTX_add1_header(http_.get(), "Host", responder.host.c_str()) &&
-              OSSL_HTTP_REQ_CTX_set_expected(http_.get(), "application/ocsp-response", asn1, no_timeout, no_keepalive) &&
-              OSSL_HTTP_REQ_CTX_set1_req(http_.get(), "application/ocsp-request", ASN1_ITEM_rptr(OCSP_REQUEST),
-                                         reinterpret_cast<const ASN1_VALUE*>(request.get()));
-    if (!ok) return openssl_failure("OSSL_HTTP_REQ_CTX_set1_req()");
+              OSSL_HTTP_REQ_CTX_set_expected(http_.get(), "application/ocsp-response", asn1, no_timeout, no_keepalive);
+    if (ok && is_post)
+      ok = OSSL_HTTP_REQ_CTX_set1_req(http_.get(), "application/ocsp-request", ASN1_ITEM_rptr(OCSP_REQUEST),
+                                      reinterpret_cast<const ASN1_VALUE*>(request.get()));
+    if (!ok) return openssl_failure("OSSL_HTTP_REQ_CTX_set_request_line()");
     OSSL_HTTP_REQ_CTX_set_max_response_length(http_.get(), response_bytes_max);
     return Unit();
   }
@@ -141,7 +160,7 @@ ConfResult<OcspResponder> OcspResponder::parse(std::string_view url) {
   OcspResponder responder;
   responder.port = authority->port;
   std::string_view host = rest.substr(0, slash);
-  if (authority->has_port && authority->is_name()) host = host.substr(0, host.rfind(':'));
+  if (authority->has_port) host = host.substr(0, host.rfind(':'));
   responder.host = std::string(host);
   responder.path = slash == std::string_view::npos ? "/" : std::string(rest.substr(slash));
   return responder;
@@ -151,7 +170,7 @@ ConfResult<OcspResponder> OcspResponder::of(X509& certificate) {
   STACK_OF(OPENSSL_STRING)* urls = X509_get1_ocsp(&certificate);
   if (!urls || sk_OPENSSL_STRING_num(urls) == 0) {
     X509_email_free(urls);
-    return std::string("no OCSP responder URL in the certificate");
+    return std::string("no OCSP responder URL");
   }
   std::string url = sk_OPENSSL_STRING_value(urls, 0);
   X509_email_free(urls);

@@ -132,6 +132,17 @@ ConfResult<T> read_once(Kind kind, std::string_view source, Read read) {
 }
 
 // The leaf, then its chain.
+int source_index() {
+  static int made = X509_get_ex_new_index(
+      0, nullptr, nullptr,
+      [](CRYPTO_EX_DATA*, const CRYPTO_EX_DATA*, void** text, int, long, void*) {
+        if (*text) *text = new std::string(*static_cast<std::string*>(*text));
+        return 1;
+      },
+      [](void*, void* text, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<std::string*>(text); });
+  return made;
+}
+
 ConfResult<TlsObjects::Certificates> read_certificate(std::string_view source) {
   const char* call;
   BioPtr bio = open_source(source, call);
@@ -139,6 +150,7 @@ ConfResult<TlsObjects::Certificates> read_certificate(std::string_view source) {
   TlsObjects::Certificates all;
   all.emplace_back(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
   if (!all[0]) return cannot_load("certificate", source, "PEM_read_bio_X509_AUX()");
+  X509_set_ex_data(all[0].get(), source_index(), new std::string(shown(source)));
   while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) all.emplace_back(next);
   if (!is_pem_end()) return cannot_load("certificate", source, "PEM_read_bio_X509()");
   ERR_clear_error();
@@ -199,6 +211,11 @@ ConfResult<KeyPair> load_certificate(std::string_view source) {
   return pair;
 }
 
+std::string_view source_of(X509& certificate) {
+  const auto* source = static_cast<const std::string*>(X509_get_ex_data(&certificate, source_index()));
+  return source ? *source : std::string_view();
+}
+
 ConfResult<KeyPtr> load_key(std::string_view source, std::span<const std::string_view> passwords) {
   if (source.starts_with(engine_prefix)) return load_engine_key(source);
   if (source.starts_with(store_prefix)) return load_store_key(source);
@@ -219,7 +236,7 @@ ConfResult<KeyPair> load_pair(std::string_view certificate, std::string_view key
   auto loaded = load_key(key, passwords);
   if (!loaded) return std::move(loaded.error());
   if (X509_check_private_key(pair->certificate.get(), loaded->get()) != 1)
-    return format("the key \"{}\" is not that of the certificate \"{}\":{}", shown(key), shown(certificate), take_openssl_errors());
+    return format("SSL_CTX_use_PrivateKey(\"{}\") failed{}", shown(key), take_openssl_errors());
   pair->key = std::move(*loaded);
   return pair;
 }

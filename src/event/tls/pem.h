@@ -24,6 +24,8 @@ struct KeyPair {
 
 // `source`: an absolute path, or "data:" and the PEM text itself; a key may be "engine:NAME:ID" or "store:URI", too. Reasons are nginx's.
 ConfResult<KeyPair> load_certificate(std::string_view source);
+// The `source` that a certificate of load_certificate() is from, as it may be shown; empty: it is none of those. Lives as long as it.
+std::string_view source_of(X509& certificate);
 // Tries the passwords in order if the key is encrypted.
 ConfResult<KeyPtr> load_key(std::string_view source, std::span<const std::string_view> passwords);
 // All certificates of a file (a bundle of trusted ones).

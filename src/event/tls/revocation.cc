@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 
 #include <ctime>
+#include <optional>
 
 #include "core/base/format.h"
 #include "core/shm/table.h"
@@ -59,9 +60,9 @@ void keep(Zone* zone, const std::string& key, const OcspVerdict& verdict) {
 
 }  // namespace
 
-// The status of one certificate of the chain.
-static Task<OcspStatus> status_of(Worker& worker, const ResolverConf& names, const TlsServerConf& conf, OcspQuestion question,
-                                  const Logger& log) {
+// The status of one certificate of the chain. Nothing: whoever was asked did not say.
+static Task<std::optional<OcspStatus>> status_of(Worker& worker, const ResolverConf& names, const TlsServerConf& conf,
+                                                 OcspQuestion question, const Logger& log) {
   std::string key = fingerprint_text(*question.certificate);
   OcspStatus status = OcspStatus::unknown;
   if (find_kept(conf.ocsp_cache, key, status)) co_return status;
@@ -80,7 +81,7 @@ static Task<OcspStatus> status_of(Worker& worker, const ResolverConf& names, con
   }
   std::string subject = subject_text(*question.certificate, NameFormat::rfc2253);
   log.error("{} while requesting certificate status, certificate: \"{}\"", reason, subject);
-  co_return OcspStatus::unknown;
+  co_return std::nullopt;
 }
 
 Task<std::string> check_revocation(Worker& worker, const ResolverConf& names, const TlsServerConf& conf, SSL& ssl, Logger log) {
@@ -92,7 +93,8 @@ Task<std::string> check_revocation(Worker& worker, const ResolverConf& names, co
   size_t count = is_alone ? 0 : conf.ocsp == ClientOcsp::leaf ? 1 : chain.size() - 1;
   for (size_t i = 0; i < count; ++i) {
     OcspQuestion question{chain[i].get(), chain[i + 1].get(), trust.get(), true};
-    OcspStatus status = co_await status_of(worker, names, conf, question, log);
+    std::optional<OcspStatus> status = co_await status_of(worker, names, conf, question, log);
+    if (!status) co_return std::string("certificate status request failed");
     if (status == OcspStatus::revoked) co_return std::string("certificate revoked");
     if (status == OcspStatus::unknown) co_return std::string("certificate status unknown");
   }

@@ -12,6 +12,7 @@
 
 #include "core/base/format.h"
 #include "core/base/text.h"
+#include "core/conf/block.h"
 #include "core/process/small_file.h"
 #include "event/tls/client_hello.h"
 #include "event/tls/peer.h"
@@ -34,10 +35,6 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
     *alert = SSL_AD_INTERNAL_ERROR;  // as for a certificate that is refused
     return SSL_CLIENT_HELLO_ERROR;
   }
-  if (accept.asks_about_hello() && !tls.hello_is_answered) {
-    tls.question = TlsTransport::Question::hello;
-    return SSL_CLIENT_HELLO_RETRY;
-  }
   const unsigned char* bytes = nullptr;
   size_t count = 0;
   char room[server_name_bytes_max];
@@ -47,6 +44,10 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
     if (sent) name = normalised_name(*sent, room);
   }
   const TlsServer* server = accept.choose(name);
+  if (accept.asks_about_hello() && !tls.hello_is_answered) {
+    tls.question = TlsTransport::Question::hello;
+    return SSL_CLIENT_HELLO_RETRY;
+  }
   if (!server || server->conf().reject_handshake) {
     *alert = SSL_AD_UNRECOGNIZED_NAME;
     tls.is_rejected = true;
@@ -165,7 +166,7 @@ ConfResult<Unit> TlsServer::set_verification(SSL_CTX& context) const {
     if (needs_authorities && !conf_.has_authorities())
       return std::string("no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client");
     SSL_CTX_set_verify(&context, verify_mode(conf_.verify_client), &keep_verify_result);
-    SSL_CTX_set_verify_depth(&context, static_cast<int>(conf_.verify_depth));
+    SSL_CTX_set_verify_depth(&context, chain_depth(conf_.verify_depth));
     FL_TRY(add_trusted(context, conf_.client_certificate, true));
   }
   FL_TRY(add_trusted(context, conf_.trusted_certificate, false));
@@ -225,9 +226,9 @@ ConfResult<Unit> TlsServer::prepare_handshakes() {
   for (size_t i = 0; i < conf_.certificates.size(); ++i)
     if (!conf_.certificates[i].is_literal() || !conf_.keys[i].is_literal()) has_variables_ = true;
   std::vector<TicketKey> keys;
-  for (std::string_view path : conf_.ticket_keys) {
-    auto key = load_ticket_key(path);
-    if (!key) return std::move(key.error());
+  for (const TicketKeyFile& file : conf_.ticket_keys) {
+    auto key = load_ticket_key(file.path);
+    if (!key) return key.error() + at_place(file.place);
     keys.push_back(*key);
   }
   SessionSettings settings{conf_.session_cache, conf_.session_tickets, conf_.session_timeout};
@@ -282,7 +283,7 @@ void TlsServer::take_over_verification(SSL& ssl) const {
   if (!brings_verification()) return;
   SSL_CTX* own = context_.get();
   SSL_set_verify(&ssl, verify_mode(conf_.verify_client), &keep_verify_result);
-  SSL_set_verify_depth(&ssl, static_cast<int>(conf_.verify_depth));
+  SSL_set_verify_depth(&ssl, chain_depth(conf_.verify_depth));
   SSL_set1_verify_cert_store(&ssl, SSL_CTX_get_cert_store(own));
   SSL_set_client_CA_list(&ssl, SSL_dup_CA_list(SSL_CTX_get_client_CA_list(own)));
   const auto& identity = *static_cast<const std::string*>(SSL_CTX_get_ex_data(own, identity_index()));

@@ -22,7 +22,7 @@ ConfResult<Unit> add_tls_key(Line& line, TlsServerConf& conf) {
 }
 
 ConfResult<Unit> add_tls_ticket_key(Line& line, TlsServerConf& conf) {
-  conf.ticket_keys.push_back(tls_path(line, 1));
+  conf.ticket_keys.push_back({tls_path(line, 1), line.place()});
   return Unit();
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/conf/line.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"
 #include "event/tls/conf_source.h"
@@ -20,6 +21,11 @@ namespace fairlead {
 
 enum class ClientOcsp : uint8_t { off, on, leaf };
 enum class VerifyClient : uint8_t { off, on, optional, optional_no_ca };
+
+struct TicketKeyFile {
+  std::string_view path;
+  Place place;
+};
 
 struct TlsServerConf {
   std::vector<Template> certificates, keys;  // the n-th key is that of the n-th certificate
@@ -37,7 +43,7 @@ struct TlsServerConf {
   PairCacheLimits certificate_cache;
   TlsSessionCache session_cache;
   bool session_tickets = true;
-  std::vector<std::string_view> ticket_keys;  // paths
+  std::vector<TicketKeyFile> ticket_keys;
   Seconds session_timeout{300};
   bool early_data = false;
   bool stapling = false;

@@ -89,7 +89,8 @@ std::string_view id_of(const SSL_SESSION* session) {
 int on_new_session(SSL* ssl, SSL_SESSION* session) {
   TlsSessions& sessions = sessions_of(ssl);
   if (sessions.is_shared()) sessions.keep(*ssl, *session, now());
-  sessions.listener().made(*ssl, *session);
+  // Those of TLS 1.3 are named in tickets alone, where nobody could be asked for one that he keeps.
+  if (SSL_version(ssl) != TLS1_3_VERSION) sessions.listener().made(*ssl, *session);
   return 0;  // the reference stays OpenSSL's
 }
 

@@ -9,7 +9,7 @@
 #include "event/dns/resolver_conf.h"
 #include "event/tls/hot.h"
 #include "event/tls/ocsp.h"
-#include "event/tls/peer.h"
+#include "event/tls/pem.h"
 #include "event/worker.h"
 
 namespace fairlead {
@@ -38,7 +38,7 @@ ConfResult<std::vector<Asked>> list_asked(const TlsServer& server) {
     Asked one;
     one.certificate = share(&certificate);
     one.issuer = find_issuer(certificate, chain, SSL_CTX_get_cert_store(context));
-    std::string shown = subject_text(certificate, NameFormat::rfc2253);
+    std::string_view shown = source_of(certificate);
     if (!one.issuer) {
       reason = format("issuer certificate not found for certificate \"{}\"", shown);
       return;
@@ -46,7 +46,7 @@ ConfResult<std::vector<Asked>> list_asked(const TlsServer& server) {
     std::string_view given = server.conf().stapling_responder;
     auto responder = given.empty() ? OcspResponder::of(certificate) : OcspResponder::parse(given);
     if (!responder) {
-      reason = format("{} for certificate \"{}\"", responder.error(), shown);
+      reason = format("{} in the certificate \"{}\"", responder.error(), shown);
       return;
     }
     one.responder = std::move(*responder);
@@ -71,7 +71,7 @@ static Task<int64_t> refresh(Worker& worker, const TlsServer& server, const Reso
   OcspQuestion question{asked.certificate.get(), asked.issuer.get(), store, server.conf().stapling_verify};
   auto verdict = co_await ask_ocsp(worker, names, asked.responder, question, ask_timeout_ms);
   int64_t now = time(nullptr);
-  std::string shown = subject_text(*asked.certificate, NameFormat::rfc2253);
+  std::string_view shown = source_of(*asked.certificate);
   if (!verdict) {
     log.error("{} while requesting certificate status, responder: {}, certificate: \"{}\"", verdict.error(), asked.responder.host, shown);
     co_return now + refresh_least_s;

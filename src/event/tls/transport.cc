@@ -320,7 +320,8 @@ Error TlsTransport::refuse() {
   step();
   clear_errors();
   broken_ = true;
-  return Error{Fault::unavailable, Side::local, 0, "the handshake was refused"};
+  if (SSL_is_server(ssl_.get())) return Error{Fault::unavailable, Side::local, 0, "the handshake was refused"};
+  return Error{Fault::denied, Side::upstream, 0, "the handshake was refused"};
 }
 
 // False: the handshake is over; with `question` still set it took too long.

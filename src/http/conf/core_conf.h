@@ -100,6 +100,8 @@ struct CoreConf {
   bool log_subrequest = false;
   // Access
   Msec auth_delay{0};  // before a 401
+  // Something that runs here behind a reply shows any $upstream_http_*, by names that the configuration does not say (set by its module).
+  bool shows_upstream_fields = false;
 };
 
 extern const Module http_core_module;

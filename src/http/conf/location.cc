@@ -28,7 +28,7 @@ Location& location_of(const Block& block) {
   return *at->object<Location>();
 }
 
-static uint64_t size_bit(std::string_view name) { return uint64_t{1} << std::min<size_t>(name.size(), 63); }
+static uint64_t size_bit(size_t bytes) { return uint64_t{1} << std::min<size_t>(bytes, 63); }
 
 static bool by_name(const Location* a, const Location* b) { return a->name < b->name; }
 
@@ -44,7 +44,8 @@ ConfResult<Unit> Location::finish() {
     switch (l->match) {
       case Match::exact:
         exact.push_back(l);
-        lookup.exact_sizes |= size_bit(l->name);
+        lookup.exact_sizes |= size_bit(l->name.size());
+        lookup.adds_slash = lookup.adds_slash || l->redirects_without_slash;
         break;
       case Match::prefix:
       case Match::prefix_no_regex:
@@ -88,17 +89,22 @@ static Location* longest_prefix(const Location& from, std::string_view uri) {
   return at >= 0 ? list[at] : nullptr;
 }
 
-// `location /x/` with a pass handler: the request for `/x` is for it, too. No sibling hides it but an exact `/x`. nullptr: there is none.
+// `location /x/` or `= /x/` with a pass handler: the request for `/x` is for it, too. No sibling hides it but an exact `/x`. nullptr:
+// there is none.
 static Location* without_slash(const Location& from, std::string_view uri) {
+  auto is_meant = [uri](const Location* l) { return l->redirects_without_slash && l->name.size() == uri.size() + 1; };
+  if (from.lookup.exact_sizes & size_bit(uri.size() + 1))
+    for (const Location::Lookup::ExactName& place : from.lookup.exact)
+      if (place.location && is_meant(place.location) && place.location->name.starts_with(uri)) return place.location;
   const std::vector<Location*>& list = from.lookup.prefixes;
   auto at = std::lower_bound(list.begin(), list.end(), uri, [](const Location* l, std::string_view u) { return l->name < u; });
   for (; at != list.end() && (*at)->name.starts_with(uri); ++at)
-    if ((*at)->redirects_without_slash && (*at)->name.size() == uri.size() + 1) return *at;
+    if (is_meant(*at)) return *at;
   return nullptr;
 }
 
 static Location* find_exact(const Location& from, std::string_view uri) {
-  if (!(from.lookup.exact_sizes & size_bit(uri))) return nullptr;
+  if (!(from.lookup.exact_sizes & size_bit(uri.size()))) return nullptr;
   const std::vector<Location::Lookup::ExactName>& places = from.lookup.exact;
   uint64_t hash = hash_bytes(uri);
   for (size_t at = hash & (places.size() - 1); places[at].location; at = (at + 1) & (places.size() - 1))

@@ -7,18 +7,19 @@
 #include <ctime>
 
 #include "core/base/clock.h"
-#include "core/base/encoding.h"
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/conf/session_vars.h"
 #include "http/conf/core_conf.h"
 #include "http/conf/variables.h"
+#include "http/message/basic_credentials.h"
 #include "http/message/status.h"
 #include "http/request/detached.h"
 #include "http/request/file_path.h"
 #include "http/request/id.h"
 #include "http/request/read_body.h"
 #include "http/request/request.h"
+#include "http/request/response.h"
 #include "http/request/spool.h"
 
 namespace fairlead::http {
@@ -32,12 +33,11 @@ constexpr uintptr_t known_datum = static_cast<uintptr_t>(Known);
 
 // Missing where it is empty, as nginx has it: a log says "-", a script gets nil.
 Value known_or_missing(std::string_view text) { return !text.empty() ? Value{text} : Value::missing(); }
+// Not there is only what never was: a rewrite may leave an empty text.
+Value unless_never_set(std::string_view text) { return text.data() ? Value{text} : Value::missing(); }
 
 // Those of a request line are missing where they are empty; those that were set so are not.
-Value get_args(Session& session, uintptr_t) {
-  std::string_view args = as_request(session).args;
-  return args.data() ? Value{args} : Value::missing();
-}
+Value get_args(Session& session, uintptr_t) { return unless_never_set(as_request(session).args); }
 void set_args(Session& session, std::string_view text, uintptr_t) {
   Request& request = as_request(session);
   request.args = text;
@@ -46,20 +46,16 @@ void set_args(Session& session, std::string_view text, uintptr_t) {
 Value get_is_args(Session& session, uintptr_t) { return Value{as_request(session).args.empty() ? "" : "?"}; }
 Value get_argument(Session& session, uintptr_t datum) { return find_argument(as_request(session).args, name_of(datum)); }
 // Missing where no request line came to its end.
-Value get_uri(Session& session, uintptr_t) { return known_or_missing(as_request(session).uri); }
+Value get_uri(Session& session, uintptr_t) { return unless_never_set(as_request(session).uri); }
 Value get_request_uri(Session& session, uintptr_t) { return known_or_missing(as_request(session).head.request_uri); }
 // The client's, also in a subrequest.
 Value get_request_method(Session& session, uintptr_t) {
-  Session* outermost = &session;
-  while (outermost->parent) outermost = outermost->parent;
-  Request& request = as_request(*outermost);
-  if (request.method_text.empty()) return Value::missing();
-  return Value{request.method_text};
+  return known_or_missing(as_request(session).origin().method_text);
 }
 // Empty for HTTP/0.9, which does not name itself.
 Value get_server_protocol(Session& session, uintptr_t) {
   const RequestHead& head = as_request(session).head;
-  if (!head.protocol.empty() || head.version_major < 2) return Value{head.protocol};
+  if (!head.protocol.empty() || head.version_major < 2) return known_or_missing(head.protocol);
   return text_value(session, format("HTTP/{}.{}", head.version_major, head.version_minor));
 }
 // HTTP/2 has no such line: it is put together.
@@ -155,13 +151,8 @@ Value get_content_length(Session& session, uintptr_t) {
 Value get_field(Session& session, uintptr_t datum) { return field_value(as_request(session).head.headers, name_of(datum)); }
 Value get_cookie(Session& session, uintptr_t datum) { return find_cookie(as_request(session).head.headers, name_of(datum)); }
 Value get_remote_user(Session& session, uintptr_t) {
-  std::string_view text = as_request(session).head.headers.value(KnownHeader::authorization);
-  if (!starts_with_nocase(text, "Basic ")) return Value::missing();
-  auto decoded = base64_decode(trim(text.substr(6)));
-  if (!decoded) return Value::missing();
-  size_t colon = decoded->find(':');
-  if (colon == std::string::npos || colon == 0) return Value::missing();
-  return text_value(session, std::string_view(*decoded).substr(0, colon));
+  auto credentials = parse_basic_credentials(as_request(session).head.headers.value(KnownHeader::authorization));
+  return credentials ? text_value(session, credentials->user) : Value::missing();
 }
 
 // -- files: nothing is opened --
@@ -235,10 +226,7 @@ Value get_sent_keep_alive(Session& session, uintptr_t) {
 }
 Value get_sent_transfer_encoding(Session& session, uintptr_t) {
   Request& request = as_request(session);
-  const Response& response = request.response;
-  bool chunked = response.head.framing.content_length == no_length && response.allow_chunked && request.head.is_http_1_1() &&
-                 has_body(response.head.status) && response.head.status != 101 && request.exchange.head_sent();  // before it: not decided
-  return chunked ? Value{"chunked"} : Value::missing();
+  return request.exchange.head_sent() && is_chunked(request) ? Value{"chunked"} : Value::missing();
 }
 Value get_sent_field(Session& session, uintptr_t datum) { return field_value(as_request(session).response.head.headers, name_of(datum)); }
 Value get_sent_trailer(Session& session, uintptr_t datum) {
@@ -291,8 +279,8 @@ constexpr VariableDef request_variables[] = {
     {"request_filename", get_request_filename, variable_volatile, http_variable},
     {"content_length", get_content_length, variable_volatile, http_variable},
     {"content_type", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::content_type>},
-    {"http_content_length", get_framing_field, variable_volatile, http_variable, nullptr, known_datum<KnownHeader::content_length>},
-    {"http_transfer_encoding", get_framing_field, variable_volatile, http_variable, nullptr, known_datum<KnownHeader::transfer_encoding>},
+    {"http_content_length", get_framing_field, settable, http_variable, nullptr, known_datum<KnownHeader::content_length>},
+    {"http_transfer_encoding", get_framing_field, settable, http_variable, nullptr, known_datum<KnownHeader::transfer_encoding>},
     {"http_host", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::host>},
     {"http_user_agent", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::user_agent>},
     {"http_referer", get_known_field, 0, http_variable, nullptr, known_datum<KnownHeader::referer>},
@@ -308,7 +296,7 @@ constexpr VariableDef request_variables[] = {
     {"sent_http_content_type", get_sent_content_type, variable_volatile, http_variable},
     {"sent_http_content_length", get_sent_content_length, variable_volatile, http_variable},
     {"sent_http_last_modified", get_sent_last_modified, variable_volatile, http_variable},
-    {"sent_http_etag", get_sent_etag, variable_volatile, http_variable},
+    {"sent_http_etag", get_sent_etag, settable, http_variable},
     {"sent_http_connection", get_sent_connection, variable_volatile, http_variable},
     {"sent_http_keep_alive", get_sent_keep_alive, variable_volatile, http_variable},
     {"sent_http_transfer_encoding", get_sent_transfer_encoding, variable_volatile, http_variable},

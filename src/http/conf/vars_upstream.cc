@@ -108,7 +108,7 @@ constexpr VariableDef upstream_variables[] = {
     {"upstream_last_addr", get_last_addr, variable_volatile, http_variable},
     {"upstream_addr", get_list<write_peer>, variable_volatile, http_variable},
     {"upstream_status", get_list<write_status>, variable_volatile, http_variable},
-    {"upstream_queue_time", get_list<write_queue_time>, variable_volatile, http_variable},
+    {"upstream_queue_time", get_list<write_queue_time>, variable_volatile | variable_changeable, http_variable},
     {"upstream_connect_time", get_list<write_connect_time>, variable_volatile, http_variable},
     {"upstream_header_time", get_list<write_header_time>, variable_volatile, http_variable},
     {"upstream_response_time", get_list<write_response_time>, variable_volatile, http_variable},
@@ -116,11 +116,11 @@ constexpr VariableDef upstream_variables[] = {
     {"upstream_bytes_sent", get_list<write_sent_bytes>, variable_volatile, http_variable},
     {"upstream_bytes_received", get_list<write_received_bytes>, variable_volatile, http_variable},
     {"upstream_cache_status", get_cache_status, 0, http_variable},
-    {"upstream_fail_reason", get_list<write_reason>, variable_volatile, http_variable},
+    {"upstream_fail_reason", get_list<write_reason>, variable_volatile | variable_changeable, http_variable},
     {"upstream_http_", get_field, variable_volatile | variable_prefix, http_variable},
     {"upstream_trailer_", get_trailer, variable_volatile | variable_prefix, http_variable},
     {"upstream_cookie_", get_cookie, variable_volatile | variable_prefix, http_variable},
-    {"fail_reason", get_fail_reason, variable_volatile, http_variable},
+    {"fail_reason", get_fail_reason, variable_volatile | variable_changeable, http_variable},
 };
 
 }  // namespace

@@ -52,8 +52,9 @@ AttemptTarget attempt_target_of(Request& request, const ForwardPlan& plan, const
     to.connect.tls = plan.tls->target(request, host, plan.alpn_protocols);
     to.connect.tls->must_choose = plan.must_choose_alpn && !plan.alpn_protocols.empty();
     key = request.arena().join({key, "|", to.connect.tls->identity});
-    if (plan.asks_tls_hooks) ask_hooks(request, *to.connect.tls, key);
-    to.connect.tls->sessions_key = key;
+    HookedTls hooked = plan.asks_tls_hooks ? ask_hooks(request, *to.connect.tls, key) : HookedTls::no;
+    if (hooked == HookedTls::per_request) to.pool = nullptr;
+    else to.connect.tls->sessions_key = key;
     to.connect.tls->files = &request.worker().files();
   }
   to.key = key.data() == peer.spec.name.data() ? PoolKey{key, peer.name_hash} : PoolKey::of(key);

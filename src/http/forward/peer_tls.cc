@@ -15,11 +15,13 @@ Task<bool> PeerTls::find_certificate(SSL& ssl) {
 
 Task<bool> PeerTls::verify(TlsHandshake& handshake) { return run_tls_hooks(TlsPoint::peer_verify, request_, handshake); }
 
-void ask_hooks(Request& request, TlsTarget& target, std::string_view& key) {
+HookedTls ask_hooks(Request& request, TlsTarget& target, std::string_view& key) {
   const Plan& plan = request.location->plan;
-  if (!plan.has_tls(TlsPoint::peer_certificate) && !plan.has_tls(TlsPoint::peer_verify)) return;
+  bool chooses = plan.has_tls(TlsPoint::peer_certificate);
+  if (!chooses && !plan.has_tls(TlsPoint::peer_verify)) return HookedTls::no;
   target.questions = request.arena().make<PeerTls>(request);
   key = request.arena().join({key, "|", request.arena().copy(format("{}", static_cast<const void*>(request.location)))});
+  return chooses ? HookedTls::per_request : HookedTls::per_location;
 }
 
 }  // namespace fairlead::http

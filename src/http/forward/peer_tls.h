@@ -20,7 +20,13 @@ class PeerTls final : public TlsClientQuestions {
   Request& request_;
 };
 
-// Makes one for the target if its location has such hooks. `key`: of its connections; those of other locations are not for it.
-void ask_hooks(Request& request, TlsTarget& target, std::string_view& key);
+// For which requests what hooks decided in a handshake holds, and with it the connection and its session.
+enum class HookedTls : uint8_t {
+  no,            // none is asked
+  per_location,  // the key of the connections says which
+  per_request,   // who we are there was chosen, or refused, for this request alone
+};
+// Makes a PeerTls for the target if its location has such hooks.
+HookedTls ask_hooks(Request& request, TlsTarget& target, std::string_view& key);
 
 }  // namespace fairlead::http

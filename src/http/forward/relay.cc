@@ -161,10 +161,9 @@ struct ReadingAhead {
   }
 };
 
-// $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept if the configuration uses such a variable.
+// $upstream_http_* shows the reply as it came; the list is edited in place, so a copy is kept where such a variable may be asked for.
 void keep_original(Request& request, const Headers& headers) {
-  request.upstream_headers = &headers;
-  if (!request.generation().shows_upstream_fields) return;
+  if (!request.generation().shows_upstream_fields && !conf<CoreConf>(request).shows_upstream_fields) return;
   Headers* original = request.arena().make<Headers>(request.arena(), static_cast<uint32_t>(headers.size() + 1));
   for (const Headers::Field& field : headers) original->add(field.known, field.name, field.value);
   request.upstream_headers = original;
@@ -295,7 +294,7 @@ bool try_relay(Relay& relay) {
   std::optional<FilePlace> place = store_place(request, conf, reply);
   if (relay.plan.edit_reply) relay.plan.edit_reply(request, reply, relay.plan.module_plan);
   response.head.headers.take_over(reply.headers, [&](const Headers::Field& field) { return conf.dropped.holds(field); });
-  if (!request.generation().shows_upstream_fields) request.upstream_headers = &response.head.headers;
+  if (request.upstream_headers == &reply.headers) request.upstream_headers = &response.head.headers;
   note_facts(response, response.head.headers);
   response.body = request.arena().make<ReplyBody>(relay, rate_of(request, conf));
   if (place) response.body = relay.stored = request.arena().make<StoredBody>(request, *response.body, conf.temp_path, std::move(*place));

@@ -6,6 +6,7 @@
 
 #include "core/base/escape.h"
 #include "core/base/text.h"
+#include "http/conf/set_field.h"
 #include "http/message/scan.h"
 #include "http/message/uri.h"
 
@@ -13,11 +14,11 @@ namespace fairlead {
 
 ConfResult<Unit> ConfValue<std::vector<http::SetHeader>>::parse(Line& line, std::vector<http::SetHeader>& field) {
   http::SetHeader header;
-  header.name = line.word(1);
-  auto value = compile_word(line, 2);
+  header.name = http::set_field_name(line, 1);
+  auto value = http::set_field_value(line, 2);
   if (!value) return value.error();
   header.value = std::move(*value);
-  field.push_back(std::move(header));
+  if (!header.name.empty()) field.push_back(std::move(header));
   return Unit();
 }
 

@@ -215,6 +215,40 @@ void log_half(Request& request, const Result<Unit>& half) {
   else request.logger.write(is_clients ? LogLevel::info : LogLevel::error, Errno{error.sys}, "{}", error.what);
 }
 
+// While the worker drains, for how long a tunnel of which one side has ended its sending may be silent: mostly that side is gone.
+constexpr uint64_t silence_in_drain_ms = 5'000;
+
+struct DrainBegin : Resumable {
+  explicit DrainBegin(Worker& worker)
+      : Resumable([](Resumable& r) { static_cast<DrainBegin&>(r).event.set(); }), event(worker.loop()), alert(*this) {
+    worker.alert_drain(alert);
+  }
+  Event event;
+  DrainAlert alert;
+};
+
+Task<Unit> silent_in_drain(Worker& worker, const uint64_t& last_byte_ms) {
+  Loop& loop = worker.loop();
+  DrainBegin drain(worker);
+  (void)co_await drain.event.wait(0);
+  uint64_t begin_ms = loop.now_ms();
+  for (;;) {
+    uint64_t end_ms = std::max(begin_ms, last_byte_ms) + silence_in_drain_ms;
+    if (loop.now_ms() >= end_ms) co_return Unit();
+    co_await Sleep(loop, end_ms - loop.now_ms());
+  }
+}
+
+// What the other side still sends when one has ended its sending.
+Task<Unit> finish_half(Request& request, Child<Result<Unit>>& half, const uint64_t& last_byte_ms) {
+  Child<Unit> silent;
+  silent.start(silent_in_drain(request.worker(), last_byte_ms));
+  co_await AnyOf(half, silent);
+  if (half.is_done()) log_half(request, half.take());
+  else request.logger.info("a half-closed tunnel ends with its worker");
+  co_return Unit();
+}
+
 }  // namespace
 
 Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& attempt) {
@@ -247,8 +281,8 @@ Task<Verdict> run_tunnel(Request& request, const ForwardPlan& plan, Attempt& att
   bool ended_well = static_cast<bool>(ended);
   bool peer_is_through = in_stream || (ends.of_peer && ends.of_peer->was_closed());
   log_half(request, ended);
-  if (ended_well && !up.is_done() && !peer_is_through) log_half(request, co_await up);
-  else if (ended_well && !down.is_done()) log_half(request, co_await down);
+  if (ended_well && !up.is_done() && !peer_is_through) co_await finish_half(request, up, last_byte_ms);
+  else if (ended_well && !down.is_done()) co_await finish_half(request, down, last_byte_ms);
   if (ends.client || !down.is_done()) request.exchange.abandon();
   co_return Verdict::done();
 }

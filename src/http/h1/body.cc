@@ -19,7 +19,7 @@ Coding request_coding(const Framing& framing) {
 
 Poll ReceivedBody::read_more() {
   if (first_wait_) std::exchange(first_wait_, nullptr)(first_wait_whom_);
-  if (!from_.watch().is_ready(from_.transport().read_wait()) && !from_.transport().has_pending()) return Poll::pending;
+  if (!from_.may_read()) return Poll::pending;
   size_t wanted = rules_.buffer_bytes;
   if (coding_ == Coding::length) wanted = static_cast<size_t>(std::min<uint64_t>(wanted, left_));
   IoResult result = from_.fill(wanted, std::min(wanted, read_room_min));

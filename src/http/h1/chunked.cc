@@ -2,7 +2,6 @@
 // Copyright (C) The Fairlead authors
 #include "http/h1/chunked.h"
 
-#include <charconv>
 #include <cstring>
 
 #include "core/base/text.h"
@@ -153,13 +152,6 @@ bool ChunkedDecoder::end_trailers() {
   if (!trailers_ || !trailer_text_) return true;
   if (parse_trailers({trailer_text_, trailer_bytes_}, *trailers_, limits_.trailer_fields_max)) return true;
   return fail(Fault::malformed, "invalid trailer");
-}
-
-std::string_view chunk_head(char (&room)[chunk_head_room], uint64_t bytes) {
-  char* at = std::to_chars(room, room + 16, bytes, 16).ptr;
-  *at++ = '\r';
-  *at++ = '\n';
-  return {room, static_cast<size_t>(at - room)};
 }
 
 }  // namespace fairlead::http::h1

@@ -40,7 +40,6 @@ class LengthDecoder {
     left_bytes_ -= taken;
     return {left_bytes_ == 0 ? BodyStep::State::done : BodyStep::State::more, taken, taken};
   }
-  uint64_t left_bytes() const { return left_bytes_; }
 
  private:
   uint64_t left_bytes_;
@@ -93,12 +92,5 @@ class ChunkedDecoder {
   State state_ = State::size_first;
   Fault fault_ = Fault::none;
 };
-
-// "1a2b\r\n", what stands before the data of a chunk (not of the last one). Gives a view of `room`.
-constexpr size_t chunk_head_room = 18;
-std::string_view chunk_head(char (&room)[chunk_head_room], uint64_t bytes);
-constexpr std::string_view chunk_end = "\r\n";
-constexpr std::string_view last_chunk = "0\r\n\r\n";             // a body without trailers
-constexpr std::string_view last_chunk_with_trailers = "0\r\n";  // then the fields, then an empty line
 
 }  // namespace fairlead::http::h1

@@ -57,7 +57,7 @@ static constexpr Error too_big{Fault::too_large, Side::upstream, 0, "upstream se
 
 HeadPoll ClientExchange::read_more() {
   Connection& peer = *peer_;
-  if (!peer.watch().is_ready(peer.transport().read_wait()) && !peer.transport().has_pending()) return HeadPoll::pending;
+  if (!peer.may_read()) return HeadPoll::pending;
   if (peer.unread().size() >= target_.head_bytes_max)
     return fail(too_big);
   IoResult result = peer.fill(target_.head_bytes_max);

@@ -53,6 +53,7 @@ Progress Sender::gather(Body& body) {
       case Poll::failed: close_chunk(); return fail(body.error());
       case Poll::end:
         if (framing_ == SendFraming::length && left_ > 0) {
+          pulled_ = true;  // to its end: the head was right when it was made, and says how much is missing
           return fail(Error{Fault::closed, Side::local, 0, "the body is shorter than its Content-Length"});
         }
         finish_body(body);

@@ -132,7 +132,7 @@ HeadStep read_head(Connection& client, RequestParser& parser, const ServerRules&
         default: break;
       }
     }
-    if (!client.watch().is_ready(client.transport().read_wait()) && !client.transport().has_pending()) return HeadStep::need_read;
+    if (!client.may_read()) return HeadStep::need_read;
     // A head that outgrows the first buffer moves to one that any allowed head fits.
     size_t capacity = client.unread().size() < rules.header_buffer_bytes ? rules.header_buffer_bytes : parser.rules().head_bytes_max + 1;
     IoResult result = client.fill(capacity);
@@ -162,7 +162,7 @@ LingerRules lingering_of(const Request& request, const ServerRules& rules) {
 // Whether the client sent more than was read of it. A socket closed over such bytes is reset, and the client may lose the answer then.
 bool has_sent_more(Connection& client, const ServerRules& rules) {
   if (!client.unread().empty()) return true;
-  if (!client.watch().is_ready(client.transport().read_wait()) && !client.transport().has_pending()) return false;
+  if (!client.may_read()) return false;
   return client.fill(rules.header_buffer_bytes).status == IoStatus::ok;
 }
 

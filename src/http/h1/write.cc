@@ -104,12 +104,4 @@ void write_response_head(ChainWriter& to, const StatusLine& line, const Headers&
   to.advance(static_cast<size_t>(append_response_head(begin, line, headers, end) - begin));
 }
 
-void write_last_chunk(ChainWriter& to, const Trailers& trailers) {
-  char* begin = to.reserve(last_chunk_with_trailers.size() + trailers.bytes() + 2);
-  char* at = append_bytes(begin, last_chunk_with_trailers);
-  at = append_fields(at, trailers, {});
-  at = append_bytes(at, "\r\n");
-  to.advance(static_cast<size_t>(at - begin));
-}
-
 }  // namespace fairlead::http::h1

@@ -42,7 +42,5 @@ void write_response_head(ChainWriter& to, const StatusLine& line, const Headers&
 // The same where the caller has room for response_head_bytes_max() bytes at `to`: gives the place behind the head.
 size_t response_head_bytes_max(const StatusLine& line, const Headers& headers);
 char* append_response_head(char* to, const StatusLine& line, const Headers& headers, const HeadEnd& end);
-// The last chunk of a chunked body with its trailers.
-void write_last_chunk(ChainWriter& to, const Trailers& trailers);
 
 }  // namespace fairlead::http::h1

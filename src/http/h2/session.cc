@@ -117,7 +117,7 @@ Session::ReadEnd Session::read(size_t bytes_max) {
       end = ReadEnd::more;
       break;
     }
-    if (!connection_.watch().is_ready(connection_.transport().read_wait()) && !connection_.transport().has_pending()) break;
+    if (!connection_.may_read()) break;
     IoResult result = connection_.fill(read_bytes, read_room_min);
     if (result.status == IoStatus::ok) continue;
     if (result.status == IoStatus::end) end = ReadEnd::ended;

@@ -65,7 +65,7 @@ class Session {
     more,    // `bytes_max` were read; others should have their turn
     ended,   // the peer sends no more
     broken,  // the connection failed
-    over,    // by GOAWAY of either side and without streams, or because of violation(): close once is_flushed()
+    over,    // by GOAWAY of either side and without streams, or because of violation(): close once flushed()
   };
   // Reads and takes in what the peer sent, at most `bytes_max` or little more, then sends what follows from it.
   ReadEnd read(size_t bytes_max);
@@ -73,15 +73,12 @@ class Session {
   const char* violation() const { return violation_; }
   // Nothing is left to be said on it.
   bool is_over() const;
-  bool is_flushed() const { return out_.empty(); }
-  // co_await session.flushed(deadline): until is_flushed(), or the connection is broken.
+  // co_await session.flushed(deadline): until nothing is left to send, or the connection is broken.
   Event::Wait flushed(uint64_t deadline_ms) { return flushed_.wait(deadline_ms); }
   // The connection is gone: every stream is closed.
   void lose();
   // Makes the runner, which waits for readable, look again.
   void wake_runner() { loop().raise(connection_.watch(), true, true, false); }
-  // A header block has begun and is not complete.
-  bool is_in_head() const { return in_head_; }
   size_t stream_count() const { return stream_count_; }
   // What nghttp2 found wrong since the last call, for the log; empty: nothing.
   std::string take_complaint() { return std::exchange(complaint_, {}); }
@@ -155,7 +152,6 @@ class Session {
   const char* violation_ = nullptr;
   int32_t last_id_ = -1, passed_over_from_ = 0, passed_over_to_ = 0;  // see is_passed_over()
   const char* misframed_ = nullptr; // a connection error that nghttp2 overlooks
-  bool in_head_ = false;
   int32_t surplus_id_ = 0;          // of the stream whose head is taken in, if there was no place for it
   bool is_paused_ = false;          // nghttp2 is, for that
   size_t block_bytes_ = 0;          // of the header block that is taken in, or was last

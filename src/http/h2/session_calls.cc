@@ -166,13 +166,11 @@ int Session::Calls::on_begin_frame(nghttp2_session* raw, const nghttp2_frame_hd*
       conduct.head_begins();
       session.block_bytes_ = head->length;
       session.block_frames_ = 1;
-      session.in_head_ = (head->flags & NGHTTP2_FLAG_END_HEADERS) == 0;
       break;
     case NGHTTP2_CONTINUATION:
       conduct.continuation();
       session.block_bytes_ += head->length;
       ++session.block_frames_;
-      if (head->flags & NGHTTP2_FLAG_END_HEADERS) session.in_head_ = false;
       break;
     case NGHTTP2_PRIORITY:
       if (head->stream_id == 0 && !session.misframed_) session.misframed_ = "PRIORITY frame of no stream";  // RFC 9113 section 6.3

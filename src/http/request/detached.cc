@@ -145,9 +145,9 @@ Task<Unit> run(std::unique_ptr<Detached> detached) {
 
 bool run_detached(Request& request, DetachedPlan plan, size_t in_flight_max) {
   Worker& worker = request.worker();
-  if (worker.is_draining() || worker.state<InFlight>().count >= in_flight_max) return false;
+  if (worker.state<InFlight>().count >= in_flight_max) return false;
   auto detached = std::make_unique<Detached>(request, std::move(plan), worker.loop().watch_memory());
-  return worker.background().spawn(run(std::move(detached)));
+  return worker.detached().spawn(run(std::move(detached)));
 }
 
 }  // namespace fairlead::http

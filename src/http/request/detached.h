@@ -2,8 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // A request that another one sets off and does not wait for: a copy that goes through locations of the configuration by itself, while the
-// first one is answered, and may outlive it and its client's connection. Its response is read and dropped. It is background work of the
-// worker: bounded by a time and a number, and given up when the worker drains.
+// first one is answered, and may outlive it and its client's connection. Its response is read and dropped. Bounded by a time and a
+// number; a worker that drains waits for it.
 #pragma once
 
 #include <vector>
@@ -27,7 +27,7 @@ struct FramingFields {
   std::string_view content_length, transfer_encoding;
 };
 
-// Starts it. False: there are `in_flight_max` of the worker under way already, or it drains.
+// Starts it. False: there are `in_flight_max` of the worker under way already, or the worker ends.
 bool run_detached(Request& request, DetachedPlan plan, size_t in_flight_max);
 
 }  // namespace fairlead::http

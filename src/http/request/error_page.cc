@@ -45,7 +45,8 @@ std::optional<Verdict> take_error_page(Request& request, unsigned status) {
       request.method_text = "GET";
     }
     size_t mark = uri.find('?');
-    if (mark == std::string_view::npos) return Verdict::redirect(request.arena(), uri, {});
+    if (mark == std::string_view::npos)
+      return Verdict::redirect(request.arena(), uri, page->uri.is_literal() ? std::string_view() : "");
     return Verdict::redirect(request.arena(), uri.substr(0, mark), uri.substr(mark + 1));
   }
   set_location(request, uri);
@@ -104,7 +105,7 @@ void set_status_alone(Request& request, unsigned status) {
   Response& response = request.response;
   set_status(response, status);
   response.head.framing.content_length = no_length;
-  response.content_type = content_type_of(request);
+  if (response.content_type.empty()) response.content_type = content_type_of(request);
   response.head_only = true;
   response.body = request.arena().make<EmptyBody>();
 }

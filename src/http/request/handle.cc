@@ -15,6 +15,7 @@
 #include "http/request/read_body.h"
 #include "http/request/response.h"
 #include "http/request/secure.h"
+#include "http/request/unsaid_date.h"
 
 namespace fairlead::http {
 
@@ -126,13 +127,31 @@ static void redirect(Request& request, const Verdict& to) {
   response.etag = {};
   response.is_reply = false;
   response.adds_server = true;
+  UnsaidDate::forget(request);
 }
 
-static Location* find_named(Request& request, std::string_view name) {
+// Behind a try, lines about where it leads say how far it came, as in nginx: to a status (for which there may be an error_page), or to an
+// X-Accel-Redirect. Empty: there was none.
+static std::string_view was_doing(const Request& request, bool had_status) {
+  if (!request.last_try()) return {};
+  return had_status ? "sending to client" : "reading response header from upstream";
+}
+
+static Location* find_named(Request& request, std::string_view name, bool had_status) {
   auto found = request.server->named.find(name);
   if (found != request.server->named.end()) return found->second;
+  While at(request, was_doing(request, had_status));
   request.logger.error("could not find named location \"{}\"", name);
   return nullptr;
+}
+
+static void end_cycle(Request& request, const Verdict& to, bool had_status) {
+  While at(request, was_doing(request, had_status));
+  bool is_named = to.kind() == Verdict::Kind::named;
+  request.logger.error("rewrite or internal redirection cycle while {} \"{}\"",
+                       is_named ? "redirect to named location" : "internally redirecting to", is_named ? to.name() : request.uri);
+  request.in_error_page = true;  // the built-in page, whatever is configured
+  request.error_status = 0;
 }
 
 // A status that nobody made a response for: an error_page leads on (then it gives that verdict), or the built-in page is sent; or neither.
@@ -169,22 +188,20 @@ static bool is_end(const Verdict& verdict) {
 // What follows from the verdict of the phases: an answer, or the phases again for another URI or location.
 static Task<Verdict> follow(Request& request, Verdict verdict, bool makes_pages = true) {
   Location* named = nullptr;
+  bool had_status = false;
   for (;;) {
     switch (verdict.kind()) {
       case Verdict::Kind::status: {
         verdict = co_await answer_status(request, verdict.status(), makes_pages);
+        had_status = true;
         continue;
       }
       case Verdict::Kind::redirect:
       case Verdict::Kind::named: {
         redirect(request, verdict);
-        named = verdict.kind() == Verdict::Kind::named ? find_named(request, verdict.name()) : nullptr;
+        named = verdict.kind() == Verdict::Kind::named ? find_named(request, verdict.name(), had_status) : nullptr;
         bool cycle = request.redirects > internal_redirects_max;
-        if (cycle) request.logger.error("rewrite or internal redirection cycle while internally redirecting to \"{}\"", request.uri);
-        if (cycle) {
-          request.in_error_page = true;  // the built-in page, whatever is configured
-          request.error_status = 0;
-        }
+        if (cycle) end_cycle(request, verdict, had_status);
         if (cycle || (verdict.kind() == Verdict::Kind::named && !named)) {
           verdict = Verdict::status(500);
           continue;

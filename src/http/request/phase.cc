@@ -97,8 +97,12 @@ class AccessSum {
       return true;
     }
     bool denial = verdict.is_status() && (verdict.status() == 401 || verdict.status() == 403);
-    if (!any_ || !denial || !sum_.is_status() || verdict.status() == 401) sum_ = verdict;
-    return !any_ || !denial;
+    if (!any_ || !denial) {
+      sum_ = verdict;
+      return true;
+    }
+    if (!sum_.is_status() || verdict.status() == 401) sum_ = verdict;
+    return false;
   }
   // To be called once, at the end. A check leaves it to this to tell of a denial that another check could have outweighed.
   Verdict sum() {
@@ -322,6 +326,7 @@ bool try_phases(Request& request, Location* named, Verdict& verdict, Task<Verdic
 
 void run_log_phase(Request& request) {
   if (!request.location) return;
+  While at(request, "logging request");
   for (const PhaseEntry* entry : entries_of(request, Phase::log)) entry->check(request);
 }
 

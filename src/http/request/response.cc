@@ -20,6 +20,7 @@
 #include "http/request/identity.h"
 #include "http/request/read_body.h"
 #include "http/request/uncut_body.h"
+#include "http/request/unsaid_date.h"
 
 namespace fairlead::http {
 
@@ -59,7 +60,7 @@ static void add_dates(Request& request) {
   bool ours = !request.is_subrequest;
   if (ours && response.adds_server && !headers.has(KnownHeader::server))
     headers.add(KnownHeader::server, server_header(conf<CoreConf>(request).server_tokens));
-  if (ours && !headers.has(KnownHeader::date)) headers.add(KnownHeader::date, date_of_now(request.arena()));
+  if (ours && !headers.has(KnownHeader::date) && !UnsaidDate::of(request)) headers.add(KnownHeader::date, date_of_now(request.arena()));
   if (!response.content_type.empty()) headers.set(KnownHeader::content_type, response.content_type);
   if (response.last_modified >= 0 && has_last_modified(response.head.status)) {
     char* text = static_cast<char*>(request.arena().allocate(http_date_size, 1));
@@ -109,9 +110,9 @@ static bool settle_head(Request& request) {
     bool is_typed_reply = response.content_type.empty() && response.head.headers.has(KnownHeader::content_type);
     if (!is_typed_reply) response.content_type = response.content_type_given;
   }
-  // A type that add_header says of a 204 stays: what answers gRPC calls with one is read by its type.
+  // A type that add_header says of a 204 stays: what answers gRPC calls with one is read by its type. So does one that a peer says.
   bool had_content = response.head.status != 204;
-  if (!had_content) response.head.headers.remove(KnownHeader::content_type);
+  if (!had_content && !response.is_reply) response.head.headers.remove(KnownHeader::content_type);
   for (const ResponseFilter* filter : request.location->plan.filters) {
     if (!runs_for(request, filter->stage)) continue;
     filter->apply(request);
@@ -163,6 +164,7 @@ static Verdict drop_refused(Request& request) {
   response.etag = {};
   response.is_reply = false;
   response.adds_server = true;
+  UnsaidDate::forget(request);
   response.allow_ranges = false;
   return status == refused_in_silence ? Verdict::close() : Verdict::status(status);
 }
@@ -188,6 +190,12 @@ bool commit_head(Request& request, Verdict& verdict) {
   }
   verdict = drop_refused(request);
   return false;
+}
+
+bool is_chunked(const Request& request) {
+  const Response& response = request.response;
+  if (response.head.framing.content_length != no_length || !response.allow_chunked || !request.head.is_http_1_1()) return false;
+  return has_body(response.head.status) && response.head.status != 101;
 }
 
 Progress pump_response(Request& request) {

@@ -23,6 +23,8 @@ Task<Verdict> finish_send(Request& request);
 bool commit_head(Request& request, Verdict& verdict);
 // Plain: sends what is there and what the client takes. After failed the log has its line and the connection is broken.
 Progress pump_response(Request& request);
+// Once the head is settled: of an HTTP/1.1 response whether chunks tell where it ends.
+bool is_chunked(const Request& request);
 // Both, for callers off the hot path.
 Task<Verdict> send(Request& request);
 

@@ -10,6 +10,7 @@
 #include "http/request/sink.h"
 #include "http/request/client_facts.h"
 #include "http/request/request.h"
+#include "event/tls/client_hello.h"
 #include "event/tls/handshake.h"
 #include "event/tls/peer.h"
 #include "event/tls/revocation.h"
@@ -121,12 +122,13 @@ class ConnectionRequest {
   Request request_;
 };
 
-// A session's identity that may be looked up: TLS 1.3 sends one, too, that means nothing (RFC 8446 section 4.1.2).
-bool names_session(SSL& ssl) {
+// A session's identity that may be looked up: in TLS 1.3, which is spoken where both can, it means nothing (RFC 8446 section 4.1.2).
+bool names_session(SSL& ssl, Flags<TlsProtocol> spoken) {
   const unsigned char* bytes = nullptr;
   if (SSL_client_hello_get0_session_id(&ssl, &bytes) == 0) return false;
-  size_t extension_bytes = 0;
-  return SSL_client_hello_get0_ext(&ssl, TLSEXT_TYPE_psk, &bytes, &extension_bytes) == 0;
+  size_t count = 0;
+  if (!spoken.has(TlsProtocol::tls1_3) || SSL_client_hello_get0_ext(&ssl, TLSEXT_TYPE_supported_versions, &bytes, &count) == 0) return true;
+  return !offers_version({reinterpret_cast<const char*>(bytes), count}, TLS1_3_VERSION);
 }
 
 }  // namespace
@@ -149,7 +151,8 @@ Task<bool> SecureClient::answer_hello(SSL& ssl) {
   ConnectionRequest own(*client_, facts_, *facts_.listen.hosts.default_server);
   TlsHandshake handshake(ssl);
   bool good = co_await run_tls_hooks(TlsPoint::client_hello, own.request(), handshake);
-  if (good && names_session(ssl)) good = co_await run_tls_hooks(TlsPoint::session_fetch, own.request(), handshake);
+  Flags<TlsProtocol> spoken = handshake.protocols ? Flags<TlsProtocol>{handshake.protocols} : shown().conf().protocols;
+  if (good && names_session(ssl, spoken)) good = co_await run_tls_hooks(TlsPoint::session_fetch, own.request(), handshake);
   protocols_ = handshake.protocols;
   found_session_ = std::move(handshake.found);
   co_return good;
@@ -237,10 +240,11 @@ Task<bool> SecureClient::handshake(Connection& client) {
   co_return true;
 }
 
-// Whether two servers trust the same clients: a connection verified for one is then as good for the other.
-static bool trusts_alike(const TlsServerConf& a, const TlsServerConf& b) {
-  return a.client_certificate == b.client_certificate && a.trusted_certificate == b.trusted_certificate && a.crl == b.crl &&
-         a.verify_client == b.verify_client && a.verify_depth == b.verify_depth && a.ocsp == b.ocsp && a.ocsp_responder == b.ocsp_responder;
+// Whether who was verified for one server would be for the other, too. Whether a certificate is needed is asked for each request.
+static bool is_as_strict(const TlsServerConf& used, const TlsServerConf& own) {
+  return used.verifies_clients() && used.client_certificate == own.client_certificate &&
+         used.trusted_certificate == own.trusted_certificate && used.crl == own.crl && used.verify_depth <= own.verify_depth &&
+         used.ocsp == own.ocsp && used.ocsp_responder == own.ocsp_responder;
 }
 
 static bool is_for_other_server(const Request& request, const SecureClient& secure) {
@@ -249,7 +253,8 @@ static bool is_for_other_server(const Request& request, const SecureClient& secu
   if (secure.is_named()) return request.head.host != secure.name();
   const TlsServer* used = secure.server().tls;
   if (!own->brings_verification()) return false;  // the handshake was with the default server, by which its clients are verified
-  return used != own && (!used || !trusts_alike(used->conf(), own->conf()));
+  if (!has_peer_certificate(secure.ssl())) return false;  // nobody was let in by the rules of another
+  return used != own && (!used || !is_as_strict(used->conf(), own->conf()));
 }
 
 Verdict check_secure(Request& request) {

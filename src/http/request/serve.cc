@@ -214,7 +214,13 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
 }
 
 void HttpServer::accept_failed(const Error& error) {
-  Logger(*conf<ErrorLogConf>(worker_.generation().root()).log).alert(Errno{error.sys}, "{}", error.what);
+  Logger logger(*conf<ErrorLogConf>(worker_.generation().root()).log);
+  if (error.fault != Fault::exhausted) return logger.alert(Errno{error.sys}, "{}", error.what);
+  // As long as it lasts it is tried several times a second.
+  constexpr uint64_t complaint_interval_ms = 1000;
+  if (worker_.loop().now_ms() < next_complaint_ms_) return;
+  next_complaint_ms_ = worker_.loop().now_ms() + complaint_interval_ms;
+  logger.crit(Errno{error.sys}, "{}", error.what);
 }
 
 }  // namespace fairlead::http

@@ -22,6 +22,7 @@ class HttpServer final : public ServeAccepted {
 
   Worker& worker_;
   const ListenGroup& group_;
+  uint64_t next_complaint_ms_ = 0;  // of accept_failed()
 };
 
 }  // namespace fairlead::http

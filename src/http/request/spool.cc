@@ -134,7 +134,8 @@ void Spool::join() {
   FL_ASSERT(is_in_memory() && next_ == 0);
   if (stored_.size() < 2) return;
   auto bytes = static_cast<size_t>(stored_bytes_);
-  SegmentRef segment = SegmentRef::make(bytes);
+  SegmentRef segment = SegmentRef::try_make(bytes);
+  if (!segment) return;  // in pieces it serves as well
   char* at = segment->bytes();
   for (const Chunk& chunk : stored_) at = std::copy_n(chunk.bytes.data, chunk.bytes.size, at);
   const char* begin = segment->bytes();

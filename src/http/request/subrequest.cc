@@ -14,10 +14,10 @@ namespace fairlead::http {
 
 static constexpr size_t arena_bytes = 4096;
 
-static int depth_of(const Request& request) {
-  int depth = 0;
+bool is_nested_too_deeply(const Request& request) {
+  int depth = 1;
   for (const Session* at = &request; at->parent; at = at->parent) ++depth;
-  return depth;
+  return depth > subrequest_depth_max;
 }
 
 // A place with the values of `location` and none of its hooks.
@@ -90,7 +90,7 @@ void aim_subrequest(Request& request, Server& server, const SubrequestPlan& plan
 }
 
 Task<Unit> Subrequest::run() {
-  if (depth_of(*request_) > subrequest_depth_max) {
+  if (is_nested_too_deeply(parent_)) {
     request_->logger.error("subrequests cycle while processing \"{}\"", request_->uri);
     co_return Unit();
   }

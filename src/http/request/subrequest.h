@@ -40,6 +40,9 @@ struct SubrequestPlan {
   Content content = nullptr;
 };
 
+// One more below `request` is not made.
+bool is_nested_too_deeply(const Request& request);
+
 class Subrequest {
  public:
   // Makes the request; its head, variables and slots may be changed before run().

@@ -41,15 +41,21 @@ TEST(Environment, KeepsWhatIsNamedAndTheTimeZone) {
 
 TEST(RespawnPace, FiveQuickDeathsAreFree) {
   RespawnPace pace;
-  for (unsigned i = 0; i < RespawnPace::free_deaths; ++i) EXPECT_EQ(pace.died(10), 0u);
-  EXPECT_EQ(pace.died(10), 100u);
-  EXPECT_EQ(pace.died(10), 200u);
-  EXPECT_EQ(pace.died(999), 400u);
-  EXPECT_EQ(pace.died(10), 800u);
-  EXPECT_EQ(pace.died(10), 1000u);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(pace.died(0), 1000u);
-  EXPECT_EQ(pace.died(1000), 0u);  // it had got going
-  EXPECT_EQ(pace.died(10), 0u);
+  for (unsigned i = 0; i < RespawnPace::free_deaths; ++i) EXPECT_EQ(pace.died(10, false), 0u);
+  EXPECT_EQ(pace.died(10, false), 100u);
+  EXPECT_EQ(pace.died(10, false), 200u);
+  EXPECT_EQ(pace.died(999, false), 400u);
+  EXPECT_EQ(pace.died(10, false), 800u);
+  EXPECT_EQ(pace.died(10, false), 1000u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(pace.died(0, false), 1000u);
+  EXPECT_EQ(pace.died(1000, false), 0u);  // it had got going
+  EXPECT_EQ(pace.died(10, false), 0u);
+}
+
+TEST(RespawnPace, WhatServedIsReplacedInAMoment) {
+  RespawnPace pace;
+  for (unsigned i = 0; i < RespawnPace::free_deaths; ++i) EXPECT_EQ(pace.died(10, true), 0u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(pace.died(10, true), RespawnPace::pause_after_service_ms);
 }
 
 TEST(WorkerTable, PlansComeDueInTime) {

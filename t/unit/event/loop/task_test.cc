@@ -155,13 +155,6 @@ Task<Unit> hold(Loop& loop, Semaphore& semaphore, int& inside, int& most) {
   semaphore.release();
   co_return Unit();
 }
-Task<Unit> drain(Queue<int>& queue, int& sum) {
-  for (;;) {
-    auto item = co_await queue.take();
-    if (!item) co_return Unit();
-    sum += *item;
-  }
-}
 }  // namespace
 
 TEST(Event, WakesAllWaitersThroughTheReadyListAndTimesOut) {
@@ -204,20 +197,6 @@ TEST(Semaphore, ReleasesManyUnitsAtOnce) {
   EXPECT_EQ(most, 3);
   semaphore.release(size_t{1} << 60);
   EXPECT_EQ(semaphore.available(), (size_t{1} << 60) + 3);
-}
-
-TEST(Queue, IsBoundedAndDrainsAfterClose) {
-  auto loop = open_loop();
-  Nursery nursery(*loop);
-  Queue<int> queue(*loop, 2);
-  EXPECT_TRUE(queue.push(1));
-  EXPECT_TRUE(queue.push(2));
-  EXPECT_FALSE(queue.push(3));
-  int sum = 0;
-  nursery.spawn(drain(queue, sum));
-  queue.close();
-  run_until_idle(*loop, nursery);
-  EXPECT_EQ(sum, 3);
 }
 
 namespace {

@@ -36,6 +36,17 @@ TEST(ServerName, NamesThatAreNone) {
   EXPECT_TRUE(server_name_of(list(entry(0, std::string(255, 'a')))));
 }
 
+TEST(OfferedVersion, IsOneOfTheList) {
+  std::string both = "\4" + number(0x0304) + number(0x0303);
+  EXPECT_TRUE(offers_version(both, 0x0304));
+  EXPECT_TRUE(offers_version(both, 0x0303));
+  EXPECT_FALSE(offers_version(both, 0x0302));
+  EXPECT_FALSE(offers_version("\2" + number(0x0303) + number(0x0304), 0x0304));
+  EXPECT_FALSE(offers_version("\4" + number(0x0303) + "\3", 0x0304));
+  EXPECT_FALSE(offers_version("\2", 0x0304));
+  EXPECT_FALSE(offers_version("", 0x0304));
+}
+
 TEST(NormalisedName, LowerCaseWithoutTheLastDot) {
   char room[server_name_bytes_max];
   EXPECT_EQ(normalised_name("A.Test.", room), "a.test");

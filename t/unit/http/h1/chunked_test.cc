@@ -72,11 +72,5 @@ TEST(LengthDecoder, takes_exactly_its_bytes) {
   EXPECT_EQ(LengthDecoder(0).step("x").state, BodyStep::State::done);
 }
 
-TEST(ChunkEncoding, heads) {
-  char room[chunk_head_room];
-  EXPECT_EQ(chunk_head(room, 10), "a\r\n");
-  EXPECT_EQ(chunk_head(room, 0xffffffffffffffffu), "ffffffffffffffff\r\n");
-}
-
 }  // namespace
 }  // namespace fairlead::http::h1

@@ -59,12 +59,6 @@ TEST_F(Write, never_frames_twice) {
   EXPECT_EQ(written(), "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 18446744073709551615\r\nConnection: upgrade\r\n\r\n");
 }
 
-TEST_F(Write, last_chunk_with_trailers) {
-  headers.add("X-Sum", "1");
-  write_last_chunk(writer, headers);
-  EXPECT_EQ(written(), "0\r\nX-Sum: 1\r\n\r\n");
-}
-
 TEST_F(Write, a_head_larger_than_a_segment_stays_whole) {
   std::string value(5000, 'v');
   for (int i = 0; i < 50; ++i) headers.add("Name", value);
