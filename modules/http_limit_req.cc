@@ -2,7 +2,8 @@
 // Copyright (C) The Fairlead authors
 //
 // http_limit_req: how many requests a second one key (an address, a server) may make, over all workers: a leaky bucket in a shared zone.
-// What is above the rate waits or, above the burst, is refused. Amounts are kept in thousandths of a request (features.md 5).
+// What is above the rate waits or, above the burst, is refused. Amounts are kept in thousandths of a
+// request, as nginx keeps them.
 #include <algorithm>
 #include <array>
 #include <optional>

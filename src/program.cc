@@ -250,6 +250,9 @@ class WorkerProcess {
  public:
   WorkerProcess(Loop& loop, const WorkerSlot& slot, BoardPlace place)
       : loop_(loop), slot_(slot), place_(place), drained_(this), signals_(this), commands_(this), look_(this), leave_(this) {}
+  ~WorkerProcess();
+  WorkerProcess(const WorkerProcess&) = delete;
+  WorkerProcess& operator=(const WorkerProcess&) = delete;
   int run(LoadedConfiguration& first);
 
  private:
@@ -263,11 +266,15 @@ class WorkerProcess {
     explicit Later(WorkerProcess* of) : Timer([](Timer& t) { (static_cast<Later&>(t).process->*Method)(); }), process(of) {}
     WorkerProcess* process;
   };
+  enum class TermMeaning : uint8_t { exit, drain, nothing };
+  bool hear(const Logger& log);
   void start(LoadedConfiguration& configuration);
   void on_drained();
   void on_signals();
   void on_commands();
   void on_signal(int number, pid_t sender);
+  TermMeaning term_meaning(pid_t sender) const;
+  std::string_view effect_of(int signal, pid_t sender) const;
   void on_term(pid_t sender);
   void look_around();
   void leave_in_time();
@@ -291,18 +298,42 @@ class WorkerProcess {
   Later<&WorkerProcess::leave> leave_;
 };
 
-int WorkerProcess::run(LoadedConfiguration& first) {
+WorkerProcess::~WorkerProcess() {
+  if (channel_watch_) loop_.unwatch(channel_watch_, true);
+  if (!signal_watch_) return;
+  int signals = signal_watch_->fd();
+  loop_.unwatch(signal_watch_);
+  close(signals);
+}
+
+// False: nobody could end this process in order, and the log says why.
+bool WorkerProcess::hear(const Logger& log) {
   int signals = signalfd(-1, &process_signals(), SFD_NONBLOCK | SFD_CLOEXEC);
+  if (signals < 0) {
+    log.emerg(Errno{errno}, "signalfd() failed");
+    return false;
+  }
   auto watch = loop_.watch(signals, PollMode::level_read);
-  if (!watch) return fatal_exit;
+  if (!watch) {
+    log.emerg(Errno{watch.error().sys}, "{}", watch.error().what);
+    close(signals);
+    return false;
+  }
   signal_watch_ = *watch;
   signal_watch_->alert(&signals_, true);
-  if (slot_.channel >= 0) {
-    auto channel = loop_.watch(slot_.channel, PollMode::level_read);
-    if (!channel) return fatal_exit;
-    channel_watch_ = *channel;
-    channel_watch_->alert(&commands_, true);
+  if (slot_.channel < 0) return true;
+  auto channel = loop_.watch(slot_.channel, PollMode::level_read);
+  if (!channel) {
+    log.emerg(Errno{channel.error().sys}, "{}", channel.error().what);
+    return false;
   }
+  channel_watch_ = *channel;
+  channel_watch_->alert(&commands_, true);
+  return true;
+}
+
+int WorkerProcess::run(LoadedConfiguration& first) {
+  if (!hear(Logger(first.log()))) return fatal_exit;
   start(first);
   if (slot_.channel >= 0) report(slot_.channel, WorkerReport::ready);
   if (slot_.single) slot_.single->become_ready();
@@ -314,9 +345,6 @@ int WorkerProcess::run(LoadedConfiguration& first) {
   look_.disarm();
   leave_.disarm();
   serving_.clear();
-  loop_.unwatch(signal_watch_, true);
-  if (channel_watch_) loop_.unwatch(channel_watch_, true);
-  close(signals);
   if (!slot_.single) Logger(first.log()).notice("exit");
   return 0;
 }
@@ -362,7 +390,9 @@ void WorkerProcess::drain(bool has_successor) {
   if (slot_.channel >= 0) report(slot_.channel, WorkerReport::drained);
 }
 
+// Not by one that leaves: its end is announced, and a new configuration would serve on.
 void WorkerProcess::reload() {
+  if (leaving_ || is_end_announced_) return;
   Configuration* next = slot_.single->reload();
   if (!next) return;
   Serving& old = *serving_.back();
@@ -384,10 +414,10 @@ void WorkerProcess::reopen() {
 
 // In a process of its own it does what a master would do about the world around it.
 void WorkerProcess::look_around() {
-  if (!slot_.single || leaving_) return;
+  if (!slot_.single || leaving_ || is_end_announced_) return;
   Wish wish = slot_.single->look_every_ms() != 0 ? slot_.single->look() : Wish::none;
   if (wish == Wish::reload) reload();
-  if (wish == Wish::quit && !is_end_announced_) leave_in_time();
+  if (wish == Wish::quit) leave_in_time();
   if (uint64_t every_ms = slot_.single->look_every_ms(); every_ms != 0 && !look_.armed()) loop_.arm(look_, every_ms);
 }
 
@@ -409,14 +439,18 @@ void WorkerProcess::leave() {
 
 // term_action drain is the master's business: it knows about its delay and speaks to its workers by the channel or a TERM of its own. A
 // TERM that went to the whole process group means nothing to a worker, then.
+WorkerProcess::TermMeaning WorkerProcess::term_meaning(pid_t sender) const {
+  if (!serving_.back()->configuration().settings().term_drains) return TermMeaning::exit;
+  if (!slot_.single) return sender == getppid() ? TermMeaning::exit : TermMeaning::nothing;
+  return is_end_announced_ || leaving_ ? TermMeaning::exit : TermMeaning::drain;
+}
+
 void WorkerProcess::on_term(pid_t sender) {
-  if (!serving_.back()->configuration().settings().term_drains) return loop_.stop();
-  if (!slot_.single) {
-    if (sender == getppid()) loop_.stop();
-    return;
+  switch (term_meaning(sender)) {
+    case TermMeaning::exit: return loop_.stop();
+    case TermMeaning::drain: return leave_in_time();
+    case TermMeaning::nothing: return;
   }
-  if (is_end_announced_ || leaving_) loop_.stop();
-  else leave_in_time();
 }
 
 void WorkerProcess::on_signal(int number, pid_t sender) {
@@ -432,17 +466,23 @@ void WorkerProcess::on_signal(int number, pid_t sender) {
       reopen();
       break;
     case SIGHUP:
-      if (slot_.single && !is_end_announced_) reload();
+      if (slot_.single) reload();
       look_around();
       break;
     default: break;
   }
 }
 
-static std::string_view effect_of(int signal) {
+// In the words of the log; asked before the signal is obeyed.
+std::string_view WorkerProcess::effect_of(int signal, pid_t sender) const {
+  constexpr std::string_view exiting = ", exiting", shutting_down = ", shutting down", ignoring = ", ignoring";
   switch (signal) {
-    case SIGTERM: case SIGINT: return ", exiting";
-    case SIGQUIT: return ", shutting down";
+    case SIGTERM: {
+      TermMeaning meaning = term_meaning(sender);
+      return meaning == TermMeaning::exit ? exiting : meaning == TermMeaning::drain ? shutting_down : ignoring;
+    }
+    case SIGINT: return exiting;
+    case SIGQUIT: return shutting_down;
     case SIGUSR1: return ", reopening logs";
     default: return {};
   }
@@ -452,10 +492,10 @@ void WorkerProcess::on_signals() {
   signalfd_siginfo received;
   while (read(signal_watch_->fd(), &received, sizeof received) == sizeof received) {
     int number = static_cast<int>(received.ssi_signo);
+    pid_t sender = static_cast<pid_t>(received.ssi_pid);
     if (number != SIGCHLD && number != SIGALRM)
-      log_signal(Logger(serving_.back()->configuration().log()), Signal{number, static_cast<pid_t>(received.ssi_pid)},
-                 effect_of(number));
-    on_signal(number, static_cast<pid_t>(received.ssi_pid));
+      log_signal(Logger(serving_.back()->configuration().log()), Signal{number, sender}, effect_of(number, sender));
+    on_signal(number, sender);
   }
 }
 

@@ -4,8 +4,6 @@
 // ngx.shared.NAME: SharedDict for scripts. The methods are functions of one metatable (libraries call them as such); a
 // dictionary is a table
 // that holds its SharedDict at [1].
-#include <cmath>
-
 #include "core/base/clock.h"
 #include "core/conf/generation.h"
 #include "modules/lua/api.h"
@@ -80,12 +78,10 @@ bool value_of(lua_State* L, int index, DictValue& value) {
   }
 }
 
-int64_t in_milliseconds(double seconds) { return static_cast<int64_t>(std::llround(seconds * 1000)); }
-
 int64_t milliseconds(lua_State* L, int index, const char* name) {
   double seconds = luaL_optnumber(L, index, 0);
   if (seconds < 0) luaL_error(L, "bad \"%s\" argument", name);
-  return in_milliseconds(seconds);
+  return static_cast<int64_t>(to_ms(seconds));
 }
 
 // Its text's room is to be given back when the value is with Lua.
@@ -271,7 +267,8 @@ int expire(lua_State* L) {
   if (wrong) return push_failure(L, wrong);
   if (lua_isnoneornil(L, 3)) return luaL_error(L, "bad \"exptime\" argument");
   double seconds = luaL_checknumber(L, 3);  // below zero: for ever, as 0
-  if (!dict.expire(key, in_milliseconds(seconds), now())) return push_failure(L, "not found");
+  const auto ms = static_cast<int64_t>(to_ms(seconds));
+  if (!dict.expire(key, ms, now())) return push_failure(L, "not found");
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -4,6 +4,7 @@
 // Coroutines and light threads for scripts, sleeping, semaphores. Where a script may wait, resuming a coroutine goes by way of the run, so
 // that functions of the API may wait at any depth; elsewhere coroutines are Lua's own.
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <new>
 #include <optional>
@@ -27,8 +28,11 @@ int sleep(lua_State* L) {
   if (lua_gettop(L) != 1) return luaL_error(L, "attempt to pass %d arguments, but accepted 1", lua_gettop(L));
   double seconds = luaL_checknumber(L, 1);
   Run& run = waiting_run(L);
-  if (!(seconds >= 0)) return luaL_error(L, "invalid sleep duration \"%d\"", static_cast<int>(seconds * 1000));
-  auto ms = static_cast<uint64_t>(std::llround(std::fmin(seconds, 1e9) * 1000));
+  if (!(seconds >= 0)) {
+    auto shown = static_cast<int>(std::fmax(seconds * 1000, INT_MIN));
+    return luaL_error(L, "invalid sleep duration \"%d\"", shown);
+  }
+  const uint64_t ms = to_ms(seconds);
   return run.wait_for(L, [&] { return wait_asleep(run.loop(), ms); });
 }
 
@@ -239,7 +243,7 @@ int semaphore_wait(lua_State* L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  auto ms = static_cast<uint64_t>(std::llround(seconds * 1000));
+  const uint64_t ms = to_ms(seconds);
   if (ms == 0) return push_failure(L, "timeout");
   run.check_driven(L);
   push_sema(L);

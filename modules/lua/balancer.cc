@@ -138,7 +138,7 @@ uint64_t timeout_ms(lua_State* L, int index) {
   if (!lua_toboolean(L, index)) return 0;
   double seconds = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
   if (!(seconds > 0)) luaL_error(L, "bad %s timeout", index == 1 ? "connect" : index == 2 ? "send" : "read");
-  return static_cast<uint64_t>(std::llround(std::fmin(seconds, 1e9) * 1000));
+  return to_ms(seconds);
 }
 
 int set_timeouts(lua_State* L) {
@@ -155,9 +155,9 @@ int enable_keepalive(lua_State* L) {
   PeerChoice& choice = now(L).choice;
   double seconds = luaL_optnumber(L, 1, 60);
   double most = luaL_optnumber(L, 2, 100);
-  if (seconds < 0 || most < 0) return luaL_error(L, "bad keepalive limit");
-  choice.keepalive_ms = static_cast<uint64_t>(std::llround(std::fmax(seconds * 1000, 1)));
-  choice.keepalive_requests = static_cast<uint64_t>(most);
+  if (!(seconds >= 0 && most >= 0)) return luaL_error(L, "bad keepalive limit");
+  choice.keepalive_ms = std::max<uint64_t>(to_ms(seconds), 1);
+  choice.keepalive_requests = static_cast<uint64_t>(std::fmin(most, 1e15));
   lua_pushboolean(L, 1);
   return 1;
 }

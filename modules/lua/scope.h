@@ -12,6 +12,8 @@
 
 #include <lua.hpp>
 
+#include <cmath>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -111,6 +113,13 @@ inline void give_back(std::string& text) {
 int push_failure(lua_State* L, std::string_view text);
 // A number as Lua shows it: "%.14g".
 void append_number(std::string& to, double number);
+// Seconds as scripts give them, in milliseconds. What is no number, or below zero, gives 0; what is
+// longer than any clock runs, a time that may still be added to a clock's.
+inline uint64_t to_ms(double seconds) {
+  constexpr double seconds_max = 1e12;
+  if (!(seconds > 0)) return 0;
+  return static_cast<uint64_t>(std::llround(std::fmin(seconds, seconds_max) * 1000));
+}
 // The length of an array at a positive index, or -1 for a table with other keys.
 int array_length(lua_State* L, int index);
 // Text of strings, numbers, booleans, nil, ngx.null and nested arrays of these, as ngx.print writes them. False: `type` of the first thing

@@ -26,7 +26,7 @@ void on_interrupt(int) {
   if (entered) lua_sethook(entered, raise_interrupt, LUA_MASKCOUNT, 1);
 }
 
-void install_handler() {
+void hear_interrupts() {
   struct sigaction action;
   std::memset(&action, 0, sizeof action);
   action.sa_handler = &on_interrupt;
@@ -149,7 +149,7 @@ struct ThreadMachines::Shared {
 ThreadMachines::ThreadMachines(Worker& worker) : worker_(worker) {
   const LuaConf& own = conf<LuaConf>(worker.generation().root()).vm->conf();
   shared_ = std::make_shared<Shared>(Shared{worker.loop(), own.worker_thread_vms, own.run_time_limit, 0, {}, {}});
-  install_handler();
+  hear_interrupts();
 }
 
 ThreadMachines::~ThreadMachines() = default;

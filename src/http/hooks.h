@@ -37,8 +37,8 @@ struct PhaseEntry {
   bool sees_subrequests = false;                  // log phase: at the end of each, too, that is not logged or was broken off
 };
 
-// What is done to a response before its head leaves, in this order; see ARCHITECTURE 4. A filter edits request.response and may
-// wrap its body.
+// What is done to a response before its head leaves, in this order. A filter edits request.response
+// and may wrap its body.
 enum class Stage : uint8_t { store, not_modified, script, headers, content, encode, range, framing };
 struct ResponseFilter {
   Stage stage;

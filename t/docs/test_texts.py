@@ -41,6 +41,13 @@ def test_the_quoted_files_are_the_files():
     assert read("t/example_module/example_header.cc") in blocks("modules/README.md", "cpp")
 
 
+def test_the_functions_that_are_shown_have_those_lines():
+    shown, = blocks("src/README.md", "cpp")
+    source = "".join(read(path) for path in ("src/http/h1/server.cc", "src/http/forward/forward.cc", "src/http/forward/relay.cc"))
+    lines = [re.sub(r"\.\.\.$", "", line).strip() for line in re.sub(r" *//.*", "", shown).splitlines()]
+    assert len(lines) > 20 and [line for line in lines if line not in source] == []
+
+
 def exists(path, readme):
     here = os.path.dirname(readme)
     places = (path, os.path.join(here, path), os.path.join("src", path), os.path.join("modules", path))

@@ -178,6 +178,14 @@ class Server:
     def signal(self, number, pid=None):
         os.kill(pid or self.process.pid, number)
 
+    def pause(self, pid):
+        """Stops a process, until SIGCONT: what it waited for has not come by then."""
+        os.kill(pid, signal.SIGSTOP)
+        def is_stopped():
+            with open(f"/proc/{pid}/stat") as stat:
+                return stat.read().rsplit(") ", 1)[1][0] == "T"
+        wait_until(is_stopped, 5, f"the stop of {pid}")
+
     def reload(self, conf=None):
         """HUP, perhaps with a new configuration; waits until new workers run and all old ones drain or are gone."""
         wait_until(self.workers, 10, "the first workers")  # a start answers by its sockets, which are there before them

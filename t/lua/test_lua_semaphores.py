@@ -7,6 +7,7 @@ from lib.client import get
 CONF = r"""
 events {}
 http {
+    lua_shared_dict times 100k;
     init_by_lua_block { before = require("ngx.semaphore").new(2) before:post(2^53) before:post(2^53) }
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -52,6 +53,16 @@ def test_a_semaphore_is_a_table_of_the_module(server):
         local t = ngx.thread.spawn(function() return s:wait(30), s:wait(30), s:wait(30) end)
         local held = s[1] s[1] = nil collectgarbage() s[1] = held held = nil
         s:post() ngx.say(ngx.thread.wait(t))""") == "own 1 true true 2\n" + "false not a semaphore instance\n" * 5 + "truetruetruetrue\n"
+
+
+def test_times_that_are_none_and_those_that_no_clock_reaches(server):
+    assert run(server, """
+        local s, nan = semaphore.new(), 0/0
+        ngx.say(s:wait(nan))
+        local t = ngx.thread.spawn(function() return s:wait(math.huge) end)
+        s:post() ngx.say(ngx.thread.wait(t))
+        ngx.say(ngx.shared.times:set("a", 1, math.huge), ngx.shared.times:set("b", 1, nan))
+        ngx.say(ngx.shared.times:get("a"), ngx.shared.times:get("b"))""") == "niltimeout\ntruetrue\ntruetruenilfalse\n11\n"
 
 
 def test_who_has_been_given_a_unit_waits_no_more(server):

@@ -2,6 +2,7 @@
 # Copyright (C) The Fairlead authors
 """listen ... proxy_protocol: the header in front of a connection, what it says as variables, and what is refused."""
 
+import os
 import signal
 import struct
 import time
@@ -109,6 +110,18 @@ def test_a_header_that_does_not_end_meets_the_timeout(server):
     s.wait_for_log("client timed out while reading PROXY protocol, client: 127.0.0.1")
     with Client(s.port) as silent:
         assert silent.is_closed()
+
+
+def test_a_header_that_comes_with_the_end_of_the_wait_is_read(server):
+    s = server(CONF, TIME="1s")
+    worker, = s.wait_workers(1)
+    with Client(s.port) as client:
+        assert b" 200 OK" in raw(s.port, b"PROXY UNKNOWN\r\nGET / HTTP/1.0\r\n\r\n")  # so that the one before is accepted
+        s.pause(worker)
+        client.send(b"PROXY UNKNOWN\r\n")
+        time.sleep(1.5)  # until the time is over when the worker goes on
+        os.kill(worker, signal.SIGCONT)
+        assert client.get("/").status == 200
 
 
 def test_a_client_that_leaves_in_the_header(server):

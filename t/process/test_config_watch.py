@@ -4,6 +4,7 @@
 
 import os
 import re
+import signal
 import time
 
 import pytest
@@ -121,3 +122,12 @@ def test_a_watch_that_begins_and_ends_with_a_reload(server):
     s.set_conf(CONF)
     time.sleep(3)  # three looks, if there were any
     assert get(s.port, "/").text == "three" and reloads(s) == 2
+
+
+def test_a_process_that_leaves_takes_no_changes(server):
+    s = server("shutdown_delay 4s;" + CONF, files={"more.inc": "", "sites/a.conf": ""}, **{**FIXED, "MASTER": "off"})
+    s.signal(signal.SIGQUIT)
+    s.wait_for_log("leaving in 4000 ms")
+    s.write("more.inc", "location /more { return 200 more; }")
+    assert s.wait(LOOKS) == 0
+    assert reloads(s) == 0

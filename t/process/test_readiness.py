@@ -141,6 +141,7 @@ def test_term_drains_where_it_is_told_to(server, upstream, master):
         u.wait_requests(1)
         s.signal(signal.SIGTERM)
         s.wait_for_log("gracefully shutting down")
+        assert re.search(r"signal 15 \(SIGTERM\) received from \d+, shutting down\n", s.log())
         time.sleep(0.1)
         assert not ended(s)
         go.set()
@@ -185,6 +186,8 @@ def test_a_worker_leaves_term_to_its_master(server):
     s.signal(signal.SIGTERM)
     assert s.wait() == 0
     assert s.log().count("exited with code 0") == 2
+    told = re.compile(rf"signal 15 \(SIGTERM\) received from {os.getpid()}, (.*)")
+    assert sorted(told.findall(s.log())) == ["exiting", "ignoring", "ignoring", "shutting down"]
 
 
 def test_a_worker_that_dies_while_leaving_is_replaced(server):

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from lib.client import Client, get
+from lib.h2client import END_HEADERS, HEADERS, PREFACE, SETTINGS, frame
 from lib.ports import wait_until
 
 CONF = """
@@ -110,3 +111,43 @@ def test_more_connections_than_files(idle_server, main, said):
     assert subprocess.run(limit, env=s.environment(), stderr=subprocess.DEVNULL).returncode == 0
     found = re.findall(r"\[warn\] \S+: 500 worker_connections exceed open file resource limit: (\d+)\n", s.log())
     assert found == ([str(said)] if said else [])
+
+
+CONNECTIONS = """
+events { debug_connection 127.0.0.1; }
+error_log logs/error.log error;
+http {
+    server { listen 127.0.0.1:%%PORT_0%%; }
+    server { listen 127.0.0.1:%%PORT_1%% http2; }
+}
+"""
+
+
+def test_debug_connection_holds_for_lines_about_the_connection_itself(server):
+    s = server(CONNECTIONS)
+    for port, sent, said in [
+        (s.port, b"", "client closed connection while waiting for request"),
+        (s.port, b"GET / HT", "client prematurely closed connection while reading client request line"),
+        (s.ports[1], PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS, 2, b"x"), "while processing HTTP/2 connection"),
+    ]:
+        with Client(port) as client:
+            client.send(sent)
+            if port == s.ports[1]:
+                client.read_until_close()
+        s.wait_for_log(rf"\[info\] .*{said}, client: 127\.0\.0\.1, server: ")
+
+
+FEW = """
+worker_processes 1;
+worker_rlimit_nofile %%FILES%%;
+events {}
+http { server { listen 127.0.0.1:%%PORT_0%%; } }
+"""
+
+
+@pytest.mark.parametrize("files", [4, 5, 6, 7])
+def test_a_worker_without_descriptors_to_hear_by_does_not_serve(server, files):
+    s = server(FEW, FILES=files)
+    s.allow_log.append(re.compile("failed|cannot be respawned"))
+    s.wait_for_log(r"\[emerg\] .*failed \(24: Too many open files\)")
+    s.wait_for_log("exited with fatal code 2 and cannot be respawned")

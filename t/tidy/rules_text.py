@@ -122,6 +122,11 @@ def forbidden_name(file):
             yield file.line_of(match.start()), f"`{word}` in the type name {name} says nothing"
 
 
+def lost_reference(file):
+    for match in re.finditer(r"\bARCHITECTURE\b|\b(?:features|compat|lua-api)\.md\b", file.text if file.is_cpp else ""):
+        yield file.line_of(match.start()), f"{match.group()} is not in this tree: say the rule here"
+
+
 RULES = {
     "file-length": file_length,
     "function-length": function_length,
@@ -132,4 +137,5 @@ RULES = {
     "blanks": blanks,
     "machine-path": machine_path,
     "forbidden-name": forbidden_name,
+    "lost-reference": lost_reference,
 }

@@ -61,6 +61,8 @@ BAD = [
     ("lambda-coroutine", "src/event/a.cc", TOP + "void f() { spawn([&] { if (x) { co_await y(); } }); }\n"),
     ("statement-expression", "src/core/a.cc", TOP + "int x = ({ int y = 1; y; });\n"),
     ("folder-prefix", "src/http/h1/h1_parse.cc", TOP),
+    ("lost-reference", "src/core/a.cc", TOP + "// ARCHITECTURE 4\n"),
+    ("lost-reference", "src/core/a.cc", TOP + "// as features.md has it\n"),
     ("layers", "src/core/a.cc", TOP + '#include "event/loop/loop.h"\n'),
     ("layers", "src/event/a.cc", TOP + '#include "http/h1/parse.h"\n'),
     ("layers", "src/http/a.cc", TOP + '#include "stream/flow.h"\n'),

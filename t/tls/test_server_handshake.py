@@ -2,10 +2,13 @@
 # Copyright (C) The Fairlead authors
 """`listen ... ssl`: handshakes, which server a name means, ALPN, what becomes of clients that do not speak TLS or not to the end."""
 
+import os
+import signal
 import socket
 import ssl
 import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -78,6 +81,18 @@ def test_a_request_over_tls(secure, authority):
     assert client.socket.selected_alpn_protocol() == "http/1.1"
     client.send("GET / HTTP/1.1\r\nHost: first.test\r\n\r\n")  # the connection is kept
     assert client.read_reply().status == 200
+
+
+def test_a_handshake_that_begins_with_the_end_of_the_wait_goes_on(server, authority):
+    s = start(server, authority, "1s")
+    worker, = s.wait_workers(1)
+    with socket.create_connection(("127.0.0.1", s.port), 5 * TIME_SCALE) as waited_for:
+        ask(s, authority, "first.test")[0].close()  # so that the one before is accepted
+        s.pause(worker)
+        threading.Timer(1.2, os.kill, (worker, signal.SIGCONT)).start()  # the time is over when the worker goes on
+        with authority.client_context().wrap_socket(waited_for, server_hostname="first.test") as client:
+            client.sendall(b"GET / HTTP/1.0\r\nHost: first.test\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
 
 
 def test_no_alpn_is_no_alpn(secure, authority):

@@ -32,7 +32,7 @@ enum class Fault : uint8_t {
 
 enum class Side : uint8_t { local, client, upstream };
 
-// Trivially copyable. `what` points to a string literal: a sentence fragment for the log.
+// Trivially copyable. `what`, a sentence fragment for the log, outlives whoever hears of the error: a literal, or in the request's arena.
 struct Error {
   Fault fault = Fault::none;
   Side side = Side::local;

@@ -4,9 +4,8 @@
 // blocking(): file calls that may wait for a disk, made by a few threads while the loop goes on. One BlockingPool per worker and
 // `thread_pool` line, owned by the Worker. No sockets here, and nothing that must not be lost: a call whose awaiter is gone is dropped.
 //
-// What the threads may touch: the callable that they were given, and the heap. Never the pool of core/base/pool.h, so
-// no Segment may be made
-// and no reference to one be copied or dropped by the callable; reading and writing the bytes of one that it holds is fine.
+// What the threads may touch: the callable that they were given, and the heap. Never the pool of core/base/pool.h, so no Segment may be
+// made and no reference to one be copied or dropped by the callable; reading and writing the bytes of one that it holds is fine.
 #pragma once
 
 #include <pthread.h>
@@ -164,9 +163,8 @@ class Blocking final : public BlockingWait {
 
 // co_await blocking(pool, function): calls `function()` on a file thread and gives what it gives, as a Result. Errors besides its own:
 // exhausted (the queue is full or there is no thread), canceled (the pool was stopped). Destroying the awaiter drops a call that has not
-// begun; one that runs ends unheard, and its value and the callable are destroyed by the loop thread afterwards: what
-// the call opened must be
-// closed by the value's destructor (FileRef does; a bare int does not). Inside a coroutine name the awaiter first:
+// begun; one that runs ends unheard, and its value and the callable are destroyed by the loop thread afterwards: what the call opened must
+// be closed by the value's destructor (FileRef does; a bare int does not). Inside a coroutine name the awaiter first:
 //   auto opening = blocking(pool, OpenFile{path});
 //   auto file = co_await opening;
 template <class Function>

@@ -2,7 +2,7 @@
 // Copyright (C) The Fairlead authors
 //
 // Child<T>: one named task that runs beside its holder (an upload beside a reply, a light thread). The holder starts it, may await
-// it once, and cancels it by destroying the Child. AnyOf awaits the first of several; Deadline bounds one task in time.
+// it once, and cancels it by destroying the Child. AnyOf awaits the first of two; Deadline bounds one task in time.
 #pragma once
 
 #include <initializer_list>

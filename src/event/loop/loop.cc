@@ -7,6 +7,7 @@
 #include <new>
 
 #include "core/base/clock.h"
+#include "core/shm/lock.h"
 
 namespace fairlead {
 
@@ -30,7 +31,8 @@ Loop::~Loop() {
 
 Watch* Loop::at(uint32_t index) const { return blocks_[index / watches_per_block] + index % watches_per_block; }
 
-Result<Watch*> Loop::watch(int fd, PollMode mode) {
+// Out of use until use() takes it.
+Watch& Loop::spare_watch() {
   if (unused_.empty()) {
     Watch* block = static_cast<Watch*>(::operator new(sizeof(Watch) * watches_per_block));
     for (unsigned i = 0; i < watches_per_block; ++i) {
@@ -39,21 +41,28 @@ Result<Watch*> Loop::watch(int fd, PollMode mode) {
     }
     blocks_.push_back(block);
   }
-  uint32_t index = unused_.back();
-  Watch* w = at(index);
   if (next_sequence_ == 0) next_sequence_ = 1;  // 0 marks a watch outside use
-  uint32_t sequence = next_sequence_++;
-  if (fd >= 0) {
-    auto added = poller_->add(fd, mode, uint64_t{index} << 32 | sequence);
-    if (!added) return added.error();
-  }
-  unused_.pop_back();
-  w->fd_ = fd;
-  w->index_ = index;
-  w->sequence_ = sequence;
-  ++watch_count_;
-  return w;
+  return *at(unused_.back());
 }
+
+Watch* Loop::use(Watch& spare, int fd) {
+  spare.fd_ = fd;
+  spare.index_ = unused_.back();
+  spare.sequence_ = next_sequence_++;
+  unused_.pop_back();
+  ++watch_count_;
+  return &spare;
+}
+
+Result<Watch*> Loop::watch(int fd, PollMode mode) {
+  FL_ASSERT(fd >= 0);
+  Watch& spare = spare_watch();
+  auto added = poller_->add(fd, mode, uint64_t{unused_.back()} << 32 | next_sequence_);
+  if (!added) return added.error();
+  return use(spare, fd);
+}
+
+Watch* Loop::watch_memory() { return use(spare_watch(), -1); }
 
 void Loop::unwatch(Watch* w, bool keep_open) {
   FL_ASSERT(w->sequence_ != 0 && !w->waiting_[0] && !w->waiting_[1]);
@@ -104,10 +113,10 @@ void Loop::turn(int limit_ms) {
     uint64_t wait = next > now_ms_ ? next - now_ms_ : 0;
     if (timeout < 0 || wait < static_cast<uint64_t>(timeout)) timeout = static_cast<int>(std::min<uint64_t>(wait, INT_MAX));
   }
+  FL_ASSERT(shm_locks_held() == 0);
   PollEvent events[512];
   int count = poller_->wait(events, 512, timeout);
   now_ms_ = read_clock();
-  in_turn_ = true;
   // The memory of the next event's waiter comes while this event is served: it went cold while it waited.
   auto fetch_ahead = [this](const PollEvent& event) {
     const IoWait* waiter = at(static_cast<uint32_t>(event.token >> 32))->waiting_[0];
@@ -120,7 +129,6 @@ void Loop::turn(int limit_ms) {
   timers_.advance(now_ms_);
   if (!ready_.empty()) run_list(ready_);
   if (!turn_end_.empty()) run_list(turn_end_);
-  in_turn_ = false;
 }
 
 void Loop::run() {

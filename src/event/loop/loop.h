@@ -145,8 +145,10 @@ class Loop {
     if (!resumable.linked()) turn_end_.push_back(resumable);
   }
 
-  // Registers a descriptor. fd -1 gives a watch that only raise() makes ready (in-memory transports).
+  // Registers a descriptor.
   Result<Watch*> watch(int fd, PollMode mode);
+  // Of no descriptor: only raise() makes it ready (in-memory transports).
+  Watch* watch_memory();
   // Ends it; waiters must be gone. `keep_open`: the descriptor is not about to be closed, so it is removed from the poller.
   void unwatch(Watch* watch, bool keep_open = false);
   // Reports readiness from outside the kernel.
@@ -163,7 +165,6 @@ class Loop {
 
   const char* poller_name() const { return poller_->name(); }
   size_t watch_count() const { return watch_count_; }
-  bool is_running_frame() const { return in_turn_; }
 
   // True while the current turn may go on without a break (see IoWait).
   bool spend_budget() { return budget_ > 0 && budget_-- > 0; }
@@ -176,6 +177,8 @@ class Loop {
   void dispatch(const PollEvent& event);
   void run_list(List<Resumable>& list);
   Watch* at(uint32_t index) const;
+  Watch& spare_watch();
+  Watch* use(Watch& spare, int fd);
 
   std::unique_ptr<Poller> poller_;
   uint64_t now_ms_;
@@ -186,7 +189,6 @@ class Loop {
   size_t watch_count_ = 0;
   unsigned budget_ = wait_budget;
   bool stopped_ = false;
-  bool in_turn_ = false;
   TimerWheel timers_;  // long: behind what each turn looks at
 };
 

@@ -3,7 +3,7 @@
 //
 // Task<T>: a lazy coroutine that one holder awaits, in the place where it was made, or keeps (Child, Nursery).
 //
-// The rules, and why they hold in every build mode (ARCHITECTURE 13):
+// The rules, and why they hold in every build mode:
 // - A child is started by a plain resume and the parent goes on if it is done: no symmetric transfer, so no stack growth.
 // - When a waiting frame is resumed by the loop and finishes, its parent is resumed from the same loop below (resume_chain),
 //   not from inside the child: stack depth does not depend on the depth of the chain, and the child is at rest when the
@@ -72,7 +72,7 @@ class PromiseBase {
   bool running_ = false;
 };
 
-// Resumes `frame` and then, as long as frames finish, those who wait for them. Called by the loop and the nursery only.
+// Resumes `frame` and then, as long as frames finish, those who wait for them. Called by the loop, the nursery and Yield only.
 inline void resume_chain(PromiseBase* frame) {
   while (frame && frame->run()) frame = frame->follower();
 }

@@ -10,7 +10,11 @@
 
 namespace fairlead {
 
-Logger Client::logger() const { return Logger(*conf<ErrorLogConf>(*point.block).log, number, this); }
+Logger Client::logger() const {
+  Logger logger(*conf<ErrorLogConf>(*point.block).log, number, this);
+  if (is_debugged) logger.force();
+  return logger;
+}
 
 void Client::append(LogText& to) const {
   char text[Addr::text_max];
@@ -45,12 +49,17 @@ class Idle {
 };
 }  // namespace
 
+bool goes_on_after(WaitStatus status, Connection& connection, size_t capacity) {
+  return status == WaitStatus::ready || connection.fill(capacity).status == IoStatus::ok;
+}
+
 Task<bool> await_first_byte(Client& client) {
   Connection& connection = *client.connection;
   if (!connection.unread().empty()) co_return true;
   Idle idle(client);
   WaitStatus status = co_await connection.readable(idle.deadline_ms(client));
-  co_return status != WaitStatus::timeout;
+  constexpr size_t greeting_bytes = 1024;
+  co_return goes_on_after(status, connection, greeting_bytes);
 }
 
 Task<bool> run_connection_hooks(Client& client) {

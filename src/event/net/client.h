@@ -34,6 +34,7 @@ struct Client : LogContext {
   Addr peer;
   Addr local;                        // resolved when asked for, if the listener is a wildcard
   uint64_t started_ms = 0;
+  bool is_debugged = false;          // debug_connection: its lines of every level are logged
   bool is_secure = false;            // over TLS
   std::string_view alpn;             // what the handshake agreed on, "h2"; empty: nothing
   mutable Slots slots;               // what modules keep for the connection, found out later or not
@@ -44,8 +45,13 @@ struct Client : LogContext {
   void append(LogText& to) const override;
 };
 
-// Waits for the client's first byte, as an idle connection of the worker that a drain ends at once. The byte is not read. False: nothing
-// came in time, or the client left; the connection is to be closed, silently as nginx does.
+// Behind a wait for the first bytes of a client: whether there is something to go on with. What came
+// between the loop's last look and the end of the wait was not told: it is read here, into a segment
+// of `capacity`.
+bool goes_on_after(WaitStatus status, Connection& connection, size_t capacity);
+
+// Waits for the client's first byte, as an idle connection of the worker that a drain ends at once. False: nothing came in time; the
+// connection is to be closed, silently as nginx does.
 Task<bool> await_first_byte(Client& client);
 
 // Runs the connection hooks of the client's listening address (at least one) in order. False: one of them ended the connection.

@@ -42,9 +42,8 @@ std::unique_ptr<PooledConnection> ConnPool::take(PoolKey key) {
   return nullptr;
 }
 
-// Whether something came that nobody asked for (or the end). An edge that was told while the connection was in use is
-// not told again, so it has to be
-// looked for; a flag that is merely left over from a read that just fit costs one read.
+// Whether something came that nobody asked for (or the end). An edge that was told while the connection was in use is not told again, so it
+// has to be looked for; a flag that is merely left over from a read that just fit costs one read.
 static bool has_stray_bytes(Connection& connection) {
   constexpr size_t probe_bytes = 64;
   if (!connection.may_read()) return false;

@@ -189,11 +189,10 @@ MemoryPair MemoryPair::make(Loop& loop, MemoryScript* a_to_b, MemoryScript* b_to
   auto wire = std::make_shared<MemoryWire>(loop, a_to_b, b_to_a, buffer_bytes);
   MemoryPair pair;
   for (int side = 0; side < 2; ++side) {
-    auto watch = loop.watch(-1, PollMode::edge);
-    FL_ASSERT(watch);  // no descriptor: nothing that could run out
-    loop.raise(**watch, false, true, false);
+    Watch* watch = loop.watch_memory();
+    loop.raise(*watch, false, true, false);
     auto& end = side == 0 ? pair.a : pair.b;
-    end.reset(new MemoryTransport(*watch, wire, side));
+    end.reset(new MemoryTransport(watch, wire, side));
     wire->attach(side, end.get());
   }
   return pair;

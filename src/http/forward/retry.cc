@@ -56,7 +56,8 @@ bool Retry::is_listed(const Outcome& outcome) const {
   return condition != Next::none && conf_.next_upstream.has(condition);
 }
 
-// features.md 1.1: error, timeout and invalid_header always, 5xx and 429 only if listed, 403 and 404 never.
+// As nginx counts: error, timeout and invalid_header always, 5xx and 429 only if listed, 403 and
+// 404 never.
 bool Retry::is_failure(const Outcome& outcome) const {
   if (is_plain_success(outcome)) return false;
   const Error& error = outcome.error;

@@ -44,14 +44,15 @@ class Retry {
   bool has_tries() const { return tries_left_ > 1; }
   // More tries than there are peers, as far as the configuration allows (a chooser that goes on).
   void allow_more(size_t tries);
-  // Of the last again(): milliseconds to wait before the next try: features.md 2, uniform in [0, min((2^N - 1) * base, max)).
+  // Of the last again(): milliseconds to wait before the next try, the Nth after the first: uniform
+  // in [0, min((2^N - 1) * base, max)).
   uint64_t pause_ms() const { return pause_ms_; }
   // Does the outcome count as a failure of the peer (max_fails)? What it cannot do for this request it may well do for others. No question
   // where it is asked again (Again::same_peer): that try is as if it had not been.
   bool is_failure(const Outcome& outcome) const;
   // The status a client gets for an outcome without reply.
   static uint16_t status_of(const Error& error);
-  // Envoy's short flags: UF, UT, UC, UR, UPE, ...
+  // Envoy's short flags: UF, UT, UC, UR, DPE, ...
   static std::string_view reason_of(const Outcome& outcome);
   // Why the last again() said no, for $fail_reason: "non_idempotent", "tries", "timeout", "body", or empty.
   std::string_view refused() const { return refused_; }

@@ -15,7 +15,6 @@ struct ClientFacts final : Client {
   ClientFacts(Worker& its_worker, Generation& its_generation, const ListenAddress& address)
       : Client(its_worker, its_generation, address), listen(address) {}
   const ListenAddress& listen;           // the address it came in by
-  bool is_debugged = false;              // debug_connection: its lines of every level are logged
   uint64_t requests = 0;                 // served on it, the current one counted
   const SecureClient* secure = nullptr;  // the TLS side of it, once its handshake is done
 };

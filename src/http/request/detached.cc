@@ -146,9 +146,7 @@ Task<Unit> run(std::unique_ptr<Detached> detached) {
 bool run_detached(Request& request, DetachedPlan plan, size_t in_flight_max) {
   Worker& worker = request.worker();
   if (worker.state<InFlight>().count >= in_flight_max) return false;
-  auto watch = worker.loop().watch(-1, PollMode::edge);
-  if (!watch) return false;
-  auto detached = std::make_unique<Detached>(request, std::move(plan), *watch);
+  auto detached = std::make_unique<Detached>(request, std::move(plan), worker.loop().watch_memory());
   return worker.detached().spawn(run(std::move(detached)));
 }
 

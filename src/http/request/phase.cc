@@ -79,7 +79,8 @@ static Task<Verdict> run_entries(Request& request, Phase phase) {
   co_return Verdict::next();
 }
 
-// features.md 14. `all`: the first denial ends; `any`: the first allowance suffices, else the last denial holds.
+// What `satisfy` makes of the access phase. `all`: the first denial ends; `any`: the first allowance
+// suffices, else the last denial holds.
 class AccessSum {
  public:
   explicit AccessSum(Request& request)

@@ -195,8 +195,10 @@ Task<bool> SecureClient::open(Connection& client, RequestSink& sink) {
     sink.idle(true);
     WaitStatus status = co_await client.readable(std::min(deadline, sink.idle_deadline_ms()));
     sink.idle(false);
-    if (status == WaitStatus::timeout) co_return false;
-    IoStatus got = client.fill(core.client_header_buffer_size.bytes).status;
+    const size_t capacity = core.client_header_buffer_size.bytes;
+    if (!goes_on_after(status, client, capacity)) co_return false;
+    if (!client.unread().empty()) break;
+    IoStatus got = client.fill(capacity).status;
     if (got == IoStatus::end || got == IoStatus::failed) {
       sink.broken("client closed connection", "SSL handshaking");
       co_return false;

@@ -30,11 +30,8 @@ void log_fault(Request& request, const HeadFault& fault) {
   else request.logger.info("{}: \"{}\"", fault.what, fault.detail);
 }
 
-Logger connection_logger(const ClientFacts& facts) {
-  Logger logger(*conf<ErrorLogConf>(*facts.listen.hosts.default_server->block).log, facts.number);
-  if (facts.is_debugged) logger.force();
-  return logger;
-}
+// For lines that name the client themselves, or none.
+Logger bare_logger(const ClientFacts& facts) { return facts.logger().with(nullptr); }
 
 // What the HTTP/1 loop needs of the engine, for one connection. Lies in the serve frame.
 class Sink final : public RequestSink {
@@ -71,7 +68,7 @@ class Sink final : public RequestSink {
   }
   void ended() override {
     if (facts_.requests == 0) return broken("client closed connection", "waiting for request");
-    Logger logger = connection_logger(facts_);
+    Logger logger = bare_logger(facts_);
     if (logger.enabled(LogLevel::info)) logger.info("client {} closed keepalive connection", facts_.peer.host_text());
   }
   void idle(bool begins) override {
@@ -110,8 +107,7 @@ Task<std::optional<Protocol>> begun_protocol(Connection& client, const h1::Serve
     sink.idle(true);
     WaitStatus status = co_await client.readable(std::min(deadline, sink.idle_deadline_ms()));
     sink.idle(false);
-    // What came in the same turn as the end of the wait is still looked at.
-    if (status == WaitStatus::timeout && client.fill(rules.header_buffer_bytes).status != IoStatus::ok) co_return std::nullopt;
+    if (!goes_on_after(status, client, rules.header_buffer_bytes)) co_return std::nullopt;
   }
   for (;;) {
     std::string_view begin = client.unread().substr(0, h2::client_preface.size());
@@ -146,7 +142,7 @@ bool is_debugged(Worker& worker, const Addr& peer) {
 }
 
 void debug_accept(const ClientFacts& facts, int fd) {
-  Logger logger = connection_logger(facts);
+  Logger logger = bare_logger(facts);
   if (logger.enabled(LogLevel::debug)) logger.debug("accept: {} fd:{}", facts.peer.text(), fd);
 }
 
@@ -213,7 +209,7 @@ Task<Unit> HttpServer::serve(Accepted accepted) {
   if (needs_opening(address)) protocol = co_await open_client(facts, sink, secure);
   if (!protocol) co_return Unit();
   co_await serve_requests(*protocol, client, secure.get(), sink);
-  connection_logger(facts).debug("close http connection: {}, requests: {}", accepted.fd, facts.requests);
+  bare_logger(facts).debug("close http connection: {}, requests: {}", accepted.fd, facts.requests);
   co_return Unit();
 }
 

@@ -20,9 +20,9 @@ void Spool::store(Chunk chunk) {
   arrived_.set();
 }
 
-// A chunk goes to memory while there is room and nothing waits for the disk before it, else to the disk. The source's
-// own file ranges cost nothing.
-// Without room anywhere it is kept in memory all the same: it has been read.
+// A chunk goes to memory while there is room and nothing waits for the disk before it, else to
+// the disk. The source's own file ranges cost nothing. Without room anywhere it is kept in memory
+// all the same: it has been read.
 void Spool::take(Chunk& chunk) {
   bool fits = memory_used_ + (chunk.is_file() ? 0 : chunk.size()) <= limits_.memory_bytes;
   if (to_file_.empty() && (chunk.is_file() || fits || !file_has_room())) {
@@ -58,9 +58,8 @@ Task<Unit> Spool::write_out() {
   co_return Unit();
 }
 
-// Not for what must be kept: there the limits are the end. What is given may free memory, and one chunk may always be
-// read when there is none, or
-// a disk that fails would end the body.
+// Not for what must be kept: there the limits are the end. What is given may free memory, and one
+// chunk may always be read when there is none, or a disk that fails would end the body.
 bool Spool::has_room() const {
   return memory_used_ < limits_.memory_bytes || file_has_room() || (!keeps_ && memory_used_ == 0);
 }

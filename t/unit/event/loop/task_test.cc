@@ -238,20 +238,19 @@ TEST(Loop, AReadWaitEndsByDataOrByItsDeadline) {
 
 TEST(Loop, AnAlwaysReadyFrameYieldsAfterItsBudget) {
   auto loop = open_loop();
-  auto watch = loop->watch(-1, PollMode::edge);
-  ASSERT_TRUE(watch);
-  loop->raise(**watch, false, true, false);
+  Watch* watch = loop->watch_memory();
+  loop->raise(*watch, false, true, false);
   {
     Nursery nursery(*loop);
     int steps = 0;
-    nursery.spawn(always_ready(**watch, steps));
+    nursery.spawn(always_ready(*watch, steps));
     EXPECT_LE(steps, 16);
     int turns = 0;
     while (nursery.count() > 0 && turns < 50) loop->turn(0), ++turns;
     EXPECT_EQ(steps, 100);
     EXPECT_GE(turns, 5);
   }
-  loop->unwatch(*watch);
+  loop->unwatch(watch);
 }
 
 TEST(Loop, EventsOfAClosedDescriptorAreNotDeliveredToItsSuccessor) {

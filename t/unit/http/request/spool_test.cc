@@ -8,6 +8,8 @@
 
 #include <cstdlib>
 #include <deque>
+#include <filesystem>
+#include <iterator>
 #include <random>
 
 #include "event/loop/nursery.h"
@@ -335,8 +337,15 @@ TEST_F(SpoolTest, ItsTextIsTheWholeAndMovesNothing) {
   EXPECT_EQ(spool.text(*arena), expected_text(120));
 }
 
+namespace {
+size_t entries_in(const std::string& directory) {
+  auto entries = std::filesystem::directory_iterator(directory);
+  return static_cast<size_t>(std::distance(begin(entries), end(entries)));
+}
+}  // namespace
+
 TEST_F(SpoolTest, CancelledInTheMiddleItLeavesNothing) {
-  for (int i = 0; i < 50; ++i) source->give(40);
+  const size_t descriptors = entries_in("/proc/self/fd");
   for (int turn_count = 0; turn_count < 8; ++turn_count) {
     SpoolFile own(*pool, path);
     ScriptedBody body(*loop);
@@ -348,6 +357,9 @@ TEST_F(SpoolTest, CancelledInTheMiddleItLeavesNothing) {
     run(start_ahead(spool));
     turns(turn_count);
   }
+  pool.reset();  // what was under way on its threads has ended, and is closed
+  EXPECT_EQ(entries_in("/proc/self/fd"), descriptors);
+  EXPECT_EQ(entries_in(path.directory), 0u);
 }
 
 namespace {
