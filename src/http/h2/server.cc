@@ -182,6 +182,13 @@ void ServerConnection::answer_at_once() {
 }
 
 // Takes in what is there and starts what follows from it.
+// A client that has said its preface and sends no request has none on its way: it gets a GOAWAY in time, and loses nothing by it.
+void ServerConnection::note_begun() {
+  if (sink_.facts().is_begun) return;
+  sink_.facts().is_begun = true;
+  leave_idle();
+}
+
 Session::ReadEnd ServerConnection::take_in() {
   uint64_t requests_before = sink_.facts().requests;
   Session::ReadEnd end = session_.read(rules_.read_bytes_max);
@@ -198,12 +205,14 @@ Session::ReadEnd ServerConnection::take_in() {
 
 Task<bool> ServerConnection::run() {
   session_.send();
+  if (!client_.unread().empty()) note_begun();
   Session::ReadEnd end = take_in();  // the bytes by which the protocol was known
   while (end == Session::ReadEnd::again || end == Session::ReadEnd::more) {
     wait_idle();
     uint64_t deadline = deadline_ms();
     WaitStatus status = co_await client_.readable(deadline == UINT64_MAX ? 0 : deadline);
     if (status == WaitStatus::timeout && !on_timeout()) break;
+    if (status == WaitStatus::ready) note_begun();
     end = take_in();
   }
   ended_ = true;

@@ -54,6 +54,7 @@ class ServerConnection final : public SessionEvents {
     if (!is_idle_) begin_shutdown();
   }
   Session::ReadEnd take_in();
+  void note_begun();
   void begin_requests();
   void answer_at_once();
   void break_heads();

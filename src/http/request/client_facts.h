@@ -16,6 +16,7 @@ struct ClientFacts final : Client {
       : Client(its_worker, its_generation, address), listen(address) {}
   const ListenAddress& listen;           // the address it came in by
   uint64_t requests = 0;                 // served on it, the current one counted
+  bool is_begun = false;                 // HTTP/2: bytes of the client came, if no request yet
   const SecureClient* secure = nullptr;  // the TLS side of it, once its handshake is done
 };
 

@@ -79,8 +79,8 @@ class Sink final : public RequestSink {
       return;
     }
     idle_.since_ms = client_.loop().now_ms();
-    idle_.is_new = facts_.requests == 0;
-    if (!idle_.is_new) idle_.makes_room = false;  // a request came while it was to end
+    idle_.is_new = facts_.requests == 0 && !facts_.is_begun;
+    if (facts_.requests != 0) idle_.makes_room = false;  // a request came while it was to end
     facts_.worker.client_idle(idle_);
   }
   bool is_draining() const override { return facts_.worker.is_draining(); }
