@@ -475,11 +475,12 @@ void WorkerProcess::on_signal(int number, pid_t sender) {
 
 // In the words of the log; asked before the signal is obeyed.
 std::string_view WorkerProcess::effect_of(int signal, pid_t sender) const {
-  constexpr std::string_view exiting = ", exiting", shutting_down = ", shutting down", ignoring = ", ignoring";
+  constexpr std::string_view exiting = ", exiting", shutting_down = ", shutting down";
   switch (signal) {
     case SIGTERM: {
       TermMeaning meaning = term_meaning(sender);
-      return meaning == TermMeaning::exit ? exiting : meaning == TermMeaning::drain ? shutting_down : ignoring;
+      if (meaning == TermMeaning::nothing) return ", ignoring";
+      return meaning == TermMeaning::exit ? exiting : shutting_down;
     }
     case SIGINT: return exiting;
     case SIGQUIT: return shutting_down;
@@ -493,8 +494,10 @@ void WorkerProcess::on_signals() {
   while (read(signal_watch_->fd(), &received, sizeof received) == sizeof received) {
     int number = static_cast<int>(received.ssi_signo);
     pid_t sender = static_cast<pid_t>(received.ssi_pid);
-    if (number != SIGCHLD && number != SIGALRM)
-      log_signal(Logger(serving_.back()->configuration().log()), Signal{number, sender}, effect_of(number, sender));
+    if (number != SIGCHLD && number != SIGALRM) {
+      const Logger log(serving_.back()->configuration().log());
+      log_signal(log, Signal{number, sender}, effect_of(number, sender));
+    }
     on_signal(number, sender);
   }
 }
