@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// `internal_redirect`: on to another location once limits and access were checked. So what depends on who the client is, a limit for each
-// user among it, can be checked behind the check of who that is.
+// `internal_redirect`: on to another location once limits and access were checked. So what depends
+// on who the client is, a limit for each user among it, can be checked behind the check of who that
+// is.
 #include "core/conf/module.h"
 #include "core/conf/template.h"
 #include "core/conf/value.h"

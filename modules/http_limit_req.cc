@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// http_limit_req: how many requests a second one key (an address, a server) may make, over all workers: a leaky bucket in a shared zone.
-// What is above the rate waits or, above the burst, is refused. Amounts are kept in thousandths of a
-// request, as nginx keeps them.
+// http_limit_req: how many requests a second one key (an address, a server) may make, over all
+// workers: a leaky bucket in a shared zone. What is above the rate waits or, above the burst, is
+// refused. Amounts are kept in thousandths of a request, as nginx keeps them.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -190,8 +190,8 @@ void log_refusal(Request& request, const LimitReqConf& own, const Limit& limit, 
                          asked.excess / 1000, asked.excess % 1000, zone);
 }
 
-// The time to wait, `refused`, or `not_limited` if every key is empty. All limits are looked at before any bucket is filled; the last one
-// both at once.
+// The time to wait, `refused`, or `not_limited` if every key is empty. All limits are looked at
+// before any bucket is filled; the last one both at once.
 uint64_t ask_all(Request& request, const LimitReqConf& own) {
   uint64_t now_ms = request.loop().now_ms(), longest = 0, longest_excess = 0;
   const Limit* slowest = nullptr;

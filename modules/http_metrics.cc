@@ -124,7 +124,8 @@ class Meters {
   }
 
  private:
-  // A client may name any method. Only those that a peer knows have series of their own: names of others could fill all room for series.
+  // A client may name any method. Only those that a peer knows have series of their own: names of
+  // others could fill all room for series.
   void count_call(Request& request) {
     std::string_view text = conf_.grpc_status.evaluate(request);
     std::optional<uint64_t> code = parse_decimal(text);

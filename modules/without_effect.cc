@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Lines of existing files that change nothing here, one table of them: those that switch off what is not built (taken as they are: they
-// ask for what is the case), and those that tune what is not there to be tuned, or belong to what would be switched on by another line
-// that is refused (taken with a warning). What they would switch on stays an unknown directive (core/conf/left_out.h).
+// Lines of existing files that change nothing here, one table of them: those that switch off what
+// is not built (taken as they are: they ask for what is the case), and those that tune what is not
+// there to be tuned, or belong to what would be switched on by another line that is refused (taken
+// with a warning). What they would switch on stays an unknown directive (core/conf/left_out.h).
 #include "core/base/format.h"
 #include "core/conf/block.h"
 #include "core/conf/left_out.h"

@@ -8,7 +8,8 @@
 
 namespace fairlead::access_log {
 
-// Of the generation's file, which the process opened, for the first time with the rights of the master.
+// Of the generation's file, which the process opened, for the first time with the rights of the
+// master.
 static void take_opened(LogFile& file, const FileTarget& target) {
   int fd = target.opened->descriptor() < 0 ? -1 : fcntl(target.opened->descriptor(), F_DUPFD_CLOEXEC, 0);
   if (fd >= 0) file.adopt(fd);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// The token that a request came in with, and what it says as variables: a verified one or none, for values that were computed from a claim
-// (`map`) are kept, and may become the reason to let somebody in or what an upstream is told. Only its keys may be chosen by what it claims
-// before that is verified. Private to this folder.
+// The token that a request came in with, and what it says as variables: a verified one or none, for
+// values that were computed from a claim (`map`) are kept, and may become the reason to let
+// somebody in or what an upstream is told. Only its keys may be chosen by what it claims before
+// that is verified. Private to this folder.
 #pragma once
 
 #include <array>
@@ -20,11 +21,12 @@ namespace fairlead::http::auth_jwt {
 // The request's token as it came; empty: it has none.
 std::string_view token_text(Request& request, const AuthJwtConf& own);
 
-// From now on variables of the request, and of its subrequests, are this token's, which is verified. Views of its texts hold until the
-// request's end.
+// From now on variables of the request, and of its subrequests, are this token's, which is
+// verified. Views of its texts hold until the request's end.
 void keep_token(Request& request, TokenPtr token);
 
-// While one lives, a signed token's claims are there unverified: the keys that it is verified with may depend on who says to have signed it.
+// While one lives, a signed token's claims are there unverified: the keys that it is verified with
+// may depend on who says to have signed it.
 class [[nodiscard]] ClaimsForKeys {
  public:
   explicit ClaimsForKeys(Request& request);

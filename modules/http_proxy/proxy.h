@@ -68,8 +68,9 @@ struct Pass {
 
 struct ProxyConf : ForwardConf, TlsClientConf, h2::PeerLimits {
   TlsClients clients;            // of the main part: those of all blocks
-  // From here on what every request asks for, close together: it comes from the second cache each time. The first three are made by finish:
-  // what is sent, in order, and the names of client fields that are not.
+  // From here on what every request asks for, close together: it comes from the second cache each
+  // time. The first three are made by finish: what is sent, in order, and the names of client
+  // fields that are not.
   std::vector<SentPart> sent;
   HeaderNames not_copied;
   bool sends_host = false;     // some part says who is asked

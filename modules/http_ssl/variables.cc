@@ -107,7 +107,8 @@ Value client_verify(Session& session, uintptr_t) {
 
 }  // namespace
 
-// As in nginx a configuration may take these names for itself. What decides about clients asks the connection, not a variable.
+// As in nginx a configuration may take these names for itself. What decides about clients asks the
+// connection, not a variable.
 constinit const VariableDef variables[variable_count] = {
     {"ssl_protocol", of_ssl<protocol>, variable_changeable, http_variable},
     {"ssl_cipher", of_ssl<cipher>, variable_changeable, http_variable},

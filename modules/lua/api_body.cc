@@ -84,7 +84,8 @@ int push_nil(lua_State* L) {
   return 1;
 }
 
-// The body as scripts see it. nullptr: it has not been read, or another one is being made in its place.
+// The body as scripts see it. nullptr: it has not been read, or another one is being made in its
+// place.
 http::Spool* known_body(Request& request) {
   return request.spooled_body && !request.slot<BodyState>().built ? request.spooled_body : nullptr;
 }

@@ -48,8 +48,9 @@ int signal_graceful_exit(lua_State* L) {
   return 0;
 }
 
-// A process besides the workers, which runs init_worker_by_lua and timers with the rights of the master. worker_connections says how many
-// connections it may have; the argument of the original is checked only.
+// A process besides the workers, which runs init_worker_by_lua and timers with the rights of the
+// master. worker_connections says how many connections it may have; the argument of the original is
+// checked only.
 int enable_privileged_agent(lua_State* L) {
   Scope& scope = Scope::current();
   if (scope.hook != Hook::init) return push_failure(L, "API disabled in the current context");
@@ -60,7 +61,8 @@ int enable_privileged_agent(lua_State* L) {
   return 1;
 }
 
-// What an `env` line of the configuration gives a variable; nullptr: none does, or what there is is kept.
+// What an `env` line of the configuration gives a variable; nullptr: none does, or what there is is
+// kept.
 const char* configured_variable(const Vm& vm, std::string_view name) {
   for (const std::string& line : conf<ProcessConf>(vm.generation().root()).settings.environment) {
     if (!line.starts_with(name)) continue;
@@ -70,7 +72,8 @@ const char* configured_variable(const Vm& vm, std::string_view name) {
   return nullptr;
 }
 
-// init_by_lua sees what the workers will have: its own process, the master, never takes these values over, as a load may yet fail.
+// init_by_lua sees what the workers will have: its own process, the master, never takes these
+// values over, as a load may yet fail.
 int getenv(lua_State* L) {
   const char* name = luaL_checkstring(L, 1);
   Scope& scope = Scope::current();

@@ -74,7 +74,8 @@ void edit_framing(http::RequestHead& head, KnownHeader known, std::string_view v
   }
 }
 
-// What a request has once: another one takes its place. Two of these would mean two things to two readers.
+// What a request has once: another one takes its place. Two of these would mean two things to two
+// readers.
 bool is_single(KnownHeader known) {
   constexpr http::KnownHeaderSet singles(KnownHeader::host, KnownHeader::content_length, KnownHeader::content_type,
                                          KnownHeader::transfer_encoding, KnownHeader::user_agent, KnownHeader::referer,
@@ -89,7 +90,8 @@ void remove_field(http::RequestHead& head, KnownHeader known, std::string_view n
   if (known == KnownHeader::host) head.host = {};
 }
 
-// Takes the place of the first field of that name, which keeps its spelling, and of all others; an empty value removes them.
+// Takes the place of the first field of that name, which keeps its spelling, and of all others; an
+// empty value removes them.
 void replace_field(Request& request, KnownHeader known, std::string_view name, std::string_view value) {
   http::RequestHead& head = request.head;
   if (value.empty()) return remove_field(head, known, name);
@@ -106,7 +108,8 @@ void add_field(Request& request, KnownHeader known, std::string_view name, std::
   request.head.headers.add(known, name, safe_value(request.arena(), value));
 }
 
-// Of the fields that the request is framed and led by: what a client could not send, either. Empty: the field is removed.
+// Of the fields that the request is framed and led by: what a client could not send, either. Empty:
+// the field is removed.
 bool is_good_value(KnownHeader known, std::string_view value, Arena& arena) {
   if (value.empty()) return true;
   if (known == KnownHeader::host) return http::parse_authority(value, arena).has_value();
@@ -114,7 +117,8 @@ bool is_good_value(KnownHeader known, std::string_view value, Arena& arena) {
   return bytes && *bytes <= INT64_MAX;
 }
 
-// Raises before anything was changed, so that a script that goes on has the length, or host, that there was.
+// Raises before anything was changed, so that a script that goes on has the length, or host, that
+// there was.
 void check_values(lua_State* L, KnownHeader known, const char* name) {
   Arena& arena = request_of(L).arena();
   bool good = true;

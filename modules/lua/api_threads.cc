@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// Coroutines and light threads for scripts, sleeping, semaphores. Where a script may wait, resuming a coroutine goes by way of the run, so
-// that functions of the API may wait at any depth; elsewhere coroutines are Lua's own.
+// Coroutines and light threads for scripts, sleeping, semaphores. Where a script may wait, resuming
+// a coroutine goes by way of the run, so that functions of the API may wait at any depth; elsewhere
+// coroutines are Lua's own.
 #include <algorithm>
 #include <climits>
 #include <cmath>
@@ -49,7 +50,8 @@ int on_abort(lua_State* L) {
 
 // -- coroutines --
 
-// The coroutine at 1: fresh or yielded, and not driven by a run: one that runs has frames, and is not to be touched.
+// The coroutine at 1: fresh or yielded, and not driven by a run: one that runs has frames, and is
+// not to be touched.
 bool is_suspended(lua_State* L) {
   lua_State* other = lua_tothread(L, 1);
   const Vm& vm = Scope::current().vm;
@@ -59,7 +61,8 @@ bool is_suspended(lua_State* L) {
   return lua_status(other) == 0 && lua_gettop(other) > 0 && !lua_getstack(other, 0, &frame);
 }
 
-// Coroutines in each other outside of runs, where each takes some of the process's stack; as many as Lua 5.1 has.
+// Coroutines in each other outside of runs, where each takes some of the process's stack; as many
+// as Lua 5.1 has.
 constexpr int plain_nesting_max = 200;
 thread_local int plain_nesting = 0;
 

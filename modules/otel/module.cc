@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// otel: tracing. trace_context passes W3C's or B3's context on, made where there is none; otel_* are nginx's directives, which record
-// requests as spans and send them to a collector.
+// otel: tracing. trace_context passes W3C's or B3's context on, made where there is none; otel_*
+// are nginx's directives, which record requests as spans and send them to a collector.
 #include "core/conf/generation.h"
 #include "core/conf/line.h"
 #include "core/conf/module.h"
@@ -90,7 +90,8 @@ Verdict decide(Request& request) {
   return Verdict::next();
 }
 
-// What a subrequest does is part of the request that it belongs to, which has decided; a detached one belongs to none.
+// What a subrequest does is part of the request that it belongs to, which has decided; a detached
+// one belongs to none.
 bool is_recorded(Request& request) {
   if (!request.is_subrequest) return decide_trace(request).is_recorded;
   return request.parent && trace_of(request).is_recorded;

@@ -107,7 +107,8 @@ void write_request_attributes(Request& request, const OtelConf& own, Attributes 
   for (const SpanAttribute& attribute : own.attributes) attributes.add(attribute.name, attribute.value.evaluate(request));
 }
 
-// By OpenTelemetry's conventions: what a server is to blame for. The other codes are about the call.
+// By OpenTelemetry's conventions: what a server is to blame for. The other codes are about the
+// call.
 bool is_server_fault(uint64_t grpc_code) {
   constexpr uint64_t faults[] = {2, 4, 12, 13, 14, 15};  // unknown, deadline exceeded, unimplemented, internal, unavailable, data loss
   return std::find(std::begin(faults), std::end(faults), grpc_code) != std::end(faults);

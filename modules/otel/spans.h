@@ -13,7 +13,8 @@
 
 namespace fairlead::http::otel {
 
-// How many spans a request has: its own, and one per try if those are wanted. A subrequest has those of its tries alone.
+// How many spans a request has: its own, and one per try if those are wanted. A subrequest has
+// those of its tries alone.
 size_t span_count(const OtelConf& own, const Request& request);
 // Appends them as fields `spans` of ScopeSpans.
 void write_spans(Request& request, std::string& to);

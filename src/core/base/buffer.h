@@ -58,7 +58,8 @@ class SegmentRef {
  public:
   SegmentRef() = default;
   static SegmentRef make(size_t capacity) { return SegmentRef(Segment::make(capacity)); }  // adopts the first reference
-  // Empty where there is no memory for it, which is so of large ones only (pool_try_allocate_large).
+  // Empty where there is no memory for it, which is so of large ones only
+  // (pool_try_allocate_large).
   static SegmentRef try_make(size_t capacity) { return SegmentRef(Segment::try_make(capacity)); }
   static SegmentRef share(Segment* segment) {
     if (segment) segment->retain();

@@ -32,7 +32,8 @@ enum class Fault : uint8_t {
 
 enum class Side : uint8_t { local, client, upstream };
 
-// Trivially copyable. `what`, a sentence fragment for the log, outlives whoever hears of the error: a literal, or in the request's arena.
+// Trivially copyable. `what`, a sentence fragment for the log, outlives whoever hears of the error:
+// a literal, or in the request's arena.
 struct Error {
   Fault fault = Fault::none;
   Side side = Side::local;

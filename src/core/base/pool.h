@@ -15,7 +15,8 @@ namespace fairlead {
 
 // At least `bytes`, aligned to 16. Never null: exhaustion ends the process (limits shed load long before).
 inline void* pool_allocate(size_t bytes);
-// The same for what is over the largest class and can be done without: null if the system has no memory for it.
+// The same for what is over the largest class and can be done without: null if the system has no
+// memory for it.
 void* pool_try_allocate_large(size_t bytes);
 // Gives back a block; `bytes` is the number it was asked for.
 inline void pool_release(void* block, size_t bytes) noexcept;

@@ -87,7 +87,8 @@ class Session {
     std::string_view text;
     uint8_t state = 0;  // 0: not evaluated, 1: found, 2: missing, 3: assigned
   };
-  // In a list: of all that there could be, a session has one or two, and looking for one comes to less than clearing an array of all.
+  // In a list: of all that there could be, a session has one or two, and looking for one comes to
+  // less than clearing an array of all.
   struct Slot {
     Slot* next = nullptr;
     uint16_t index = 0;

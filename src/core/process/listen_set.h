@@ -47,8 +47,8 @@ class InheritedSockets {
 
 class ListenSet;
 
-// Which files of unix sockets go with the sockets that are closed. What an old binary had opened it may still serve; not so what was opened
-// since.
+// Which files of unix sockets go with the sockets that are closed. What an old binary had opened it
+// may still serve; not so what was opened since.
 enum class FilesGone : uint8_t { none, of_opened, all };
 
 struct ListenPlan {
@@ -93,8 +93,8 @@ class ListenSet {
   // when workers accept from it already: where the previous set listens, sockets of further slots get nothing before. Sockets of slots that
   // are gone (or that an old binary had more of) become retired(); so do those of the service manager, which stay open for a later set.
   ConfResult<> open(const ListenPlan& plan, const Logger& log);
-  // The point of no return. Closes the sockets of `previous` that this set did not adopt, and removes the files that `gone` says.
-  // What is retired() gets no new connections from here on.
+  // The point of no return. Closes the sockets of `previous` that this set did not adopt, and
+  // removes the files that `gone` says. What is retired() gets no new connections from here on.
   void commit(ListenSet* previous, FilesGone gone, const Logger& log);
 
   // Another binary that had the same sockets is gone: what arrives goes to the sockets of this set again, wherever that one had it go.

@@ -426,7 +426,8 @@ void Master::worker_ended(const WorkerChild& worker, int status) {
   if (is_fatal) log().alert("worker process {} exited with fatal code {} and cannot be respawned", worker.pid, fatal_exit);
   if (is_next || not_accepting_) return;
   uint64_t pause_ms = is_fatal ? 0 : workers_.pace(worker.slot).died(clock().now_ms() - worker.started_ms, worker.ready);
-  // What asked us to end may have told our workers, too: after it the slot is filled only if we go on serving for a while.
+  // What asked us to end may have told our workers, too: after it the slot is filled only if we go
+  // on serving for a while.
   bool is_end_asked = asked_.terminate || asked_.quit;
   if (pause_ms != 0 || (is_end_asked && !is_fatal)) workers_.plan_respawn(worker.slot, clock().now_ms() + pause_ms);
   else if (!is_fatal) respawn(worker.slot);

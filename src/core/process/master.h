@@ -71,8 +71,9 @@ struct WorkerSlot {
 
 class Program {
  public:
-  // Reads the configuration anew. `previous` is the one in use, null at the start. Everything it does must be undone by destroying the
-  // result. The error is the line for the log. Whether there is a master stays as `previous` has it.
+  // Reads the configuration anew. `previous` is the one in use, null at the start. Everything it
+  // does must be undone by destroying the result. The error is the line for the log. Whether there
+  // is a master stays as `previous` has it.
   virtual ConfResult<std::unique_ptr<Configuration>> load(Configuration* previous) = 0;
   // What the last load() read, whatever came of it.
   virtual const ConfInputs& inputs() const = 0;

@@ -17,8 +17,8 @@ constexpr Known known[] = {
     {SIGUSR2, "SIGUSR2"}, {SIGCHLD, "SIGCHLD"}, {SIGWINCH, "SIGWINCH"}, {SIGALRM, "SIGALRM"},
 };
 
-// Whose default would end the process, and that mean nothing here: what a write says by its result, and what a device or a filter of system
-// calls may send.
+// Whose default would end the process, and that mean nothing here: what a write says by its result,
+// and what a device or a filter of system calls may send.
 constexpr int ignored[] = {SIGPIPE, SIGIO, SIGSYS};
 
 // Gives a signal whose default is to be ignored an action, without which some systems drop it although it is blocked. Never runs.

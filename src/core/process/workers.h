@@ -26,9 +26,10 @@ struct WorkerChild {
   bool leaving = false;  // told to quit or terminate: its end is no crash
 };
 
-// When to start a slot's next worker: at once, but if one dies within a second of its start five times running the next waits 100 ms, then
-// twice as long each time, up to a second. After one that served it waits a moment only, enough to keep the forks apart: what killed it was
-// some request, and the others should not pay for that. If that goes on for fifty of them it is 100 ms. Pure.
+// When to start a slot's next worker: at once, but if one dies within a second of its start five
+// times running the next waits 100 ms, then twice as long each time, up to a second. After one that
+// served it waits a moment only, enough to keep the forks apart: what killed it was some request,
+// and the others should not pay for that. If that goes on for fifty of them it is 100 ms. Pure.
 class RespawnPace {
  public:
   static constexpr uint64_t quick_death_ms = 1000;

@@ -17,9 +17,10 @@ namespace {
 
 // The zone of a group holds its peer states; several groups may share it.
 constexpr char zone_owner = 0;
-// How many times its size a zone is mapped. It outlives its configuration, and peers that go keep their places until the last request that
-// saw them is over: those of some generations, or answers of a name server, stand beside each other. nginx makes a zone anew for each
-// configuration. What no peer needs is not touched.
+// How many times its size a zone is mapped. It outlives its configuration, and peers that go keep
+// their places until the last request that saw them is over: those of some generations, or answers
+// of a name server, stand beside each other. nginx makes a zone anew for each configuration. What
+// no peer needs is not touched.
 constexpr uint64_t zone_room = 8;
 // Changes of peers at run time, of all groups in one zone, at most.
 constexpr char edits_zone_owner = 0;

@@ -10,9 +10,10 @@
 
 namespace fairlead {
 
-// The peer that `order(a, b)` puts first (negative: a before b, 0: equal), or nullptr. `share_of(peer)`: how much of its weight counts
-// among equals, in per cent; 0: it does not take part. The lock is held. The credits of round robin move only if there are equals to choose
-// among: a lone winner pays nothing.
+// The peer that `order(a, b)` puts first (negative: a before b, 0: equal), or nullptr.
+// `share_of(peer)`: how much of its weight counts among equals, in per cent; 0: it does not take
+// part. The lock is held. The credits of round robin move only if there are equals to choose among:
+// a lone winner pays nothing.
 template <class ShareOf, class Order>
 const Peer* least_of(std::span<const Peer> peers, ShareOf share_of, Order order) {
   const Peer* best = nullptr;

@@ -11,11 +11,12 @@
 namespace fairlead {
 namespace {
 
-// Samples are whole milliseconds of a clock that is read once a turn: what is below is not told apart, or load would not count with
-// peers that answer at once.
+// Samples are whole milliseconds of a clock that is read once a turn: what is below is not told
+// apart, or load would not count with peers that answer at once.
 constexpr double least_ms = 1;
 
-// What is left of `value`, which held at state.peak_at_ms. Clocks of two processors may differ by a little.
+// What is left of `value`, which held at state.peak_at_ms. Clocks of two processors may differ by a
+// little.
 double decayed(double value, const PeerState& state, uint64_t now_ms, double decay_ms) {
   uint64_t age_ms = now_ms > state.peak_at_ms ? now_ms - state.peak_at_ms : 0;
   return value * std::exp(-static_cast<double>(age_ms) / decay_ms);
@@ -59,7 +60,8 @@ double PeakEwma::cost(const Peer& peer, const PickRequest& request) const {
   return std::max(average, least_ms) * (1 + static_cast<double>(state.conns) / peer.spec.weight);
 }
 
-// One of those that take part, but `other`, each as often as its weight says; nullptr: there is none.
+// One of those that take part, but `other`, each as often as its weight says; nullptr: there is
+// none.
 static const Peer* draw(std::span<const Peer> peers, const PickRequest& request, SlowStartLot lot, const Peer* other) {
   uint64_t total = 0;
   for (const Peer& peer : peers) total += &peer != other && lot.takes(peer, request) ? peer.spec.weight : 0;

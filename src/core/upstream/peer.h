@@ -147,15 +147,17 @@ class PeerSet {
   bool is_shared() const { return share_ != nullptr; }
   // One primary and no backup: never banned.
   bool is_single() const { return peers_.size() == 1; }
-  // Nothing that was seen of it keeps requests from it. It may have all its connections in use, be down or drain.
+  // Nothing that was seen of it keeps requests from it. It may have all its connections in use, be
+  // down or drain.
   bool is_well(const Peer& peer, int64_t now_s) const { return (is_single() || !peer.is_banned(now_s)) && peer.state->vetoes == 0; }
   // Sum over the primaries, those that are down included.
   uint64_t total_weight() const { return total_weight_; }
   // How many tries a request has at most: the peers that are not down.
   size_t try_count() const { return try_count_; }
 
-  // Peers that `before` had too go on with their state, which the tries still running there report to; if that lies in a zone, with a copy.
-  // Nothing if the states of this set do: there they are found by key. For a set that has not been used.
+  // Peers that `before` had too go on with their state, which the tries still running there report
+  // to; if that lies in a zone, with a copy. Nothing if the states of this set do: there they are
+  // found by key. For a set that has not been used.
   void carry_over(const PeerSet& before);
 
   void set_index(std::unique_ptr<PeerIndex> index) { index_ = std::move(index); }

@@ -23,7 +23,8 @@ PeerKey make_peer_key(const PeerName& of) {
   return md5(bytes);
 }
 
-// `slots` continues behind the record: one entry per worker slot. Behind all records the heads of the chains, one for each record.
+// `slots` continues behind the record: one entry per worker slot. Behind all records the heads of
+// the chains, one for each record.
 struct PeerTable::Record {
   PeerState state;  // first: record_of()
   PeerKey key;

@@ -69,11 +69,12 @@ struct PeerState {
 // worker slot, so that those of a killed worker can be taken away.
 class PeerTable {
  public:
-  // The bytes that `peers` records for `slots` workers need; a set needs as many records as it has peers, and while it is replaced as many
-  // again as are new.
+  // The bytes that `peers` records for `slots` workers need; a set needs as many records as it has
+  // peers, and while it is replaced as many again as are new.
   static size_t bytes_for(size_t peers, uint32_t slots);
-  // Makes an empty table of as many records as fit. `memory` is aligned to 16 and at least bytes_for(1, slots). What no record has needed
-  // yet is not touched, so that the system need not back it.
+  // Makes an empty table of as many records as fit. `memory` is aligned to 16 and at least
+  // bytes_for(1, slots). What no record has needed yet is not touched, so that the system need not
+  // back it.
   static PeerTable* create(void* memory, size_t bytes, uint32_t slots);
   // The table that create() made there.
   static PeerTable* at(void* memory);

@@ -14,9 +14,9 @@
 namespace fairlead {
 namespace {
 
-// Slots of a table: for the workers of four generations that drain at once. Each costs eight bytes a peer. It keeps those it was made with:
-// if more workers live, those beyond share the last one, and what a killed one of them had in flight or held stays counted until the zone
-// is made anew.
+// Slots of a table: for the workers of four generations that drain at once. Each costs eight bytes
+// a peer. It keeps those it was made with: if more workers live, those beyond share the last one,
+// and what a killed one of them had in flight or held stays counted until the zone is made anew.
 constexpr uint32_t table_slots_min = 64;
 constexpr uint32_t table_slots_max = 256;
 static_assert(table_slots_max <= worker_slots_max);

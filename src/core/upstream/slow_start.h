@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Copyright (C) The Fairlead authors
 //
-// slow_start where a weight cannot say it: a method that compares times would give a peer with a tenth of its weight nothing at all while
-// nobody is loaded. There its share is how likely it is to take part in a pick.
+// slow_start where a weight cannot say it: a method that compares times would give a peer with a
+// tenth of its weight nothing at all while nobody is loaded. There its share is how likely it is to
+// take part in a pick.
 #pragma once
 
 #include "core/upstream/balancer.h"
