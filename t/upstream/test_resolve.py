@@ -154,6 +154,23 @@ def test_running_requests_count_when_peers_change(server, names, hosts, zone):
         assert len(hosts[one].requests) == 1
 
 
+@pytest.mark.parametrize("zone", ["zone named 128k;", ""])
+def test_running_requests_count_when_their_peer_comes_back(server, names, hosts, zone):
+    one, two, three, _ = hosts.names
+    hosts[one].scripts = [[up.request(), up.hold()]]
+    names.answers["app.test"] = a(one)
+    text = conf("server app.test:%%UP%% resolve max_conns=1;", workers=1).replace("zone named 128k;", zone)
+    s = server(text, DNS=names.port, UP=hosts.port)
+    with Client(s.port) as first:
+        first.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        hosts[one].wait_requests(1)
+        names.answers["app.test"] = a(two)
+        wait_answers(s, two)
+        names.answers["app.test"] = a(one, three)
+        wait_answers(s, three)
+        assert len(hosts[one].requests) == 1
+
+
 def test_the_name_server_may_come_later(server, names, hosts):
     """The start does not wait for it; requests do, as long as resolver_timeout says."""
     names.silent.add("app.test")

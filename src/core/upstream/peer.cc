@@ -63,6 +63,7 @@ Result<PeerSet> PeerSet::make_shared(std::vector<PeerSpec> specs, const PeerShar
 PeerSet::PeerSet(PeerSet&& other) noexcept
     : peers_(std::move(other.peers_)),
       own_states_(std::move(other.own_states_)),
+      gone_(std::move(other.gone_)),
       share_(std::exchange(other.share_, nullptr)),
       maker_pid_(other.maker_pid_),
       primary_count_(std::exchange(other.primary_count_, 0)),
@@ -82,22 +83,30 @@ PeerSet::~PeerSet() {
 
 void PeerSet::carry_over(const PeerSet& before) {
   if (share_) return;
-  std::multimap<PeerNames, const Peer*> known;  // twins in their order
-  for (const Peer& old : before.peers_) known.emplace(names_of(old), &old);
+  std::multimap<PeerNames, std::shared_ptr<PeerState>> known;  // twins in their order
   PeerGuard guard(before);
+  for (const Peer& old : before.peers_) {
+    auto at = known.emplace(names_of(old), nullptr);
+    if (!before.share_) {
+      at->second = before.own_states_[old.index];
+    } else {
+      at->second = std::make_shared<PeerState>(*old.state);
+      at->second->lose_conns(0);
+    }
+  }
+  for (const GonePeer& gone : before.gone_)
+    if (gone.state->conns > 0) known.emplace(PeerNames(gone.name, gone.server), gone.state);
   for (Peer& peer : peers_) {
     auto at = known.lower_bound(names_of(peer));
     if (at == known.end() || at->first != names_of(peer)) continue;
-    const Peer& old = *at->second;
+    own_states_[peer.index] = std::move(at->second);
     known.erase(at);
-    if (before.share_) {
-      *peer.state = *old.state;
-      peer.state->lose_conns(0);
-    } else {
-      own_states_[peer.index] = before.own_states_[old.index];
-      peer.state = old.state;
-    }
+    peer.state = own_states_[peer.index].get();
     peer.state->set_weight(peer.spec.weight);
+  }
+  for (auto& [names, state] : known) {
+    if (state->conns == 0) continue;
+    gone_.push_back({std::string(names.first), std::string(names.second), std::move(state)});
   }
 }
 

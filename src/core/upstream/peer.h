@@ -156,8 +156,9 @@ class PeerSet {
   size_t try_count() const { return try_count_; }
 
   // Peers that `before` had too go on with their state, which the tries still running there report
-  // to; if that lies in a zone, with a copy. Nothing if the states of this set do: there they are
-  // found by key. For a set that has not been used.
+  // to; if that lies in a zone, with a copy. So do those that an earlier one had, as long as tries
+  // run there. Nothing if the states of this set do: there they are found by key. For a set that has
+  // not been used.
   void carry_over(const PeerSet& before);
 
   void set_index(std::unique_ptr<PeerIndex> index) { index_ = std::move(index); }
@@ -178,8 +179,15 @@ class PeerSet {
   bool note_failure(const Peer& peer, int64_t now_s) const;
   void note_success(const Peer& peer, const TryReport& report) const;
 
+  // A peer of an earlier version, to which tries ran when this one began.
+  struct GonePeer {
+    std::string name, server;
+    std::shared_ptr<PeerState> state;
+  };
+
   std::vector<Peer> peers_;
   std::vector<std::shared_ptr<PeerState>> own_states_;  // by peer; none if they lie in a zone
+  std::vector<GonePeer> gone_;
   const PeerShare* share_ = nullptr;
   int maker_pid_ = 0;
   size_t primary_count_ = 0;

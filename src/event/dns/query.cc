@@ -10,9 +10,6 @@
 
 namespace fairlead {
 
-// Of a record that lacks a family for a failure.
-static constexpr uint64_t partial_ms_max = 10'000;
-
 Error dns_error(int ares_status) {
   switch (ares_status) {
     case ARES_EFORMERR: return Error{Fault::unavailable, Side::upstream, 1, "Format error"};
@@ -184,31 +181,34 @@ void DnsQuery::end(Part& part, int status) {
   finish();
 }
 
-// One family that has addresses is enough, for a while if the other one failed. Without any a failure says more than the absence of
-// records.
-void DnsQuery::finish() {
-  auto record = std::make_shared<DnsRecord>();
+// One family that has addresses is enough. Without any a failure says more than the absence of records.
+Result<std::shared_ptr<DnsRecord>> DnsQuery::gather() const {
+  auto record = question_.known ? std::make_shared<DnsRecord>(*question_.known) : std::make_shared<DnsRecord>();
+  record->failed = {false, false};
   uint32_t ttl_s = UINT32_MAX;
   int status = ARES_ENOTFOUND;
   for (auto& part : parts_) {
     if (!part) continue;
-    if (part->status == ARES_SUCCESS) {
+    int part_status = part->ended ? part->status : ARES_ETIMEOUT;
+    if (part_status == ARES_SUCCESS) {
       record->addresses.insert(record->addresses.end(), part->reply.addresses.begin(), part->reply.addresses.end());
       if (question_.service) record->services = part->reply.services;
       ttl_s = std::min(ttl_s, part->reply.ttl_s);
-    } else if (part->status != ARES_ENODATA && part->status != ARES_ENOTFOUND) {
-      status = part->status;
+    } else if (part_status != ARES_ENODATA && part_status != ARES_ENOTFOUND) {
+      status = part_status;
       (part->type == DnsType::a ? record->failed.ipv4 : record->failed.ipv6) = true;
     }
   }
-  if (record->addresses.empty() && record->services.empty()) {
-    result_.emplace(dns_error(status));
-  } else {
-    record->expires_ms = owner_->expiry_ms(ttl_s);
-    bool is_partial = record->failed.ipv4 || record->failed.ipv6;
-    if (is_partial) record->expires_ms = std::min(record->expires_ms, loop_.now_ms() + partial_ms_max);
-    result_.emplace(std::move(record));
-  }
+  if (record->addresses.empty() && record->services.empty()) return dns_error(status);
+  record->expires_ms = owner_->expiry_ms(ttl_s);
+  if (question_.known) record->expires_ms = std::min(record->expires_ms, question_.known->expires_ms);
+  bool is_partial = record->failed.ipv4 || record->failed.ipv6;
+  record->renew_ms = is_partial ? loop_.now_ms() + question_.renew_after_ms : UINT64_MAX;
+  return record;
+}
+
+void DnsQuery::finish() {
+  result_.emplace(gather());
   done_.set();
   owner_->finished(*this);
 }

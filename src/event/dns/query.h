@@ -31,6 +31,7 @@ struct DnsRecord {
   std::vector<DnsService> services;
   DnsFamilies failed = {false, false};  // asked for, and not answered: which says nothing of what there is
   uint64_t expires_ms = 0;      // Loop::now_ms
+  uint64_t renew_ms = UINT64_MAX;  // likewise: when the failed family is to be asked for again
   uint32_t turns = 0;           // how often it was given out: each time begins with the next address
 };
 
@@ -59,6 +60,8 @@ class DnsQuery : public Link {
     bool service = false;    // its SRV records, no addresses
     bool by_system = false;  // hosts file and search domains
     uint32_t pause_ms = 0;   // before a question is asked again where nobody listened
+    uint32_t renew_after_ms = 0;  // DnsRecord::renew_ms, from when a family failed
+    std::shared_ptr<const DnsRecord> known;  // to be completed by the families asked for; nobody waits for that
   };
 
   class Ref {
@@ -84,7 +87,7 @@ class DnsQuery : public Link {
   DnsQuery(const DnsQuery&) = delete;
   DnsQuery& operator=(const DnsQuery&) = delete;
 
-  // Sends the questions, once; may finish at once. After the first enter().
+  // Sends the questions, once; may finish at once. After the first enter(), if somebody waits.
   void start();
   // The owner goes: all who wait get Fault::canceled.
   void orphan();
@@ -94,6 +97,8 @@ class DnsQuery : public Link {
   // Set when result() is there.
   Event& done() { return done_; }
   const Result<std::shared_ptr<DnsRecord>>& result() const { return *result_; }
+  // Without it: as if the questions that are still open failed now.
+  Result<std::shared_ptr<DnsRecord>> result_by_now() const { return result_ ? *result_ : gather(); }
   // As long as somebody waits, a question without an answer is asked again.
   void enter() { ++waiters_; }
   void leave() { --waiters_; }
@@ -131,6 +136,7 @@ class DnsQuery : public Link {
   bool has_addresses() const;
   void take_reply(Part& part, std::span<const unsigned char> bytes);
   void end(Part& part, int status);
+  Result<std::shared_ptr<DnsRecord>> gather() const;
   void finish();
 
   Loop& loop_;

@@ -35,6 +35,12 @@ std::string make_service_key(std::string_view name) {
   return key;
 }
 
+// Of those that complete what is known. Who waits for the whole answer does not join them: what is known may end before they do.
+constexpr char renewal_mark = 'r';
+std::string in_flight_key(const DnsQuery::Question& question) {
+  return question.known ? renewal_mark + question.key : question.key;
+}
+
 std::string_view without_last_dot(std::string_view name) {
   if (name.ends_with('.')) name.remove_suffix(1);
   return name;
@@ -42,7 +48,7 @@ std::string_view without_last_dot(std::string_view name) {
 
 DnsAnswer answer_of(DnsRecord& record) {
   DnsAnswer answer;
-  answer.expires_ms = record.expires_ms;
+  answer.expires_ms = std::min(record.expires_ms, record.renew_ms);
   answer.failed = record.failed;
   answer.addresses = record.addresses;
   auto first = static_cast<ptrdiff_t>(record.turns++ % record.addresses.size());
@@ -104,7 +110,9 @@ std::shared_ptr<DnsRecord> Resolver::find_cached(std::string_view key) {
   }
   static_cast<Link&>(entry).unlink();
   by_use_.push_back(entry);
-  return entry.record;
+  std::shared_ptr<DnsRecord> known = entry.record;
+  if (known->renew_ms <= loop_.now_ms()) renew(key, known);  // which may replace the entry
+  return known;
 }
 
 std::optional<DnsAnswer> Resolver::cached(std::string_view name, DnsFamilies wanted) {
@@ -123,8 +131,10 @@ Task<Result<std::shared_ptr<DnsRecord>>> Resolver::find(std::string key, DnsFami
   query.start();
   // From here on the resolver may be gone: only the query is looked at.
   WaitStatus status = co_await query.done().wait(deadline_ms);
-  if (status == WaitStatus::timeout) co_return dns_error(ARES_ETIMEOUT);
-  co_return query.result();
+  if (status != WaitStatus::timeout) co_return query.result();
+  auto by_now = query.result_by_now();
+  if (!by_now) co_return dns_error(ARES_ETIMEOUT);
+  co_return by_now;
 }
 
 Task<Result<DnsAnswer>> Resolver::resolve(std::string name, DnsFamilies wanted, uint64_t deadline_ms) {
@@ -154,11 +164,27 @@ DnsQuery::Ref Resolver::join(std::string key, DnsFamilies families) {
   question.ipv4 = families.ipv4;
   question.ipv6 = families.ipv6;
   question.service = key[0] == service_mark;
+  return make_query(std::move(key), std::move(question));
+}
+
+void Resolver::renew(std::string_view key, std::shared_ptr<const DnsRecord> known) {
+  DnsQuery::Question question;
+  question.key = key;
+  question.name = key.substr(1);
+  question.ipv4 = known->failed.ipv4;
+  question.ipv6 = known->failed.ipv6;
+  question.known = std::move(known);
+  std::string in_flight = in_flight_key(question);
+  if (!in_flight_.contains(in_flight)) make_query(std::move(in_flight), std::move(question))->start();
+}
+
+DnsQuery::Ref Resolver::make_query(std::string in_flight_key, DnsQuery::Question question) {
   question.by_system = options_.servers.empty();
   question.pause_ms = options_.try_timeout_ms;
+  question.renew_after_ms = options_.renew_after_ms;
   DnsQuery::Ref query = DnsQuery::make(loop_, *this, std::move(question));
   queries_.push_back(*query.operator->());
-  in_flight_.emplace(std::move(key), query);
+  in_flight_.emplace(std::move(in_flight_key), query);
   return query;
 }
 
@@ -168,8 +194,11 @@ uint64_t Resolver::expiry_ms(uint32_t ttl_s) const {
 
 void Resolver::finished(DnsQuery& query) {
   const std::string& key = query.question().key;
-  if (query.result() && (*query.result())->expires_ms > loop_.now_ms()) remember(key, *query.result());
-  in_flight_.erase(key);
+  if (query.result()) {
+    if ((*query.result())->expires_ms > loop_.now_ms()) remember(key, *query.result());
+    else forget(key);
+  }
+  in_flight_.erase(in_flight_key(query.question()));
 }
 
 void Resolver::remember(const std::string& key, std::shared_ptr<DnsRecord> record) {

@@ -28,6 +28,7 @@ struct ResolverOptions {
   DnsFamilies families;       // `ipv4=off`, `ipv6=off`; not both off
   std::optional<uint32_t> valid_s;  // `valid=`: in place of every TTL, zero included
   uint32_t try_timeout_ms = 2000;   // then the next server; after the last one all over again, while somebody waits
+  uint32_t renew_after_ms = 10'000;  // when a family that failed is asked for again; what the other one has is given out meanwhile
   size_t names_max = 4096;          // in the cache; the one unused for longest goes
   size_t records_max = 262'144;     // likewise, of all names together: one alone may bring 64 KiB of them
   size_t waiting_max = 8192;        // lookups that wait
@@ -41,7 +42,7 @@ struct DnsServices {
 
 struct DnsAnswer {
   std::vector<Addr> addresses;  // port 0; never empty; each answer begins with another one, in turns
-  uint64_t expires_ms = 0;      // Loop::now_ms; a TTL of zero: now
+  uint64_t expires_ms = 0;      // Loop::now_ms; a TTL of zero: now; a family failed: when more may be known
   DnsFamilies failed = {false, false};  // may have addresses, too: their question failed
 };
 
@@ -90,6 +91,9 @@ class Resolver final : private DnsQuery::Owner {
   Task<Result<std::shared_ptr<DnsRecord>>> find(std::string key, DnsFamilies families, uint64_t deadline_ms);
   std::shared_ptr<DnsRecord> find_cached(std::string_view key);
   DnsQuery::Ref join(std::string key, DnsFamilies families);
+  // Asks for the families that failed; nobody waits for them.
+  void renew(std::string_view key, std::shared_ptr<const DnsRecord> known);
+  DnsQuery::Ref make_query(std::string in_flight_key, DnsQuery::Question question);
   void remember(const std::string& key, std::shared_ptr<DnsRecord> record);
   void forget(std::string_view key);
 
@@ -99,7 +103,7 @@ class Resolver final : private DnsQuery::Owner {
   std::unordered_map<std::string, std::unique_ptr<Entry>, KeyHash, std::equal_to<>> cache_;
   List<Entry> by_use_;  // the one used last at the end
   size_t cached_records_ = 0;
-  std::unordered_map<std::string, DnsQuery::Ref> in_flight_;
+  std::unordered_map<std::string, DnsQuery::Ref> in_flight_;  // by in_flight_key()
   List<DnsQuery> queries_;  // all that live, finished ones included
   size_t waiting_ = 0;
 };

@@ -156,6 +156,20 @@ TEST(PeerSet, RunningTriesCountInTheSetThatFollows) {
   EXPECT_EQ(kept.state->fails, 2u);
 }
 
+TEST(PeerSet, APeerThatComesBackGoesOnWhileItsTriesRun) {
+  PeerSet first({spec(1), spec(2)});
+  first.begin_try(first.all()[0]);
+  PeerSet second({spec(2)}), third({spec(2), spec(3)}), fourth({spec(1), spec(3)}), fifth({spec(3)}), sixth({spec(1)});
+  second.carry_over(first);
+  third.carry_over(second);
+  fourth.carry_over(third);
+  EXPECT_EQ(fourth.all()[0].state->conns, 1u);
+  fifth.carry_over(fourth);
+  first.end_try(first.all()[0], {TryEnd::failed, 100});
+  sixth.carry_over(fifth);
+  EXPECT_EQ(sixth.all()[0].state->failures, 0u);  // anew
+}
+
 TEST(PeerSet, TwinsAreFollowedOneByOne) {
   PeerSet before({spec(1), spec(1), spec(2)});
   before.begin_try(before.all()[0]);

@@ -195,6 +195,43 @@ TEST(Resolver, AsksBothFamiliesAndTakesWhatThereIs) {
   EXPECT_FALSE(scene.resolver->cached("four.test")->failed.ipv6);
 }
 
+TEST(Resolver, AFamilyThatFailedIsAskedForWhileTheOtherIsGivenOut) {
+  ResolverOptions options;
+  options.try_timeout_ms = 300;
+  options.renew_after_ms = 200;
+  auto silent = std::make_shared<std::atomic<bool>>(true);
+  Scene scene([silent](const Asked& asked) {
+    Scripted reply = one_address(asked, 60);
+    if (asked.type == type_aaaa) reply.records = {aaaa(asked.name, 60, "2001:db8::1")};
+    reply.silent = asked.type == type_aaaa && *silent;
+    return reply;
+  }, options);
+  EXPECT_EQ(scene.look_up("half.test", {}), "10.0.0.1");
+  // Each time one question at a time, for which nobody waits and which takes nothing when it fails.
+  for (size_t asked = 2; asked <= 4; ++asked) {
+    *silent = asked < 4;
+    scene.run_ms(250);
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(scene.resolver->cached("half.test"));
+    EXPECT_EQ(scene.resolver->in_flight(), 1u);
+    for (int i = 0; i < 200 && scene.resolver->in_flight() != 0; ++i) scene.loop->turn(20);
+    EXPECT_EQ(scene.server.count(type_aaaa), asked);
+    EXPECT_EQ(scene.resolver->cached("half.test")->addresses.size(), *silent ? 1u : 2u);
+  }
+  EXPECT_FALSE(scene.resolver->cached("half.test")->failed.ipv6);
+  EXPECT_GT(scene.resolver->cached("half.test")->expires_ms, scene.loop->now_ms() + 30'000);
+  EXPECT_EQ(scene.server.count(type_a), 1u);
+}
+
+TEST(Resolver, AtTheDeadlineTheFamilyThatIsThereWillDo) {
+  Scene scene([](const Asked& asked) {
+    Scripted reply = one_address(asked, 60);
+    reply.silent = asked.type == type_aaaa;
+    return reply;
+  });
+  EXPECT_EQ(scene.look_up("half.test", {}, 300), "10.0.0.1");
+  EXPECT_EQ(scene.look_up("half.test", {false, true}, 300), "half.test could not be resolved (110: Operation timed out)");
+}
+
 TEST(Resolver, AFamilyThatIsOffIsNeverAsked) {
   ResolverOptions options;
   options.families = {true, false};
