@@ -132,17 +132,6 @@ ConfResult<T> read_once(Kind kind, std::string_view source, Read read) {
 }
 
 // The leaf, then its chain.
-int source_index() {
-  static int made = X509_get_ex_new_index(
-      0, nullptr, nullptr,
-      [](CRYPTO_EX_DATA*, const CRYPTO_EX_DATA*, void** text, int, long, void*) {
-        if (*text) *text = new std::string(*static_cast<std::string*>(*text));
-        return 1;
-      },
-      [](void*, void* text, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<std::string*>(text); });
-  return made;
-}
-
 ConfResult<TlsObjects::Certificates> read_certificate(std::string_view source) {
   const char* call;
   BioPtr bio = open_source(source, call);
@@ -150,7 +139,9 @@ ConfResult<TlsObjects::Certificates> read_certificate(std::string_view source) {
   TlsObjects::Certificates all;
   all.emplace_back(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
   if (!all[0]) return cannot_load("certificate", source, "PEM_read_bio_X509_AUX()");
-  X509_set_ex_data(all[0].get(), source_index(), new std::string(shown(source)));
+  // Its alias, which never goes over the wire, says where it is from.
+  std::string from(shown(source));
+  X509_alias_set1(all[0].get(), reinterpret_cast<const unsigned char*>(from.data()), static_cast<int>(from.size()));
   while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) all.emplace_back(next);
   if (!is_pem_end()) return cannot_load("certificate", source, "PEM_read_bio_X509()");
   ERR_clear_error();
@@ -212,8 +203,9 @@ ConfResult<KeyPair> load_certificate(std::string_view source) {
 }
 
 std::string_view source_of(X509& certificate) {
-  const auto* source = static_cast<const std::string*>(X509_get_ex_data(&certificate, source_index()));
-  return source ? *source : std::string_view();
+  int bytes = 0;
+  const unsigned char* alias = X509_alias_get0(&certificate, &bytes);
+  return alias ? std::string_view(reinterpret_cast<const char*>(alias), static_cast<size_t>(bytes)) : std::string_view();
 }
 
 ConfResult<KeyPtr> load_key(std::string_view source, std::span<const std::string_view> passwords) {
