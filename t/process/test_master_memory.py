@@ -18,7 +18,8 @@ http {
     }
 }
 """
-# A start touches nearly all of it, 3 MiB; the loop that waits for signals a few dozen KiB, but the kernel may map a MiB of the page cache at once.
+# A start touches nearly all of it, 3 MiB; the loop that waits for signals a few dozen KiB, but the kernel may map a MiB of the page cache
+# at once.
 RESIDENT_KIB_MAX = 2200
 
 
