@@ -139,36 +139,20 @@ def test_the_state_of_resolved_peers_survives_a_reload(server, names, hosts):
 
 
 @pytest.mark.parametrize("zone", ["zone named 128k;", ""])
-def test_running_requests_count_when_peers_change(server, names, hosts, zone):
-    one, two, three, _ = hosts.names
-    hosts[one].scripts = [[up.request(), up.hold()]]
-    names.answers["app.test"] = a(one)
+@pytest.mark.parametrize("changes", [((0, 1), (0, 2)), ((1,), (0, 2))], ids=["others come", "it leaves and comes back"])
+def test_running_requests_count_when_peers_change(server, names, hosts, zone, changes):
+    full = hosts.names[0]
+    hosts[full].scripts = [[up.request(), up.hold()]]
+    names.answers["app.test"] = a(full)
     text = conf("server app.test:%%UP%% resolve max_conns=1;", workers=1).replace("zone named 128k;", zone)
     s = server(text, DNS=names.port, UP=hosts.port)
     with Client(s.port) as first:
         first.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        hosts[one].wait_requests(1)
-        for added in (two, three):
-            names.answers["app.test"] = a(one, added)
-            wait_answers(s, added)  # nothing that the full one would hold
-        assert len(hosts[one].requests) == 1
-
-
-@pytest.mark.parametrize("zone", ["zone named 128k;", ""])
-def test_running_requests_count_when_their_peer_comes_back(server, names, hosts, zone):
-    one, two, three, _ = hosts.names
-    hosts[one].scripts = [[up.request(), up.hold()]]
-    names.answers["app.test"] = a(one)
-    text = conf("server app.test:%%UP%% resolve max_conns=1;", workers=1).replace("zone named 128k;", zone)
-    s = server(text, DNS=names.port, UP=hosts.port)
-    with Client(s.port) as first:
-        first.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        hosts[one].wait_requests(1)
-        names.answers["app.test"] = a(two)
-        wait_answers(s, two)
-        names.answers["app.test"] = a(one, three)
-        wait_answers(s, three)
-        assert len(hosts[one].requests) == 1
+        hosts[full].wait_requests(1)
+        for answer in changes:
+            names.answers["app.test"] = a(*(hosts.names[i] for i in answer))
+            wait_answers(s, hosts.names[answer[-1]])  # nothing that the full one would hold
+        assert len(hosts[full].requests) == 1
 
 
 def test_the_name_server_may_come_later(server, names, hosts):
