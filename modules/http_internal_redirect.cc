@@ -8,6 +8,7 @@
 #include "core/conf/template.h"
 #include "core/conf/value.h"
 #include "http/hooks.h"
+#include "http/request/lead_on.h"
 #include "http/request/request.h"
 
 namespace fairlead {
@@ -21,11 +22,7 @@ struct InternalRedirectConf {
 
 Verdict go_there(Request& request) {
   std::string_view uri = conf<InternalRedirectConf>(request).uri.evaluate(request);
-  if (uri.empty()) return Verdict::next();
-  if (uri.starts_with('@')) return Verdict::named(request.arena(), uri);
-  size_t mark = uri.find('?');
-  if (mark == std::string_view::npos) return Verdict::redirect(request.arena(), uri, {});
-  return Verdict::redirect(request.arena(), uri.substr(0, mark), uri.substr(mark + 1));
+  return uri.empty() ? Verdict::next() : lead_on(request, uri, {});
 }
 
 bool is_wanted(const Block& block) { return conf<InternalRedirectConf>(block).uri.is_set(); }

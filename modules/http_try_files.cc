@@ -12,6 +12,7 @@
 #include "http/conf/core_conf.h"
 #include "http/request/file_path.h"
 #include "http/request/found_file.h"
+#include "http/request/lead_on.h"
 
 namespace fairlead {
 namespace {
@@ -86,11 +87,7 @@ void take(Request& request, std::string_view uri, bool is_folder) {
 
 Verdict go_on(Request& request, const TryFilesConf& own) {
   if (own.status) return Verdict::status(own.status);
-  std::string_view target = own.last.evaluate(request);
-  if (target.starts_with('@')) return Verdict::named(request.arena(), target);
-  size_t mark = target.find('?');
-  if (mark == std::string_view::npos) return Verdict::redirect(request.arena(), target, "");
-  return Verdict::redirect(request.arena(), target.substr(0, mark), target.substr(mark + 1));
+  return lead_on(request, own.last.evaluate(request), "");
 }
 
 Verdict try_files(Request& request) {

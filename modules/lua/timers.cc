@@ -2,7 +2,6 @@
 // Copyright (C) The Fairlead authors
 #include "modules/lua/timers.h"
 
-#include <cmath>
 #include <memory>
 
 #include "event/worker.h"
@@ -179,7 +178,7 @@ int add_any(lua_State* L, bool repeats) {
   Timers& timers = timers_of(L);
   if (timers.are_over()) return luaL_error(L, "API disabled in the context of %s", hook_name(Scope::current().hook));
   // A time that is past is now; what repeats lets others have their turn.
-  auto ms = static_cast<uint64_t>(std::llround(std::fmax(0, std::fmin(delay, 1e12)) * 1000));
+  uint64_t ms = to_ms(delay);
   if (ms == 0 && (repeats || delay > 0)) ms = 1;
   const char* wrong = timers.add(L, lua_gettop(L) - 2, ms, repeats);
   if (wrong) return push_failure(L, wrong);

@@ -147,45 +147,41 @@ def test_a_client_that_leaves_ends_the_wait(server, upstream):
     s.wait_for_log("client prematurely closed connection")
 
 
-def test_datagrams(server, upstream):
+def with_datagrams(server, upstream, answer, code):
+    """What `code` prints; PEER in it is the port of a socket that `answer` serves."""
     u = upstream([up.close()])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         peer.settimeout(10)
-
-        def answer():
-            data, sender = peer.recvfrom(100)
-            peer.sendto(b"got " + data, sender)
-        answering = threading.Thread(target=answer)
+        answering = threading.Thread(target=answer, args=(peer,))
         answering.start()
-        _, text = run(server, u, """
-            local s = ngx.socket.udp()
-            ngx.say(s:send("x")) ngx.say(s:setpeername("127.0.0.1", PEER)) ngx.say(s:send({"da", "ta"})) ngx.say(s:receive())
-            s:settimeout(20) ngx.say(s:receive()) ngx.say(s:close()) ngx.say(s:receive())
-            ngx.say(s:setpeername("unix:/nonexistent/socket"))""".replace("PEER", str(peer.getsockname()[1])))
+        _, text = run(server, u, code.replace("PEER", str(peer.getsockname()[1])))
         answering.join()
-    assert text == "nilclosed\n1\n1\ngot data\nniltimeout\n1\nnilclosed\nnilno such file or directory\n"
+    return text
+
+
+def test_datagrams(server, upstream):
+    def answer(peer):
+        data, sender = peer.recvfrom(100)
+        peer.sendto(b"got " + data, sender)
+    assert with_datagrams(server, upstream, answer, """
+        local s = ngx.socket.udp()
+        ngx.say(s:send("x")) ngx.say(s:setpeername("127.0.0.1", PEER)) ngx.say(s:send({"da", "ta"})) ngx.say(s:receive())
+        s:settimeout(20) ngx.say(s:receive()) ngx.say(s:close()) ngx.say(s:receive())
+        ngx.say(s:setpeername("unix:/nonexistent/socket"))"""
+        ) == "nilclosed\n1\n1\ngot data\nniltimeout\n1\nnilclosed\nnilno such file or directory\n"
 
 
 def test_a_datagram_is_cut_to_what_was_asked_for(server, upstream):
-    u = upstream([up.close()])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-        peer.bind(("127.0.0.1", 0))
-        peer.settimeout(10)
-
-        def answer():
-            sender = peer.recvfrom(100)[1]
-            for _ in range(5):
-                peer.sendto(b"x" * 20000, sender)
-        answering = threading.Thread(target=answer)
-        answering.start()
-        _, text = run(server, u, """
-            local s = ngx.socket.udp() s:settimeout(30000)
-            assert(s:setpeername("127.0.0.1", PEER)) assert(s:send("all"))
-            ngx.say(#s:receive(), " ", #s:receive(65536), " ", #s:receive(100), " ", #s:receive(0), " ", #s:receive(-1))
-            """.replace("PEER", str(peer.getsockname()[1])))
-        answering.join()
-    assert text == "8192 20000 100 8192 8192\n"
+    def answer(peer):
+        sender = peer.recvfrom(100)[1]
+        for _ in range(5):
+            peer.sendto(b"x" * 20000, sender)
+    assert with_datagrams(server, upstream, answer, """
+        local s = ngx.socket.udp() s:settimeout(30000)
+        assert(s:setpeername("127.0.0.1", PEER)) assert(s:send("all"))
+        ngx.say(#s:receive(), " ", #s:receive(65536), " ", #s:receive(100), " ", #s:receive(0), " ", #s:receive(-1))"""
+        ) == "8192 20000 100 8192 8192\n"
 
 
 def test_no_byte_is_read_from_a_closed_socket_either(server, upstream):

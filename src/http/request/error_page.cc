@@ -9,6 +9,7 @@
 #include "http/request/browser.h"
 #include "http/request/content_type.h"
 #include "http/request/identity.h"
+#include "http/request/lead_on.h"
 #include "http/request/response.h"
 
 namespace fairlead::http {
@@ -38,16 +39,13 @@ std::optional<Verdict> take_error_page(Request& request, unsigned status) {
   if (uri.empty()) return std::nullopt;
   request.error_status = static_cast<uint16_t>(page->overwrite >= 0 ? page->overwrite : static_cast<int>(wire_status(status)));
   if (!request.error_status) request.response.head.status = 0;  // "=": what answers says which it is
-  if (uri[0] == '@') return Verdict::named(request.arena(), uri);
+  if (uri[0] == '@') return lead_on(request, uri, {});
   if (uri[0] == '/') {
     if (request.method != Method::head) {
       request.method = Method::get;
       request.method_text = "GET";
     }
-    size_t mark = uri.find('?');
-    if (mark == std::string_view::npos)
-      return Verdict::redirect(request.arena(), uri, page->uri.is_literal() ? std::string_view() : "");
-    return Verdict::redirect(request.arena(), uri.substr(0, mark), uri.substr(mark + 1));
+    return lead_on(request, uri, page->uri.is_literal() ? std::string_view() : "");
   }
   set_location(request, uri);
   unsigned redirect = is_redirect(request.error_status) ? request.error_status : 302;
